@@ -1,0 +1,133 @@
+//! What the engine asks for.
+//!
+//! Adverts are not here: they leave at once through `Transmit`. Everything here
+//! is queued and drained by the caller with `Engine::poll`, in order.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use crate::config::model::{Command, Instance, VirtualAddress};
+use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
+
+use super::log_lines::LogLine;
+
+/// Sends adverts. `frame` is a whole IP packet, header included.
+pub trait Transmit {
+    /// Sends `frame` to `to` out of `via` now, or says why not. Never blocks.
+    fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno>;
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Open a receive socket for adverts on this interface, joined to `group`
+    /// (none for unicast only). Asking again for what is open does nothing.
+    Listen {
+        /// The interface.
+        on: IfIndex,
+        /// The multicast group to join.
+        group: Option<IpAddr>,
+    },
+    /// Close the receive socket of this interface.
+    Unlisten {
+        /// The interface.
+        on: IfIndex,
+    },
+    /// Change addresses in the kernel, in this order; then report
+    /// `Event::KernelDone` with the token.
+    Kernel {
+        /// Names this request.
+        token: Token,
+        /// What to do.
+        operations: Vec<Operation>,
+    },
+    /// Send one gratuitous ARP.
+    Announce {
+        /// Out of this interface.
+        on: IfIndex,
+        /// Sender hardware address.
+        mac: MacAddress,
+        /// The VIP.
+        address: Ipv4Addr,
+    },
+    /// Start a run of a script; report `Event::Script` when it has ended.
+    Run {
+        /// Which one.
+        id: ScriptId,
+        /// What to run.
+        command: Command,
+    },
+    /// End the run of a script that takes too long, or that is no longer
+    /// wanted: SIGTERM to its process group, SIGKILL when that does not help.
+    /// `Event::Script` is reported as for any other run.
+    End(ScriptId),
+    /// Tell the outside of a change of state: scripts, mail.
+    Notify(Notification),
+    /// Write a line to the log.
+    Log(LogLine),
+    /// Every instance has found its first state: the daemon is ready.
+    Ready,
+    /// The stop is complete; nothing follows.
+    Stopped,
+}
+
+/// Names one `Action::Kernel`; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// A change in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Put an address on an interface. That it is there already is no error.
+    AddAddress {
+        /// The interface.
+        on: IfIndex,
+        /// The address with its options.
+        address: VirtualAddress,
+    },
+    /// Take an address off an interface. That it is not there is no error.
+    RemoveAddress {
+        /// The interface.
+        on: IfIndex,
+        /// The address.
+        address: VirtualAddress,
+    },
+}
+
+/// A state that is told to scripts and people (specification E.6, E.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotifyState {
+    /// Holds the VIPs.
+    Master,
+    /// Does not.
+    Backup,
+    /// Cannot.
+    Fault,
+    /// The daemon stops.
+    Stop,
+}
+
+impl NotifyState {
+    /// The word that scripts get.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Master => "MASTER",
+            Self::Backup => "BACKUP",
+            Self::Fault => "FAULT",
+            Self::Stop => "STOP",
+        }
+    }
+}
+
+/// A change of state of one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// Which instance.
+    pub id: InstanceId,
+    /// Its configuration: name, scripts, mail.
+    pub instance: Arc<Instance>,
+    /// The state it is in now.
+    pub state: NotifyState,
+    /// Effective priority at that time.
+    pub priority: Priority,
+}

@@ -1,0 +1,112 @@
+//! What can happen to the engine.
+//!
+//! Each value is complete in itself: the engine asks nobody back. Source:
+//! specification parts D to F.
+
+use std::net::IpAddr;
+
+use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
+
+use super::action::Token;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// An IP datagram of protocol 112 arrived.
+    Datagram(Datagram<'a>),
+    /// An interface is there, for the first time or with something changed:
+    /// this is its whole present state.
+    Interface(&'a InterfaceState),
+    /// An interface is gone.
+    InterfaceGone(IfIndex),
+    /// All interfaces there are, after the monitor may have missed something.
+    /// An interface that is not listed is gone.
+    AllInterfaces(&'a [InterfaceState]),
+    /// The kernel says that an address was taken off an interface, by whomever.
+    AddressRemoved {
+        /// The interface it was on.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+        /// Its prefix length.
+        prefix_length: u8,
+    },
+    /// The kernel operations of this token have all been carried out.
+    KernelDone {
+        /// From the `Action::Kernel`.
+        token: Token,
+        /// The first error, if any; the other operations were tried all the same.
+        result: Result<(), Errno>,
+    },
+    /// A run of a script has ended.
+    Script {
+        /// Which one.
+        id: ScriptId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The daemon wants something.
+    Command(Command),
+}
+
+/// A received IPv4 datagram, header included, as the kernel gives it to a raw socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// The interface whose socket it came in on.
+    pub on: IfIndex,
+    /// IP header and payload; untrusted.
+    pub bytes: &'a [u8],
+}
+
+/// Everything the engine knows of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceState {
+    /// The kernel's number.
+    pub index: IfIndex,
+    /// Its name.
+    pub name: String,
+    /// Administratively up and with carrier (`IFF_UP` and `IFF_RUNNING`).
+    pub up: bool,
+    /// A loopback interface cannot carry VRRP.
+    pub loopback: bool,
+    /// `IFF_MULTICAST`.
+    pub multicast: bool,
+    /// `IFF_NOARP`: no gratuitous ARP is sent on it.
+    pub no_arp: bool,
+    /// Hardware address; zeros where there is none.
+    pub mac: MacAddress,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+    /// The addresses on it, in the kernel's order (primary first).
+    pub addresses: Vec<InterfaceAddress>,
+}
+
+/// An address on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InterfaceAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Its prefix length.
+    pub prefix_length: u8,
+}
+
+/// How a run of a script ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It exited with this status; 0 is success.
+    Exited(u8),
+    /// It was ended by this signal.
+    Signalled(i32),
+    /// It could not be run at all; counts as failed.
+    NotRun(Errno),
+}
+
+/// What the daemon may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Begin: interfaces have been reported. Sent once.
+    Start,
+    /// Leave every mastership with priority 0, take everything off, then say
+    /// `Action::Stopped`.
+    Stop,
+}

@@ -1,0 +1,1 @@
+//! Bytes to values and back: no allocation, no clock, no I/O.
