@@ -1,5 +1,31 @@
 //! The decisions of VRRP: deterministic, no I/O, no clock, no logging.
+//!
+//! Events go in, adverts leave through [`action::Transmit`], everything else
+//! is asked for through a queue of [`action::Action`]. The same events at the
+//! same times give the same result, always: any failure can be replayed.
+//!
+//! Read [`state_machine`] first (one table), then [`engine`].
+
+#![warn(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 pub mod action;
+pub mod election;
+pub mod engine;
 pub mod event;
+mod garp;
+mod instance;
+mod interfaces;
 pub mod log_lines;
+mod outgoing;
+pub mod plan;
+pub mod receive;
+pub mod state_machine;
+pub mod statistics;
+mod timers;
+pub mod tracking;
+
+pub use engine::Engine;

@@ -1,0 +1,411 @@
+//! The state machine of one virtual router: one table.
+//!
+//! Decides, for each state and input, the next state and what has to be done.
+//! Does not do it: `instance.rs` carries the effects out, in the order in which
+//! they are declared here. How an advert compares is decided in `election.rs`,
+//! whether it is acceptable in `receive.rs`.
+//!
+//! Source: RFC 3768 section 6.4, specification F.2 to F.6.
+
+use std::fmt;
+
+use super::election::Rank;
+
+/// Where an instance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Not started: its interface, or the first result of a script that can
+    /// fault it, is not known yet.
+    Init,
+    /// Listens for a master.
+    Backup,
+    /// Holds the VIPs.
+    Master,
+    /// Cannot take part; holds nothing, sends nothing.
+    Fault,
+    /// Ended for good.
+    Stopped,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Init => "INIT",
+            Self::Backup => "BACKUP",
+            Self::Master => "MASTER",
+            Self::Fault => "FAULT",
+            Self::Stopped => "STOP",
+        })
+    }
+}
+
+/// What can happen to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Everything needed is known, and nothing stands against taking part.
+    Ready,
+    /// The timer ran out: master down in BACKUP, advert interval in MASTER.
+    TimerExpired,
+    /// An acceptable advert of priority 0: its sender stops being master.
+    PriorityZero,
+    /// An acceptable advert of any other priority.
+    Advert(Rank),
+    /// Something stands against taking part: link, address, script.
+    Fault,
+    /// Nothing stands against it any more.
+    Recovered,
+    /// The daemon stops, or the instance is taken out of the configuration.
+    Stop,
+}
+
+/// What the table has to know of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Params {
+    /// The priority of the configuration is 255.
+    pub owner: bool,
+    /// `nopreempt`: a lower master is left alone.
+    pub nopreempt: bool,
+}
+
+/// A set of things to do; carried out in the order of the constants.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Effects(u16);
+
+impl Effects {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Send an advert of priority 0.
+    pub const SEND_PRIORITY_ZERO: Self = Self(1 << 0);
+    /// Send an advert.
+    pub const SEND_ADVERT: Self = Self(1 << 1);
+    /// Remember the sender as the master.
+    pub const LEARN_MASTER: Self = Self(1 << 2);
+    /// Put the VIPs on; gratuitous ARP follows when they are.
+    pub const INSTALL: Self = Self(1 << 3);
+    /// Take the VIPs off.
+    pub const REMOVE: Self = Self(1 << 4);
+    /// Repeat gratuitous ARP, since somebody else claimed the VIPs.
+    pub const REPEAT_GARP: Self = Self(1 << 5);
+    /// Wait for the next own advert.
+    pub const ARM_ADVERT: Self = Self(1 << 6);
+    /// Wait for the master to go silent.
+    pub const ARM_MASTER_DOWN: Self = Self(1 << 7);
+    /// Wait a skew time only.
+    pub const ARM_SKEW: Self = Self(1 << 8);
+    /// Wait for nothing.
+    pub const DISARM: Self = Self(1 << 9);
+    /// Warn of a sender that uses our own address.
+    pub const WARN_OWN_ADDRESS: Self = Self(1 << 10);
+    /// Note that a lower master is about to be superseded.
+    pub const NOTE_LOWER: Self = Self(1 << 11);
+
+    /// Both sets together.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in this set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl fmt::Debug for Effects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [&str; 12] = [
+            "priority 0",
+            "advert",
+            "learn",
+            "install",
+            "remove",
+            "garp",
+            "arm advert",
+            "arm master down",
+            "arm skew",
+            "disarm",
+            "warn",
+            "note lower",
+        ];
+        let set = NAMES.iter().enumerate();
+        let names = set.filter(|(bit, _)| self.0 & (1 << bit) != 0);
+        f.debug_list().entries(names.map(|(_, name)| name)).finish()
+    }
+}
+
+/// The next state, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// Where the instance is now; its being another one than before is what
+    /// gets logged and notified.
+    pub state: State,
+    /// What to do.
+    pub effects: Effects,
+}
+
+const BECOME_MASTER: Effects = Effects::SEND_ADVERT
+    .and(Effects::INSTALL)
+    .and(Effects::ARM_ADVERT);
+const YIELD: Effects = Effects::LEARN_MASTER
+    .and(Effects::REMOVE)
+    .and(Effects::ARM_MASTER_DOWN);
+const ACCEPT: Effects = Effects::LEARN_MASTER.and(Effects::ARM_MASTER_DOWN);
+const ANSWER: Effects = Effects::SEND_ADVERT.and(Effects::ARM_ADVERT);
+const RESIGN: Effects = Effects::SEND_PRIORITY_ZERO
+    .and(Effects::REMOVE)
+    .and(Effects::DISARM);
+
+/// The table. Total: every state answers every input.
+pub const fn transition(state: State, input: Input, params: Params) -> Transition {
+    match state {
+        State::Init => init(input, params),
+        State::Backup => backup(input, params),
+        State::Master => master(input),
+        State::Fault => fault(input),
+        State::Stopped => to(State::Stopped, Effects::NONE),
+    }
+}
+
+const fn to(state: State, effects: Effects) -> Transition {
+    Transition { state, effects }
+}
+
+/// RFC 3768 section 6.4.1; specification F.2.
+const fn init(input: Input, params: Params) -> Transition {
+    match input {
+        // The owner does not wait: nobody can have a better claim.
+        Input::Ready if params.owner => to(State::Master, BECOME_MASTER),
+        // Everybody else listens first, also with `state MASTER`.
+        Input::Ready => to(State::Backup, Effects::ARM_MASTER_DOWN),
+        Input::Fault => to(State::Fault, Effects::NONE),
+        Input::Stop => to(State::Stopped, Effects::DISARM),
+        Input::TimerExpired | Input::PriorityZero | Input::Advert(_) | Input::Recovered => {
+            to(State::Init, Effects::NONE)
+        }
+    }
+}
+
+/// RFC 3768 section 6.4.2; specification F.3.
+const fn backup(input: Input, params: Params) -> Transition {
+    match input {
+        Input::TimerExpired => to(State::Master, BECOME_MASTER),
+        Input::PriorityZero => to(State::Backup, Effects::ARM_SKEW),
+        // The address does not matter to a backup.
+        Input::Advert(
+            Rank::Higher
+            | Rank::EqualHigherAddress
+            | Rank::EqualSameAddress
+            | Rank::EqualLowerAddress,
+        ) => to(State::Backup, ACCEPT),
+        Input::Advert(Rank::Lower) if params.nopreempt => to(State::Backup, ACCEPT),
+        // The timer runs on: what is left of it is all that the lower master gets.
+        Input::Advert(Rank::Lower) => to(State::Backup, Effects::NOTE_LOWER),
+        Input::Fault => to(State::Fault, Effects::DISARM),
+        Input::Stop => to(State::Stopped, Effects::DISARM),
+        Input::Ready | Input::Recovered => to(State::Backup, Effects::NONE),
+    }
+}
+
+/// RFC 3768 section 6.4.3; specification F.4, F.5.
+const fn master(input: Input) -> Transition {
+    match input {
+        Input::TimerExpired => to(State::Master, ANSWER),
+        Input::PriorityZero => to(State::Master, ANSWER),
+        Input::Advert(Rank::Higher | Rank::EqualHigherAddress) => to(State::Backup, YIELD),
+        Input::Advert(Rank::EqualSameAddress) => to(State::Master, Effects::WARN_OWN_ADDRESS),
+        Input::Advert(Rank::Lower | Rank::EqualLowerAddress) => {
+            to(State::Master, ANSWER.and(Effects::REPEAT_GARP))
+        }
+        Input::Fault => to(State::Fault, RESIGN),
+        Input::Stop => to(State::Stopped, RESIGN),
+        Input::Ready | Input::Recovered => to(State::Master, Effects::NONE),
+    }
+}
+
+/// Specification F.6: recovery leads through BACKUP with a full timer, the
+/// owner's too.
+const fn fault(input: Input) -> Transition {
+    match input {
+        Input::Recovered => to(State::Backup, Effects::ARM_MASTER_DOWN),
+        Input::Stop => to(State::Stopped, Effects::DISARM),
+        Input::Ready
+        | Input::TimerExpired
+        | Input::PriorityZero
+        | Input::Advert(_)
+        | Input::Fault => to(State::Fault, Effects::NONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Params = Params {
+        owner: false,
+        nopreempt: false,
+    };
+    const OWNER: Params = Params {
+        owner: true,
+        nopreempt: false,
+    };
+    const NOPREEMPT: Params = Params {
+        owner: false,
+        nopreempt: true,
+    };
+
+    const STATES: [State; 5] = [
+        State::Init,
+        State::Backup,
+        State::Master,
+        State::Fault,
+        State::Stopped,
+    ];
+    const INPUTS: [Input; 11] = [
+        Input::Ready,
+        Input::TimerExpired,
+        Input::PriorityZero,
+        Input::Advert(Rank::Higher),
+        Input::Advert(Rank::EqualHigherAddress),
+        Input::Advert(Rank::EqualSameAddress),
+        Input::Advert(Rank::EqualLowerAddress),
+        Input::Advert(Rank::Lower),
+        Input::Fault,
+        Input::Recovered,
+        Input::Stop,
+    ];
+
+    /// The effects by name, so that the expectation is read and not recomputed.
+    fn effects(names: &str) -> Effects {
+        names.split_whitespace().fold(Effects::NONE, |set, name| {
+            set.and(match name {
+                "zero" => Effects::SEND_PRIORITY_ZERO,
+                "advert" => Effects::SEND_ADVERT,
+                "learn" => Effects::LEARN_MASTER,
+                "install" => Effects::INSTALL,
+                "remove" => Effects::REMOVE,
+                "garp" => Effects::REPEAT_GARP,
+                "arm-advert" => Effects::ARM_ADVERT,
+                "arm-down" => Effects::ARM_MASTER_DOWN,
+                "arm-skew" => Effects::ARM_SKEW,
+                "disarm" => Effects::DISARM,
+                "warn" => Effects::WARN_OWN_ADDRESS,
+                "note" => Effects::NOTE_LOWER,
+                other => panic!("no effect is called {other}"),
+            })
+        })
+    }
+
+    fn check(params: Params, state: State, expected: [(State, &str); 11]) {
+        for (input, (next, names)) in INPUTS.into_iter().zip(expected) {
+            let got = transition(state, input, params);
+            let want = Transition {
+                state: next,
+                effects: effects(names),
+            };
+            assert_eq!(got, want, "{state:?} on {input:?} with {params:?}");
+        }
+    }
+
+    /// RFC 3768 section 6.4.1.
+    #[test]
+    fn init_waits_until_it_is_ready() {
+        let rest = [(State::Init, ""); 7];
+        let row = |first| {
+            let mut cells = [(State::Init, ""); 11];
+            cells[0] = first;
+            cells[1..8].copy_from_slice(&rest);
+            cells[8] = (State::Fault, "");
+            cells[10] = (State::Stopped, "disarm");
+            cells
+        };
+        check(PLAIN, State::Init, row((State::Backup, "arm-down")));
+        check(NOPREEMPT, State::Init, row((State::Backup, "arm-down")));
+        let become_master = (State::Master, "advert install arm-advert");
+        check(OWNER, State::Init, row(become_master));
+    }
+
+    /// RFC 3768 section 6.4.2.
+    #[test]
+    fn backup_follows_a_better_master_and_outlives_a_silent_one() {
+        let row = |lower| {
+            let accept = (State::Backup, "learn arm-down");
+            [
+                (State::Backup, ""),
+                (State::Master, "advert install arm-advert"),
+                (State::Backup, "arm-skew"),
+                accept,
+                accept,
+                accept,
+                accept,
+                lower,
+                (State::Fault, "disarm"),
+                (State::Backup, ""),
+                (State::Stopped, "disarm"),
+            ]
+        };
+        check(PLAIN, State::Backup, row((State::Backup, "note")));
+        check(OWNER, State::Backup, row((State::Backup, "note")));
+        check(
+            NOPREEMPT,
+            State::Backup,
+            row((State::Backup, "learn arm-down")),
+        );
+    }
+
+    /// RFC 3768 section 6.4.3.
+    #[test]
+    fn master_yields_to_better_and_answers_the_rest() {
+        let yields = (State::Backup, "learn remove arm-down");
+        let answers = (State::Master, "advert garp arm-advert");
+        let row = [
+            (State::Master, ""),
+            (State::Master, "advert arm-advert"),
+            (State::Master, "advert arm-advert"),
+            yields,
+            yields,
+            (State::Master, "warn"),
+            answers,
+            answers,
+            (State::Fault, "zero remove disarm"),
+            (State::Master, ""),
+            (State::Stopped, "zero remove disarm"),
+        ];
+        for params in [PLAIN, OWNER, NOPREEMPT] {
+            check(params, State::Master, row);
+        }
+    }
+
+    /// Specification F.6.
+    #[test]
+    fn fault_ignores_everything_but_its_end() {
+        let mut row = [(State::Fault, ""); 11];
+        row[9] = (State::Backup, "arm-down");
+        row[10] = (State::Stopped, "disarm");
+        for params in [PLAIN, OWNER, NOPREEMPT] {
+            check(params, State::Fault, row);
+        }
+    }
+
+    #[test]
+    fn stopped_is_the_end() {
+        for params in [PLAIN, OWNER, NOPREEMPT] {
+            check(params, State::Stopped, [(State::Stopped, ""); 11]);
+        }
+    }
+
+    /// What must hold whatever the table says: VIPs go on with MASTER and off
+    /// with its end, and nowhere else.
+    #[test]
+    fn vips_follow_the_state() {
+        for params in [PLAIN, OWNER, NOPREEMPT] {
+            for state in STATES {
+                for input in INPUTS {
+                    let next = transition(state, input, params);
+                    let enters = state != State::Master && next.state == State::Master;
+                    let leaves = state == State::Master && next.state != State::Master;
+                    assert_eq!(next.effects.contains(Effects::INSTALL), enters);
+                    assert_eq!(next.effects.contains(Effects::REMOVE), leaves);
+                }
+            }
+        }
+    }
+}

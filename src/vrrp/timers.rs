@@ -1,0 +1,163 @@
+//! Deadlines: one heap for all, re-armed lazily.
+//!
+//! Moving a deadline further away, which each advert of a master does to each
+//! of its backups, touches one map entry and not the heap: the heap entry that
+//! fires too early is put back. A deadline that moves nearer gets a new entry,
+//! and the old one is dropped when it surfaces.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::Hash;
+
+use crate::time::Instant;
+
+/// The deadlines of things named by `K`.
+#[derive(Debug)]
+pub struct Timers<K> {
+    heap: BinaryHeap<Reverse<(Instant, K)>>,
+    armed: HashMap<K, Armed>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Armed {
+    /// When it is due.
+    deadline: Instant,
+    /// The earliest entry that the heap holds for it; never after `deadline`.
+    queued: Instant,
+}
+
+impl<K: Copy + Ord + Hash> Timers<K> {
+    /// No deadlines.
+    pub fn new() -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            armed: HashMap::new(),
+        }
+    }
+
+    /// Sets the deadline of `key`, in place of any it had.
+    pub fn arm(&mut self, key: K, deadline: Instant) {
+        let queued = match self.armed.get(&key) {
+            Some(armed) if armed.queued <= deadline => armed.queued,
+            _ => {
+                self.heap.push(Reverse((deadline, key)));
+                deadline
+            }
+        };
+        self.armed.insert(key, Armed { deadline, queued });
+    }
+
+    /// Takes the deadline of `key` away, if it had one.
+    pub fn disarm(&mut self, key: K) {
+        self.armed.remove(&key);
+    }
+
+    /// The deadline of `key`.
+    pub fn deadline_of(&self, key: K) -> Option<Instant> {
+        self.armed.get(&key).map(|armed| armed.deadline)
+    }
+
+    /// When to look again: never later than the first deadline, and after
+    /// `pop_due` has returned `None` never in the past.
+    pub fn next(&self) -> Option<Instant> {
+        if self.armed.is_empty() {
+            return None;
+        }
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes out the first deadline that is due at `now`. Deadlines of the
+    /// same time come in the order of their keys.
+    pub fn pop_due(&mut self, now: Instant) -> Option<(K, Instant)> {
+        while let Some(&Reverse((at, key))) = self.heap.peek() {
+            if at > now {
+                return None;
+            }
+            self.heap.pop();
+            let Some(armed) = self.armed.get_mut(&key) else {
+                continue;
+            };
+            if armed.queued != at {
+                continue;
+            }
+            if armed.deadline > at {
+                armed.queued = armed.deadline;
+                self.heap.push(Reverse((armed.deadline, key)));
+                continue;
+            }
+            let deadline = armed.deadline;
+            self.armed.remove(&key);
+            return Some((key, deadline));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(us: u64) -> Instant {
+        Instant::from_us(us)
+    }
+
+    #[test]
+    fn a_deadline_that_moved_fires_once_at_its_last_place() {
+        let mut timers = Timers::new();
+        timers.arm('a', at(10));
+        timers.arm('a', at(30));
+        timers.arm('a', at(20));
+        assert_eq!(timers.pop_due(at(19)), None);
+        assert_eq!(timers.pop_due(at(20)), Some(('a', at(20))));
+        assert_eq!(timers.pop_due(at(100)), None);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_disarmed_deadline_does_not_fire() {
+        let mut timers = Timers::new();
+        timers.arm('a', at(10));
+        timers.disarm('a');
+        assert_eq!(timers.next(), None);
+        timers.arm('a', at(40));
+        assert_eq!(timers.pop_due(at(39)), None);
+        assert_eq!(timers.pop_due(at(40)), Some(('a', at(40))));
+    }
+
+    proptest! {
+        /// Against the obvious model: a map that is searched.
+        #[test]
+        fn agrees_with_a_plain_map(steps in prop::collection::vec((0u8..4, 0u8..5, 0u64..50), 1..200)) {
+            let mut timers = Timers::new();
+            let mut model = std::collections::BTreeMap::new();
+            let mut now = 0;
+            for (what, key, span) in steps {
+                match what {
+                    0 | 1 => {
+                        timers.arm(key, at(now + span));
+                        model.insert(key, now + span);
+                    }
+                    2 => {
+                        timers.disarm(key);
+                        model.remove(&key);
+                    }
+                    _ => {
+                        now += span;
+                        let mut fired = Vec::new();
+                        while let Some((key, deadline)) = timers.pop_due(at(now)) {
+                            fired.push((deadline.as_us(), key));
+                        }
+                        let mut due: Vec<_> = model.iter().filter(|&(_, &when)| when <= now).map(|(&key, &when)| (when, key)).collect();
+                        due.sort_unstable();
+                        model.retain(|_, &mut when| when > now);
+                        prop_assert_eq!(fired, due);
+                        prop_assert!(timers.next().is_none_or(|next| next > at(now)));
+                    }
+                }
+                let first = model.values().min().copied();
+                prop_assert!(timers.next().map(Instant::as_us) <= first || first.is_none());
+            }
+        }
+    }
+}
