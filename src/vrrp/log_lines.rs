@@ -1,19 +1,397 @@
-//! Every line that the engine may log, in one enum, with the texts of C
-//! keepalived 2.4.3 word for word (specification E.5): people grep for them.
+//! Every line that the engine may log, in one enum.
+//!
+//! The texts are those of C keepalived 2.4.3, word for word where it has one
+//! (specification E.5): people grep for them.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::ids::{Errno, IfIndex, Priority};
+
+use super::event::Outcome;
+use super::receive::Reject;
 
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// The text.
-    pub text: String,
-    /// Printed with `-D` only.
-    pub detail: bool,
+pub enum LogLine {
+    /// About one instance, by name.
+    Instance(String, InstanceLine),
+    /// About one script, by name.
+    Script(String, ScriptLine),
+    /// The link of an interface that some instance tracks went up or down.
+    Link {
+        /// Its name.
+        interface: String,
+        /// Up, or down.
+        up: bool,
+    },
+    /// An interface of the configuration came into being.
+    InterfaceAdded(String),
+    /// An interface of the configuration is gone.
+    InterfaceDeleted(String),
+    /// An interface of the configuration is not there at the start.
+    InterfaceMissing(String),
+    /// A datagram too short to say whose it is.
+    TooShort {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// A VIP of ours was taken away by somebody else.
+    AddressRemoved {
+        /// The address.
+        address: IpAddr,
+        /// The interface it was on.
+        interface: String,
+    },
+}
+
+/// What there is to say of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceLine {
+    /// First state.
+    EnteringBackupInit,
+    /// Any later time.
+    EnteringBackup,
+    /// The VIPs are about to be added.
+    EnteringMaster,
+    /// At run time.
+    EnteringFault,
+    /// First state.
+    EnteringFaultInit,
+    /// Why it starts in FAULT: the link.
+    FaultInterfaceDown(String),
+    /// Why it starts in FAULT: no address to send from.
+    FaultNoAddress,
+    /// Why it starts in FAULT: a script.
+    FaultScript(String),
+    /// Loopback interfaces cannot carry VRRP.
+    Loopback(String),
+    /// An interface without multicast, and no unicast peers.
+    NoMulticast(String),
+    /// Why it is in FAULT at run time, in words of our own.
+    FaultReasons(String),
+    /// The master went silent.
+    MasterDown,
+    /// The effective priority changed.
+    PriorityChanged {
+        /// Before.
+        from: Priority,
+        /// Now.
+        to: Priority,
+    },
+    /// Resigned.
+    SentPriorityZero,
+    /// As MASTER.
+    MasterGotPriorityZero,
+    /// As BACKUP.
+    BackupGotPriorityZero,
+    /// As MASTER; an advert is sent back.
+    AnsweredLower {
+        /// The sender.
+        from: Ipv4Addr,
+        /// Its priority.
+        theirs: Priority,
+        /// Ours.
+        ours: Priority,
+    },
+    /// As MASTER; we step back.
+    YieldedToHigher {
+        /// The sender.
+        from: Ipv4Addr,
+        /// Its priority.
+        theirs: Priority,
+        /// Ours.
+        ours: Priority,
+    },
+    /// As MASTER; we step back.
+    YieldedToHigherAddress {
+        /// The sender.
+        from: Ipv4Addr,
+        /// Both our priorities.
+        priority: Priority,
+    },
+    /// Two routers with one address.
+    OwnAddressReceived,
+    /// As BACKUP, about to preempt.
+    DiscardedLower {
+        /// The sender.
+        from: Ipv4Addr,
+        /// Its priority.
+        theirs: Priority,
+    },
+    /// The first master we hear.
+    MasterSet(Ipv4Addr),
+    /// Another one than before.
+    MasterChanged {
+        /// Before.
+        from: Ipv4Addr,
+        /// Now.
+        to: Ipv4Addr,
+    },
+    /// VIPs go on.
+    SettingVips,
+    /// VIPs come off.
+    RemovingVips,
+    /// One VIP in one burst.
+    Announcing {
+        /// The interface's number and name.
+        on: String,
+        /// The VIP.
+        address: IpAddr,
+    },
+    /// A datagram was refused.
+    Rejected {
+        /// The sender.
+        from: Ipv4Addr,
+        /// Why.
+        reason: Reject,
+    },
+    /// The number of VIPs in an accepted advert is another than ours.
+    VipCountDiffers {
+        /// Ours.
+        expected: usize,
+        /// Theirs.
+        received: usize,
+    },
+    /// One of our VIPs is not in an accepted advert.
+    VipMissing {
+        /// The first such VIP.
+        address: Ipv4Addr,
+        /// The sender.
+        from: Ipv4Addr,
+        /// The virtual router.
+        vrid: u8,
+    },
+    /// An advert could not be sent.
+    SendFailed(Errno),
+    /// The kernel refused a VIP.
+    KernelRefused {
+        /// Adding, or removing.
+        adding: bool,
+        /// Why.
+        errno: Errno,
+    },
+    /// More VIPs than an advert has room for.
+    TooManyVips {
+        /// How many there are.
+        count: usize,
+        /// How many fit.
+        room: usize,
+    },
+    /// The daemon stood still so long that adverts were missed.
+    AdvertsSkipped(u64),
+}
+
+/// What there is to say of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScriptLine {
+    /// The exit status is another than last time.
+    Returns(u8),
+    /// It is up now.
+    Succeeded,
+    /// It is down now.
+    Failed(Outcome),
+    /// It is down now, having run too long.
+    TimedOut,
+    /// The next run is due, and the last has not ended.
+    Skipped {
+        /// Whether its end was already asked for.
+        timing_out: bool,
+    },
+}
+
+impl LogLine {
+    /// Whether it is printed with `-D` only.
+    pub const fn is_detail(&self) -> bool {
+        match self {
+            Self::Instance(_, line) => matches!(
+                line,
+                InstanceLine::MasterDown
+                    | InstanceLine::SentPriorityZero
+                    | InstanceLine::MasterGotPriorityZero
+                    | InstanceLine::BackupGotPriorityZero
+                    | InstanceLine::MasterSet(_)
+                    | InstanceLine::MasterChanged { .. }
+                    | InstanceLine::SettingVips
+                    | InstanceLine::RemovingVips
+                    | InstanceLine::Announcing { .. }
+            ),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match self {
+            Self::Instance(name, line) => line.write(name, f),
+            Self::Script(name, line) => line.write(name, f),
+            Self::Link { interface, up } => {
+                let state = if *up { "up" } else { "down" };
+                write!(f, "Netlink reports {interface} {state}")
+            }
+            Self::InterfaceAdded(name) => write!(f, "Interface {name} added"),
+            Self::InterfaceDeleted(name) => write!(f, "Interface {name} deleted"),
+            Self::InterfaceMissing(name) => write!(
+                f,
+                "Configuration specifies interface {name} which doesn't currently exist \
+                 - will use if created"
+            ),
+            Self::TooShort { length } => {
+                write!(f, "IPv4 VRRP packet too short - {length} bytes")
+            }
+            Self::AddressRemoved { address, interface } => write!(
+                f,
+                "Netlink reflector reports IP {address} removed from {interface}, \
+                 not by us - putting it back"
+            ),
+        }
     }
+}
+
+impl InstanceLine {
+    fn write(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // C writes a colon after some names; those lines come first.
+        match self {
+            Self::FaultInterfaceDown(interface) => {
+                return write!(
+                    f,
+                    "({name}): entering FAULT state (interface {interface} down)"
+                );
+            }
+            Self::FaultScript(script) => {
+                return write!(f, "({name}): entering FAULT state due to script {script}");
+            }
+            Self::SendFailed(errno) => {
+                return write!(f, "({name}): send advert error {} ({errno})", errno.0);
+            }
+            _ => write!(f, "({name}) ")?,
+        }
+        match self {
+            Self::EnteringBackupInit => f.write_str("Entering BACKUP STATE (init)"),
+            Self::EnteringBackup => f.write_str("Entering BACKUP STATE"),
+            Self::EnteringMaster => f.write_str("Entering MASTER STATE"),
+            Self::EnteringFault => f.write_str("Entering FAULT STATE"),
+            Self::EnteringFaultInit => f.write_str("Entering FAULT STATE (init)"),
+            Self::FaultNoAddress => {
+                f.write_str("entering FAULT state (no IPv4 address for interface)")
+            }
+            Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
+            Self::Loopback(interface) => write!(
+                f,
+                "cannot use a loopback interface ({interface}) for vrrp - ignoring"
+            ),
+            Self::NoMulticast(interface) => write!(
+                f,
+                "interface {interface} does not support multicast, \
+                 specify unicast peers - disabling"
+            ),
+            Self::MasterDown => f.write_str("Receive advertisement timeout"),
+            Self::PriorityChanged { from, to } => {
+                write!(f, "Changing effective priority from {from} to {to}")
+            }
+            Self::SentPriorityZero => f.write_str("sent 0 priority"),
+            Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
+            Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
+            other => other.write_adverts(f),
+        }
+    }
+
+    /// The lines about adverts and VIPs, after the name.
+    fn write_adverts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AnsweredLower { from, theirs, ours } => write!(
+                f,
+                "Received advert from {from} with lower priority {theirs}, ours {ours}, \
+                 forcing new election"
+            ),
+            Self::YieldedToHigher { from, theirs, ours } => write!(
+                f,
+                "Master received advert from {from} with higher priority {theirs}, ours {ours}"
+            ),
+            Self::YieldedToHigherAddress { from, priority } => write!(
+                f,
+                "Master received advert from {from} with same priority {priority} \
+                 but higher IP address than ours"
+            ),
+            Self::OwnAddressReceived => f.write_str(
+                "WARNING - equal priority advert received from remote host with our IP address.",
+            ),
+            Self::DiscardedLower { from, theirs } => write!(
+                f,
+                "received lower priority ({theirs}) advert from {from} - discarding"
+            ),
+            Self::MasterSet(to) => write!(f, "master set to {to}"),
+            Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
+            Self::SettingVips => f.write_str("setting VIPs."),
+            Self::RemovingVips => f.write_str("removing VIPs."),
+            Self::Announcing { on, address } => {
+                write!(
+                    f,
+                    "Sending/queueing gratuitous ARPs on {on} for {address}"
+                )
+            }
+            Self::Rejected { from, reason } => reason.write(*from, f),
+            Self::VipCountDiffers { expected, received } => {
+                write!(f, "expected {expected} VIPs but received {received}")
+            }
+            Self::VipMissing {
+                address,
+                from,
+                vrid,
+            } => write!(
+                f,
+                "ip address associated with VRID {vrid} not present in advert from {from}: {address}"
+            ),
+            Self::KernelRefused { adding, errno } => {
+                let what = if *adding { "set" } else { "remove" };
+                write!(f, "the kernel did not {what} every VIP: {errno}")
+            }
+            Self::TooManyVips { count, room } => write!(
+                f,
+                "Number of VIPs ({count}) exceeds maximum/space available in packet \
+                 (max {room} addresses) - excess moved to eVIPs"
+            ),
+            Self::AdvertsSkipped(count) => {
+                write!(f, "was held up so long that {count} adverts were not sent")
+            }
+            // Written by `write`.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ScriptLine {
+    fn write(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returns(status) => write!(f, "Script `{name}` now returning {status}"),
+            Self::Succeeded => write!(f, "VRRP_Script({name}) succeeded"),
+            Self::Failed(Outcome::Exited(status)) => {
+                write!(f, "VRRP_Script({name}) failed (exited with status {status})")
+            }
+            Self::Failed(Outcome::Signalled(signal)) => {
+                write!(f, "VRRP_Script({name}) failed (due to signal {signal})")
+            }
+            Self::Failed(Outcome::NotRun(errno)) => {
+                write!(f, "VRRP_Script({name}) failed (cannot be run: {errno})")
+            }
+            Self::TimedOut => write!(f, "VRRP_Script({name}) timed_out"),
+            Self::Skipped { timing_out } => {
+                let state = if *timing_out {
+                    "being timed out"
+                } else {
+                    "already running"
+                };
+                write!(
+                    f,
+                    "Track script {name} is {state}, expect idle - skipping run"
+                )
+            }
+        }
+    }
+}
+
+/// The interface's name, or its number where the name is not known.
+pub fn interface_name(name: Option<&str>, index: IfIndex) -> String {
+    name.map_or_else(|| format!("interface {}", index.0), str::to_owned)
 }

@@ -1,0 +1,832 @@
+//! One running instance: its state, and the carrying out of what the state
+//! machine asks for, in the order that the effects have.
+//!
+//! Does not decide transitions (`state_machine.rs`) nor what is acceptable
+//! (`receive.rs`); does not know of other instances.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use crate::config::model::{Instance, VirtualAddress};
+use crate::ids::{Errno, IfIndex, InstanceId, Priority, ScriptId};
+use crate::time::{Instant, Interval};
+
+use super::action::{Action, Notification, NotifyState, Operation, Token, Transmit};
+use super::election::{Rank, master_down_time, skew_time};
+use super::garp::{Pacer, Target};
+use super::interfaces::{Interfaces, primary_ipv4};
+use super::log_lines::{InstanceLine, LogLine, interface_name};
+use super::outgoing::Outgoing;
+use super::receive::Reject;
+use super::state_machine::{Effects, Input, Params, State, transition};
+use super::statistics::Statistics;
+use super::timers::Timers;
+use super::tracking::{Standing, Tracked, effective_priority, is_awaited, is_fault};
+
+/// What the timers of the engine are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimerKey {
+    /// Advert interval, master down or skew time.
+    Protocol(InstanceId),
+    /// The second burst after becoming MASTER.
+    SecondBurst(InstanceId),
+    /// The periodic bursts.
+    Refresh(InstanceId),
+    /// The second burst after an advert of lower priority.
+    LowerPriorityBurst(InstanceId),
+    /// The next gratuitous ARP of an interface.
+    Pace(IfIndex),
+    /// The next run of a script.
+    ScriptStart(ScriptId),
+    /// The end of the time that a run has.
+    ScriptTimeout(ScriptId),
+}
+
+/// What a kernel request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The VIPs of an instance that becomes MASTER.
+    Install(InstanceId),
+    /// A VIP that somebody else had removed.
+    Restore(InstanceId),
+    /// The VIPs of an instance that no longer is MASTER, or leftovers.
+    Remove(InstanceId),
+}
+
+/// Everything outside an instance that carrying out an effect needs.
+pub struct Context<'a> {
+    /// The time of this turn.
+    pub now: Instant,
+    /// All deadlines.
+    pub timers: &'a mut Timers<TimerKey>,
+    /// The queue to the caller.
+    pub actions: &'a mut VecDeque<Action>,
+    /// The spacing of gratuitous ARP.
+    pub pacer: &'a mut Pacer,
+    /// Kernel requests under way.
+    pub requests: &'a mut Requests,
+    /// The interfaces there are.
+    pub interfaces: &'a Interfaces,
+    /// The scripts, by name.
+    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
+    /// Every VIP of the configuration: none of them is a source address.
+    pub vips: &'a BTreeSet<IpAddr>,
+    /// Sends adverts.
+    pub tx: &'a mut dyn Transmit,
+}
+
+/// Kernel requests under way.
+#[derive(Debug, Default)]
+pub struct Requests {
+    next: u64,
+    open: BTreeMap<Token, Purpose>,
+}
+
+impl Requests {
+    /// Takes a finished request out.
+    pub fn finish(&mut self, token: Token) -> Option<Purpose> {
+        self.open.remove(&token)
+    }
+
+    /// Whether none is under way.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    fn begin(&mut self, purpose: Purpose) -> Token {
+        let token = Token(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.open.insert(token, purpose);
+        token
+    }
+}
+
+impl Context<'_> {
+    /// Asks the kernel for something.
+    pub fn request(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Token {
+        let token = self.requests.begin(purpose);
+        self.actions.push_back(Action::Kernel { token, operations });
+        token
+    }
+
+    fn standing(&self, name: &str) -> Standing {
+        let named = self
+            .scripts
+            .values()
+            .find(|tracked| tracked.script.name == name);
+        named.map_or(Standing::Unknown, |tracked| tracked.standing)
+    }
+}
+
+/// What stands against taking part (specification F.6).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Faults {
+    missing: bool,
+    loopback: bool,
+    no_multicast: bool,
+    down: bool,
+    no_address: bool,
+    /// Interfaces of VIPs, other than the own one, that are missing or down.
+    vip_interfaces: Vec<String>,
+    scripts: Vec<String>,
+}
+
+impl Faults {
+    fn any(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// All of them in words.
+    fn in_words(&self, interface: &str) -> String {
+        let own = [
+            (self.missing, "does not exist"),
+            (self.loopback, "is a loopback interface"),
+            (self.no_multicast, "has no multicast"),
+            (self.down, "is down"),
+            (self.no_address, "has no IPv4 address"),
+        ];
+        let own = own
+            .into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, what)| format!("interface {interface} {what}"));
+        let vips = self
+            .vip_interfaces
+            .iter()
+            .map(|name| format!("interface {name} of a VIP is down or missing"));
+        let scripts = self
+            .scripts
+            .iter()
+            .map(|name| format!("script {name} fails"));
+        own.chain(vips)
+            .chain(scripts)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// Whether the VIPs are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Installed {
+    No,
+    Asked(Token),
+    Yes,
+}
+
+/// The master that a backup listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its priority.
+    pub priority: Priority,
+}
+
+/// A running instance.
+#[derive(Debug)]
+pub struct Running {
+    /// Its configuration.
+    pub config: Arc<Instance>,
+    /// Where it is.
+    pub state: State,
+    /// The effective priority.
+    pub priority: Priority,
+    /// The interface it is on, while that exists.
+    pub on: Option<IfIndex>,
+    /// The master it has last heard.
+    pub master: Option<Sender>,
+    /// Its counters.
+    pub statistics: Statistics,
+    id: InstanceId,
+    source: Option<Ipv4Addr>,
+    mtu: u32,
+    faults: Faults,
+    /// It waited for a script before its first state.
+    waited: bool,
+    installed: Installed,
+    /// The reasons for refusal that were logged, by their bits.
+    logged: u16,
+    send_failure_logged: bool,
+    outgoing: Outgoing,
+    announcing: Vec<Target>,
+}
+
+impl Running {
+    /// An instance that has not begun.
+    pub fn new(id: InstanceId, config: Arc<Instance>) -> Self {
+        Self {
+            state: State::Init,
+            priority: config.priority,
+            on: None,
+            master: None,
+            statistics: Statistics::default(),
+            id,
+            source: None,
+            mtu: 0,
+            faults: Faults::default(),
+            waited: false,
+            installed: Installed::No,
+            logged: 0,
+            send_failure_logged: false,
+            outgoing: Outgoing::new(),
+            announcing: Vec::new(),
+            config,
+        }
+    }
+
+    /// Whether the state of this interface matters to it.
+    pub fn uses(&self, interface: &str) -> bool {
+        let vips = &self.config.virtual_addresses;
+        self.config.interface == interface || vips.iter().any(|vip| vip.interface == interface)
+    }
+
+    /// The address that adverts are sent from.
+    pub fn source(&self) -> Option<Ipv4Addr> {
+        self.source
+    }
+
+    /// Queues a line about this instance.
+    pub fn log(&self, line: InstanceLine, cx: &mut Context<'_>) {
+        let line = LogLine::Instance(self.config.name.clone(), line);
+        cx.actions.push_back(Action::Log(line));
+    }
+
+    /// Looks again at everything around: interface, addresses, scripts; moves
+    /// in or out of FAULT, and keeps the outgoing advert right.
+    pub fn evaluate(&mut self, cx: &mut Context<'_>) {
+        self.follow_interface(cx);
+        self.follow_priority(cx);
+        let awaited = self
+            .config
+            .track_scripts
+            .iter()
+            .any(|tracked| is_awaited(tracked, cx.standing(&tracked.script.name)));
+        self.waited |= awaited;
+        self.faults = self.find_faults(cx);
+        match (self.state, self.faults.any()) {
+            (State::Init | State::Backup | State::Master, true) => self.input(Input::Fault, cx),
+            (State::Init, false) if !awaited => self.input(Input::Ready, cx),
+            (State::Fault, false) if !awaited => self.input(Input::Recovered, cx),
+            _ => {}
+        }
+    }
+
+    /// Takes the interface's number, source address and MTU over, and rebuilds
+    /// the advert when one of them is another than before.
+    fn follow_interface(&mut self, cx: &mut Context<'_>) {
+        let state = cx.interfaces.named(&self.config.interface);
+        self.on = state.map(|state| state.index);
+        let source = match self.config.source_address {
+            Some(IpAddr::V4(address)) => Some(address),
+            _ => state.and_then(|state| primary_ipv4(state, cx.vips)),
+        };
+        let mtu = state.map_or(0, |state| state.mtu);
+        if (source, mtu) != (self.source, self.mtu) {
+            (self.source, self.mtu) = (source, mtu);
+            self.build_advert(cx);
+        }
+    }
+
+    fn build_advert(&mut self, cx: &mut Context<'_>) {
+        let Some(source) = self.source else { return };
+        let room = self
+            .outgoing
+            .build(&self.config, self.priority, source, self.mtu);
+        let count = self.config.virtual_addresses.len();
+        if room < count {
+            self.log(InstanceLine::TooManyVips { count, room }, cx);
+        }
+    }
+
+    /// Works the effective priority out; a backup's running timer moves by as
+    /// much as its skew time changes (specification F.8).
+    fn follow_priority(&mut self, cx: &mut Context<'_>) {
+        let new = effective_priority(&self.config, |script| cx.standing(&script.name));
+        if new == self.priority {
+            return;
+        }
+        let old = std::mem::replace(&mut self.priority, new);
+        self.log(
+            InstanceLine::PriorityChanged { from: old, to: new },
+            cx,
+        );
+        self.build_advert(cx);
+        let key = TimerKey::Protocol(self.id);
+        if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
+            let moved = deadline + skew_time(new) - skew_time(old);
+            cx.timers.arm(key, moved);
+        }
+    }
+
+    fn find_faults(&self, cx: &Context<'_>) -> Faults {
+        let mut faults = Faults::default();
+        match cx.interfaces.named(&self.config.interface) {
+            None => faults.missing = true,
+            Some(state) => {
+                faults.loopback = state.loopback;
+                faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
+                faults.down = !state.up;
+                faults.no_address = self.source.is_none();
+            }
+        }
+        for vip in &self.config.virtual_addresses {
+            let own = vip.interface == self.config.interface;
+            let up = || {
+                cx.interfaces
+                    .named(&vip.interface)
+                    .is_some_and(|state| state.up)
+            };
+            if own || vip.no_track || faults.vip_interfaces.contains(&vip.interface) || up() {
+                continue;
+            }
+            faults.vip_interfaces.push(vip.interface.clone());
+        }
+        for tracked in &self.config.track_scripts {
+            if is_fault(tracked, cx.standing(&tracked.script.name)) {
+                faults.scripts.push(tracked.script.name.clone());
+            }
+        }
+        faults
+    }
+
+    /// Feeds the state machine with something other than an advert or a timer.
+    pub fn input(&mut self, input: Input, cx: &mut Context<'_>) {
+        let base = cx.now;
+        self.step(input, None, base, cx);
+    }
+
+    /// Feeds the state machine with an acceptable advert.
+    pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {
+        self.log_advert(input, sender, cx);
+        let base = cx.now;
+        self.step(input, Some(sender), base, cx);
+    }
+
+    /// Feeds the state machine with the end of its timer, which was due at
+    /// `deadline`. The next advert of a master is due an interval after that,
+    /// not after now; those that a stall made pointless are skipped.
+    pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) {
+        if self.state == State::Backup {
+            self.log(InstanceLine::MasterDown, cx);
+        }
+        let mut base = deadline;
+        let interval = self.config.advert_interval;
+        let late = cx.now.since(deadline);
+        if self.state != State::Master {
+            base = cx.now;
+        } else if late >= interval && !interval.is_zero() {
+            let missed = late.as_us() / interval.as_us().max(1);
+            base = deadline + interval.times(missed);
+            self.statistics.adverts_skipped =
+                self.statistics.adverts_skipped.saturating_add(missed);
+            self.log(InstanceLine::AdvertsSkipped(missed), cx);
+        }
+        self.step(Input::TimerExpired, None, base, cx);
+    }
+
+    fn step(
+        &mut self,
+        input: Input,
+        sender: Option<Sender>,
+        base: Instant,
+        cx: &mut Context<'_>,
+    ) {
+        let params = Params {
+            owner: self.config.priority.is_owner(),
+            nopreempt: self.config.nopreempt,
+        };
+        let before = self.state;
+        let next = transition(before, input, params);
+        self.state = next.state;
+        // The peers learn first: a packet costs microseconds, a line may not.
+        self.send_effects(next.effects, cx);
+        if before != next.state {
+            self.entered(before, cx);
+        }
+        self.rest_of_effects(next.effects, sender, base, cx);
+        if before != next.state {
+            self.notify_entered(cx);
+        }
+    }
+
+    fn send_effects(&mut self, effects: Effects, cx: &mut Context<'_>) {
+        if effects.contains(Effects::SEND_PRIORITY_ZERO) {
+            self.send(true, cx);
+        }
+        if effects.contains(Effects::SEND_ADVERT) {
+            self.send(false, cx);
+        }
+    }
+
+    fn rest_of_effects(
+        &mut self,
+        effects: Effects,
+        sender: Option<Sender>,
+        base: Instant,
+        cx: &mut Context<'_>,
+    ) {
+        if effects.contains(Effects::LEARN_MASTER)
+            && let Some(sender) = sender
+        {
+            self.learn_master(sender, cx);
+        }
+        if effects.contains(Effects::INSTALL) {
+            self.install(cx);
+        }
+        if effects.contains(Effects::REMOVE) {
+            self.remove(cx);
+        }
+        if effects.contains(Effects::REPEAT_GARP) {
+            self.answer_with_garp(cx);
+        }
+        let key = TimerKey::Protocol(self.id);
+        let interval = self.config.advert_interval;
+        if effects.contains(Effects::ARM_ADVERT) {
+            cx.timers.arm(key, base + interval);
+        }
+        if effects.contains(Effects::ARM_MASTER_DOWN) {
+            let wait = master_down_time(interval, self.priority);
+            cx.timers.arm(key, base + wait);
+        }
+        if effects.contains(Effects::ARM_SKEW) {
+            cx.timers.arm(key, base + skew_time(self.priority));
+        }
+        if effects.contains(Effects::DISARM) {
+            cx.timers.disarm(key);
+        }
+        if effects.contains(Effects::WARN_OWN_ADDRESS) {
+            self.log(InstanceLine::OwnAddressReceived, cx);
+        }
+    }
+
+    /// Counts and logs a state that was just entered.
+    fn entered(&mut self, before: State, cx: &mut Context<'_>) {
+        self.logged = 0;
+        if before == State::Master {
+            self.statistics.release_master = self.statistics.release_master.saturating_add(1);
+        }
+        let first = before == State::Init && !self.waited;
+        let line = match self.state {
+            State::Backup if first => InstanceLine::EnteringBackupInit,
+            State::Backup => InstanceLine::EnteringBackup,
+            State::Master => {
+                self.statistics.become_master = self.statistics.become_master.saturating_add(1);
+                self.master = None;
+                InstanceLine::EnteringMaster
+            }
+            State::Fault => return self.log_fault(before == State::Init, cx),
+            State::Init | State::Stopped => return,
+        };
+        self.log(line, cx);
+    }
+
+    fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
+        let interface = self.config.interface.clone();
+        if !first {
+            self.log(InstanceLine::EnteringFault, cx);
+            let reasons = self.faults.in_words(&interface);
+            return self.log(InstanceLine::FaultReasons(reasons), cx);
+        }
+        if self.faults.missing {
+            let line = LogLine::InterfaceMissing(interface.clone());
+            cx.actions.push_back(Action::Log(line));
+        }
+        if self.faults.loopback {
+            self.log(InstanceLine::Loopback(interface.clone()), cx);
+        }
+        if self.faults.no_multicast {
+            self.log(InstanceLine::NoMulticast(interface.clone()), cx);
+        }
+        if self.faults.down {
+            self.log(InstanceLine::FaultInterfaceDown(interface), cx);
+        }
+        for name in self.faults.vip_interfaces.clone() {
+            self.log(InstanceLine::FaultInterfaceDown(name), cx);
+        }
+        if self.faults.no_address {
+            self.log(InstanceLine::FaultNoAddress, cx);
+        }
+        for name in self.faults.scripts.clone() {
+            self.log(InstanceLine::FaultScript(name), cx);
+        }
+        self.log(InstanceLine::EnteringFaultInit, cx);
+    }
+
+    fn log_advert(&self, input: Input, sender: Sender, cx: &mut Context<'_>) {
+        let Sender {
+            address: from,
+            priority: theirs,
+        } = sender;
+        let ours = self.priority;
+        let line = match (self.state, input) {
+            (State::Master, Input::PriorityZero) => InstanceLine::MasterGotPriorityZero,
+            (State::Backup, Input::PriorityZero) => InstanceLine::BackupGotPriorityZero,
+            (State::Master, Input::Advert(Rank::Higher)) => {
+                InstanceLine::YieldedToHigher { from, theirs, ours }
+            }
+            (State::Master, Input::Advert(Rank::EqualHigherAddress)) => {
+                InstanceLine::YieldedToHigherAddress {
+                    from,
+                    priority: ours,
+                }
+            }
+            (State::Master, Input::Advert(Rank::Lower | Rank::EqualLowerAddress)) => {
+                InstanceLine::AnsweredLower { from, theirs, ours }
+            }
+            (State::Backup, Input::Advert(Rank::Lower)) if !self.config.nopreempt => {
+                InstanceLine::DiscardedLower { from, theirs }
+            }
+            _ => return,
+        };
+        self.log(line, cx);
+    }
+
+    /// Counts a refused datagram, and logs the first one of its kind.
+    pub fn refuse(&mut self, from: Ipv4Addr, reason: Reject, cx: &mut Context<'_>) {
+        reason.count(&mut self.statistics);
+        if self.logged & reason.bit() == 0 {
+            self.logged |= reason.bit();
+            self.log(InstanceLine::Rejected { from, reason }, cx);
+        }
+    }
+
+    /// Notes that the VIPs of an accepted advert are others than ours.
+    pub fn note_addresses(&mut self, line: InstanceLine, cx: &mut Context<'_>) {
+        const BIT: u16 = 1 << 15;
+        self.statistics.addr_list_err = self.statistics.addr_list_err.saturating_add(1);
+        if self.logged & BIT == 0 {
+            self.logged |= BIT;
+            self.log(line, cx);
+        }
+    }
+
+    fn learn_master(&mut self, sender: Sender, cx: &mut Context<'_>) {
+        let before = self.master.replace(sender).map(|master| master.address);
+        if before == Some(sender.address) {
+            return;
+        }
+        self.logged = 0;
+        let line = match before {
+            None => InstanceLine::MasterSet(sender.address),
+            Some(from) => InstanceLine::MasterChanged {
+                from,
+                to: sender.address,
+            },
+        };
+        self.log(line, cx);
+    }
+
+    fn send(&mut self, resigning: bool, cx: &mut Context<'_>) {
+        // Without an interface or a source there is nobody to tell.
+        let (Some(via), Some(_)) = (self.on, self.source) else {
+            return;
+        };
+        let result = if resigning {
+            self.outgoing
+                .send_priority_zero(&self.config, via, cx.tx)
+        } else {
+            self.outgoing.send(&self.config, via, cx.tx)
+        };
+        match result {
+            Ok(()) => {
+                self.send_failure_logged = false;
+                self.statistics.advert_sent = self.statistics.advert_sent.saturating_add(1);
+                if resigning {
+                    self.statistics.pri_zero_sent = self.statistics.pri_zero_sent.saturating_add(1);
+                    self.log(InstanceLine::SentPriorityZero, cx);
+                }
+            }
+            Err(errno) => self.send_failed(errno, cx),
+        }
+    }
+
+    fn send_failed(&mut self, errno: Errno, cx: &mut Context<'_>) {
+        self.statistics.send_failed = self.statistics.send_failed.saturating_add(1);
+        if !self.send_failure_logged {
+            self.send_failure_logged = true;
+            self.log(InstanceLine::SendFailed(errno), cx);
+        }
+    }
+
+    /// Each VIP with the number of its interface; those without one are left
+    /// out (they keep the instance in FAULT unless they are not tracked).
+    fn vips<'c>(
+        config: &'c Instance,
+        interfaces: &'c Interfaces,
+    ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
+        config.virtual_addresses.iter().filter_map(|vip| {
+            let state = interfaces.named(&vip.interface)?;
+            Some((state.index, vip))
+        })
+    }
+
+    fn install(&mut self, cx: &mut Context<'_>) {
+        self.log(InstanceLine::SettingVips, cx);
+        let operations = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| Operation::AddAddress {
+                on,
+                address: vip.clone(),
+            })
+            .collect();
+        let token = cx.request(Purpose::Install(self.id), operations);
+        self.installed = Installed::Asked(token);
+    }
+
+    fn remove(&mut self, cx: &mut Context<'_>) {
+        self.log(InstanceLine::RemovingVips, cx);
+        let operations = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| Operation::RemoveAddress {
+                on,
+                address: vip.clone(),
+            })
+            .collect();
+        cx.request(Purpose::Remove(self.id), operations);
+        self.installed = Installed::No;
+        self.announcing.clear();
+        cx.pacer.cancel(self.id);
+        for key in [
+            TimerKey::SecondBurst(self.id),
+            TimerKey::Refresh(self.id),
+            TimerKey::LowerPriorityBurst(self.id),
+        ] {
+            cx.timers.disarm(key);
+        }
+    }
+
+    /// Takes VIPs off that an earlier run left behind (specification F.2).
+    pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
+        let left = |on: IfIndex, vip: &VirtualAddress| {
+            cx.interfaces.get(on).is_some_and(|state| {
+                state.addresses.iter().any(|there| {
+                    there.address == vip.address && there.prefix_length == vip.prefix_length
+                })
+            })
+        };
+        let operations: Vec<_> = Self::vips(&self.config, cx.interfaces)
+            .filter(|(on, vip)| left(*on, vip))
+            .map(|(on, vip)| Operation::RemoveAddress {
+                on,
+                address: vip.clone(),
+            })
+            .collect();
+        if !operations.is_empty() {
+            self.log(InstanceLine::RemovingVips, cx);
+            cx.request(Purpose::Remove(self.id), operations);
+        }
+    }
+
+    /// The VIPs have been added: announces them, and tells the outside.
+    pub fn installed(&mut self, token: Token, result: Result<(), Errno>, cx: &mut Context<'_>) {
+        if self.installed != Installed::Asked(token) {
+            return;
+        }
+        self.installed = Installed::Yes;
+        if let Err(errno) = result {
+            let line = InstanceLine::KernelRefused {
+                adding: true,
+                errno,
+            };
+            self.log(line, cx);
+        }
+        self.find_targets(cx);
+        let garp = &self.config.garp;
+        let (repeat, delay, refresh) = (garp.master_repeat, garp.master_delay, garp.master_refresh);
+        self.burst(repeat, cx);
+        if !delay.is_zero() {
+            cx.timers
+                .arm(TimerKey::SecondBurst(self.id), cx.now + delay);
+        }
+        if !refresh.is_zero() {
+            cx.timers
+                .arm(TimerKey::Refresh(self.id), cx.now + delay + refresh);
+        }
+        self.notify(NotifyState::Master, cx);
+    }
+
+    /// Which VIPs are announced where: IPv4, on interfaces that do ARP.
+    fn find_targets(&mut self, cx: &Context<'_>) {
+        self.announcing.clear();
+        for (on, vip) in Self::vips(&self.config, cx.interfaces) {
+            let Some(state) = cx.interfaces.get(on).filter(|state| !state.no_arp) else {
+                continue;
+            };
+            if let IpAddr::V4(address) = vip.address {
+                self.announcing.push(Target {
+                    owner: self.id,
+                    on,
+                    mac: state.mac,
+                    address,
+                });
+            }
+        }
+    }
+
+    fn burst(&mut self, repeat: u32, cx: &mut Context<'_>) {
+        for target in &self.announcing {
+            let name = cx.interfaces.get(target.on).map(|state| &*state.name);
+            let line = InstanceLine::Announcing {
+                on: interface_name(name, target.on),
+                address: IpAddr::V4(target.address),
+            };
+            let line = LogLine::Instance(self.config.name.clone(), line);
+            cx.actions.push_back(Action::Log(line));
+        }
+        let interval = self.config.garp.interval;
+        cx.pacer
+            .burst(&self.announcing, repeat, interval, cx.actions);
+    }
+
+    /// An interface's hardware address changed, or a burst is due: announces
+    /// from what is true now.
+    pub fn scheduled_burst(&mut self, key: TimerKey, cx: &mut Context<'_>) {
+        if self.installed != Installed::Yes {
+            return;
+        }
+        self.find_targets(cx);
+        let garp = &self.config.garp;
+        let (refresh, repeat) = match key {
+            TimerKey::Refresh(_) => (garp.master_refresh, garp.master_refresh_repeat),
+            TimerKey::LowerPriorityBurst(_) => (Interval::ZERO, garp.lower_prio_repeat),
+            _ => (Interval::ZERO, garp.master_repeat),
+        };
+        if !refresh.is_zero() {
+            cx.timers.arm(key, cx.now + refresh);
+        }
+        self.burst(repeat, cx);
+    }
+
+    /// Somebody of lower priority claimed the VIPs: reminds the network, now
+    /// and once more later (specification F.4).
+    fn answer_with_garp(&mut self, cx: &mut Context<'_>) {
+        let garp = &self.config.garp;
+        let (repeat, delay) = (garp.lower_prio_repeat, garp.lower_prio_delay);
+        if self.installed != Installed::Yes || repeat == 0 {
+            return;
+        }
+        self.burst(repeat, cx);
+        if !delay.is_zero() {
+            cx.timers
+                .arm(TimerKey::LowerPriorityBurst(self.id), cx.now + delay);
+        }
+    }
+
+    /// Somebody else took an address off an interface: as MASTER, puts it back
+    /// if it is a VIP of ours that was on.
+    pub fn address_removed(
+        &mut self,
+        on: IfIndex,
+        address: IpAddr,
+        prefix_length: u8,
+        cx: &mut Context<'_>,
+    ) {
+        if self.installed != Installed::Yes {
+            return;
+        }
+        let lost = Self::vips(&self.config, cx.interfaces).find(|(index, vip)| {
+            *index == on
+                && vip.address == address
+                && vip.prefix_length == prefix_length
+                && !vip.no_track
+        });
+        let Some((_, vip)) = lost else { return };
+        let (vip, interface) = (vip.clone(), vip.interface.clone());
+        let line = LogLine::AddressRemoved { address, interface };
+        cx.actions.push_back(Action::Log(line));
+        let operation = Operation::AddAddress { on, address: vip };
+        cx.request(Purpose::Restore(self.id), vec![operation]);
+    }
+
+    /// A VIP is back: announces all of them once more.
+    pub fn restored(&mut self, result: Result<(), Errno>, cx: &mut Context<'_>) {
+        match result {
+            Ok(()) => self.scheduled_burst(TimerKey::SecondBurst(self.id), cx),
+            Err(errno) => self.log(
+                InstanceLine::KernelRefused {
+                    adding: true,
+                    errno,
+                },
+                cx,
+            ),
+        }
+    }
+
+    fn notify_entered(&mut self, cx: &mut Context<'_>) {
+        let state = match self.state {
+            State::Backup => NotifyState::Backup,
+            State::Fault => NotifyState::Fault,
+            State::Stopped => NotifyState::Stop,
+            // Told when the VIPs are on.
+            State::Master | State::Init => return,
+        };
+        self.notify(state, cx);
+    }
+
+    fn notify(&self, state: NotifyState, cx: &mut Context<'_>) {
+        cx.actions.push_back(Action::Notify(Notification {
+            id: self.id,
+            instance: Arc::clone(&self.config),
+            state,
+            priority: self.priority,
+        }));
+    }
+}

@@ -1,0 +1,144 @@
+//! The advert of one instance, ready to be sent.
+//!
+//! Built when something in it changes, then sent again and again without
+//! allocating: only destination, identification and, to resign, priority are
+//! written over.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::model::Instance;
+use crate::ids::{Errno, IfIndex, Priority};
+use crate::wire::advert::{self, Advert, IP_PROTOCOL, message_length};
+use crate::wire::frames::{IPV4_HEADER_LENGTH, Ipv4Header, emit_ipv4_header, set_destination};
+
+use super::action::Transmit;
+
+/// Adverts travel one hop only, and arrive with this (RFC 3768 section 5.2.3).
+const TTL: u8 = 255;
+
+/// A whole IP packet with an advert.
+#[derive(Debug)]
+pub struct Outgoing {
+    frame: Vec<u8>,
+    priority: Priority,
+    identification: u16,
+}
+
+impl Outgoing {
+    /// Nothing to send yet.
+    pub const fn new() -> Self {
+        Self {
+            frame: Vec::new(),
+            priority: Priority::ZERO,
+            identification: 0,
+        }
+    }
+
+    /// Builds the packet. Returns how many of the instance's VIPs have room in
+    /// it (specification C.1: at most 255, and no more than the MTU holds).
+    pub fn build(
+        &mut self,
+        instance: &Instance,
+        priority: Priority,
+        source: Ipv4Addr,
+        mtu: u32,
+    ) -> usize {
+        let addresses: Vec<Ipv4Addr> = instance
+            .virtual_addresses
+            .iter()
+            .filter_map(|vip| match vip.address {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            })
+            .collect();
+        let room = room_for_addresses(mtu).min(addresses.len());
+        let message = Advert {
+            vrid: instance.vrid.get(),
+            priority: priority.0,
+            advert_interval_s: u8::try_from(instance.advert_interval.as_secs()).unwrap_or(u8::MAX),
+            addresses: addresses.get(..room).unwrap_or_default(),
+            password: instance.password.as_ref().map(|password| &password.0),
+        };
+        let length = IPV4_HEADER_LENGTH.saturating_add(message.length());
+        self.frame.clear();
+        self.frame.resize(length, 0);
+        if let Some(payload) = self.frame.get_mut(IPV4_HEADER_LENGTH..) {
+            message.emit(payload);
+        }
+        let header = Ipv4Header {
+            source,
+            destination: Ipv4Addr::UNSPECIFIED,
+            ttl: TTL,
+            protocol: IP_PROTOCOL,
+        };
+        emit_ipv4_header(&header, &mut self.frame);
+        self.priority = priority;
+        room
+    }
+
+    /// Sends the advert to the group, or to each peer. Every peer is tried;
+    /// the first error is returned.
+    pub fn send(
+        &mut self,
+        instance: &Instance,
+        via: IfIndex,
+        tx: &mut dyn Transmit,
+    ) -> Result<(), Errno> {
+        let mut result = Ok(());
+        let group = std::slice::from_ref(&instance.multicast_group);
+        let destinations = match instance.unicast_peers.as_slice() {
+            [] => group,
+            peers => peers,
+        };
+        for &destination in destinations {
+            let IpAddr::V4(address) = destination else {
+                continue;
+            };
+            // C counts from 1, too; the kernel puts a number of its own for 0.
+            self.identification = match self.identification.wrapping_add(1) {
+                0 => 1,
+                next => next,
+            };
+            set_destination(&mut self.frame, address, self.identification);
+            result = result.and(tx.send(via, destination, &self.frame));
+        }
+        result
+    }
+
+    /// Sends the advert once with priority 0.
+    pub fn send_priority_zero(
+        &mut self,
+        instance: &Instance,
+        via: IfIndex,
+        tx: &mut dyn Transmit,
+    ) -> Result<(), Errno> {
+        self.write_priority(Priority::ZERO);
+        let result = self.send(instance, via, tx);
+        self.write_priority(self.priority);
+        result
+    }
+
+    fn write_priority(&mut self, priority: Priority) {
+        if let Some(message) = self.frame.get_mut(IPV4_HEADER_LENGTH..) {
+            advert::set_priority(message, priority.0);
+        }
+    }
+}
+
+fn room_for_addresses(mtu: u32) -> usize {
+    let overhead = IPV4_HEADER_LENGTH.saturating_add(message_length(0));
+    let room = usize::try_from(mtu).unwrap_or(usize::MAX);
+    (room.saturating_sub(overhead) / 4).min(usize::from(u8::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ethernet_packet_has_room_for_255_addresses_and_a_small_one_for_fewer() {
+        assert_eq!(room_for_addresses(1500), 255);
+        assert_eq!(room_for_addresses(576), 135);
+        assert_eq!(room_for_addresses(0), 0);
+    }
+}

@@ -1,0 +1,227 @@
+//! Check scripts: what their results mean, and what they add to a priority.
+//!
+//! Decides up and down from a sequence of results (specification D.2) and the
+//! effective priority from those (F.8). When a script runs is decided in
+//! `engine.rs`; how it runs, by whoever carries the actions out.
+
+use std::sync::Arc;
+
+use crate::config::model::{Instance, Script, TrackScript};
+use crate::ids::Priority;
+
+use super::event::Outcome;
+
+/// What the results so far say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// No result yet.
+    Unknown,
+    /// Up.
+    Up,
+    /// Down.
+    Down,
+}
+
+/// Whether a run is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// None is.
+    Idle,
+    /// One is.
+    Running,
+    /// One is, and its end was asked for; its result counts as failed already.
+    TimingOut,
+}
+
+/// A script that some instance tracks.
+#[derive(Debug)]
+pub struct Tracked {
+    /// Its configuration.
+    pub script: Arc<Script>,
+    /// What its results say.
+    pub standing: Standing,
+    /// Whether a run is under way.
+    pub run: Run,
+    /// 0 to rise - 1: down; rise to rise + fall - 1: up.
+    counter: u32,
+    /// The exit status that was logged last.
+    status: u8,
+}
+
+impl Tracked {
+    /// A script without a result. With `init_fail` it counts as down until it
+    /// succeeded `rise` times; else a single result decides where it starts.
+    pub fn new(script: Arc<Script>) -> Self {
+        let (standing, counter) = if script.init_fail {
+            (Standing::Down, 0)
+        } else {
+            (Standing::Unknown, script.rise.saturating_sub(1))
+        };
+        Self {
+            script,
+            standing,
+            run: Run::Idle,
+            counter,
+            status: 0,
+        }
+    }
+
+    /// Counts a result; returns whether it changed the standing.
+    pub fn count(&mut self, success: bool) -> bool {
+        let rise = self.script.rise;
+        let top = rise.saturating_add(self.script.fall).saturating_sub(1);
+        if success {
+            let next = self.counter.saturating_add(1);
+            self.counter = if next < rise { next } else { top };
+        } else {
+            self.counter = if self.counter > rise {
+                self.counter.saturating_sub(1)
+            } else {
+                0
+            };
+        }
+        let standing = if self.counter >= rise {
+            Standing::Up
+        } else {
+            Standing::Down
+        };
+        let changed = standing != self.standing;
+        self.standing = standing;
+        changed
+    }
+
+    /// Whether the exit status is worth a line: it is another than before.
+    pub fn note_status(&mut self, outcome: Outcome) -> Option<u8> {
+        match outcome {
+            Outcome::Exited(status) if status != self.status => {
+                self.status = status;
+                Some(status)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a script in this standing keeps an instance in FAULT.
+pub const fn is_fault(tracked: &TrackScript, standing: Standing) -> bool {
+    let bad = if tracked.reverse {
+        Standing::Up as u8
+    } else {
+        Standing::Down as u8
+    };
+    tracked.weight == 0 && standing as u8 == bad
+}
+
+/// Whether an instance has to wait for the first result of a script.
+pub const fn is_awaited(tracked: &TrackScript, standing: Standing) -> bool {
+    tracked.weight == 0 && matches!(standing, Standing::Unknown)
+}
+
+/// What a script adds to the priority now, -253 to 253.
+pub const fn contribution(tracked: &TrackScript, standing: Standing) -> i32 {
+    let counts = match standing {
+        Standing::Unknown => false,
+        Standing::Up => tracked.weight > 0,
+        Standing::Down => tracked.weight < 0,
+    };
+    match (counts, tracked.reverse) {
+        (false, _) => 0,
+        (true, false) => tracked.weight,
+        (true, true) => tracked.weight.saturating_neg(),
+    }
+}
+
+/// The effective priority: the sum, kept within 1 to 254; the owner's is fixed.
+pub fn effective_priority(
+    instance: &Instance,
+    standing_of: impl Fn(&Script) -> Standing,
+) -> Priority {
+    if instance.priority.is_owner() {
+        return Priority::OWNER;
+    }
+    let total = instance
+        .track_scripts
+        .iter()
+        .map(|tracked| contribution(tracked, standing_of(&tracked.script)))
+        .fold(i32::from(instance.priority.0), i32::saturating_add);
+    Priority(u8::try_from(total.clamp(1, 254)).unwrap_or(Priority::DEFAULT.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::Command;
+    use crate::time::Interval;
+
+    fn script(rise: u32, fall: u32, init_fail: bool) -> Arc<Script> {
+        Arc::new(Script {
+            name: "chk".into(),
+            command: Command {
+                argv: vec!["/bin/true".into()],
+                user: None,
+            },
+            interval: Interval::from_secs(1),
+            timeout: Interval::from_secs(1),
+            rise,
+            fall,
+            init_fail,
+        })
+    }
+
+    /// The standing after each result, as a string of `u` and `d`.
+    fn after(mut tracked: Tracked, results: &str) -> String {
+        let step = |result| {
+            tracked.count(result == '+');
+            if tracked.standing == Standing::Up {
+                'u'
+            } else {
+                'd'
+            }
+        };
+        results.chars().map(step).collect()
+    }
+
+    #[test]
+    fn the_first_result_decides_alone_then_rise_and_fall_count() {
+        let new = || Tracked::new(script(3, 2, false));
+        assert_eq!(after(new(), "+--+++-+"), "uuddduuu");
+        assert_eq!(after(new(), "-++-+++"), "ddddddu");
+        assert_eq!(after(Tracked::new(script(1, 1, false)), "+-+"), "udu");
+    }
+
+    #[test]
+    fn init_fail_wants_rise_successes() {
+        let tracked = Tracked::new(script(2, 1, true));
+        assert_eq!(tracked.standing, Standing::Down);
+        assert_eq!(after(tracked, "++-++"), "duddu");
+    }
+
+    #[test]
+    fn weights_count_as_the_specification_says() {
+        let cell = |weight, reverse, standing| {
+            let tracked = TrackScript {
+                script: script(1, 1, false),
+                weight,
+                reverse,
+            };
+            (
+                contribution(&tracked, standing),
+                is_fault(&tracked, standing),
+            )
+        };
+        use Standing::{Down, Unknown, Up};
+        assert_eq!(cell(2, false, Up), (2, false));
+        assert_eq!(cell(2, false, Down), (0, false));
+        assert_eq!(cell(2, true, Up), (-2, false));
+        assert_eq!(cell(-20, false, Up), (0, false));
+        assert_eq!(cell(-20, false, Down), (-20, false));
+        assert_eq!(cell(-20, true, Down), (20, false));
+        assert_eq!(cell(0, false, Up), (0, false));
+        assert_eq!(cell(0, false, Down), (0, true));
+        assert_eq!(cell(0, true, Up), (0, true));
+        assert_eq!(cell(0, true, Down), (0, false));
+        for weight in [-20, 0, 2] {
+            assert_eq!(cell(weight, false, Unknown), (0, false));
+        }
+    }
+}
