@@ -130,9 +130,9 @@ fn rounded(whole: &str, fraction: &str, places: usize) -> Option<Interval> {
     }
     let step = (0..places).fold(1_000_000, |step: u64, _| step / 10);
     if fraction
-        .bytes()
-        .nth(places)
-        .is_some_and(|digit| digit >= b'5')
+        .as_bytes()
+        .get(places)
+        .is_some_and(|digit| *digit >= b'5')
     {
         micros = micros.checked_add(step)?;
     }

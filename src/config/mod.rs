@@ -16,6 +16,9 @@ pub mod resolve;
 pub mod source;
 pub mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use diagnostic::{Class, Collector, Diagnostic, Severity};
 use keywords::{Context, Vocabulary, root};
 

@@ -113,8 +113,11 @@ impl std::error::Error for NotSources {}
 #[derive(Serialize, Deserialize)]
 struct Recorded {
     reads: Vec<(Vec<u8>, Result<String, FileProblem>)>,
-    matches: Vec<(Vec<u8>, Vec<u8>, Vec<Vec<u8>>)>,
+    matches: Vec<RecordedMatches>,
 }
+
+/// Pattern, directory, and what they named.
+type RecordedMatches = (Vec<u8>, Vec<u8>, Vec<Vec<u8>>);
 
 fn path_bytes(path: &Path) -> Vec<u8> {
     path.as_os_str().as_bytes().to_vec()

@@ -184,11 +184,9 @@ fn state(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
             let text = format!("({name}) unknown state '{other}', defaulting to BACKUP");
             let mut diagnostic = Diagnostic::error("state", text).at(&word.origin);
             let upper = other.to_ascii_uppercase();
-            let near = ["MASTER", "BACKUP"].into_iter();
-            if let Some(near) = near.min_by_key(|near| strsim::damerau_levenshtein(near, &upper)) {
-                if strsim::damerau_levenshtein(near, &upper) <= 2 {
-                    diagnostic = diagnostic.help(format!("Did you mean `{near}`?"));
-                }
+            let near = |known: &&str| strsim::damerau_levenshtein(known, &upper) <= 2;
+            if let Some(near) = ["MASTER", "BACKUP"].into_iter().find(near) {
+                diagnostic = diagnostic.help(format!("Did you mean `{near}`?"));
             }
             cx.found.push(diagnostic);
             draft.state.get_or_insert(InitialState::Backup);
