@@ -472,7 +472,7 @@ impl Reader<'_> {
         let text = format!("'{}' is not defined", used.name);
         let known = self.definitions.keys().filter(|known| !known.is_empty());
         let near = known
-            .map(|known| (strsim::damerau_levenshtein(known, used.name), known))
+            .map(|known| (strsim::osa_distance(known, used.name), known))
             .filter(|(distance, _)| *distance <= 2)
             .min();
         let mut diagnostic = Diagnostic::error("undefined", text).at(origin);

@@ -49,7 +49,7 @@ pub struct Loaded {
 /// Reads a configuration. Never panics, whatever is in the files.
 pub fn load(files: &dyn source::Files, main: &Path, options: &Options) -> Loaded {
     let mut found = Collector::default();
-    let vocabulary = Vocabulary::default();
+    let vocabulary = Vocabulary::shared();
     let expanded = expand::read_all(files, main, options, &mut found);
     let statements = tree::build(
         expanded.tokens,
@@ -57,7 +57,7 @@ pub fn load(files: &dyn source::Files, main: &Path, options: &Options) -> Loaded
         &mut found,
     );
     let mut draft = root::Draft::default();
-    let mut context = Context::new(options, &vocabulary, &mut found);
+    let mut context = Context::new(options, vocabulary, &mut found);
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
     let config = resolve::resolve(draft, &mut found);
     Loaded {

@@ -52,7 +52,7 @@ pub fn resolve(draft: root::Draft, found: &mut Collector) -> Config {
         instances,
         scripts,
     };
-    tell_of_script_security(&config, found);
+    tell_of_script_security(&draft, found);
     config
 }
 
@@ -287,7 +287,9 @@ impl<'d> Resolver<'_, 'd> {
             );
             if !known.insert(key) {
                 let text = format!("({name}): VIP duplicates a VIP {address} - ignoring");
-                let diagnostic = Diagnostic::error("duplicate-address", text).at(&line.origin);
+                let diagnostic =
+                    Diagnostic::new("duplicate-address", Severity::Warning, Class::None, text)
+                        .at(&line.origin);
                 self.found.push(diagnostic);
                 continue;
             }
@@ -360,7 +362,7 @@ impl<'d> Resolver<'_, 'd> {
                 .take(100)
                 .map(|script| &script.name.text);
             let near = names
-                .map(|name| (strsim::damerau_levenshtein(name, &line.name.text), name))
+                .map(|name| (strsim::osa_distance(name, &line.name.text), name))
                 .filter(|(distance, _)| *distance <= 2)
                 .min();
             if let Some((_, name)) = near {
@@ -446,8 +448,9 @@ fn tell_of_collisions(instances: &[Arc<Instance>], places: &[Origin], found: &mu
     }
 }
 
-/// C's warning about scripts that run without checks of their permissions (D.8).
-fn tell_of_script_security(config: &Config, found: &mut Collector) {
+/// C's warning about scripts without checks of their permissions (D.8). Scripts
+/// that nobody tracks count, too.
+fn tell_of_script_security(draft: &root::Draft, found: &mut Collector) {
     let has_notify = |notify: &Notify| {
         let Notify {
             any,
@@ -460,20 +463,16 @@ fn tell_of_script_security(config: &Config, found: &mut Collector) {
             .into_iter()
             .any(Option::is_some)
     };
-    let runs_scripts = !config.scripts.is_empty()
-        || config
+    let has_scripts = !draft.scripts.is_empty()
+        || draft
             .instances
             .iter()
             .any(|instance| has_notify(&instance.notify));
-    if runs_scripts && !config.globals.enable_script_security {
-        let text =
-            "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
-        let class = Class::Security;
-        let diagnostic = Diagnostic::new("script-security", Severity::Warning, class, text);
-        found.push(
-            diagnostic
-                .after_reading()
-                .help("Add `enable_script_security` to `global_defs`."),
-        );
+    if !has_scripts || draft.globals.globals.enable_script_security {
+        return;
     }
+    let text = "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
+    let diagnostic = Diagnostic::new("script-security", Severity::Warning, Class::Security, text);
+    let help = "Add `enable_script_security` to `global_defs`.";
+    found.push(diagnostic.after_reading().help(help));
 }

@@ -305,6 +305,12 @@ fn router_id(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 }
 
 fn notification_email(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if statement.inner().is_empty() {
+        let text = "Warning - empty notification_email block";
+        let origin = statement.line.whole();
+        cx.found
+            .push(Diagnostic::warning("no-recipients", text).at(&origin));
+    }
     for value in statement.inner() {
         cx.expect_no_block(value);
         draft

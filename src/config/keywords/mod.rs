@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
 use crate::time::Interval;
 
@@ -245,7 +246,7 @@ pub struct Context<'a> {
 }
 
 /// Searching for the nearest word is slow, and nobody reads more of them.
-const SUGGESTIONS_MAX: usize = 100;
+const SUGGESTIONS_MAX: usize = 20;
 
 impl<'a> Context<'a> {
     /// A fresh one.
@@ -500,6 +501,12 @@ impl Default for Vocabulary {
 }
 
 impl Vocabulary {
+    /// The one vocabulary; it never changes.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::default);
+        &SHARED
+    }
+
     /// What a word in a block must have behind it.
     pub fn wants(&self, block: &str, word: &str) -> Wants {
         match self.blocks.get(block).and_then(|words| words.get(word)) {
@@ -520,8 +527,10 @@ impl Vocabulary {
             return Vec::new();
         }
         let known = self.blocks.get(block).into_iter().flat_map(HashMap::keys);
+        // Most words are too long or too short to be near; the rest is slow to compare.
         let nearest = known
-            .map(|known| (strsim::damerau_levenshtein(known, word), *known))
+            .filter(|known| known.len().abs_diff(word.len()) <= limit)
+            .map(|known| (strsim::osa_distance(known, word), *known))
             .filter(|(distance, _)| *distance <= limit)
             .min();
         nearest

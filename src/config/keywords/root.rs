@@ -78,7 +78,7 @@ fn vrrp_script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if cx.options.without_vrrp {
         return;
     }
-    let Some(name) = name(statement, cx) else {
+    let Some(name) = cx.argument(statement, 1).cloned() else {
         return;
     };
     let mut script = vrrp_script::Draft::new(name);

@@ -13,7 +13,7 @@ pub fn set(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     for value in statement.inner() {
         cx.expect_no_block(value);
         let Some(word) = value.word(0) else { continue };
-        let Some(address) = arguments::address(&word.text) else {
+        let Some(address) = arguments::address(arguments::address_and_length(&word.text).0) else {
             let text = format!(
                 "Configuration error: VRRP instance[{instance}] malformed unicast peer \
                  address[{}]. Skipping...",

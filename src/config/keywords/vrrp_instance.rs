@@ -184,7 +184,7 @@ fn state(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
             let text = format!("({name}) unknown state '{other}', defaulting to BACKUP");
             let mut diagnostic = Diagnostic::error("state", text).at(&word.origin);
             let upper = other.to_ascii_uppercase();
-            let near = |known: &&str| strsim::damerau_levenshtein(known, &upper) <= 2;
+            let near = |known: &&str| strsim::osa_distance(known, &upper) <= 2;
             if let Some(near) = ["MASTER", "BACKUP"].into_iter().find(near) {
                 diagnostic = diagnostic.help(format!("Did you mean `{near}`?"));
             }
@@ -263,7 +263,7 @@ fn source(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let Some(word) = cx.argument(statement, 1) else {
         return;
     };
-    match arguments::address(&word.text) {
+    match arguments::address(arguments::address_and_length(&word.text).0) {
         Some(address) if address.is_ipv4() => draft.source = Some(address),
         Some(address) => {
             let text = format!(
