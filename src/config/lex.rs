@@ -318,7 +318,7 @@ pub enum ScriptProblem {
 }
 
 /// The tokeniser of script lines: both kinds of quotes, also in the middle of a
-/// word; a backslash protects the character after it and stays for
+/// word; a backslash protects a quote. All other escapes stay as they are for
 /// [`command_words`].
 ///
 /// # Errors
@@ -343,9 +343,11 @@ pub fn script_words(line: &Text) -> Result<Vec<Word>, ScriptProblem> {
         match (quote, c) {
             (_, '\\') => {
                 let (_, next) = characters.next().ok_or(ScriptProblem::MissingEscape)?;
-                // A protected quote of the outer level is a plain quote for the
-                // second reading only if it stays protected there.
-                text.push('\\');
+                // The backslash has done its work for a quote; all other escapes
+                // are for the second reading.
+                if !matches!(next, '"' | '\'') {
+                    text.push('\\');
+                }
                 text.push(next);
             }
             (Some(open), c) if c == open => quote = None,
@@ -511,6 +513,10 @@ mod tests {
             ["notify", "/s.sh 'a b'", "u", "g"]
         );
         assert_eq!(script(r#"script /bin/x"y z"'w'"#), ["script", "/bin/xy zw"]);
+        assert_eq!(
+            script(r#"script "sh -c \"a b\" \x41""#),
+            ["script", r#"sh -c "a b" \x41"#]
+        );
         assert_eq!(command_words("/s.sh 'a b'").unwrap(), ["/s.sh", "a b"]);
         assert_eq!(
             command_words(r"/s \x41\102\n\cA\q").unwrap(),

@@ -125,6 +125,20 @@ mod braces {
     }
 
     #[test]
+    fn that_a_list_lacks_do_not_swallow_the_next_block() {
+        let (instance, said) = instance(
+            "authentication {\nauth_type PASS\nauth_pass a\n}\n\
+                                         notify_stop /s\ntrack_script {",
+        );
+        assert_eq!(instance.virtual_addresses.len(), 1);
+        assert_eq!(
+            said.first().map(String::as_str),
+            Some("(Line 10) There are 1 missing '}'s or extra '{'s")
+        );
+        assert_eq!(said.len(), 2, "{said:?}");
+    }
+
+    #[test]
     fn of_an_unknown_word_take_nothing_else_with_them() {
         let (instance, said) = instance("virtul_routes {\n10.0.0.0/8 via 1.2.3.4\n}\npriority 7");
         assert_eq!(said, ["(Line 4) Unknown keyword 'virtul_routes'"]);
@@ -414,7 +428,7 @@ mod not_yet {
     fn what_asks_for_what_is_done_anyway_is_accepted() {
         clean(&format!(
             "global_defs {{\nvrrp_version 2\nvrrp_strict no\nvrrp_down_timer_adverts 3\n\
-             dynamic_interfaces\nvrrp_gna_interval 0\nvrrp_garp_interval 0\n}}\n{}",
+             dynamic_interfaces\nvrrp_gna_interval 0.5\n}}\n{}",
             with("version 2\ndown_timer_adverts 3\nstrict_mode off\npreempt_delay 0\naccept")
         ));
     }
@@ -896,8 +910,13 @@ mod real_files {
         let loaded = parse(text);
         assert_eq!(
             lines(&loaded),
-            ["(VI_1) Warning - nopreempt will not work with initial state MASTER - clearing"]
+            [
+                "(Line 11) vrrp_garp_interval '0' is invalid",
+                "(Line 12) vrrp_gna_interval '0' is invalid",
+                "(VI_1) Warning - nopreempt will not work with initial state MASTER - clearing",
+            ]
         );
+        assert!(loaded.is_usable());
         let globals = &loaded.config.globals;
         assert_eq!(
             globals.notification_email,

@@ -133,6 +133,9 @@ impl Builder<'_> {
             words,
             block: None,
         };
+        if block_follows {
+            self.end_list_before(&statement);
+        }
         let block = self.open.last().map_or("", Statement::keyword);
         let wants = (self.wants)(block, statement.keyword());
         let origin = statement.line.whole();
@@ -154,6 +157,29 @@ impl Builder<'_> {
             return;
         }
         self.current().push(statement);
+    }
+
+    /// A list of values holds no blocks. If one begins in it that the block around
+    /// the list knows, the closing brace of the list is missing.
+    fn end_list_before(&mut self, statement: &Statement) {
+        let mut inner = self.open.iter().rev().map(Statement::keyword);
+        let (Some(list), around) = (inner.next(), inner.next().unwrap_or("")) else {
+            return;
+        };
+        let is_list = (self.wants)(around, list) == Wants::Values;
+        if !is_list || (self.wants)(around, statement.keyword()) == Wants::Line {
+            return;
+        }
+        let text = "There are 1 missing '}'s or extra '{'s";
+        let mut diagnostic =
+            Diagnostic::error("unbalanced-braces", text).at(&statement.keyword_origin());
+        if let Some(list) = self.open.pop() {
+            if let Some(block) = &list.block {
+                diagnostic = diagnostic.label(block.open.span, "this list is not closed");
+            }
+            self.current().push(list);
+        }
+        self.found.push(diagnostic);
     }
 
     fn open(&mut self, origin: Origin) {

@@ -61,7 +61,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("vrrp_garp_lower_prio_repeat", "N (0 allowed)", "GARPs sent after a lower priority advert", garp),
     decisive_unless("vrrp_down_timer_adverts", "1..100", "Adverts missed before takeover", refuse_unless_three),
     works("vrrp_garp_interval", "decimal s, usec res, min 0.000001", "Min spacing of GARPs on an interface", garp_interval),
-    works("vrrp_gna_interval", "decimal s", "Same for unsolicited NAs", already),
+    works("vrrp_gna_interval", "decimal s", "Same for unsolicited NAs", gna_interval),
     works("vrrp_min_garp", "[BOOL]", "Sets repeat 1, refresh 0, refresh_repeat 0, delay 0, only for settings still at default at that point of the file", min_garp),
     decisive_unless("vrrp_garp_extra_if", "[all] 1..86400", "Periodic GARP on non-instance VMACs (all: on every VIP interface)", refuse_if_all),
     harmless("vrrp_vmac_garp_intvl", "", "Deprecated alias of vrrp_garp_extra_if"),
@@ -264,19 +264,28 @@ fn garp(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.garp.set("", keyword, statement, cx);
 }
 
-fn garp_interval(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let range = Interval::ZERO..=Interval::from_secs(4_294);
-    let invalid = |text: &str| format!("vrrp_garp_interval '{text}' is invalid");
-    let Some(value) = cx.seconds(statement, 6, range, invalid) else {
-        return;
-    };
-    draft.garp.interval = Some(value);
+/// C refuses 0 although it is what holds without the keyword, and so do we.
+fn pacing(statement: &Statement, cx: &mut Context<'_>) -> Option<Interval> {
+    let range = Interval::from_us(1)..=Interval::from_us(4_294_967_295);
+    let keyword = statement.keyword();
+    let invalid = |text: &str| format!("{keyword} '{text}' is invalid");
+    let value = cx.seconds(statement, 6, range, invalid)?;
     if value >= Interval::from_secs(1) {
-        let text = format!("The vrrp_garp_interval is very large - {value} seconds");
+        let text = format!("The {keyword} is very large - {value} seconds");
         let origin = statement.line.whole();
         cx.found
-            .push(Diagnostic::warning("garp-interval", text).at(&origin));
+            .push(Diagnostic::warning("pacing", text).at(&origin));
     }
+    Some(value)
+}
+
+fn garp_interval(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.garp.interval = pacing(statement, cx).or(draft.garp.interval);
+}
+
+/// It paces what is sent for IPv6 addresses only.
+fn gna_interval(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    pacing(statement, cx);
 }
 
 /// Fewer gratuitous ARPs, for what nothing was set yet.
@@ -352,7 +361,8 @@ fn smtp_helo_name(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
 }
 
 fn smtp_connect_timeout(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let invalid = |text: &str| format!("smtp_connect_timeout '{text}' invalid - ignoring");
+    let invalid =
+        |text: &str| format!("smtp_connect_timeout '{text}' must be in [0, 4294] - ignoring");
     let Some(mut value) = cx.number(statement, 0..=4_294, invalid) else {
         return;
     };
@@ -382,9 +392,14 @@ fn smtp_alert_vrrp(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_
 }
 
 fn script_user(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    if cx.argument(statement, 1).is_some() {
-        draft.script_user = arguments::script_user(statement.arguments());
+    let user = arguments::script_user(statement.arguments());
+    if user.is_none() {
+        let text = "No script username specified";
+        let origin = statement.line.whole();
+        cx.found
+            .push(Diagnostic::error("script-user", text).at(&origin));
     }
+    draft.script_user = user.or(draft.script_user.take());
 }
 
 fn enable_script_security(draft: &mut Draft, _: &Statement, _: &mut Context<'_>) {

@@ -553,15 +553,16 @@ impl Vocabulary {
                     .map_or("", |(_, p)| p),
             );
         }
-        found.extend(
-            lvs::BLOCKS
-                .iter()
-                .filter(|(_, words)| words.contains(&word))
-                .map(|(b, _)| *b),
-        );
-        found.retain(|phrase| !phrase.is_empty());
         found.sort_unstable();
-        found.truncate(3);
+        if found.is_empty() {
+            let known = lvs::BLOCKS
+                .iter()
+                .filter(|(_, words)| words.contains(&word));
+            found.extend(known.map(|(phrase, _)| *phrase));
+        }
+        if found.len() > 3 {
+            found = vec!["into `virtual_server` or a block in it"];
+        }
         found
     }
 }
