@@ -25,6 +25,12 @@ const INCLUDE_DEPTH_MAX: usize = 32;
 const FILES_MAX: usize = 4_096;
 /// Bytes in one configuration.
 const TOTAL_BYTES_MAX: usize = 64 << 20;
+/// Patterns in one configuration.
+const INCLUDES_MAX: usize = 16_384;
+/// `${...}` beyond this is plain text.
+const USE_BYTES_MAX: usize = 256;
+/// Searching for the nearest name is slow, and nobody reads more of them.
+const SUGGESTIONS_MAX: usize = 20;
 /// Definitions inside definitions.
 const EXPANSION_DEPTH_MAX: usize = 32;
 /// Replacements in one configuration.
@@ -75,6 +81,8 @@ pub fn read_all(
         total_bytes: 0,
         replacements: 0,
         replaced_bytes: 0,
+        includes: 0,
+        suggestions: 0,
         in_long_definition: false,
         gave_up: false,
     };
@@ -182,6 +190,8 @@ struct Reader<'a> {
     total_bytes: usize,
     replacements: usize,
     replaced_bytes: usize,
+    includes: usize,
+    suggestions: usize,
     in_long_definition: bool,
     /// A limit was passed: nothing more is read.
     gave_up: bool,
@@ -470,6 +480,12 @@ impl Reader<'_> {
 
     fn undefined(&mut self, used: &Use<'_>, origin: &Origin) {
         let text = format!("'{}' is not defined", used.name);
+        self.suggestions = self.suggestions.saturating_add(1);
+        if self.suggestions > SUGGESTIONS_MAX {
+            self.found
+                .push(Diagnostic::error("undefined", text).at(origin));
+            return;
+        }
         let known = self.definitions.keys().filter(|known| !known.is_empty());
         let near = known
             .map(|known| (strsim::osa_distance(known, used.name), known))
@@ -633,6 +649,11 @@ impl Reader<'_> {
                 .push(Diagnostic::fatal("include-depth", text).at(&origin));
             return;
         }
+        self.includes = self.includes.saturating_add(1);
+        if self.includes > INCLUDES_MAX {
+            self.give_up(&origin, "the configuration is too large");
+            return;
+        }
         let directory = file.path.parent().unwrap_or(Path::new("")).to_path_buf();
         let pattern = Path::new(&argument.text);
         let found = self.files.matching(pattern, &directory);
@@ -716,8 +737,7 @@ fn use_of_definition(text: &str) -> Option<Use<'_>> {
     let rest = text.strip_prefix('$')?;
     if let Some(inner) = rest.strip_prefix('{') {
         let close = inner
-            .get(..inner.len().min(256))
-            .unwrap_or(inner)
+            .get(..inner.floor_char_boundary(USE_BYTES_MAX))?
             .find('}')?;
         let inner = inner.get(..close)?;
         let length = name_length(inner);

@@ -32,6 +32,7 @@ pub fn resolve(draft: root::Draft, found: &mut Collector) -> Config {
         draft: &draft,
         scripts: &mut scripts,
         found,
+        suggestions: 0,
     };
     let mut instances = Vec::new();
     let mut places = Vec::new();
@@ -128,7 +129,11 @@ struct Resolver<'a, 'd> {
     draft: &'d root::Draft,
     scripts: &'a mut Scripts<'d>,
     found: &'a mut Collector,
+    suggestions: usize,
 }
+
+/// Searching for the nearest name is slow, and nobody reads more of them.
+const SUGGESTIONS_MAX: usize = 20;
 
 impl<'d> Resolver<'_, 'd> {
     /// One instance; `None` if it cannot be run at all.
@@ -354,7 +359,8 @@ impl<'d> Resolver<'_, 'd> {
             diagnostic = diagnostic
                 .label(script.name.origin.span, "it is here")
                 .help(help);
-        } else {
+        } else if self.suggestions < SUGGESTIONS_MAX {
+            self.suggestions = self.suggestions.saturating_add(1);
             let names = self
                 .scripts
                 .drafts

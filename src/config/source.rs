@@ -4,6 +4,7 @@
 //! how everything that was read is kept, so that a second reader gets exactly
 //! the same text. Does not decide what an include line means; see `expand.rs`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -93,8 +94,9 @@ struct SourceFile {
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<SourceFile>,
-    reads: Vec<(PathBuf, Result<Arc<str>, FileProblem>)>,
-    matches: Vec<(PathBuf, PathBuf, Vec<PathBuf>)>,
+    reads: BTreeMap<PathBuf, Result<Arc<str>, FileProblem>>,
+    /// By pattern and directory.
+    matches: BTreeMap<(PathBuf, PathBuf), Vec<PathBuf>>,
 }
 
 /// Bytes given to [`Sources::from_bytes`] are not what [`Sources::to_bytes`] wrote.
@@ -142,7 +144,7 @@ impl Sources {
             matches: self
                 .matches
                 .iter()
-                .map(|(pattern, directory, found)| {
+                .map(|((pattern, directory), found)| {
                     let found = found.iter().map(|path| path_bytes(path)).collect();
                     (path_bytes(pattern), path_bytes(directory), found)
                 })
@@ -169,7 +171,7 @@ impl Sources {
                 .into_iter()
                 .map(|(pattern, directory, found)| {
                     let found = found.into_iter().map(bytes_path).collect();
-                    (bytes_path(pattern), bytes_path(directory), found)
+                    ((bytes_path(pattern), bytes_path(directory)), found)
                 })
                 .collect(),
         })
@@ -262,46 +264,31 @@ impl Sources {
         (id, text)
     }
 
-    /// Keeps the answer to a read for a replay.
+    /// Keeps the answer to a read for a replay; the first one counts.
     pub(super) fn remember_read(&mut self, path: &Path, answer: Result<Arc<str>, FileProblem>) {
-        if !self.reads.iter().any(|(known, _)| known == path) {
-            self.reads.push((path.to_path_buf(), answer));
-        }
+        self.reads.entry(path.to_path_buf()).or_insert(answer);
     }
 
-    /// Keeps the answer to a pattern for a replay.
+    /// Keeps the answer to a pattern for a replay; the first one counts.
     pub(super) fn remember_matches(&mut self, pattern: &Path, directory: &Path, found: &[PathBuf]) {
-        let known = self
-            .matches
-            .iter()
-            .any(|(p, d, _)| p == pattern && d == directory);
-        if !known {
-            let entry = (
-                pattern.to_path_buf(),
-                directory.to_path_buf(),
-                found.to_vec(),
-            );
-            self.matches.push(entry);
-        }
+        let key = (pattern.to_path_buf(), directory.to_path_buf());
+        self.matches.entry(key).or_insert_with(|| found.to_vec());
     }
 }
 
 /// Replays what was read, and nothing else.
 impl Files for Sources {
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
-        match self.reads.iter().find(|(known, _)| known == path) {
-            Some((_, Ok(text))) => Ok(text.as_bytes().to_vec()),
-            Some((_, Err(problem))) => Err(*problem),
+        match self.reads.get(path) {
+            Some(Ok(text)) => Ok(text.as_bytes().to_vec()),
+            Some(Err(problem)) => Err(*problem),
             None => Err(FileProblem::Missing),
         }
     }
 
     fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
-        self.matches
-            .iter()
-            .find(|(p, d, _)| p == pattern && d == directory)
-            .map(|(_, _, found)| found.clone())
-            .unwrap_or_default()
+        let key = (pattern.to_path_buf(), directory.to_path_buf());
+        self.matches.get(&key).cloned().unwrap_or_default()
     }
 }
 

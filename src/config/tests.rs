@@ -948,6 +948,13 @@ fn every_row_has_a_name_of_its_own_in_its_block() {
     assert!(seen.len() > 200);
 }
 
+/// Lines that begin alike and are all different.
+fn numbered(start: &str, count: usize) -> String {
+    (0..count)
+        .map(|n| format!("{start}{}.{}\n", n / 250, n % 250))
+        .collect()
+}
+
 #[test]
 fn a_large_file_takes_no_longer_than_its_size_asks_for() {
     for text in [
@@ -961,6 +968,24 @@ fn a_large_file_takes_no_longer_than_its_size_asks_for() {
             "router_id ${A}\n".repeat(70_000)
         ),
         "# \u{4e2d}\u{6587}\n".repeat(100_000),
+        with(&format!("track_script {{\n{}}}", numbered("a", 100_000))),
+        with(&format!("unicast_peer {{\n{}}}", numbered("10.1.", 60_000))),
+        with(&format!(
+            "virtual_ipaddress {{\n{}}}",
+            numbered("10.1.", 60_000)
+        )),
+        with("track_script {\nx\n}\nunicast_peer {\n10.0.0.1\n}\n").repeat(10),
+        numbered("include /x/y", 70_000),
+        format!(
+            "{}{}",
+            numbered("$A", 50_000)
+                .replace('.', "_")
+                .replace('\n', "=x\n"),
+            "x ${A}\n".repeat(50_000)
+        ),
+        format!("{}\n", "${".repeat(30_000)).repeat(16),
+        format!("{}\n", "${\u{4e2d}".repeat(13_000)).repeat(16),
+        format!("{}\n", "\"$A \u{3000}' \\".repeat(5_000)).repeat(16),
     ] {
         let processor_time = || {
             let mut now = libc::timespec {

@@ -25,6 +25,7 @@ pub fn set(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     for value in statement.inner() {
         cx.expect_no_block(value);
         if let Some(line) = read(draft, value, cx) {
+            draft.tracked_names.insert(line.name.text.clone());
             draft.track_scripts.push(line);
         }
     }
@@ -33,11 +34,7 @@ pub fn set(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 fn read(draft: &Draft, statement: &Statement, cx: &mut Context<'_>) -> Option<Line> {
     let instance = &draft.name.text;
     let name = statement.word(0)?.clone();
-    if draft
-        .track_scripts
-        .iter()
-        .any(|line| line.name.text == name.text)
-    {
+    if draft.tracked_names.contains(&name.text) {
         let text = format!(
             "({instance}) duplicate track_script {} - ignoring",
             name.text

@@ -28,7 +28,7 @@ pub fn set(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
                 .push(Diagnostic::fatal("does-not-work-yet", text).at(&word.origin));
             continue;
         }
-        if draft.peers.iter().any(|(known, _)| *known == address) {
+        if !draft.known_peers.insert(address) {
             let text = format!("({instance}) {address} - duplicate unicast_peer");
             cx.error("duplicate-peer", word, text);
             continue;

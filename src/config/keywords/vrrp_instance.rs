@@ -3,6 +3,7 @@
 //! Decides what each keyword leaves in the draft of an instance. How the
 //! settings work together is decided in `resolve.rs`.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use crate::ids::Vrid;
@@ -124,10 +125,14 @@ pub struct Draft {
     pub unicast: Option<Origin>,
     /// `unicast_peer`
     pub peers: Vec<(IpAddr, Origin)>,
+    /// The addresses in `peers`.
+    pub known_peers: HashSet<IpAddr>,
     /// `virtual_ipaddress`
     pub addresses: Vec<virtual_ipaddress::Line>,
     /// `track_script`
     pub track_scripts: Vec<track_script::Line>,
+    /// The names in `track_scripts`.
+    pub tracked_names: HashSet<String>,
     /// `garp_*`
     pub garp: GarpDraft,
     /// `skip_check_adv_addr`
@@ -157,8 +162,10 @@ impl Draft {
             source: None,
             unicast: None,
             peers: Vec::new(),
+            known_peers: HashSet::new(),
             addresses: Vec::new(),
             track_scripts: Vec::new(),
+            tracked_names: HashSet::new(),
             garp: GarpDraft::default(),
             skip_check_adv_addr: false,
             notify: Notify::default(),
