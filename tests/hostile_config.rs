@@ -149,7 +149,7 @@ fn read(main: Vec<u8>, other: Vec<u8>) {
         assert!(!script.command.argv.is_empty() && !script.interval.is_zero());
     }
     // The replay costs as much as all the rest, and depends on little of the text.
-    if loaded.diagnostics.len() % 4 != 0 {
+    if !loaded.diagnostics.len().is_multiple_of(4) {
         return;
     }
     let replay = Sources::from_bytes(&loaded.sources.to_bytes()).expect("own bytes");

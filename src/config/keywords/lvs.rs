@@ -6,7 +6,8 @@ use super::super::tree::Statement;
 use super::Context;
 use super::root::Draft;
 
-/// Where else a word may belong: a phrase for people, and the words there.
+/// Where else a word may belong, in blocks that are skipped whole so far: a phrase
+/// for people, and the words there.
 #[rustfmt::skip] // One block, one line.
 pub const BLOCKS: &[(&str, &[&str])] = &[
     ("into `virtual_server_group`", &["fwmark"]),
@@ -26,6 +27,11 @@ pub const BLOCKS: &[(&str, &[&str])] = &[
     ("into `FILE_CHECK`", &["track_file", "weight"]),
     ("into `BFD_CHECK`", &["name", "alpha"]),
     ("into `bfd_instance`", &["neighbor_ip", "neighbour_ip", "source_ip", "min_rx", "min_tx", "idle_tx", "multiplier", "passive", "ttl", "hoplimit", "max_hops", "multihop", "weight", "vrrp", "checker"]),
+    ("into `vrrp_sync_group`", &["group", "track_interface", "track_script", "track_file", "track_process", "track_bfd", "notify_master", "notify_backup", "notify_fault", "notify_stop", "notify", "smtp_alert", "global_tracking", "sync_group_tracking_weight", "notify_priority_changes"]),
+    ("into `vrrp_track_process`", &["process", "param_match", "weight", "quorum", "quorum_max", "delay", "terminate_delay", "fork_delay", "full_command"]),
+    ("into `track_file`", &["file", "weight", "init_file"]),
+    ("into `garp_group`", &["garp_interval", "gna_interval", "interface", "interfaces"]),
+    ("into `auth_hmac`", &["key", "active_key", "time_window", "anti_replay", "mode"]),
 ];
 
 /// Refuses the block, or skips it whole if the checkers are left out.

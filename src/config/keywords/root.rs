@@ -4,37 +4,37 @@ use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
 use super::super::tree::Statement;
 use super::{
-    Content, Context, Keyword, decisive, global_defs, harmless, lvs, vrrp_instance, vrrp_script,
-    works,
+    Content, Context, Keyword, decisive, decisive_unless, global_defs, harmless, lvs,
+    vrrp_instance, vrrp_script, works,
 };
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface"),
-    decisive("net_namespace", "NAME", "Run in the named network namespace; implies pid files in the pid directory, syslog idents get _NAME; overridden by -s; unchangeable at reload; second use ignored with message"),
-    harmless("net_namespace_ipvs", "[NAME]", "Namespace for IPVS config; empty = default namespace; unchangeable at reload"),
+    decisive("net_namespace", "NAME", "Run in this network namespace"),
+    harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS"),
     harmless("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13"),
     harmless("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/"),
-    harmless("instance", "NAME", "Instance name, part of pid file names and syslog idents, implies pid dir; ignored on reload, unchangeable"),
+    harmless("instance", "NAME", "Name in pid files and log"),
     harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL"),
-    works("global_defs", "{ ... }", "Global definitions block, may appear several times (settings merge)", global_defs).with(Content::Keywords),
-    harmless("track_group", "NAME { group { INST... } }", "Group of vrrp instances that static addresses/routes/rules follow; duplicate name = message + block skipped; without group block = removed").with(Content::Keywords),
+    works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
+    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow").with(Content::Keywords),
     decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track").with(Content::Values),
     decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop").with(Content::Values),
     decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop").with(Content::Values),
-    decisive("vrrp_sync_group", "NAME block", "Sync group; duplicate name = message + skip; no group block = removed").with(Content::Keywords),
+    decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together").with(Content::Keywords),
     decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces").with(Content::Keywords),
     decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error").with(Content::Values),
     decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only").with(Content::Values),
-    works("vrrp_instance", "NAME block", "VRRP instance", vrrp_instance).with(Content::Keywords),
-    works("vrrp_script", "NAME block", "Tracking script definition, must precede use", vrrp_script).with(Content::Keywords),
-    harmless("vrrp_track_process", "NAME block", "Process tracking definition, must precede use").with(Content::Keywords),
-    harmless("track_file", "NAME block", "File tracking definition, must precede use").with(Content::Keywords),
-    harmless("vrrp_track_file", "NAME block", "Deprecated synonym of track_file (logs a notice)").with(Content::Keywords),
-    works("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::set).with(Content::Keywords),
-    works("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::set).with(Content::Keywords),
-    works("SSL", "{ ... }", "Keys of the checkers", lvs::set).with(Content::Keywords),
+    works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),
+    works("vrrp_script", "NAME { ... }", "A script whose result instances can track", vrrp_script).with(Content::Keywords),
+    harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track").with(Content::Keywords),
+    harmless("track_file", "NAME { ... }", "A file that instances can track").with(Content::Keywords),
+    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file").with(Content::Keywords),
+    decisive_unless("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::set).with(Content::Keywords),
+    decisive_unless("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::set).with(Content::Keywords),
+    decisive_unless("SSL", "{ ... }", "Keys of the checkers", lvs::set).with(Content::Keywords),
     decisive("bfd_instance", "NAME { ... }", "A BFD session").with(Content::Keywords),
 ];
 
