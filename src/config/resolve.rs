@@ -187,7 +187,11 @@ impl<'d> Resolver<'_, 'd> {
         }
         if draft.interface.is_none() {
             let text = format!("({name}) Unknown interface!");
-            let help = "Add a line with `interface` and the name of the network interface.";
+            let help = if draft.unicast.is_some() {
+                "Unicast without an interface does not work yet; add a line with `interface`."
+            } else {
+                "Add a line with `interface` and the name of the network interface."
+            };
             self.after(Diagnostic::fatal("no-interface", text).help(help), &origin);
         }
         Some((draft.vrid?.0, draft.interface.as_ref()?.text.clone()))
