@@ -1,3 +1,89 @@
 //! From text to a configuration; pure, files come in through a trait.
+//!
+//! bytes → [`lex`] → [`expand`] → [`tree`] → rows of [`keywords`] → [`resolve`]
+//! → [`model::Config`]. Findings are collected on the way and never stop the
+//! reading; what they mean for a daemon is in [`Loaded::is_usable`].
 
+use std::path::Path;
+
+pub mod arguments;
+pub mod diagnostic;
+pub mod expand;
+pub mod keywords;
+pub mod lex;
 pub mod model;
+pub mod resolve;
+pub mod source;
+pub mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use diagnostic::{Class, Collector, Diagnostic, Severity};
+use keywords::{Context, Vocabulary, root};
+
+/// What the command line says about reading a configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `-i`: the name that conditional lines compare with.
+    pub config_id: String,
+    /// `-e`: every failed include is an error.
+    pub all_include_checks: bool,
+    /// `-P`: parts for the checkers are skipped.
+    pub without_checkers: bool,
+    /// `-C`: parts for VRRP are skipped.
+    pub without_vrrp: bool,
+}
+
+/// What became of a configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, as far as it could be understood.
+    pub config: model::Config,
+    /// What was found, in the order in which it was found.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Everything that was read.
+    pub sources: source::Sources,
+}
+
+/// Reads a configuration. Never panics, whatever is in the files.
+pub fn load(files: &dyn source::Files, main: &Path, options: &Options) -> Loaded {
+    let mut found = Collector::default();
+    let vocabulary = Vocabulary::shared();
+    let expanded = expand::read_all(files, main, options, &mut found);
+    let statements = tree::build(
+        expanded.tokens,
+        &|block, word| vocabulary.wants(block, word),
+        &mut found,
+    );
+    let mut draft = root::Draft::default();
+    let mut context = Context::new(options, vocabulary, &mut found);
+    keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
+    let config = resolve::resolve(draft, &mut found);
+    Loaded {
+        config,
+        diagnostics: found.into_found(),
+        sources: expanded.sources,
+    }
+}
+
+impl Loaded {
+    /// The exit code of a configuration test (specification A.11). A missing
+    /// parameter gives 2 whatever else was found, because C ends at once there;
+    /// a missing main file gives 6 (C: 0).
+    pub fn exit_code(&self) -> u8 {
+        let worst = self
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.class)
+            .max();
+        worst.unwrap_or(Class::None).exit_code()
+    }
+
+    /// Whether a daemon may start or reload with it (specification A.12).
+    pub fn is_usable(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .all(|diagnostic| diagnostic.severity != Severity::Fatal)
+    }
+}

@@ -1,0 +1,353 @@
+//! What is told about a configuration: one finding, and how it is printed.
+//!
+//! Decides the severities, the exit code of a configuration test, and the two
+//! printed forms: one line as C keepalived logs it, and a snippet of the file
+//! with a caret. Which findings there are is decided where they are found.
+//! Source: specification A.4, A.11, A.12.
+
+use std::fmt::Write as _;
+
+use super::lex::Origin;
+use super::source::{Sources, Span};
+
+/// How much a finding matters to a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Good to know.
+    Hint,
+    /// Probably not what was meant; the daemon runs as the message says.
+    Warning,
+    /// Wrong; the line is not used as written. The daemon runs without it.
+    Error,
+    /// The daemon refuses to start or to reload with this file.
+    Fatal,
+}
+
+impl Severity {
+    /// The word in a snippet.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hint => "hint",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Fatal => "fatal error",
+        }
+    }
+}
+
+/// What a finding does to the exit code of `-t` (specification A.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Nothing.
+    None,
+    /// C's fatal classes: 4.
+    Fatal,
+    /// Any other finding that C counts: 5.
+    General,
+    /// Scripts without `enable_script_security`: 6.
+    Security,
+    /// C ends at once with 2.
+    MissingParameter,
+    /// There is no configuration: 6.
+    NoConfiguration,
+}
+
+impl Class {
+    /// The exit code if this is the worst class.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Fatal => 4,
+            Self::General => 5,
+            Self::Security | Self::NoConfiguration => 6,
+            Self::MissingParameter => 2,
+        }
+    }
+}
+
+/// A second place that explains a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// What is there, a lower-case fragment.
+    pub text: String,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// A stable name of this kind of finding, for example `unknown-keyword`.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it does to the exit code.
+    pub class: Class,
+    /// C's text where C has one.
+    pub message: String,
+    /// The place, if it has one.
+    pub span: Option<Span>,
+    /// Found after reading: C's line has no place then.
+    pub after_reading: bool,
+    /// Other places.
+    pub labels: Vec<Label>,
+    /// What to do, one sentence each.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// A finding without a place. Control characters, which may come from the
+    /// file, are made visible.
+    pub fn new(
+        code: &'static str,
+        severity: Severity,
+        class: Class,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            severity,
+            class,
+            message: visible(&message.into()),
+            span: None,
+            after_reading: false,
+            labels: Vec::new(),
+            help: Vec::new(),
+        }
+    }
+
+    /// An ordinary error: C counts it, and runs.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Error, Class::General, message)
+    }
+
+    /// A warning that C counts, too.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, Class::General, message)
+    }
+
+    /// Something that does not change the exit code.
+    pub fn hint(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Hint, Class::None, message)
+    }
+
+    /// An error that no daemon may run with.
+    pub fn fatal(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Fatal, Class::Fatal, message)
+    }
+
+    /// At this place; a text that came out of a definition points there too.
+    pub fn at(mut self, origin: &Origin) -> Self {
+        self.span = Some(origin.span);
+        match origin.defined {
+            Some(span) if span != origin.span => self.label(span, "defined here"),
+            _ => self,
+        }
+    }
+
+    /// Found after reading.
+    pub fn after_reading(mut self) -> Self {
+        self.after_reading = true;
+        self
+    }
+
+    /// With a second place.
+    pub fn label(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label {
+            span,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// With a sentence about what to do.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(visible(&text.into()));
+        self
+    }
+
+    /// The line as C logs it: `(Line 3) text`, `(FILE: Line 3) text` if more
+    /// than one file was read, or only the text if it was found after reading.
+    pub fn as_c_line(&self, sources: &Sources) -> String {
+        let place = self
+            .span
+            .filter(|_| !self.after_reading)
+            .and_then(|span| sources.place(span));
+        match place {
+            None => self.message.clone(),
+            Some(place) if sources.len() > 1 => {
+                let path = visible(&place.path.to_string_lossy());
+                format!("({path}: Line {}) {}", place.line, self.message)
+            }
+            Some(place) => format!("(Line {}) {}", place.line, self.message),
+        }
+    }
+
+    /// Several lines for people: the message, file, line and column, the text
+    /// with a caret below it, and help. Ends with a line end.
+    pub fn as_snippet(&self, sources: &Sources) -> String {
+        let mut out = format!(
+            "{}[{}]: {}\n",
+            self.severity.as_str(),
+            self.code,
+            self.message
+        );
+        if let Some(span) = self.span {
+            write_excerpt(&mut out, sources, span);
+        }
+        for label in &self.labels {
+            let _ = writeln!(out, "note: {}", visible(&label.text));
+            write_excerpt(&mut out, sources, label.span);
+        }
+        for help in &self.help {
+            let _ = writeln!(out, "   = help: {help}");
+        }
+        out
+    }
+}
+
+/// All findings of one reading.
+#[derive(Debug, Default)]
+pub struct Collector {
+    found: Vec<Diagnostic>,
+    seen: Vec<(Severity, Class)>,
+    left_out: usize,
+}
+
+/// A hostile file could produce a finding for each line; nobody reads more.
+const DIAGNOSTICS_MAX: usize = 1_000;
+
+impl Collector {
+    /// Keeps a finding. Beyond a limit only the first of its kind is kept, so
+    /// that neither the exit code nor a refusal can get lost.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let kind = (diagnostic.severity, diagnostic.class);
+        let is_new = !self.seen.contains(&kind);
+        if is_new {
+            self.seen.push(kind);
+        }
+        if is_new || self.found.len() < DIAGNOSTICS_MAX {
+            self.found.push(diagnostic);
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+
+    /// How many there are so far.
+    pub fn count(&self) -> usize {
+        self.found.len().saturating_add(self.left_out)
+    }
+
+    /// The findings in the order in which they were found.
+    pub fn into_found(mut self) -> Vec<Diagnostic> {
+        if self.left_out > 0 {
+            let text = format!("{} further messages are left out", self.left_out);
+            self.found
+                .push(Diagnostic::hint("too-many", text).after_reading());
+        }
+        self.found
+    }
+}
+
+/// Control characters and those that turn the direction of writing become
+/// visible, so that a file cannot play with the terminal.
+fn visible(text: &str) -> String {
+    if !text.contains(is_unprintable) {
+        return text.to_string();
+    }
+    text.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if is_unprintable(c) => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Terminal cells of a character: 2 for East Asian wide ones, 0 for those
+/// that are drawn over their neighbour.
+fn cells(c: char) -> usize {
+    match c as u32 {
+        0x0300..=0x036f | 0x200b..=0x200f | 0x2060..=0x2064 | 0xfe00..=0xfe0f | 0xfeff => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0x303e
+        | 0x3041..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe4f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1f64f
+        | 0x1f900..=0x1f9ff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// Cells of the line that are shown on either side of the place.
+const EXCERPT_CELLS_MAX: usize = 60;
+
+fn write_excerpt(out: &mut String, sources: &Sources, span: Span) {
+    let Some(place) = sources.place(span) else {
+        return;
+    };
+    let number = place.line.to_string();
+    let margin = " ".repeat(number.len());
+    let path = visible(&place.path.to_string_lossy());
+    let _ = writeln!(out, "{margin}--> {path}:{}:{}", place.line, place.column);
+
+    let before = place.text.get(..place.start).unwrap_or_default();
+    let marked = place.text.get(place.start..place.end).unwrap_or_default();
+    let after = place.text.get(place.end..).unwrap_or_default();
+
+    // Of a very long line only the neighbourhood is shown.
+    let skipped = before.chars().count().saturating_sub(EXCERPT_CELLS_MAX);
+    let before: String = before.chars().skip(skipped).collect();
+    let dots = if skipped > 0 { "..." } else { "" };
+    let marked: String = marked
+        .chars()
+        .take(EXCERPT_CELLS_MAX.saturating_mul(2))
+        .collect();
+    let after: String = after.chars().take(EXCERPT_CELLS_MAX).collect();
+
+    let pad: String = before
+        .chars()
+        .map(|c| {
+            if c == '\t' {
+                "\t".to_string()
+            } else {
+                " ".repeat(cells(c))
+            }
+        })
+        .collect();
+    let width: usize = marked.chars().map(cells).sum();
+    let _ = writeln!(out, "{margin} |");
+    let _ = write!(out, "{number} | {dots}");
+    let shown = |c: char| {
+        if c != '\t' && is_unprintable(c) {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    out.extend(
+        before
+            .chars()
+            .chain(marked.chars())
+            .chain(after.chars())
+            .map(shown),
+    );
+    let dots = " ".repeat(dots.len());
+    let _ = writeln!(out, "\n{margin} | {dots}{pad}{}", "^".repeat(width.max(1)));
+    if let Some(from) = sources
+        .included_at(span.file)
+        .and_then(|span| sources.place(span))
+    {
+        let path = visible(&from.path.to_string_lossy());
+        let _ = writeln!(out, "{margin} = included from {path}:{}", from.line);
+    }
+}

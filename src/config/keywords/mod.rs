@@ -1,0 +1,583 @@
+//! The vocabulary: one row for each keyword, one file for each block.
+//!
+//! Decides what a row says, how a block is matched against its rows, and what
+//! happens to words that no row has. What a keyword does is in its row.
+//! Source: specification A.4.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+
+use crate::time::Interval;
+
+use super::Options;
+use super::arguments::{self, NumberProblem};
+use super::diagnostic::{Class, Collector, Diagnostic, Severity};
+use super::expand::missing_parameter;
+use super::lex::{self, ScriptProblem, Word};
+use super::model::Command;
+use super::tree::{Statement, Wants};
+
+pub mod authentication;
+pub mod global_defs;
+pub mod lvs;
+pub mod root;
+pub mod track_script;
+pub mod unicast_peer;
+pub mod virtual_ipaddress;
+pub mod vrrp_instance;
+pub mod vrrp_script;
+
+/// A keyword of a block whose settings are collected in a `T`.
+pub struct Keyword<T: 'static> {
+    /// The word.
+    pub name: &'static str,
+    /// Its arguments, as the manual shows them.
+    pub args: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+    /// How far it is built.
+    pub status: Status,
+    /// What stands behind it.
+    pub content: Content,
+    /// What a reload that changes it does.
+    pub reload: Reload,
+    /// Carries it out.
+    pub set: fn(&mut T, &Statement, &mut Context<'_>),
+}
+
+/// How far a keyword is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It does what it says.
+    Works,
+    /// It is accepted and has no effect yet.
+    Harmless,
+    /// It would change who is MASTER, what is on the wire or in the kernel, or a
+    /// promise of security: a daemon refuses to start with it until it works.
+    Decisive,
+}
+
+/// What stands behind a keyword.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Arguments only.
+    Line,
+    /// A block with one value on each line.
+    Values,
+    /// A block of keywords.
+    Keywords,
+}
+
+/// What a reload does when a keyword has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// Nothing that is running is touched.
+    Nothing,
+    /// The instances it applies to are restarted.
+    Restart,
+}
+
+impl<T: 'static> Keyword<T> {
+    /// This row, with a block behind the keyword.
+    pub const fn with(mut self, content: Content) -> Self {
+        self.content = content;
+        self
+    }
+
+    /// This row, with another effect on a reload.
+    pub const fn on_reload(mut self, reload: Reload) -> Self {
+        self.reload = reload;
+        self
+    }
+}
+
+/// A row of a keyword that works.
+pub const fn works<T: 'static>(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    set: fn(&mut T, &Statement, &mut Context<'_>),
+) -> Keyword<T> {
+    let (status, content, reload) = (Status::Works, Content::Line, Reload::Restart);
+    Keyword {
+        name,
+        args,
+        doc,
+        status,
+        content,
+        reload,
+        set,
+    }
+}
+
+/// A row of a keyword that is accepted and has no effect yet.
+pub const fn harmless<T: 'static>(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+) -> Keyword<T> {
+    let (status, content, reload) = (Status::Harmless, Content::Line, Reload::Nothing);
+    Keyword {
+        name,
+        args,
+        doc,
+        status,
+        content,
+        reload,
+        set: no_effect,
+    }
+}
+
+/// A row of a keyword that no daemon may start with yet.
+pub const fn decisive<T: 'static>(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+) -> Keyword<T> {
+    decisive_unless(name, args, doc, refuse)
+}
+
+/// A row of a keyword that no daemon may start with yet, unless `set` finds
+/// that its arguments ask for what is done anyway.
+pub const fn decisive_unless<T: 'static>(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    set: fn(&mut T, &Statement, &mut Context<'_>),
+) -> Keyword<T> {
+    let (status, content, reload) = (Status::Decisive, Content::Line, Reload::Restart);
+    Keyword {
+        name,
+        args,
+        doc,
+        status,
+        content,
+        reload,
+        set,
+    }
+}
+
+/// A keyword that asks for what is done anyway.
+pub fn already<T>(_: &mut T, _: &Statement, _: &mut Context<'_>) {}
+
+fn no_effect<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
+    let text = format!("'{}' has no effect yet", statement.keyword());
+    cx.found
+        .push(Diagnostic::hint("no-effect-yet", text).at(&statement.keyword_origin()));
+}
+
+/// Refuses the keyword.
+pub fn refuse<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
+    cx.refuse(statement);
+}
+
+/// Refuses the keyword unless it is switched off.
+pub fn refuse_unless_off<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
+    let off = statement
+        .word(1)
+        .and_then(|word| arguments::boolean(&word.text))
+        == Some(false);
+    if !off {
+        cx.refuse(statement);
+    }
+}
+
+/// Refuses the keyword unless its argument is the number 3.
+pub fn refuse_unless_three<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
+    if statement.word(1).is_none_or(|word| word.text != "3") {
+        cx.refuse(statement);
+    }
+}
+
+/// Refuses the keyword unless its argument is zero.
+pub fn refuse_unless_zero<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
+    let is_zero = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '0' | '.'));
+    if !statement.word(1).is_some_and(|word| is_zero(&word.text)) {
+        cx.refuse(statement);
+    }
+}
+
+/// Refuses the keyword if its first argument is `all`.
+pub fn refuse_if_all<T>(target: &mut T, statement: &Statement, cx: &mut Context<'_>) {
+    if statement.word(1).is_some_and(|word| word.text == "all") {
+        cx.refuse(statement);
+    } else {
+        no_effect(target, statement, cx);
+    }
+}
+
+/// Matches the statements of a block against its rows.
+pub fn apply<T>(
+    block: &'static str,
+    table: &'static [Keyword<T>],
+    statements: &[Statement],
+    target: &mut T,
+    cx: &mut Context<'_>,
+) {
+    for statement in statements {
+        let Some(row) = table.iter().find(|row| row.name == statement.keyword()) else {
+            cx.unknown(block, statement);
+            continue;
+        };
+        if row.content == Content::Line {
+            cx.expect_no_block(statement);
+        } else if let Some(extra) = statement.word(1).filter(|_| row.content == Content::Values) {
+            let text = format!(
+                "Block {} has extra parameters {} ...",
+                row.name,
+                extra.text.as_str()
+            );
+            cx.found
+                .push(Diagnostic::error("extra-parameters", text).at(&extra.origin));
+        }
+        (row.set)(target, statement, cx);
+    }
+}
+
+/// What the rows need besides their statement.
+pub struct Context<'a> {
+    /// Of the command line.
+    pub options: &'a Options,
+    /// Where findings go.
+    pub found: &'a mut Collector,
+    vocabulary: &'a Vocabulary,
+    suggestions: usize,
+}
+
+/// Searching for the nearest word is slow, and nobody reads more of them.
+const SUGGESTIONS_MAX: usize = 20;
+
+impl<'a> Context<'a> {
+    /// A fresh one.
+    pub fn new(options: &'a Options, vocabulary: &'a Vocabulary, found: &'a mut Collector) -> Self {
+        Self {
+            options,
+            found,
+            vocabulary,
+            suggestions: 0,
+        }
+    }
+
+    /// Argument number `index` (the keyword is 0). Without it C ends at once.
+    pub fn argument<'s>(&mut self, statement: &'s Statement, index: usize) -> Option<&'s Word> {
+        let word = statement.word(index);
+        if word.is_none() {
+            let keyword = statement.keyword();
+            let last = statement
+                .words
+                .last()
+                .map_or(keyword, |word| word.text.as_str());
+            let text = missing_parameter(&statement.line.text, last, index.saturating_add(1));
+            let class = Class::MissingParameter;
+            let diagnostic = Diagnostic::new("missing-parameter", Severity::Fatal, class, text);
+            self.found.push(diagnostic.at(&statement.line.whole()));
+        }
+        word
+    }
+
+    /// Reports an ordinary error about a word.
+    pub fn error(&mut self, code: &'static str, word: &Word, text: String) {
+        self.found
+            .push(Diagnostic::error(code, text).at(&word.origin));
+    }
+
+    /// Refuses to run with a statement.
+    pub fn refuse(&mut self, statement: &Statement) {
+        let words: Vec<&str> = statement
+            .words
+            .iter()
+            .take(2)
+            .map(|word| word.text.as_str())
+            .collect();
+        let text = format!("'{}' does not work yet", words.join(" "));
+        let help = "It would change what the cluster does, so the daemon does not start with it.";
+        let diagnostic = Diagnostic::fatal("does-not-work-yet", text);
+        self.found
+            .push(diagnostic.at(&statement.keyword_origin()).help(help));
+    }
+
+    /// The value of a number; findings are C's, joined into one. `invalid` is C's
+    /// second message. Garbage behind a number is only a warning.
+    pub fn usable<N>(
+        &mut self,
+        word: &Word,
+        result: Result<N, NumberProblem<N>>,
+        invalid: impl FnOnce() -> String,
+    ) -> Option<N> {
+        match result {
+            Ok(value) => Some(value),
+            Err(NumberProblem {
+                text,
+                usable: Some(value),
+            }) => {
+                self.found
+                    .push(Diagnostic::warning("number", text).at(&word.origin));
+                Some(value)
+            }
+            Err(NumberProblem { text, usable: None }) => {
+                let diagnostic = Diagnostic::error("number", invalid()).at(&word.origin);
+                self.found.push(diagnostic.help(format!("It is: {text}.")));
+                None
+            }
+        }
+    }
+
+    /// The argument of a keyword with one number.
+    pub fn number(
+        &mut self,
+        statement: &Statement,
+        range: RangeInclusive<i64>,
+        invalid: impl FnOnce(&str) -> String,
+    ) -> Option<i64> {
+        let word = self.argument(statement, 1)?;
+        let result = arguments::number(&word.text, range);
+        self.usable(word, result, || invalid(&word.text))
+    }
+
+    /// The argument of a keyword with one time in seconds.
+    pub fn seconds(
+        &mut self,
+        statement: &Statement,
+        places: usize,
+        range: RangeInclusive<Interval>,
+        invalid: impl FnOnce(&str) -> String,
+    ) -> Option<Interval> {
+        let word = self.argument(statement, 1)?;
+        let result = arguments::seconds(&word.text, places, range);
+        self.usable(word, result, || invalid(&word.text))
+    }
+
+    /// The argument of a switch; none means on.
+    pub fn switch(
+        &mut self,
+        statement: &Statement,
+        invalid: impl FnOnce(&str) -> String,
+    ) -> Option<bool> {
+        let Some(word) = statement.word(1) else {
+            return Some(true);
+        };
+        let value = arguments::boolean(&word.text);
+        if value.is_none() {
+            self.error("switch", word, invalid(&word.text));
+        }
+        value
+    }
+
+    /// The script of a line, with its user if `takes_user`.
+    pub fn command(&mut self, statement: &Statement, takes_user: bool) -> Option<Command> {
+        self.argument(statement, 1)?;
+        let words = match lex::script_words(&statement.line) {
+            Ok(words) => words,
+            Err(problem) => {
+                self.script_problem(statement, &statement.line.text, problem);
+                return None;
+            }
+        };
+        let command = words.get(1)?;
+        let argv = match lex::command_words(&command.text) {
+            Ok(argv) => argv,
+            Err(problem) => {
+                self.script_problem(statement, &command.text, problem);
+                return None;
+            }
+        };
+        if argv.first().is_none_or(String::is_empty) {
+            self.error(
+                "empty-command",
+                command,
+                "the command is empty - ignoring".to_string(),
+            );
+            return None;
+        }
+        let rest = words.get(2..).unwrap_or_default();
+        if let Some(extra) = rest.get(if takes_user { 2 } else { 0 }) {
+            let text = format!("'{}' is ignored", extra.text);
+            let help = "Put the command and its arguments into one pair of quotes.";
+            let diagnostic =
+                Diagnostic::new("ignored-argument", Severity::Warning, Class::None, text);
+            self.found.push(diagnostic.at(&extra.origin).help(help));
+        }
+        let user = arguments::script_user(rest).filter(|_| takes_user);
+        Some(Command { argv, user })
+    }
+
+    fn script_problem(&mut self, statement: &Statement, text: &str, problem: ScriptProblem) {
+        let text = match problem {
+            ScriptProblem::MissingTerminator(quote) => {
+                format!("String '{text}': missing terminating {quote}")
+            }
+            ScriptProblem::MissingEscape => format!("Missing escape char at end: '{text}'"),
+        };
+        self.found
+            .push(Diagnostic::error("script-line", text).at(&statement.line.whole()));
+    }
+
+    /// Reports a block where none belongs.
+    pub fn expect_no_block(&mut self, statement: &Statement) {
+        if let Some(block) = &statement.block {
+            let help = "The whole block is ignored.";
+            let text = "Unexpected '{' - ignoring";
+            let diagnostic = Diagnostic::error("unexpected-brace", text);
+            self.found.push(diagnostic.at(&block.open).help(help));
+        }
+    }
+
+    fn unknown(&mut self, block: &'static str, statement: &Statement) {
+        let keyword = statement.keyword();
+        let text = format!("Unknown keyword '{keyword}'");
+        let mut diagnostic =
+            Diagnostic::error("unknown-keyword", text).at(&statement.keyword_origin());
+        self.suggestions = self.suggestions.saturating_add(1);
+        if self.suggestions <= SUGGESTIONS_MAX {
+            for help in self.vocabulary.advice(block, keyword) {
+                diagnostic = diagnostic.help(help);
+            }
+        }
+        if statement.block.is_some() {
+            diagnostic = diagnostic.help("The whole block behind it is ignored.");
+        }
+        self.found.push(diagnostic);
+    }
+}
+
+/// A row without its function, for lists of all keywords.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The word that opens the block, empty for the outer level.
+    pub block: &'static str,
+    /// See [`Keyword`].
+    pub name: &'static str,
+    /// See [`Keyword`].
+    pub args: &'static str,
+    /// See [`Keyword`].
+    pub doc: &'static str,
+    /// See [`Keyword`].
+    pub status: Status,
+    /// See [`Keyword`].
+    pub content: Content,
+    /// See [`Keyword`].
+    pub reload: Reload,
+}
+
+/// Every keyword of every block.
+pub fn rows() -> Vec<Row> {
+    fn add<T>(out: &mut Vec<Row>, block: &'static str, table: &'static [Keyword<T>]) {
+        out.extend(table.iter().map(|row| Row {
+            block,
+            name: row.name,
+            args: row.args,
+            doc: row.doc,
+            status: row.status,
+            content: row.content,
+            reload: row.reload,
+        }));
+    }
+    let mut out = Vec::new();
+    add(&mut out, "", root::KEYWORDS);
+    add(&mut out, "global_defs", global_defs::KEYWORDS);
+    add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
+    add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
+    add(&mut out, "authentication", authentication::KEYWORDS);
+    out
+}
+
+/// The rows, to be looked up without knowing their types.
+pub struct Vocabulary {
+    blocks: HashMap<&'static str, HashMap<&'static str, Content>>,
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        let mut blocks: HashMap<_, HashMap<_, _>> = HashMap::new();
+        for row in rows() {
+            blocks
+                .entry(row.block)
+                .or_default()
+                .insert(row.name, row.content);
+        }
+        Self { blocks }
+    }
+}
+
+impl Vocabulary {
+    /// The one vocabulary; it never changes.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::default);
+        &SHARED
+    }
+
+    /// What a word in a block must have behind it.
+    pub fn wants(&self, block: &str, word: &str) -> Wants {
+        match self.blocks.get(block).and_then(|words| words.get(word)) {
+            Some(Content::Values) => Wants::Values,
+            Some(Content::Keywords) => Wants::Keywords,
+            Some(Content::Line) | None => Wants::Line,
+        }
+    }
+
+    /// Sentences that may help somebody who wrote an unknown word.
+    fn advice(&self, block: &str, word: &str) -> Vec<String> {
+        let elsewhere: Vec<&str> = self.blocks_with(word);
+        if !elsewhere.is_empty() {
+            return vec![format!("`{word}` belongs {}.", elsewhere.join(" or "))];
+        }
+        let limit = (word.chars().count() / 3).clamp(1, 4);
+        if word.len() > 64 {
+            return Vec::new();
+        }
+        let known = self.blocks.get(block).into_iter().flat_map(HashMap::keys);
+        // Most words are too long or too short to be near; the rest is slow to compare.
+        let nearest = known
+            .filter(|known| known.len().abs_diff(word.len()) <= limit)
+            .map(|known| (strsim::osa_distance(known, word), *known))
+            .filter(|(distance, _)| *distance <= limit)
+            .min();
+        nearest
+            .map(|(_, known)| format!("Did you mean `{known}`?"))
+            .into_iter()
+            .collect()
+    }
+
+    fn blocks_with(&self, word: &str) -> Vec<&'static str> {
+        let mut found: Vec<&'static str> = Vec::new();
+        let own = self
+            .blocks
+            .iter()
+            .filter(|(_, words)| words.contains_key(word));
+        for (block, _) in own {
+            found.push(
+                PHRASES
+                    .iter()
+                    .find(|(name, _)| name == block)
+                    .map_or("", |(_, p)| p),
+            );
+        }
+        found.sort_unstable();
+        if found.is_empty() {
+            let known = lvs::BLOCKS
+                .iter()
+                .filter(|(_, words)| words.contains(&word));
+            found.extend(known.map(|(phrase, _)| *phrase));
+        }
+        if found.len() > 3 {
+            found = vec!["into `virtual_server` or a block in it"];
+        }
+        found
+    }
+}
+
+/// Where a word belongs, for people.
+const PHRASES: &[(&str, &str)] = &[
+    (
+        "",
+        "at the outer level, outside of all blocks (is a '}' missing above?)",
+    ),
+    ("global_defs", "into `global_defs`"),
+    ("vrrp_script", "into `vrrp_script`"),
+    ("vrrp_instance", "into `vrrp_instance`"),
+    (
+        "authentication",
+        "into `authentication` of a `vrrp_instance`",
+    ),
+];

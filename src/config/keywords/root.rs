@@ -1,0 +1,125 @@
+//! The outer level (specification B.1).
+
+use super::super::diagnostic::Diagnostic;
+use super::super::lex::Word;
+use super::super::tree::Statement;
+use super::{
+    Content, Context, Keyword, decisive, decisive_unless, global_defs, harmless, lvs,
+    vrrp_instance, vrrp_script, works,
+};
+
+/// The rows.
+#[rustfmt::skip] // One row, one line.
+pub const KEYWORDS: &[Keyword<Draft>] = &[
+    harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface"),
+    decisive("net_namespace", "NAME", "Run in this network namespace"),
+    harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS"),
+    harmless("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13"),
+    harmless("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/"),
+    harmless("instance", "NAME", "Name in pid files and log"),
+    harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL"),
+    works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
+    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow").with(Content::Keywords),
+    decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track").with(Content::Values),
+    decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop").with(Content::Values),
+    decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop").with(Content::Values),
+    decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together").with(Content::Keywords),
+    decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces").with(Content::Keywords),
+    decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error").with(Content::Values),
+    decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only").with(Content::Values),
+    works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),
+    works("vrrp_script", "NAME { ... }", "A script whose result instances can track", vrrp_script).with(Content::Keywords),
+    harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track").with(Content::Keywords),
+    harmless("track_file", "NAME { ... }", "A file that instances can track").with(Content::Keywords),
+    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file").with(Content::Keywords),
+    decisive_unless("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::set).with(Content::Keywords),
+    decisive_unless("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::set).with(Content::Keywords),
+    decisive_unless("SSL", "{ ... }", "Keys of the checkers", lvs::set).with(Content::Keywords),
+    decisive("bfd_instance", "NAME { ... }", "A BFD session").with(Content::Keywords),
+];
+
+/// Everything that was read so far.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    /// All `global_defs` blocks.
+    pub globals: global_defs::Draft,
+    /// `vrrp_script` blocks in order.
+    pub scripts: Vec<vrrp_script::Draft>,
+    /// `vrrp_instance` blocks in order, names unique.
+    pub instances: Vec<vrrp_instance::Draft>,
+    /// The names of the instances.
+    pub instance_names: std::collections::HashSet<String>,
+}
+
+fn global_defs(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let table = global_defs::KEYWORDS;
+    super::apply(
+        "global_defs",
+        table,
+        statement.inner(),
+        &mut draft.globals,
+        cx,
+    );
+}
+
+/// The name behind a keyword. C skips a block without one.
+fn name(statement: &Statement, cx: &mut Context<'_>) -> Option<Word> {
+    let name = statement.word(1).cloned();
+    if name.is_none() {
+        let text = format!("{} must have a name", statement.keyword());
+        let origin = statement.line.whole();
+        cx.found
+            .push(Diagnostic::error("no-name", text).at(&origin));
+    }
+    name
+}
+
+fn vrrp_script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if cx.options.without_vrrp {
+        return;
+    }
+    let Some(name) = cx.argument(statement, 1).cloned() else {
+        return;
+    };
+    let mut script = vrrp_script::Draft::new(name);
+    super::apply(
+        "vrrp_script",
+        vrrp_script::KEYWORDS,
+        statement.inner(),
+        &mut script,
+        cx,
+    );
+    if script.command.is_none() {
+        let text = format!(
+            "No script set for vrrp_script {} - removing",
+            script.name.text
+        );
+        cx.found
+            .push(Diagnostic::error("no-script", text).at(&script.name.origin));
+        return;
+    }
+    draft.scripts.push(script);
+}
+
+fn vrrp_instance(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if cx.options.without_vrrp {
+        return;
+    }
+    let Some(name) = name(statement, cx) else {
+        return;
+    };
+    if !draft.instance_names.insert(name.text.clone()) {
+        let text = format!("vrrp instance {} already defined", name.text);
+        cx.error("duplicate-instance", &name, text);
+        return;
+    }
+    let mut instance = vrrp_instance::Draft::new(name, draft.scripts.len());
+    super::apply(
+        "vrrp_instance",
+        vrrp_instance::KEYWORDS,
+        statement.inner(),
+        &mut instance,
+        cx,
+    );
+    draft.instances.push(instance);
+}

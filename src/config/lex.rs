@@ -1,0 +1,538 @@
+//! Characters to words: blanks, comments, quotes, the two tokenisers, and
+//! texts that know where each of their parts was written.
+//!
+//! Decides nothing about the meaning of a word. Source: specification A.1 to A.3.
+
+use super::source::{FileId, Span};
+
+/// Where a piece of text stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The place of use.
+    pub span: Span,
+    /// Where the definition stands that the text came out of.
+    pub defined: Option<Span>,
+}
+
+/// A text put together from pieces of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The characters.
+    pub text: String,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    /// Where in the text it begins.
+    at: usize,
+    span: Span,
+    defined: Option<Span>,
+}
+
+/// A word with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// The characters without quotes.
+    pub text: String,
+    /// Where they stand.
+    pub origin: Origin,
+}
+
+impl Text {
+    /// No text yet.
+    pub const fn new() -> Self {
+        Self {
+            text: String::new(),
+            pieces: Vec::new(),
+        }
+    }
+
+    /// A stretch of a file as it is; `start` is its first byte there.
+    pub fn literal(text: &str, file: FileId, start: usize) -> Self {
+        let mut out = Self::new();
+        out.push_literal(text, file, start);
+        out
+    }
+
+    /// Appends a stretch of a file as it is.
+    pub fn push_literal(&mut self, text: &str, file: FileId, start: usize) {
+        let end = start.saturating_add(text.len());
+        let span = Span {
+            file,
+            start: offset(start),
+            end: offset(end),
+        };
+        self.pieces.push(Piece {
+            at: self.text.len(),
+            span,
+            defined: None,
+        });
+        self.text.push_str(text);
+    }
+
+    /// Appends text that stands for the characters at `origin`.
+    pub fn push_replaced(&mut self, text: &str, origin: Origin, defined: Option<Span>) {
+        // A piece with a definition is a unit: any part of it points at the whole use.
+        let defined = defined.or(origin.defined);
+        self.pieces.push(Piece {
+            at: self.text.len(),
+            span: origin.span,
+            defined,
+        });
+        self.text.push_str(text);
+    }
+
+    /// Appends a part of another text, with its places.
+    pub fn push_part(&mut self, other: &Text, start: usize, end: usize) {
+        let Some(part) = other.text.get(start..end) else {
+            return;
+        };
+        if part.is_empty() {
+            return;
+        }
+        let first = other
+            .pieces
+            .partition_point(|piece| piece.at <= start)
+            .saturating_sub(1);
+        for piece in other
+            .pieces
+            .iter()
+            .skip(first)
+            .take_while(|piece| piece.at < end)
+        {
+            let skipped = start.saturating_sub(piece.at);
+            let mut moved = *piece;
+            moved.at = self
+                .text
+                .len()
+                .saturating_add(piece.at.saturating_sub(start));
+            if piece.defined.is_none() {
+                let begin = piece.span.start.saturating_add(offset(skipped));
+                moved.span.start = begin.min(piece.span.end);
+            }
+            self.pieces.push(moved);
+        }
+        self.text.push_str(part);
+    }
+
+    /// A part of this text, with its places.
+    pub fn part(&self, start: usize, end: usize) -> Self {
+        let mut out = Self::new();
+        out.push_part(self, start, end);
+        out
+    }
+
+    /// This text without blanks at its ends.
+    pub fn trimmed(&self) -> Self {
+        let start = self
+            .text
+            .len()
+            .saturating_sub(self.text.trim_start_matches(is_blank).len());
+        let end = self.text.trim_end_matches(is_blank).len();
+        self.part(start, end.max(start))
+    }
+
+    /// Where the bytes `start..end` of this text stand.
+    pub fn origin(&self, start: usize, end: usize) -> Origin {
+        let index = self
+            .pieces
+            .partition_point(|piece| piece.at <= start)
+            .saturating_sub(1);
+        let Some(piece) = self.pieces.get(index) else {
+            let nowhere = Span {
+                file: FileId::default(),
+                start: 0,
+                end: 0,
+            };
+            return Origin {
+                span: nowhere,
+                defined: None,
+            };
+        };
+        if piece.defined.is_some() {
+            return Origin {
+                span: piece.span,
+                defined: piece.defined,
+            };
+        }
+        let begin = piece
+            .span
+            .start
+            .saturating_add(offset(start.saturating_sub(piece.at)));
+        let mut span = Span {
+            start: begin.min(piece.span.end),
+            ..piece.span
+        };
+        // The last byte decides the end; it may stand in a later piece.
+        let last = self
+            .pieces
+            .partition_point(|piece| piece.at < end)
+            .saturating_sub(1);
+        if let Some(last) = self.pieces.get(last) {
+            span.end = if last.defined.is_some() {
+                last.span.end
+            } else {
+                last.span
+                    .start
+                    .saturating_add(offset(end.saturating_sub(last.at)))
+            };
+        }
+        span.end = span.end.max(span.start);
+        Origin {
+            span,
+            defined: None,
+        }
+    }
+
+    /// Where all of it stands.
+    pub fn whole(&self) -> Origin {
+        self.origin(0, self.text.len())
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// What separates words. Besides the blanks that C knows: every blank of
+/// Unicode, because files copied from web pages are full of them, and the
+/// invisible characters that are not there for the eye.
+pub fn is_blank(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\u{0b}' || is_foreign_blank(c)
+}
+
+/// A blank that C would take for a part of a word.
+pub fn is_foreign_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{85}' | '\u{a0}' | '\u{1680}' | '\u{180e}' | '\u{2000}'
+            ..='\u{200d}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{202f}'
+                | '\u{205f}'
+                | '\u{2060}'
+                | '\u{3000}'
+                | '\u{feff}'
+    )
+}
+
+/// A physical line without its comment.
+#[derive(Debug)]
+pub struct Uncommented {
+    /// What is left, trimmed.
+    pub text: Text,
+    /// A `"` was opened and not closed.
+    pub unterminated: bool,
+    /// The first blank, outside quotes, that C would not take for one: where in
+    /// the line, and its length in bytes.
+    pub foreign_blank: Option<(usize, usize)>,
+}
+
+/// Takes the comment off a line. `#` and `!` begin one anywhere outside
+/// double quotes; `\#` and `\!` are the plain characters.
+pub fn strip_comment(line: &Text) -> Uncommented {
+    let mut out = Text::new();
+    let mut kept_from = 0;
+    let mut in_quotes = false;
+    let mut foreign_blank = None;
+    let mut end = line.text.len();
+    let mut characters = line.text.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '\\' => {
+                let next = characters.next_if(|&(_, c)| !c.is_whitespace());
+                if !in_quotes && matches!(next, Some((_, '#' | '!'))) {
+                    out.push_part(line, kept_from, at);
+                    kept_from = at.saturating_add(1);
+                }
+            }
+            '"' => in_quotes = !in_quotes,
+            '#' | '!' if !in_quotes => {
+                end = at;
+                break;
+            }
+            c if !in_quotes && foreign_blank.is_none() && is_foreign_blank(c) => {
+                foreign_blank = Some((at, c.len_utf8()));
+            }
+            _ => {}
+        }
+    }
+    out.push_part(line, kept_from, end);
+    Uncommented {
+        text: out.trimmed(),
+        unterminated: in_quotes,
+        foreign_blank,
+    }
+}
+
+/// The plain tokeniser: words end at blanks and at `"`; `"..."` is one word.
+/// There are no escapes, and `'` is a character like any other.
+pub fn words(line: &Text) -> Vec<Word> {
+    let mut found = Vec::new();
+    let text = line.text.as_str();
+    let mut at = 0;
+    while let Some(rest) = text.get(at..) {
+        let Some(c) = rest.chars().next() else { break };
+        if is_blank(c) {
+            at = at.saturating_add(c.len_utf8());
+        } else if c == '"' {
+            let begin = at.saturating_add(1);
+            let inner = text.get(begin..).unwrap_or_default();
+            let length = inner.find('"').unwrap_or(inner.len());
+            let end = begin.saturating_add(length);
+            found.push(word(line, begin, end));
+            at = end.saturating_add(1);
+        } else {
+            let length = rest.find(|c| c == '"' || is_blank(c)).unwrap_or(rest.len());
+            let end = at.saturating_add(length);
+            found.push(word(line, at, end));
+            at = end;
+        }
+    }
+    found
+}
+
+fn word(line: &Text, start: usize, end: usize) -> Word {
+    let text = line.text.get(start..end).unwrap_or_default().to_string();
+    Word {
+        text,
+        origin: line.origin(start, end),
+    }
+}
+
+/// Why a line of a script cannot be cut into words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScriptProblem {
+    /// No closing quote of this kind.
+    MissingTerminator(char),
+    /// The line ends in a backslash.
+    MissingEscape,
+}
+
+/// The tokeniser of script lines: both kinds of quotes, also in the middle of a
+/// word; a backslash protects a quote. All other escapes stay as they are for
+/// [`command_words`].
+///
+/// # Errors
+/// An open quote or a backslash at the end.
+pub fn script_words(line: &Text) -> Result<Vec<Word>, ScriptProblem> {
+    let mut found: Vec<Word> = Vec::new();
+    // The word in the making, with where it began.
+    let mut current: Option<(usize, String)> = None;
+    let mut quote = None;
+    let mut characters = line.text.char_indices();
+    while let Some((at, c)) = characters.next() {
+        if quote.is_none() && is_blank(c) {
+            if let Some((start, text)) = current.take() {
+                found.push(Word {
+                    text,
+                    origin: line.origin(start, at),
+                });
+            }
+            continue;
+        }
+        let (_, text) = current.get_or_insert_with(|| (at, String::new()));
+        match (quote, c) {
+            (_, '\\') => {
+                let (_, next) = characters.next().ok_or(ScriptProblem::MissingEscape)?;
+                // The backslash has done its work for a quote; all other escapes
+                // are for the second reading.
+                if !matches!(next, '"' | '\'') {
+                    text.push('\\');
+                }
+                text.push(next);
+            }
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            _ => text.push(c),
+        }
+    }
+    if let Some(open) = quote {
+        return Err(ScriptProblem::MissingTerminator(open));
+    }
+    if let Some((start, text)) = current {
+        found.push(Word {
+            text,
+            origin: line.origin(start, line.text.len()),
+        });
+    }
+    Ok(found)
+}
+
+/// The second reading of a command: quotes and all escapes
+/// (`\a \b \E \f \n \r \t \v`, `\NNN`, `\xHH`, `\cC`, any other `\C` is C).
+///
+/// # Errors
+/// An open quote or a backslash at the end.
+pub fn command_words(command: &str) -> Result<Vec<String>, ScriptProblem> {
+    let mut found = Vec::new();
+    let mut current: Option<Vec<u8>> = None;
+    let mut quote = None;
+    let mut characters = command.chars().peekable();
+    while let Some(c) = characters.next() {
+        if quote.is_none() && is_blank(c) {
+            found.extend(current.take().map(lossy));
+            continue;
+        }
+        let text = current.get_or_insert_default();
+        match (quote, c) {
+            (_, '\\') => unescape(&mut characters, text)?,
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(c),
+            _ => push(text, c),
+        }
+    }
+    if let Some(open) = quote {
+        return Err(ScriptProblem::MissingTerminator(open));
+    }
+    found.extend(current.map(lossy));
+    Ok(found)
+}
+
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn push(text: &mut Vec<u8>, c: char) {
+    text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+fn unescape(
+    characters: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    text: &mut Vec<u8>,
+) -> Result<(), ScriptProblem> {
+    let c = characters.next().ok_or(ScriptProblem::MissingEscape)?;
+    let mut digits = |radix: u32, first: u32, most: usize| {
+        let mut value = first;
+        let mut taken = 0;
+        while taken < most {
+            let Some(digit) = characters.peek().and_then(|c| c.to_digit(radix)) else {
+                break;
+            };
+            characters.next();
+            value = value.saturating_mul(radix).saturating_add(digit);
+            taken += 1;
+        }
+        (value, taken)
+    };
+    match c {
+        'a' => text.push(0x07),
+        'b' => text.push(0x08),
+        'E' => text.push(0x1b),
+        'f' => text.push(0x0c),
+        'n' => text.push(b'\n'),
+        'r' => text.push(b'\r'),
+        't' => text.push(b'\t'),
+        'v' => text.push(0x0b),
+        '0'..='7' => {
+            let (value, _) = digits(8, c.to_digit(8).unwrap_or(0), 2);
+            text.push((value & 0xff) as u8);
+        }
+        'x' => match digits(16, 0, 2) {
+            (_, 0) => text.push(b'x'),
+            (value, _) => text.push((value & 0xff) as u8),
+        },
+        'c' => {
+            let control = characters.next().ok_or(ScriptProblem::MissingEscape)?;
+            text.push((control as u32 & 0x1f) as u8);
+        }
+        c => push(text, c),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &str) -> Text {
+        Text::literal(line, FileId::default(), 0)
+    }
+
+    fn plain(line: &str) -> Vec<String> {
+        words(&text(line))
+            .into_iter()
+            .map(|word| word.text)
+            .collect()
+    }
+
+    fn script(line: &str) -> Vec<String> {
+        script_words(&text(line))
+            .unwrap()
+            .into_iter()
+            .map(|word| word.text)
+            .collect()
+    }
+
+    #[test]
+    fn comments_end_lines_outside_double_quotes_only() {
+        let strip = |line| strip_comment(&text(line)).text.text;
+        assert_eq!(strip("  priority 5#x"), "priority 5");
+        assert_eq!(strip("a ! b"), "a");
+        assert_eq!(strip("script \"a # b\" # c"), "script \"a # b\"");
+        assert_eq!(strip("it's # gone"), "it's");
+        assert_eq!(strip(r"a\#b\!c # d"), "a#b!c");
+        assert_eq!(strip("#"), "");
+    }
+
+    #[test]
+    fn places_survive_an_escape() {
+        let line = text(r"a\#b cde");
+        let stripped = strip_comment(&line).text;
+        let word = &words(&stripped)[1];
+        assert_eq!(
+            (
+                word.text.as_str(),
+                word.origin.span.start,
+                word.origin.span.end
+            ),
+            ("cde", 5, 8)
+        );
+    }
+
+    #[test]
+    fn plain_words_know_only_double_quotes() {
+        assert_eq!(plain("state \"MASTER\""), ["state", "MASTER"]);
+        assert_eq!(plain("a\"b c\"d 'e f'"), ["a", "b c", "d", "'e", "f'"]);
+        assert_eq!(plain("MASTER\u{3000}\u{a0}x\u{feff}"), ["MASTER", "x"]);
+        assert_eq!(plain(r#"auth_pass "a b""#), ["auth_pass", "a b"]);
+    }
+
+    #[test]
+    fn script_lines_are_read_twice() {
+        assert_eq!(
+            script(r#"notify "/s.sh 'a b'" u g"#),
+            ["notify", "/s.sh 'a b'", "u", "g"]
+        );
+        assert_eq!(script(r#"script /bin/x"y z"'w'"#), ["script", "/bin/xy zw"]);
+        assert_eq!(
+            script(r#"script "sh -c \"a b\" \x41""#),
+            ["script", r#"sh -c "a b" \x41"#]
+        );
+        assert_eq!(command_words("/s.sh 'a b'").unwrap(), ["/s.sh", "a b"]);
+        assert_eq!(
+            command_words(r"/s \x41\102\n\cA\q").unwrap(),
+            ["/s", "AB\n\u{1}q"]
+        );
+        assert_eq!(
+            command_words("a \"b"),
+            Err(ScriptProblem::MissingTerminator('"'))
+        );
+        assert_eq!(
+            script_words(&text("script 'a")),
+            Err(ScriptProblem::MissingTerminator('\''))
+        );
+        assert_eq!(
+            script_words(&text("script a\\")),
+            Err(ScriptProblem::MissingEscape)
+        );
+    }
+}

@@ -1,0 +1,374 @@
+//! Files, includes and places in them.
+//!
+//! Decides how a place in the configuration is named (file, line, column) and
+//! how everything that was read is kept, so that a second reader gets exactly
+//! the same text. Does not decide what an include line means; see `expand.rs`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Where configuration files come from.
+pub trait Files {
+    /// The bytes of one file, or why it cannot be used.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem>;
+
+    /// The files that a pattern with shell wildcards and `{a,b}` names, sorted.
+    /// A relative pattern is relative to `directory`; an empty directory is the
+    /// working directory. Empty if nothing matches.
+    fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf>;
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileProblem {
+    /// There is no such file.
+    Missing,
+    /// It is a directory.
+    Directory,
+    /// It is a device, a pipe or the like, or has an execute bit.
+    NotRegularOrExecutable,
+    /// It cannot be read; the kernel's error number.
+    Unreadable(i32),
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("file is missing"),
+            Self::Directory => f.write_str("file is a directory"),
+            Self::NotRegularOrExecutable => f.write_str("not a regular non-executable file"),
+            Self::Unreadable(number) => crate::ids::Errno(*number).fmt(f),
+        }
+    }
+}
+
+/// One file that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct FileId(u32);
+
+/// A stretch of one file, in bytes of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// Which file.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+/// A place as people name it. Lines and columns count from 1, columns count
+/// characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+    /// The text of that line without its end.
+    pub text: &'a str,
+    /// Where in `text` the span starts, in bytes.
+    pub start: usize,
+    /// Where in `text` the span ends, in bytes; a span never leaves its line here.
+    pub end: usize,
+}
+
+#[derive(Debug, Clone)]
+struct SourceFile {
+    path: PathBuf,
+    text: Arc<str>,
+    line_starts: Vec<usize>,
+    included_at: Option<Span>,
+}
+
+/// Everything that was read, with all answers of the file system, so that the
+/// same reading can be repeated without it.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    files: Vec<SourceFile>,
+    reads: BTreeMap<PathBuf, Result<Arc<str>, FileProblem>>,
+    /// By pattern and directory.
+    matches: BTreeMap<(PathBuf, PathBuf), Vec<PathBuf>>,
+}
+
+/// Bytes given to [`Sources::from_bytes`] are not what [`Sources::to_bytes`] wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotSources;
+
+impl fmt::Display for NotSources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a recorded configuration")
+    }
+}
+
+impl std::error::Error for NotSources {}
+
+/// What goes over the wire. Paths are bytes because they need not be UTF-8.
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    reads: Vec<(Vec<u8>, Result<String, FileProblem>)>,
+    matches: Vec<RecordedMatches>,
+}
+
+/// Pattern, directory, and what they named.
+type RecordedMatches = (Vec<u8>, Vec<u8>, Vec<Vec<u8>>);
+
+fn path_bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().to_vec()
+}
+
+fn bytes_path(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+impl Sources {
+    /// Everything, as bytes for another process.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let recorded = Recorded {
+            reads: self
+                .reads
+                .iter()
+                .map(|(path, answer)| {
+                    let answer = answer.as_ref().map(|text| text.to_string());
+                    (path_bytes(path), answer.map_err(|problem| *problem))
+                })
+                .collect(),
+            matches: self
+                .matches
+                .iter()
+                .map(|((pattern, directory), found)| {
+                    let found = found.iter().map(|path| path_bytes(path)).collect();
+                    (path_bytes(pattern), path_bytes(directory), found)
+                })
+                .collect(),
+        };
+        serde_json::to_vec(&recorded).unwrap_or_default()
+    }
+
+    /// Reads what [`Sources::to_bytes`] wrote. The bytes may be anything.
+    ///
+    /// # Errors
+    /// [`NotSources`] if they are something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NotSources> {
+        let recorded: Recorded = serde_json::from_slice(bytes).map_err(|_| NotSources)?;
+        Ok(Self {
+            files: Vec::new(),
+            reads: recorded
+                .reads
+                .into_iter()
+                .map(|(path, answer)| (bytes_path(path), answer.map(Arc::from)))
+                .collect(),
+            matches: recorded
+                .matches
+                .into_iter()
+                .map(|(pattern, directory, found)| {
+                    let found = found.into_iter().map(bytes_path).collect();
+                    ((bytes_path(pattern), bytes_path(directory)), found)
+                })
+                .collect(),
+        })
+    }
+
+    /// The paths of all files that were read, in order, each once.
+    pub fn paths(&self) -> Vec<&Path> {
+        let mut paths: Vec<&Path> = Vec::new();
+        for file in &self.files {
+            if !paths.contains(&file.path.as_path()) {
+                paths.push(&file.path);
+            }
+        }
+        paths
+    }
+
+    /// How many files were read; a file that is included twice counts twice.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The text of a span; empty for a span of other sources.
+    pub fn text(&self, span: Span) -> &str {
+        self.file(span.file)
+            .and_then(|file| file.text.get(span.start as usize..span.end as usize))
+            .unwrap_or_default()
+    }
+
+    /// Where a span starts; `None` for a span of other sources.
+    pub fn place(&self, span: Span) -> Option<Place<'_>> {
+        let file = self.file(span.file)?;
+        let start = (span.start as usize).min(file.text.len());
+        let line = file.line_starts.partition_point(|&at| at <= start).max(1);
+        let line_start = *file.line_starts.get(line.saturating_sub(1))?;
+        let rest = file.text.get(line_start..)?;
+        let text = rest.split('\n').next().unwrap_or_default();
+        let text = text.trim_end_matches('\r');
+        let begin = start.saturating_sub(line_start).min(text.len());
+        let end = (span.end as usize)
+            .saturating_sub(line_start)
+            .clamp(begin, text.len());
+        let column = text.get(..begin)?.chars().count().saturating_add(1);
+        Some(Place {
+            path: &file.path,
+            line,
+            column,
+            text,
+            start: begin,
+            end,
+        })
+    }
+
+    /// The include line that brought in this file; `None` for the main file.
+    pub fn included_at(&self, file: FileId) -> Option<Span> {
+        self.file(file)?.included_at
+    }
+
+    /// The path of a file as it was found.
+    pub fn path(&self, file: FileId) -> Option<&Path> {
+        Some(&self.file(file)?.path)
+    }
+
+    fn file(&self, id: FileId) -> Option<&SourceFile> {
+        self.files.get(id.0 as usize)
+    }
+
+    /// Adds a file that was read. Bytes that are not UTF-8 become U+FFFD.
+    pub(super) fn add(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        included_at: Option<Span>,
+    ) -> (FileId, Arc<str>) {
+        let text: Arc<str> = Arc::from(String::from_utf8_lossy(bytes).into_owned());
+        let mut line_starts = vec![0];
+        line_starts.extend(text.match_indices('\n').map(|(at, _)| at.saturating_add(1)));
+        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        self.files.push(SourceFile {
+            path: path.to_path_buf(),
+            text: text.clone(),
+            line_starts,
+            included_at,
+        });
+        self.remember_read(path, Ok(text.clone()));
+        (id, text)
+    }
+
+    /// Keeps the answer to a read for a replay; the first one counts.
+    pub(super) fn remember_read(&mut self, path: &Path, answer: Result<Arc<str>, FileProblem>) {
+        self.reads.entry(path.to_path_buf()).or_insert(answer);
+    }
+
+    /// Keeps the answer to a pattern for a replay; the first one counts.
+    pub(super) fn remember_matches(&mut self, pattern: &Path, directory: &Path, found: &[PathBuf]) {
+        let key = (pattern.to_path_buf(), directory.to_path_buf());
+        self.matches.entry(key).or_insert_with(|| found.to_vec());
+    }
+}
+
+/// Replays what was read, and nothing else.
+impl Files for Sources {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
+        match self.reads.get(path) {
+            Some(Ok(text)) => Ok(text.as_bytes().to_vec()),
+            Some(Err(problem)) => Err(*problem),
+            None => Err(FileProblem::Missing),
+        }
+    }
+
+    fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
+        let key = (pattern.to_path_buf(), directory.to_path_buf());
+        self.matches.get(&key).cloned().unwrap_or_default()
+    }
+}
+
+/// A file system in memory: path and text. Patterns match literally, with `*`
+/// in the last part of the path. For tests.
+impl Files for Vec<(PathBuf, Vec<u8>)> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
+        self.iter()
+            .find(|(known, _)| known == path)
+            .map(|(_, bytes)| bytes.clone())
+            .ok_or(FileProblem::Missing)
+    }
+
+    fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
+        let wanted = directory.join(pattern);
+        let wanted = wanted.to_string_lossy();
+        let (before, after) = wanted.split_once('*').unwrap_or((&wanted, ""));
+        let star = wanted.contains('*');
+        let fits = |path: &Path| {
+            let path = path.to_string_lossy();
+            match path.strip_prefix(before) {
+                Some(rest) if star => rest.ends_with(after) && !rest.contains('/'),
+                Some(rest) => rest.is_empty(),
+                None => false,
+            }
+        };
+        let mut found: Vec<PathBuf> = self
+            .iter()
+            .map(|(path, _)| path.clone())
+            .filter(|path| fits(path))
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_and_lines_count_from_one() {
+        let mut sources = Sources::default();
+        let (file, _) = sources.add(Path::new("k.conf"), "a\n中文 word\r\n".as_bytes(), None);
+        let place = sources
+            .place(Span {
+                file,
+                start: 9,
+                end: 13,
+            })
+            .unwrap();
+        assert_eq!((place.line, place.column, place.text), (2, 4, "中文 word"));
+        assert_eq!(&place.text[place.start..place.end], "word");
+    }
+
+    #[test]
+    fn a_replay_gives_the_same_answers() {
+        let mut sources = Sources::default();
+        sources.add(Path::new("/etc/k.conf"), b"include *.c\n", None);
+        sources.remember_read(Path::new("/etc/d"), Err(FileProblem::Directory));
+        sources.remember_matches(
+            Path::new("*.c"),
+            Path::new("/etc"),
+            &[PathBuf::from("/etc/a.c")],
+        );
+        let replay = Sources::from_bytes(&sources.to_bytes()).unwrap();
+        assert_eq!(
+            replay.read(Path::new("/etc/k.conf")).unwrap(),
+            b"include *.c\n"
+        );
+        assert_eq!(
+            replay.read(Path::new("/etc/d")),
+            Err(FileProblem::Directory)
+        );
+        assert_eq!(
+            replay.read(Path::new("/etc/other")),
+            Err(FileProblem::Missing)
+        );
+        let found = replay.matching(Path::new("*.c"), Path::new("/etc"));
+        assert_eq!(found, [PathBuf::from("/etc/a.c")]);
+        assert_eq!(Sources::from_bytes(b"garbage").unwrap_err(), NotSources);
+    }
+}

@@ -1,0 +1,257 @@
+//! Logical lines and braces to blocks.
+//!
+//! Decides which statement owns which block and how unbalanced braces are
+//! mended. Knows of the keywords only which of them must have a block.
+//! Source: specification A.1, A.4.
+
+use super::diagnostic::{Collector, Diagnostic};
+use super::expand::Token;
+use super::lex::{self, Origin, Text, Word};
+
+/// Deeper blocks are left out; no keyword needs more than five levels.
+const DEPTH_MAX: usize = 16;
+
+/// A line, and the block behind it.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// The whole line, for the script tokeniser.
+    pub line: Text,
+    /// Its words by the plain tokeniser.
+    pub words: Vec<Word>,
+    /// `{ ... }`.
+    pub block: Option<Block>,
+}
+
+/// What stands between two braces.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// The opening brace, or the line that it is missing behind.
+    pub open: Origin,
+    /// What is inside.
+    pub statements: Vec<Statement>,
+}
+
+impl Statement {
+    /// The first word, empty if there is none.
+    pub fn keyword(&self) -> &str {
+        self.words.first().map_or("", |word| word.text.as_str())
+    }
+
+    /// Word number `index`, the keyword being 0.
+    pub fn word(&self, index: usize) -> Option<&Word> {
+        self.words.get(index)
+    }
+
+    /// The words behind the keyword.
+    pub fn arguments(&self) -> &[Word] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    /// Where the keyword stands.
+    pub fn keyword_origin(&self) -> Origin {
+        self.words
+            .first()
+            .map_or_else(|| self.line.whole(), |word| word.origin)
+    }
+
+    /// What stands in its block; nothing if there is none.
+    pub fn inner(&self) -> &[Statement] {
+        self.block
+            .as_ref()
+            .map_or(&[], |block| block.statements.as_slice())
+    }
+}
+
+/// What a keyword wants behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// Nothing, or nobody knows the word.
+    Line,
+    /// A block of values.
+    Values,
+    /// A block of keywords.
+    Keywords,
+}
+
+/// Builds the outer level. `wants` tells, for the name of a block (empty for the
+/// outer level) and a word in it, what the word wants.
+pub fn build(
+    tokens: Vec<Token>,
+    wants: &dyn Fn(&str, &str) -> Wants,
+    found: &mut Collector,
+) -> Vec<Statement> {
+    let mut builder = Builder {
+        wants,
+        found,
+        outer: Vec::new(),
+        open: Vec::new(),
+        too_deep: 0,
+    };
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            Token::Line(line) => {
+                let block_follows = matches!(tokens.peek(), Some(Token::Open(_)));
+                builder.line(line, block_follows);
+            }
+            Token::Open(origin) => builder.open(origin),
+            Token::Close(origin) => builder.close(origin),
+        }
+    }
+    builder.finish()
+}
+
+struct Builder<'a> {
+    wants: &'a dyn Fn(&str, &str) -> Wants,
+    found: &'a mut Collector,
+    outer: Vec<Statement>,
+    /// The statements whose blocks are open, outermost first.
+    open: Vec<Statement>,
+    /// How many blocks beyond the limit are open.
+    too_deep: usize,
+}
+
+impl Builder<'_> {
+    fn current(&mut self) -> &mut Vec<Statement> {
+        match self
+            .open
+            .last_mut()
+            .and_then(|statement| statement.block.as_mut())
+        {
+            Some(block) => &mut block.statements,
+            None => &mut self.outer,
+        }
+    }
+
+    fn line(&mut self, line: Text, block_follows: bool) {
+        if self.too_deep > 0 {
+            return;
+        }
+        let words = lex::words(&line);
+        let statement = Statement {
+            line,
+            words,
+            block: None,
+        };
+        if block_follows {
+            self.end_list_before(&statement);
+        }
+        let block = self.open.last().map_or("", Statement::keyword);
+        let wants = (self.wants)(block, statement.keyword());
+        let origin = statement.line.whole();
+        if !block_follows && wants != Wants::Line {
+            // Read on as if it were there, as C does.
+            let text = match wants {
+                Wants::Values => {
+                    format!(
+                        "'{{' missing from beginning of block {}",
+                        statement.keyword()
+                    )
+                }
+                _ => "Missing '{' at beginning of configuration block".to_string(),
+            };
+            self.found
+                .push(Diagnostic::error("missing-brace", text).at(&origin));
+            self.current().push(statement);
+            self.open(origin);
+            return;
+        }
+        self.current().push(statement);
+    }
+
+    /// A list of values holds no blocks. If one begins in it that the block around
+    /// the list knows, the closing brace of the list is missing.
+    fn end_list_before(&mut self, statement: &Statement) {
+        let mut inner = self.open.iter().rev().map(Statement::keyword);
+        let (Some(list), around) = (inner.next(), inner.next().unwrap_or("")) else {
+            return;
+        };
+        let is_list = (self.wants)(around, list) == Wants::Values;
+        if !is_list || (self.wants)(around, statement.keyword()) == Wants::Line {
+            return;
+        }
+        let text = "There are 1 missing '}'s or extra '{'s";
+        let mut diagnostic =
+            Diagnostic::error("unbalanced-braces", text).at(&statement.keyword_origin());
+        if let Some(list) = self.open.pop() {
+            if let Some(block) = &list.block {
+                diagnostic = diagnostic.label(block.open.span, "this list is not closed");
+            }
+            self.current().push(list);
+        }
+        self.found.push(diagnostic);
+    }
+
+    fn open(&mut self, origin: Origin) {
+        if self.too_deep > 0 || self.open.len() >= DEPTH_MAX {
+            if self.too_deep == 0 {
+                let text = "blocks are nested too deeply";
+                self.found
+                    .push(Diagnostic::fatal("too-deep", text).at(&origin));
+            }
+            self.too_deep = self.too_deep.saturating_add(1);
+            return;
+        }
+        let owner = self.current().pop_if(|last| last.block.is_none());
+        // A block without an owner is skipped, with its own closing brace.
+        let mut owner = owner.unwrap_or_else(|| {
+            let text = "Unexpected '{' - ignoring";
+            let help = "No keyword stands before this block, so all of it is ignored.";
+            self.found.push(
+                Diagnostic::error("unexpected-brace", text)
+                    .at(&origin)
+                    .help(help),
+            );
+            Statement {
+                line: Text::new(),
+                words: Vec::new(),
+                block: None,
+            }
+        });
+        owner.block = Some(Block {
+            open: origin,
+            statements: Vec::new(),
+        });
+        self.open.push(owner);
+    }
+
+    fn close(&mut self, origin: Origin) {
+        if self.too_deep > 0 {
+            self.too_deep = self.too_deep.saturating_sub(1);
+            return;
+        }
+        match self.open.pop() {
+            Some(statement) if statement.words.is_empty() => {}
+            Some(statement) => self.current().push(statement),
+            None => {
+                let text = "Extra '}' found";
+                self.found
+                    .push(Diagnostic::error("extra-brace", text).at(&origin));
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<Statement> {
+        let missing = self.open.len().saturating_add(self.too_deep);
+        if missing > 0 {
+            let text = format!("There are {missing} missing '}}'s or extra '{{'s");
+            let mut diagnostic = Diagnostic::error("unbalanced-braces", text).after_reading();
+            if let Some(block) = self
+                .open
+                .last()
+                .and_then(|statement| statement.block.as_ref())
+            {
+                diagnostic = diagnostic.at(&block.open).help("This block is not closed.");
+            }
+            self.found.push(diagnostic);
+        }
+        // The end of input ends all blocks.
+        self.too_deep = 0;
+        while let Some(statement) = self.open.pop() {
+            if !statement.words.is_empty() {
+                self.current().push(statement);
+            }
+        }
+        self.outer
+    }
+}

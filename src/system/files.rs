@@ -1,0 +1,165 @@
+//! Configuration files on disk.
+//!
+//! Decides which files may be a configuration and how a pattern becomes a list
+//! of names. What is in them is for `config`. Source: specification A.5.
+
+use std::ffi::{CStr, CString, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::source::{FileProblem, Files};
+
+/// A larger file is no configuration.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// The files of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DiskFiles;
+
+impl Files for DiskFiles {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
+        // Without O_NONBLOCK a pipe of that name would stop the daemon here.
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path);
+        let file = file.map_err(problem)?;
+        let metadata = file.metadata().map_err(problem)?;
+        if metadata.is_dir() {
+            return Err(FileProblem::Directory);
+        }
+        if !metadata.is_file() || metadata.mode() & 0o111 != 0 {
+            return Err(FileProblem::NotRegularOrExecutable);
+        }
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES_MAX.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(problem)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(FileProblem::Unreadable(libc::EFBIG));
+        }
+        Ok(bytes)
+    }
+
+    fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
+        glob(&whole_pattern(pattern, directory))
+    }
+}
+
+fn problem(error: std::io::Error) -> FileProblem {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR) => FileProblem::Missing,
+        number => FileProblem::Unreadable(number.unwrap_or(libc::EIO)),
+    }
+}
+
+/// The pattern behind its directory, in which no character is special.
+fn whole_pattern(pattern: &Path, directory: &Path) -> Vec<u8> {
+    let pattern = pattern.as_os_str().as_bytes();
+    let mut whole = Vec::new();
+    if !pattern.starts_with(b"/") && !directory.as_os_str().is_empty() {
+        for &byte in directory.as_os_str().as_bytes() {
+            if b"\\*?[]{},~".contains(&byte) {
+                whole.push(b'\\');
+            }
+            whole.push(byte);
+        }
+        whole.push(b'/');
+    }
+    whole.extend_from_slice(pattern);
+    whole
+}
+
+fn glob(pattern: &[u8]) -> Vec<PathBuf> {
+    let Ok(pattern) = CString::new(pattern) else {
+        return Vec::new();
+    };
+    // SAFETY: all-zero bytes are a valid empty glob_t, which glob fills in.
+    let mut found: libc::glob_t = unsafe { std::mem::zeroed() };
+    let flags = libc::GLOB_MARK | libc::GLOB_BRACE;
+    // SAFETY: the pattern ends in NUL, no callback is given, and `found` outlives the call.
+    let status = unsafe { libc::glob(pattern.as_ptr(), flags, None, &mut found) };
+    let mut paths = Vec::new();
+    if status == 0 {
+        for index in 0..found.gl_pathc as usize {
+            // SAFETY: glob succeeded, so gl_pathv has gl_pathc pointers to strings
+            // that end in NUL and live until globfree.
+            let path = unsafe { CStr::from_ptr(*found.gl_pathv.add(index)) };
+            paths.push(PathBuf::from(OsString::from_vec(path.to_bytes().to_vec())));
+        }
+    }
+    // SAFETY: `found` was given to glob once and is not used afterwards.
+    unsafe { libc::globfree(&mut found) };
+    // The alternatives of a brace may name one file twice.
+    let mut unique: Vec<PathBuf> = Vec::with_capacity(paths.len());
+    for path in paths {
+        if unique.last() != Some(&path) {
+            unique.push(path);
+        }
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::{Options, load};
+
+    #[test]
+    fn a_pattern_names_sorted_files_beside_the_including_one() {
+        let directory = tempfile::Builder::new()
+            .prefix("we[ir]d")
+            .tempdir()
+            .unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["b.conf", "a.conf", "c.txt"] {
+            std::fs::write(at(name), "").unwrap();
+        }
+        let found = DiskFiles.matching(Path::new("*.conf"), directory.path());
+        assert_eq!(found, [at("a.conf"), at("b.conf")]);
+        let found = DiskFiles.matching(Path::new("{c.txt,a.conf}"), directory.path());
+        assert_eq!(found, [at("c.txt"), at("a.conf")]);
+        assert!(
+            DiskFiles
+                .matching(Path::new("nothing"), directory.path())
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn only_regular_files_without_execute_bits_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("k.conf");
+        std::fs::write(&path, "x").unwrap();
+        assert_eq!(DiskFiles.read(&path), Ok(b"x".to_vec()));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(
+            DiskFiles.read(&path),
+            Err(FileProblem::NotRegularOrExecutable)
+        );
+        assert_eq!(
+            DiskFiles.read(directory.path()),
+            Err(FileProblem::Directory)
+        );
+        let missing = directory.path().join("missing");
+        assert_eq!(DiskFiles.read(&missing), Err(FileProblem::Missing));
+    }
+
+    #[test]
+    fn a_missing_main_file_is_no_configuration() {
+        let loaded = load(
+            &DiskFiles,
+            Path::new("/nonexistent/k.conf"),
+            &Options::default(),
+        );
+        assert!(!loaded.is_usable());
+        assert_eq!(loaded.exit_code(), 6);
+        let line = loaded.diagnostics[0].as_c_line(&loaded.sources);
+        assert_eq!(line, "Config files missing '/nonexistent/k.conf'.");
+    }
+}

@@ -1,0 +1,222 @@
+//! A configuration may be anything: reading it never panics and always ends.
+
+use std::path::{Path, PathBuf};
+
+use keepalived_rs::config::{Options, load, source::Sources};
+use proptest::prelude::*;
+
+/// Pieces that mean something to the reader, and some that do not.
+const PIECES: &[&str] = &[
+    "global_defs",
+    "vrrp_instance",
+    "vrrp_script",
+    "virtual_ipaddress",
+    "track_script",
+    "authentication",
+    "unicast_peer",
+    "notification_email",
+    "virtual_server",
+    "VI_1",
+    "VI_2",
+    "state",
+    "MASTER",
+    "interface",
+    "eth0",
+    "virtual_router_id",
+    "priority",
+    "advert_int",
+    "0",
+    "1",
+    "51",
+    "255",
+    "256",
+    "-1",
+    "1.5",
+    "5x",
+    "99999999999999999999",
+    ".",
+    "1.",
+    "nopreempt",
+    "auth_type",
+    "PASS",
+    "auth_pass",
+    "1111",
+    "script",
+    "interval",
+    "weight",
+    "rise",
+    "fall",
+    "reverse",
+    "user",
+    "notify_master",
+    "smtp_server",
+    "router_id",
+    "10.0.0.1/24",
+    "10.0.0.1",
+    "::1",
+    "/",
+    "dev",
+    "brd",
+    "+",
+    "label",
+    "scope",
+    "peer",
+    "include",
+    "includea",
+    "other",
+    "main",
+    "*",
+    "include_check",
+    "+match",
+    "$A=",
+    "$B=",
+    "$A",
+    "${A}",
+    "${B}",
+    "${_PWD}",
+    "${_RANDOM 1 2}",
+    "${",
+    "$",
+    "~SEQ(i, 1, 3)",
+    "~LST",
+    "@a",
+    "@^b",
+    "@",
+    "{",
+    "}",
+    "{{",
+    "}}",
+    "\"",
+    "'",
+    "\\",
+    "\\\"",
+    "\\x4",
+    "\\c",
+    "\\7",
+    "#",
+    "!",
+    "\\#",
+    "\t",
+    " ",
+    "\n",
+    "\n",
+    "\r\n",
+    "\u{3000}",
+    "\u{feff}",
+    "\u{a0}",
+    "中文",
+    "\0",
+    "\u{fffd}",
+    "\u{7f}",
+    "e\u{301}",
+    "🙂",
+];
+
+const GOOD: &str = include_str!("config/good.conf");
+
+fn read(main: Vec<u8>, other: Vec<u8>) {
+    let files = vec![
+        (PathBuf::from("/k/main"), main),
+        (PathBuf::from("/k/other"), other),
+    ];
+    let options = Options {
+        config_id: "a".to_string(),
+        ..Options::default()
+    };
+    let loaded = load(&files, Path::new("/k/main"), &options);
+    for diagnostic in &loaded.diagnostics {
+        let line = diagnostic.as_c_line(&loaded.sources);
+        assert!(!line.contains(['\n', '\0', '\u{1b}']), "{line:?}");
+        let snippet = diagnostic.as_snippet(&loaded.sources);
+        assert!(
+            snippet.ends_with('\n') && !snippet.contains('\u{1b}'),
+            "{snippet:?}"
+        );
+    }
+    assert!(loaded.is_usable() || loaded.exit_code() != 0);
+    for instance in &loaded.config.instances {
+        assert!(instance.priority.0 > 0);
+        assert!((1..=255).contains(&instance.advert_interval.as_secs()));
+        assert!(instance.garp.master_repeat > 0 && instance.garp.master_refresh_repeat > 0);
+        assert!(
+            instance
+                .track_scripts
+                .iter()
+                .all(|tracked| tracked.weight.abs() <= 253)
+        );
+    }
+    for script in &loaded.config.scripts {
+        assert!(!script.command.argv.is_empty() && !script.interval.is_zero());
+    }
+    // The replay costs as much as all the rest, and depends on little of the text.
+    if !loaded.diagnostics.len().is_multiple_of(4) {
+        return;
+    }
+    let replay = Sources::from_bytes(&loaded.sources.to_bytes()).expect("own bytes");
+    let again = load(&replay, Path::new("/k/main"), &options);
+    assert!(again.config == loaded.config, "a replay means the same");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40_000))]
+
+    /// Words of the language in any order.
+    #[test]
+    fn words_in_any_order(
+        main in prop::collection::vec(prop::sample::select(PIECES), 0..60),
+        other in prop::collection::vec(prop::sample::select(PIECES), 0..10),
+        glue in prop::sample::select(&["", " ", "\n"][..]),
+    ) {
+        read(main.join(glue).into_bytes(), other.join(" ").into_bytes());
+    }
+
+    /// A good file with pieces of it moved, doubled, cut out or replaced.
+    #[test]
+    fn mutations_of_a_good_file(
+        changes in prop::collection::vec(
+            (0..GOOD.len(), 0..GOOD.len(), 0..20_usize, prop::sample::select(PIECES), 0..4_u8),
+            1..6,
+        ),
+    ) {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        for (at, from, length, piece, kind) in changes {
+            let at = at.min(bytes.len());
+            let end = (at + length).min(bytes.len());
+            let from = from.min(bytes.len());
+            let copied = bytes[from..(from + length).min(bytes.len())].to_vec();
+            let new = match kind {
+                0 => Vec::new(),
+                1 => piece.as_bytes().to_vec(),
+                2 => copied,
+                _ => { bytes.splice(at..at, piece.bytes()); continue }
+            };
+            bytes.splice(at..end, new);
+        }
+        read(bytes, b"router_id x".to_vec());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    /// Bytes that mean nothing at all, as a file and as a recording.
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(sources) = Sources::from_bytes(&bytes) {
+            load(&sources, Path::new("/k/main"), &Options::default());
+        }
+        read(bytes.clone(), bytes);
+    }
+}
+
+/// The good file is good, or the mutations would test nothing.
+#[test]
+fn the_good_file_is_good() {
+    let files = vec![(PathBuf::from("/k/main"), GOOD.as_bytes().to_vec())];
+    let loaded = load(&files, Path::new("/k/main"), &Options::default());
+    assert_eq!(loaded.exit_code(), 0, "{:?}", loaded.diagnostics);
+    assert_eq!(
+        (loaded.config.instances.len(), loaded.config.scripts.len()),
+        (2, 1)
+    );
+}
