@@ -14,6 +14,7 @@
 
 pub mod config;
 pub mod ids;
+pub mod system;
 pub mod time;
 pub mod vrrp;
 pub mod wire;

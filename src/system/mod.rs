@@ -1,0 +1,9 @@
+//! The adapters between the engine and the kernel: each small, each speaks one
+//! protocol. Of the engine they know only its events and its actions. What is
+//! decided is decided elsewhere; here it is carried out and reported.
+
+pub mod clock;
+pub mod netlink;
+pub mod sockets;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,124 @@
+//! Receives adverts: one raw socket for each interface.
+//!
+//! Bound to its interface, so that a flood on one segment cannot push out the
+//! adverts of another, and joined to its own groups only. Does not look into
+//! the packets: what comes in is untrusted and goes to the engine as it is.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, RawFd};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use tokio::io::unix::AsyncFd;
+
+use crate::ids::IfIndex;
+
+/// The IP protocol number of VRRP (RFC 9568 section 5.1.1.4).
+const PROTOCOL_VRRP: i32 = 112;
+
+/// How many bytes may wait in the kernel: enough for a second of adverts of
+/// some thousand instances.
+const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
+
+/// How many packets may have come in between the making of the socket and its
+/// binding; more are not looked for.
+const STRAY_PACKETS_MAX: usize = 10_000;
+
+/// A receive socket for IPv4 adverts on one interface.
+#[derive(Debug)]
+pub struct Receiver {
+    on: IfIndex,
+    socket: AsyncFd<Socket>,
+}
+
+impl Receiver {
+    /// Opens the socket on the interface `on`, joined to `group` (none for
+    /// unicast only). Needs `CAP_NET_RAW` and a tokio runtime with I/O. Fails with
+    /// `ENODEV` or `ENXIO` if the interface is gone.
+    pub fn open(on: IfIndex, group: Option<Ipv4Addr>) -> io::Result<Self> {
+        let kind = Type::RAW.nonblocking().cloexec();
+        let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::from(PROTOCOL_VRRP)))?;
+        let name = nix::net::if_::if_indextoname(on.0)?;
+        socket.bind_device(Some(name.to_bytes()))?;
+        // Without this the socket hears the groups that any other program joined.
+        socket.set_multicast_all_v4(false)?;
+        // The forced size is not held down by net.core.rmem_max, but needs
+        // CAP_NET_ADMIN; the other one is the best that is left.
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
+            socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        }
+        let receiver = Self {
+            on,
+            socket: AsyncFd::register(socket)?,
+        };
+        receiver.discard_strays();
+        if let Some(group) = group {
+            receiver.join(group)?;
+        }
+        Ok(receiver)
+    }
+
+    /// The interface.
+    pub fn on(&self) -> IfIndex {
+        self.on
+    }
+
+    /// Joins one more group. A group that is joined already is no error.
+    pub fn join(&self, group: Ipv4Addr) -> io::Result<()> {
+        let interface = InterfaceIndexOrAddress::Index(self.on.0);
+        match self
+            .socket
+            .get_ref()
+            .join_multicast_v4_n(&group, &interface)
+        {
+            Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Waits until there may be a datagram. May be dropped while it waits.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await?.retain_ready();
+        Ok(())
+    }
+
+    /// Takes one datagram, IP header included, into `buffer` and gives its
+    /// length; what does not fit is cut off. `None`: there is none. Never blocks.
+    /// An error (the interface went down, say) is told once, then the socket
+    /// works on.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.socket.try_io(tokio::io::Interest::READABLE, |socket| {
+                nix::sys::socket::recv(
+                    socket.as_raw_fd(),
+                    buffer,
+                    nix::sys::socket::MsgFlags::empty(),
+                )
+                .map_err(io::Error::from)
+            }) {
+                Ok(length) => return Ok(Some(length)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Throws away what came in from other interfaces before the binding.
+    fn discard_strays(&self) {
+        let mut buffer = [0; 1];
+        for _ in 0..STRAY_PACKETS_MAX {
+            let flags = nix::sys::socket::MsgFlags::MSG_DONTWAIT;
+            if nix::sys::socket::recv(self.as_raw_fd(), &mut buffer, flags).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl AsRawFd for Receiver {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.get_ref().as_raw_fd()
+    }
+}
