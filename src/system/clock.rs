@@ -40,9 +40,9 @@ impl Timer {
     pub fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let descriptor = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
-        Ok(Self {
-            descriptor: AsyncFd::register(Descriptor(descriptor))?,
-        })
+        // SAFETY: the descriptor is owned by what is registered and is open as long as that.
+        let descriptor = unsafe { AsyncFd::register(Descriptor(descriptor)) }?;
+        Ok(Self { descriptor })
     }
 
     /// Sets the alarm to `deadline`, at once if that has passed; `None` turns it off.

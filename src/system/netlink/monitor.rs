@@ -63,8 +63,10 @@ impl Monitor {
         socket.set_non_blocking(true)?;
         enlarge_receive_buffer(&socket, RECEIVE_BUFFER_BYTES);
         socket.bind(&SocketAddr::new(0, GROUPS))?;
+        // SAFETY: the descriptor is owned by what is registered and is open as long as that.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
         Ok(Self {
-            socket: AsyncFd::register_with_interest(socket, Interest::READABLE)?,
+            socket,
             table: Table::default(),
             buffer: Vec::with_capacity(BUFFER_BYTES),
         })

@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::ids::IfIndex;
@@ -48,10 +49,9 @@ impl Receiver {
         if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
             socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         }
-        let receiver = Self {
-            on,
-            socket: AsyncFd::register(socket)?,
-        };
+        // SAFETY: the descriptor is owned by what is registered and is open as long as that.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
+        let receiver = Self { on, socket };
         receiver.discard_strays();
         if let Some(group) = group {
             receiver.join(group)?;
@@ -89,7 +89,7 @@ impl Receiver {
     /// works on.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
-            match self.socket.try_io(tokio::io::Interest::READABLE, |socket| {
+            match self.socket.try_io(Interest::READABLE, |socket| {
                 nix::sys::socket::recv(
                     socket.as_raw_fd(),
                     buffer,
