@@ -122,6 +122,17 @@ impl Monitor {
     }
 }
 
+#[cfg(test)]
+impl Monitor {
+    /// Makes the kernel lose news soon.
+    pub(super) fn shrink_receive_buffer(&self) {
+        self.socket
+            .get_ref()
+            .set_rx_buf_sz(1_u32)
+            .expect("a small buffer");
+    }
+}
+
 /// What one turn has changed.
 #[derive(Debug, Default)]
 struct Changes {

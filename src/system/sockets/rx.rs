@@ -36,11 +36,16 @@ pub struct Receiver {
 impl Receiver {
     /// Opens the socket on the interface `on`, joined to `group` (none for
     /// unicast only). Needs `CAP_NET_RAW` and a tokio runtime with I/O. Fails with
-    /// `ENODEV` or `ENXIO` if the interface is gone.
+    /// `ENODEV` if the interface is gone.
     pub fn open(on: IfIndex, group: Option<Ipv4Addr>) -> io::Result<Self> {
         let kind = Type::RAW.nonblocking().cloexec();
         let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::from(PROTOCOL_VRRP)))?;
         let name = nix::net::if_::if_indextoname(on.0)?;
+        // For an unknown index nix gives an empty name, and binding to that binds
+        // to nothing: the socket would hear every interface.
+        if name.is_empty() {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
         socket.bind_device(Some(name.to_bytes()))?;
         // Without this the socket hears the groups that any other program joined.
         socket.set_multicast_all_v4(false)?;

@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(down, Err(Errno(libc::ENETUNREACH)));
             block_on(async {
                 let gone = Receiver::open(IfIndex(9999), None).expect_err("no such interface");
-                assert_eq!(gone.raw_os_error(), Some(libc::ENXIO));
+                assert_eq!(gone.raw_os_error(), Some(libc::ENODEV));
             });
         });
     }
