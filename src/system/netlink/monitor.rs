@@ -94,12 +94,7 @@ impl Monitor {
         let mut changes = Changes::default();
         let mut lost = false;
         for _ in 0..READS_PER_TURN_MAX {
-            self.buffer.clear();
-            let buffer = &mut self.buffer;
-            match self
-                .socket
-                .try_io(Interest::READABLE, |socket| socket.recv(buffer, 0))
-            {
+            match self.read() {
                 // What was read after a loss is part of the dump that follows.
                 Ok(_) if lost => {}
                 Ok(_) => {
@@ -119,6 +114,23 @@ impl Monitor {
             reports.push(self.refill(requests)?);
         }
         Ok(())
+    }
+
+    /// Reads once into the buffer, without blocking.
+    fn read(&mut self) -> io::Result<usize> {
+        self.buffer.clear();
+        let buffer = &mut self.buffer;
+        // Through tokio first, so that it learns when the socket is empty; then
+        // directly, because tokio only knows of what it has polled for.
+        match self
+            .socket
+            .try_io(Interest::READABLE, |socket| socket.recv(buffer, 0))
+        {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.get_ref().recv(&mut self.buffer, 0)
+            }
+            result => result,
+        }
     }
 }
 

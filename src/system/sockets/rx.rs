@@ -8,7 +8,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, RawFd};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -94,14 +94,16 @@ impl Receiver {
     /// works on.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
-            match self.socket.try_io(Interest::READABLE, |socket| {
-                nix::sys::socket::recv(
-                    socket.as_raw_fd(),
-                    buffer,
-                    nix::sys::socket::MsgFlags::empty(),
-                )
-                .map_err(io::Error::from)
-            }) {
+            // Through tokio first, so that it learns when the socket is empty; then
+            // directly, because tokio only knows of what it has polled for.
+            let received = match self
+                .socket
+                .try_io(Interest::READABLE, |_| self.take(buffer))
+            {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.take(buffer),
+                received => received,
+            };
+            match received {
                 Ok(length) => return Ok(Some(length)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -110,12 +112,17 @@ impl Receiver {
         }
     }
 
+    /// One call of recv(2).
+    fn take(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let flags = MsgFlags::MSG_DONTWAIT;
+        Ok(recv(self.as_raw_fd(), buffer, flags)?)
+    }
+
     /// Throws away what came in from other interfaces before the binding.
     fn discard_strays(&self) {
         let mut buffer = [0; 1];
         for _ in 0..STRAY_PACKETS_MAX {
-            let flags = nix::sys::socket::MsgFlags::MSG_DONTWAIT;
-            if nix::sys::socket::recv(self.as_raw_fd(), &mut buffer, flags).is_err() {
+            if self.take(&mut buffer).is_err() {
                 return;
             }
         }
