@@ -2,6 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use netlink_packet_core::Parseable;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
@@ -163,25 +166,55 @@ fn an_address_is_put_on_with_the_attributes_of_keepalived() {
             );
             assert_eq!(
                 shown("10.0.0.100"),
-                "inet 10.0.0.100/32 scope global proto keepalived left \
+                "inet 10.0.0.100/32 scope global left \
                  valid_lft forever preferred_lft forever"
             );
             assert_eq!(
                 shown("10.0.0.102"),
-                "inet 10.0.0.102 peer 10.7.7.7/32 scope global proto keepalived left \
+                "inet 10.0.0.102 peer 10.7.7.7/32 scope global left \
                  valid_lft forever preferred_lft forever"
             );
+
+            // 18 is keepalived; kernels before 5.18 tell nothing.
+            if protocols().iter().any(|(_, protocol)| protocol.is_some()) {
+                assert!(protocols().contains(&(plain.address, Some(18))));
+            }
 
             ip("addr flush dev left");
             handle.carry_out(Token(2), operations);
             assert_eq!(until_done(&mut reports, Token(2)).await.1, Ok(()));
             assert_eq!(
                 shown("10.0.0.101"),
-                "inet 10.0.0.101/24 brd 10.0.0.255 scope link noprefixroute proto keepalived left:1 \
+                "inet 10.0.0.101/24 brd 10.0.0.255 scope link noprefixroute left:1 \
                  valid_lft forever preferred_lft forever"
             );
         });
     });
+}
+
+/// The protocol of every address (`IFA_PROTO`), as the kernel tells it; older
+/// versions of `ip` do not show it.
+fn protocols() -> Vec<(IpAddr, Option<u8>)> {
+    let mut found = Vec::new();
+    let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    let each: fn(&mut Vec<_>, socket::Message<'_>) = |found, message| {
+        let parsed = AddressMessage::parse(message.payload).expect("an address");
+        let mut address = None;
+        let mut protocol = None;
+        for attribute in parsed.attributes {
+            match attribute {
+                AddressAttribute::Local(local) => address = Some(local),
+                AddressAttribute::Protocol(number) => protocol = Some(u8::from(number)),
+                _ => {}
+            }
+        }
+        found.extend(address.map(|address| (address, protocol)));
+    };
+    RequestSocket::open()
+        .expect("the socket")
+        .dump(&request, &mut found, Vec::clear, each)
+        .expect("dumped");
+    found
 }
 
 #[test]
