@@ -3,7 +3,10 @@
 //! decided is decided elsewhere; here it is carried out and reported.
 
 pub mod clock;
+pub mod logging;
+pub mod mail;
 pub mod netlink;
+pub mod notify_systemd;
 pub mod sockets;
 #[cfg(test)]
 mod testing;
