@@ -218,6 +218,41 @@ fn protocols() -> Vec<(IpAddr, Option<u8>)> {
 }
 
 #[test]
+fn an_ipv6_address_skips_the_duplicate_check_and_is_no_source_if_single() {
+    in_namespace(|| {
+        make_cable();
+        block_on(async {
+            let (handle, mut reports) = Handle::start().expect("started");
+            all(&mut reports).await;
+            let on = index("left");
+            let operations = [("2001:db8::1", 128), ("2001:db8:1::1", 64)].map(|(text, length)| {
+                Operation::AddAddress {
+                    on,
+                    address: VirtualAddress {
+                        address: text.parse().expect("an address"),
+                        prefix_length: length,
+                        ..vip()
+                    },
+                }
+            });
+            handle.carry_out(Token(1), operations.to_vec());
+            assert_eq!(until_done(&mut reports, Token(1)).await.1, Ok(()));
+            let lines = ip("-6 addr show dev left scope global");
+            let lines: Vec<_> = lines.lines().skip(1).map(str::trim).collect();
+            assert_eq!(
+                lines,
+                [
+                    "inet6 2001:db8:1::1/64 scope global nodad",
+                    "valid_lft forever preferred_lft forever",
+                    "inet6 2001:db8::1/128 scope global nodad deprecated",
+                    "valid_lft forever preferred_lft 0sec",
+                ]
+            );
+        });
+    });
+}
+
+#[test]
 fn what_is_there_or_gone_already_is_no_error() {
     in_namespace(|| {
         make_cable();
