@@ -1,8 +1,13 @@
 //! What the tests of this floor share: a network namespace for each test.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
+
+use super::clock::{Timer, now};
+use super::netlink::{self, Report};
+use crate::time::Interval;
 
 /// Runs `test` on a thread of its own in a fresh network namespace, which ends
 /// with the thread. Without the right to do so the test fails where `CI` is
@@ -39,20 +44,37 @@ pub fn ip(words: &str) -> String {
 }
 
 /// Makes a cable between two interfaces, `left` with 10.0.0.1/24 and `right`
-/// without an address, in the namespace of the caller; both up.
+/// without an address, in the namespace of the caller; both up, and carrying.
 pub fn make_cable() {
     ip("link add left type veth peer name right");
     ip("addr add 10.0.0.1/24 dev left");
     ip("link set left up");
     ip("link set right up");
+    block_on(until_up(&["left", "right"]));
+}
+
+/// Waits until all these interfaces are up: the kernel drops what is sent before.
+async fn until_up(names: &[&str]) {
+    let (_handle, mut reports) = netlink::Handle::start().expect("the netlink thread");
+    let mut up = BTreeSet::new();
+    while !names.iter().all(|name| up.contains(*name)) {
+        let states = match reports.recv().await {
+            Some(Report::All(states)) => states,
+            Some(Report::Interface(state)) => vec![state],
+            other => panic!("no state: {other:?}"),
+        };
+        up.extend(
+            states
+                .into_iter()
+                .filter(|state| state.up)
+                .map(|state| state.name),
+        );
+    }
 }
 
 /// Runs a future on a runtime like that of the reactor, with a limit of ten
 /// seconds for the whole of it.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    use crate::system::clock::{Timer, now};
-    use crate::time::Interval;
-
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
