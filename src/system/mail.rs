@@ -3,6 +3,7 @@
 //! Decides what a mail says, whether one is due, and that mail never holds up
 //! the daemon: letters wait in a bounded queue, what does not fit is dropped and
 //! counted, a letter that cannot be delivered is logged and not tried again.
+//! The greeting is EHLO, where C keepalived says HELO.
 
 use std::collections::HashMap;
 use std::io;
