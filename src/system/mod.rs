@@ -1,4 +1,15 @@
-//! The world: files, sockets, netlink, scripts, mail; each small, each speaks
-//! one protocol.
+//! The adapters between the engine and the world: each small, each speaks one
+//! protocol. Of the engine they know only its events and its actions. What is
+//! decided is decided elsewhere; here it is carried out and reported.
 
+pub mod clock;
 pub mod files;
+pub mod logging;
+pub mod mail;
+pub mod netlink;
+pub mod notify_systemd;
+pub mod scripts;
+pub mod signals;
+pub mod sockets;
+#[cfg(test)]
+mod testing;

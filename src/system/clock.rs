@@ -1,0 +1,194 @@
+//! Where "now" comes from, the alarm of the reactor, and dates for people.
+//!
+//! Decides that the daemon counts `CLOCK_MONOTONIC`, so that a change of the
+//! wall clock moves no deadline. Does not decide what is due when.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::time::{ClockId as Clock, clock_gettime};
+use tokio::io::unix::AsyncFd;
+
+use crate::time::Instant;
+
+/// The time on `CLOCK_MONOTONIC`, in whole microseconds.
+pub fn now() -> Instant {
+    // The clock exists on every Linux; zero stands for a kernel without it.
+    clock_gettime(Clock::CLOCK_MONOTONIC).map_or(Instant::ZERO, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+        let nanoseconds = u64::try_from(time.tv_nsec()).unwrap_or(0);
+        Instant::from_us(
+            seconds
+                .saturating_mul(1_000_000)
+                .saturating_add(nanoseconds / 1_000),
+        )
+    })
+}
+
+/// An alarm: one timerfd. The wake-up comes when the deadline is reached, never
+/// before it.
+#[derive(Debug)]
+pub struct Timer {
+    descriptor: AsyncFd<Descriptor>,
+}
+
+impl Timer {
+    /// A timer that is not armed. Needs a tokio runtime with I/O.
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let descriptor = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        // SAFETY: the descriptor is owned by what is registered and is open as long as that.
+        let descriptor = unsafe { AsyncFd::register(Descriptor(descriptor)) }?;
+        Ok(Self { descriptor })
+    }
+
+    /// Sets the alarm to `deadline`, at once if that has passed; `None` turns it off.
+    /// What was set before no longer counts.
+    pub fn arm(&self, deadline: Option<Instant>) -> io::Result<()> {
+        let timer = &self.descriptor.get_ref().0;
+        let Some(deadline) = deadline else {
+            return Ok(timer.unset()?);
+        };
+        // All zeros would turn the timer off.
+        let at_us = deadline.as_us().max(1);
+        let seconds = i64::try_from(at_us / 1_000_000).unwrap_or(i64::MAX);
+        let nanoseconds = i64::try_from(at_us % 1_000_000 * 1_000).unwrap_or(0);
+        timer.set(
+            Expiration::OneShot(TimeSpec::new(seconds, nanoseconds)),
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+        )?;
+        Ok(())
+    }
+
+    /// Waits for the alarm. May be dropped while it waits.
+    pub async fn expired(&self) -> io::Result<()> {
+        loop {
+            let mut guard = self.descriptor.readable().await?;
+            let read = guard.try_io(|timer| {
+                let mut count = [0; 8];
+                match nix::unistd::read(timer.as_fd(), &mut count) {
+                    Ok(_) => Ok(()),
+                    Err(Errno::EAGAIN) => Err(io::ErrorKind::WouldBlock.into()),
+                    Err(errno) => Err(errno.into()),
+                }
+            });
+            if let Ok(result) = read {
+                return result;
+            }
+        }
+    }
+}
+
+/// A timerfd in the form that tokio takes.
+#[derive(Debug)]
+struct Descriptor(TimerFd);
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+/// The local wall-clock time as C keepalived prints it in front of a line on
+/// the console: `Sat Nov 21 01:31:59 2026` (specification E.2, `-l`).
+pub fn console_date() -> String {
+    local_date(c"%a %b %e %H:%M:%S %Y")
+}
+
+/// The local wall-clock time as it stands in a syslog datagram: `Nov 21 01:31:59`
+/// (RFC 3164 section 4.1.2).
+pub fn syslog_date() -> String {
+    local_date(c"%b %e %H:%M:%S")
+}
+
+/// The local wall-clock time as it stands in a mail:
+/// `Mon, 01 Mar 2021 09:44:08 +0000` (RFC 5322 section 3.3).
+pub fn mail_date() -> String {
+    local_date(c"%a, %d %b %Y %H:%M:%S %z")
+}
+
+/// The wall-clock time in the form `format` of strftime(3). The program never
+/// leaves the C locale, so names of days and months are English.
+fn local_date(format: &std::ffi::CStr) -> String {
+    let seconds = clock_gettime(Clock::CLOCK_REALTIME).map_or(0, |time| time.tv_sec());
+    let mut text = [0_u8; 64];
+    // SAFETY: an all-zero `tm` is a valid value: numbers and a null pointer.
+    let mut broken_down: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of the right type; `localtime_r`
+    // keeps neither.
+    unsafe { libc::localtime_r(&seconds, &mut broken_down) };
+    // SAFETY: the buffer is as long as is said, `format` ends with a zero, and
+    // `broken_down` was filled in above (its zone points to static storage).
+    let length = unsafe {
+        libc::strftime(
+            text.as_mut_ptr().cast(),
+            text.len(),
+            format.as_ptr(),
+            &broken_down,
+        )
+    };
+    String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::testing::block_on;
+    use crate::time::Interval;
+
+    #[test]
+    fn the_alarm_comes_at_the_deadline_and_not_before() {
+        block_on(async {
+            let timer = Timer::new().expect("a timer");
+            let deadline = now() + Interval::from_ms(20);
+            timer.arm(Some(deadline)).expect("armed");
+            timer.expired().await.expect("expired");
+            assert!(now() >= deadline);
+        });
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_is_due_at_once_even_the_zero_one() {
+        block_on(async {
+            let timer = Timer::new().expect("a timer");
+            timer.arm(Some(Instant::ZERO)).expect("armed");
+            timer.expired().await.expect("expired");
+        });
+    }
+
+    #[test]
+    fn an_alarm_that_was_turned_off_does_not_come() {
+        block_on(async {
+            let off = Timer::new().expect("a timer");
+            off.arm(Some(now() + Interval::from_ms(5))).expect("armed");
+            off.arm(None).expect("disarmed");
+            let later = Timer::new().expect("a timer");
+            later
+                .arm(Some(now() + Interval::from_ms(40)))
+                .expect("armed");
+            tokio::select! {
+                _ = off.expired() => panic!("it was turned off"),
+                _ = later.expired() => {}
+            }
+        });
+    }
+
+    #[test]
+    fn dates_have_the_form_that_people_grep_for() {
+        let console = console_date();
+        assert_eq!(console.len(), "Sat Nov 21 01:31:59 2026".len(), "{console}");
+        assert_eq!(console.split_whitespace().count(), 5, "{console}");
+        assert!(console.ends_with(|c: char| c.is_ascii_digit()), "{console}");
+        assert_eq!(syslog_date().len(), "Nov 21 01:31:59".len());
+        assert_eq!(mail_date().len(), "Mon, 01 Mar 2021 09:44:08 +0000".len());
+    }
+}

@@ -1,0 +1,109 @@
+//! Puts addresses on interfaces and takes them off.
+//!
+//! Decides which attributes a VIP has in the kernel (specification C.1), and
+//! which errors are none. Does not decide which address belongs where.
+
+use std::io;
+use std::net::IpAddr;
+
+use netlink_packet_core::NLM_F_CREATE;
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol,
+    AddressScope, CacheInfo,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::socket::RequestSocket;
+use crate::config::model::VirtualAddress;
+use crate::ids::{Errno, IfIndex};
+use crate::vrrp::action::Operation;
+
+/// The kernel's number for "put there by keepalived" (`RTPROT_KEEPALIVED`). Kernels
+/// before 5.18 pay no heed to the attribute.
+const PROTOCOL_KEEPALIVED: u8 = 18;
+
+/// Carries out one operation. What was there already, or is gone already, is no error.
+pub(super) fn carry_out(socket: &mut RequestSocket, operation: &Operation) -> Result<(), Errno> {
+    let result = match operation {
+        Operation::AddAddress { on, address } => add(socket, *on, address),
+        Operation::RemoveAddress { on, address } => remove(socket, *on, address).map(|_| ()),
+    };
+    result.map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+}
+
+/// Puts an address on an interface.
+fn add(socket: &mut RequestSocket, on: IfIndex, address: &VirtualAddress) -> io::Result<()> {
+    let request = RouteNetlinkMessage::NewAddress(message_to_add(on, address));
+    match socket.change(request, NLM_F_CREATE) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        result => result,
+    }
+}
+
+/// Takes an address off an interface; whether it was there.
+pub(super) fn remove(
+    socket: &mut RequestSocket,
+    on: IfIndex,
+    address: &VirtualAddress,
+) -> io::Result<bool> {
+    let request = RouteNetlinkMessage::DelAddress(message_to_remove(on, address));
+    match socket.change(request, 0) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EADDRNOTAVAIL | libc::ENODEV) => Ok(false),
+            _ => Err(error),
+        },
+    }
+}
+
+/// What both requests say. The kernel finds the address to remove by these and
+/// nothing else: the label is left out, so that an address which somebody
+/// labelled anew is found too.
+fn message_to_remove(on: IfIndex, address: &VirtualAddress) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = match address.address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.prefix_len = address.prefix_length;
+    message.header.index = on.0;
+    message.attributes = vec![
+        AddressAttribute::Local(address.address),
+        AddressAttribute::Address(address.peer.unwrap_or(address.address)),
+    ];
+    message
+}
+
+fn message_to_add(on: IfIndex, address: &VirtualAddress) -> AddressMessage {
+    let mut message = message_to_remove(on, address);
+    let attributes = &mut message.attributes;
+    let mut flags = AddressFlags::empty();
+    if address.address.is_ipv6() {
+        // A VIP that another node has just held would fail the duplicate check.
+        flags |= AddressFlags::Nodad;
+        message.header.flags = AddressHeaderFlags::Nodad;
+        if address.prefix_length == 128 {
+            // Deprecated from the start, so that it is no source address.
+            let mut lifetimes = CacheInfo::default();
+            lifetimes.ifa_valid = u32::MAX;
+            attributes.push(AddressAttribute::CacheInfo(lifetimes));
+        }
+    } else {
+        message.header.scope = AddressScope::from(address.scope);
+    }
+    if let Some(IpAddr::V4(broadcast)) = address.broadcast {
+        attributes.push(AddressAttribute::Broadcast(broadcast));
+    }
+    if let Some(label) = &address.label {
+        attributes.push(AddressAttribute::Label(label.clone()));
+    }
+    if address.no_prefix_route {
+        // This one does not fit into the header's eight bits.
+        flags |= AddressFlags::Noprefixroute;
+        attributes.push(AddressAttribute::Flags(flags));
+    }
+    attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(
+        PROTOCOL_KEEPALIVED,
+    )));
+    message
+}

@@ -1,0 +1,179 @@
+//! The netlink thread: addresses on and off, and news of links and addresses.
+//!
+//! Changes are carried out strictly in the order in which they were asked for.
+//! It is a thread of its own because a change may wait for the kernel's lock,
+//! which adverts must not. It reports what the kernel says, and judges nothing.
+
+use std::io;
+use std::net::IpAddr;
+
+use tokio::sync::mpsc;
+
+use crate::config::model::VirtualAddress;
+use crate::ids::{Errno, IfIndex};
+use crate::vrrp::action::{Operation, Token};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+
+use monitor::{Monitor, Table};
+use socket::RequestSocket;
+
+mod address;
+mod monitor;
+mod socket;
+
+/// What the thread tells. `All` always comes first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// An interface is new, or something of it changed: this is its present state.
+    Interface(InterfaceState),
+    /// An interface is gone.
+    Gone(IfIndex),
+    /// Every interface there is: at the start, and after news were lost.
+    All(Vec<InterfaceState>),
+    /// An address was taken off an interface that is still there, by us or by
+    /// others. The state without it has been reported before.
+    AddressRemoved {
+        /// The interface.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+        /// Its prefix length.
+        prefix_length: u8,
+    },
+    /// A request has been carried out. What it changed has been reported before.
+    Done {
+        /// The request.
+        token: Token,
+        /// The first error, if any; the other operations were tried all the same.
+        result: Result<(), Errno>,
+    },
+    /// The thread cannot go on and has ended; nothing follows.
+    Failed(Errno),
+}
+
+/// The way to the thread, which ends when this is dropped and all requests
+/// before have been carried out.
+#[derive(Debug)]
+pub struct Handle {
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+#[derive(Debug)]
+struct Request {
+    token: Token,
+    operations: Vec<Operation>,
+}
+
+impl Handle {
+    /// Starts the thread, in the network namespace and scheduling class of the
+    /// caller. Changing addresses needs `CAP_NET_ADMIN`. The first report is `All`.
+    pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
+        let (requests, incoming) = mpsc::unbounded_channel();
+        let (outgoing, reports) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        // Opened here, so that the caller gets the errors.
+        let sockets = {
+            let _inside = runtime.enter();
+            (Monitor::open()?, RequestSocket::open()?)
+        };
+        std::thread::Builder::new()
+            .name("netlink".into())
+            .spawn(move || {
+                let (monitor, socket) = sockets;
+                let end = runtime.block_on(serve(monitor, socket, incoming, &outgoing));
+                if let Err(error) = end {
+                    let errno = Errno(error.raw_os_error().unwrap_or(libc::EIO));
+                    let _ = outgoing.send(Report::Failed(errno));
+                }
+            })?;
+        Ok((Self { requests }, reports))
+    }
+
+    /// Asks for these changes, after all that were asked for before. `Report::Done`
+    /// with the token follows, unless the thread has failed. Never blocks.
+    pub fn carry_out(&self, token: Token, operations: Vec<Operation>) {
+        // The send fails only after `Report::Failed`.
+        let _ = self.requests.send(Request { token, operations });
+    }
+}
+
+/// Takes these addresses off the interfaces that they name, and gives those that
+/// were there. For a process without a runtime; blocks until it is done. Errors
+/// do not stop it: the first is told when all have been tried.
+pub fn clean_up(addresses: &[VirtualAddress]) -> io::Result<Vec<VirtualAddress>> {
+    let mut socket = RequestSocket::open()?;
+    let interfaces = Table::read(&mut socket)?.states();
+    let mut removed = Vec::new();
+    let mut outcome = Ok(());
+    for address in addresses {
+        let Some(interface) = interfaces
+            .iter()
+            .find(|interface| interface.name == address.interface && is_on(address, interface))
+        else {
+            continue;
+        };
+        match address::remove(&mut socket, interface.index, address) {
+            Ok(true) => removed.push(address.clone()),
+            Ok(false) => {}
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
+    }
+    outcome.map(|()| removed)
+}
+
+/// Every interface there is, now. For a process without a runtime.
+pub fn interfaces_now() -> io::Result<Vec<InterfaceState>> {
+    Ok(Table::read(&mut RequestSocket::open()?)?.states())
+}
+
+/// Whether an interface has an address.
+fn is_on(address: &VirtualAddress, interface: &InterfaceState) -> bool {
+    interface.addresses.contains(&InterfaceAddress {
+        address: address.address,
+        prefix_length: address.prefix_length,
+    })
+}
+
+/// The thread's life: until the handle is dropped, or the kernel fails us.
+async fn serve(
+    mut monitor: Monitor,
+    mut socket: RequestSocket,
+    mut requests: mpsc::UnboundedReceiver<Request>,
+    outgoing: &mpsc::UnboundedSender<Report>,
+) -> io::Result<()> {
+    let mut reports = vec![monitor.refill(&mut socket)?];
+    loop {
+        for report in reports.drain(..) {
+            if outgoing.send(report).is_err() {
+                return Ok(());
+            }
+        }
+        let request = tokio::select! {
+            ready = monitor.readable() => ready.map(|()| None)?,
+            request = requests.recv() => match request {
+                Some(request) => Some(request),
+                None => return Ok(()),
+            },
+        };
+        let done = request.map(|request| Report::Done {
+            token: request.token,
+            result: carry_out(&mut socket, &request.operations),
+        });
+        // What the request changed is known before it is called done.
+        monitor.take(&mut socket, &mut reports)?;
+        reports.extend(done);
+    }
+}
+
+/// Carries out every operation; the first error.
+fn carry_out(socket: &mut RequestSocket, operations: &[Operation]) -> Result<(), Errno> {
+    operations
+        .iter()
+        .map(|operation| address::carry_out(socket, operation))
+        .fold(Ok(()), Result::and)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,417 @@
+//! Watches links and addresses.
+//!
+//! Keeps a table of what the kernel has told and turns every change into the
+//! whole present state of an interface. Does not decide what a change means.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use netlink_packet_core::{NlaBuffer, NlasIterator};
+use netlink_packet_route::address::{AddressHeader, AddressMessage};
+use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::Report;
+use super::socket::{BUFFER_BYTES, Message, RequestSocket, enlarge_receive_buffer, messages};
+use crate::ids::{IfIndex, MacAddress};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+
+/// How much may wait in the kernel: 4,000 addresses that come at once need a
+/// good megabyte.
+const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+
+/// How many reads make one turn; the rest waits for the next.
+const READS_PER_TURN_MAX: usize = 256;
+
+/// The groups (rtnetlink(7)) of links, IPv4 and IPv6 addresses, as a bit set.
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+
+/// Message types (rtnetlink(7)).
+const NEW_LINK: u16 = 16;
+const DELETED_LINK: u16 = 17;
+const NEW_ADDRESS: u16 = 20;
+const DELETED_ADDRESS: u16 = 21;
+
+/// Attributes of a link and of an address (rtnetlink(7)).
+const LINK_ADDRESS: u16 = 1;
+const LINK_NAME: u16 = 3;
+const LINK_MTU: u16 = 4;
+const ADDRESS_ADDRESS: u16 = 1;
+const ADDRESS_LOCAL: u16 = 2;
+
+/// Of the flags of an address: it is no primary one.
+const FLAG_SECONDARY: u8 = 0x01;
+
+/// Hears of changes and keeps the table.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    socket: AsyncFd<Socket>,
+    table: Table,
+    buffer: Vec<u8>,
+}
+
+impl Monitor {
+    /// Begins to listen. What is there already comes with the first `refill`. Needs
+    /// a tokio runtime with I/O.
+    pub(super) fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.set_non_blocking(true)?;
+        enlarge_receive_buffer(&socket, RECEIVE_BUFFER_BYTES);
+        socket.bind(&SocketAddr::new(0, GROUPS))?;
+        // SAFETY: the descriptor is owned by what is registered and is open as long as that.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
+        Ok(Self {
+            socket,
+            table: Table::default(),
+            buffer: Vec::with_capacity(BUFFER_BYTES),
+        })
+    }
+
+    /// Waits until there may be news. May be dropped while it waits.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await?.retain_ready();
+        Ok(())
+    }
+
+    /// Forgets what is known, asks the kernel for everything and reports it.
+    pub(super) fn refill(&mut self, requests: &mut RequestSocket) -> io::Result<Report> {
+        self.table = Table::read(requests)?;
+        Ok(Report::All(self.table.states()))
+    }
+
+    /// Takes the news there are, up to a bound, and adds the reports to `reports`.
+    /// Where news were lost, everything is read anew.
+    pub(super) fn take(
+        &mut self,
+        requests: &mut RequestSocket,
+        reports: &mut Vec<Report>,
+    ) -> io::Result<()> {
+        let mut changes = Changes::default();
+        let mut lost = false;
+        for _ in 0..READS_PER_TURN_MAX {
+            match self.read() {
+                // What was read after a loss is part of the dump that follows.
+                Ok(_) if lost => {}
+                Ok(_) => {
+                    for message in messages(&self.buffer) {
+                        self.table.learn(message, &mut changes);
+                    }
+                }
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => lost = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.table.report_touched(&mut changes);
+        reports.append(&mut changes.reports);
+        if lost {
+            reports.push(self.refill(requests)?);
+        }
+        Ok(())
+    }
+
+    /// Reads once into the buffer, without blocking.
+    fn read(&mut self) -> io::Result<usize> {
+        self.buffer.clear();
+        let buffer = &mut self.buffer;
+        // Through tokio first, so that it learns when the socket is empty; then
+        // directly, because tokio only knows of what it has polled for.
+        match self
+            .socket
+            .try_io(Interest::READABLE, |socket| socket.recv(buffer, 0))
+        {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.get_ref().recv(&mut self.buffer, 0)
+            }
+            result => result,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Monitor {
+    /// Makes the kernel lose news soon.
+    pub(super) fn shrink_receive_buffer(&self) {
+        self.socket
+            .get_ref()
+            .set_rx_buf_sz(1_u32)
+            .expect("a small buffer");
+    }
+}
+
+/// What one turn has changed.
+#[derive(Debug, Default)]
+struct Changes {
+    reports: Vec<Report>,
+    /// Interfaces whose addresses changed. They are reported at the end of the
+    /// turn, once each: with thousands of addresses on one interface a report
+    /// for each would be quadratic work.
+    touched: BTreeSet<u32>,
+    removed: Vec<Report>,
+}
+
+/// Every interface there is.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    interfaces: BTreeMap<u32, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// All but the addresses.
+    state: InterfaceState,
+    addresses: Vec<Address>,
+}
+
+/// An address with what decides its place among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Address {
+    shown: InterfaceAddress,
+    /// With `peer` the same address may be there more than once.
+    prefix: IpAddr,
+    scope: u8,
+    secondary: bool,
+}
+
+impl Table {
+    /// Asks the kernel for everything.
+    pub(super) fn read(requests: &mut RequestSocket) -> io::Result<Self> {
+        let mut table = Self::default();
+        let restart: fn(&mut Self) = |table| table.interfaces.clear();
+        let each: fn(&mut Self, Message<'_>) =
+            |table, message| table.learn(message, &mut Changes::default());
+        let links = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        requests.dump(&links, &mut table, restart, each)?;
+        let forget: fn(&mut Self) = |table| {
+            for entry in table.interfaces.values_mut() {
+                entry.addresses.clear();
+            }
+        };
+        let append: fn(&mut Self, Message<'_>) = Self::append;
+        let addresses = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        requests.dump(&addresses, &mut table, forget, append)?;
+        Ok(table)
+    }
+
+    /// Every interface, by index.
+    pub(super) fn states(&self) -> Vec<InterfaceState> {
+        self.interfaces.values().map(Entry::complete).collect()
+    }
+
+    /// Takes in one message of the kernel. What is not understood is passed over.
+    fn learn(&mut self, message: Message<'_>, changes: &mut Changes) {
+        match message.kind {
+            NEW_LINK => self.learn_link(message.payload, changes),
+            DELETED_LINK => self.forget_link(message.payload, changes),
+            NEW_ADDRESS => {
+                if let Some((index, address)) = parse_address(message.payload)
+                    && let Some(entry) = self.interfaces.get_mut(&index)
+                    && entry.insert(address)
+                {
+                    changes.touched.insert(index);
+                }
+            }
+            DELETED_ADDRESS => self.forget_address(message.payload, changes),
+            _ => {}
+        }
+    }
+
+    fn learn_link(&mut self, payload: &[u8], changes: &mut Changes) {
+        let Some(state) = parse_link(payload) else {
+            return;
+        };
+        let index = state.index.0;
+        match self.interfaces.get_mut(&index) {
+            Some(entry) if entry.state == state => return,
+            Some(entry) => entry.state = state,
+            None => {
+                let addresses = Vec::new();
+                self.interfaces.insert(index, Entry { state, addresses });
+            }
+        }
+        // At once, so that an interface that went down for a moment was down.
+        changes.touched.remove(&index);
+        changes.report_interface(self.interfaces.get(&index));
+    }
+
+    fn forget_link(&mut self, payload: &[u8], changes: &mut Changes) {
+        let Some(header) = link_header(payload) else {
+            return;
+        };
+        if self.interfaces.remove(&header.index).is_some() {
+            changes.touched.remove(&header.index);
+            changes.reports.push(Report::Gone(IfIndex(header.index)));
+        }
+    }
+
+    fn forget_address(&mut self, payload: &[u8], changes: &mut Changes) {
+        if let Some((index, address)) = parse_address(payload)
+            && let Some(entry) = self.interfaces.get_mut(&index)
+            && entry.remove(address)
+        {
+            changes.touched.insert(index);
+            changes.removed.push(Report::AddressRemoved {
+                on: IfIndex(index),
+                address: address.shown.address,
+                prefix_length: address.shown.prefix_length,
+            });
+        }
+    }
+
+    /// Takes in an address of a dump, which comes in the kernel's order.
+    fn append(&mut self, message: Message<'_>) {
+        if message.kind == NEW_ADDRESS
+            && let Some((index, address)) = parse_address(message.payload)
+            && let Some(entry) = self.interfaces.get_mut(&index)
+        {
+            entry.addresses.push(address);
+        }
+    }
+
+    /// Reports the interfaces whose addresses changed, then the removals.
+    fn report_touched(&self, changes: &mut Changes) {
+        for index in std::mem::take(&mut changes.touched) {
+            changes.report_interface(self.interfaces.get(&index));
+        }
+        changes.reports.append(&mut changes.removed);
+    }
+}
+
+impl Changes {
+    fn report_interface(&mut self, entry: Option<&Entry>) {
+        self.reports
+            .extend(entry.map(|entry| Report::Interface(entry.complete())));
+    }
+}
+
+impl Entry {
+    /// The state with the addresses.
+    fn complete(&self) -> InterfaceState {
+        InterfaceState {
+            addresses: self.addresses.iter().map(|address| address.shown).collect(),
+            ..self.state.clone()
+        }
+    }
+
+    /// Puts an address where the kernel has it; whether anything changed. IPv4:
+    /// secondaries last; a primary after the last primary whose scope is not
+    /// smaller. IPv6 addresses are kept in the order in which they came.
+    fn insert(&mut self, address: Address) -> bool {
+        if self.addresses.contains(&address) {
+            return false;
+        }
+        // The same address with other flags: promoted, or no longer tentative.
+        self.remove(address);
+        let place = if address.secondary || address.shown.address.is_ipv6() {
+            self.addresses.len()
+        } else {
+            self.addresses
+                .iter()
+                .rposition(|other| {
+                    !other.secondary
+                        && other.shown.address.is_ipv4()
+                        && other.scope >= address.scope
+                })
+                .map_or(0, |last| last.saturating_add(1))
+        };
+        self.addresses.insert(place, address);
+        true
+    }
+
+    /// Takes an address out; whether it was there.
+    fn remove(&mut self, address: Address) -> bool {
+        let before = self.addresses.len();
+        self.addresses
+            .retain(|other| other.shown != address.shown || other.prefix != address.prefix);
+        self.addresses.len() < before
+    }
+}
+
+/// The header of a message about a link. `None` for those that only tell of a
+/// link's part in a bridge, whose "deleted" does not mean that the link is gone.
+fn link_header(payload: &[u8]) -> Option<LinkHeader> {
+    let header = LinkHeader::parse(payload).ok()?;
+    (header.interface_family == AddressFamily::Unspec).then_some(header)
+}
+
+/// A message about a link, without addresses. Only the attributes that are
+/// needed are read: one that is unknown or malformed does no harm.
+fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
+    let header = link_header(payload)?;
+    let mut name = None;
+    let mut mtu = 0;
+    let mut mac = MacAddress([0; 6]);
+    for attribute in attributes(payload.get(16..)?) {
+        let value = attribute.value();
+        match attribute.kind() {
+            LINK_NAME => {
+                let text = value.strip_suffix(&[0]).unwrap_or(value);
+                name = Some(String::from_utf8_lossy(text).into_owned());
+            }
+            LINK_MTU => mtu = u32::from_ne_bytes(*value.first_chunk()?),
+            LINK_ADDRESS => mac = MacAddress(<[u8; 6]>::try_from(value).unwrap_or_default()),
+            _ => {}
+        }
+    }
+    let has = |flags| header.flags.contains(flags);
+    Some(InterfaceState {
+        index: IfIndex(header.index),
+        name: name?,
+        up: has(LinkFlags::Up | LinkFlags::Running),
+        loopback: has(LinkFlags::Loopback),
+        multicast: has(LinkFlags::Multicast),
+        no_arp: has(LinkFlags::Noarp),
+        mac,
+        mtu,
+        addresses: Vec::new(),
+    })
+}
+
+/// A message about an address: the index of its interface, and the address.
+fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
+    let header = AddressHeader::parse(payload).ok()?;
+    let mut local = None;
+    let mut prefix = None;
+    for attribute in attributes(payload.get(8..)?) {
+        match attribute.kind() {
+            ADDRESS_LOCAL => local = ip_address(attribute.value()),
+            ADDRESS_ADDRESS => prefix = ip_address(attribute.value()),
+            _ => {}
+        }
+    }
+    // IPv6 has a local address only where there is a peer.
+    let address = local.or(prefix)?;
+    Some((
+        header.index,
+        Address {
+            shown: InterfaceAddress {
+                address,
+                prefix_length: header.prefix_len,
+            },
+            prefix: prefix.unwrap_or(address),
+            scope: header.scope.into(),
+            // IPv6 uses the same bit for "temporary".
+            secondary: address.is_ipv4() && header.flags.bits() & FLAG_SECONDARY != 0,
+        },
+    ))
+}
+
+/// The attributes, up to the first that is not whole.
+fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+    NlasIterator::new(bytes).map_while(Result::ok)
+}
+
+/// An address of four or sixteen bytes.
+fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
+    if let Ok(bytes) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(bytes).into());
+    }
+    let bytes = <[u8; 16]>::try_from(bytes).ok()?;
+    Some(Ipv6Addr::from(bytes).into())
+}

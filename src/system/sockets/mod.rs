@@ -1,0 +1,5 @@
+//! The raw sockets: adverts in, adverts out, gratuitous ARP out.
+
+pub mod arp;
+pub mod rx;
+pub mod tx;

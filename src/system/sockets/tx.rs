@@ -1,0 +1,232 @@
+//! Sends adverts: one raw socket for all interfaces.
+//!
+//! The packet comes with its IP header; the interface is chosen for each packet
+//! by `IP_PKTINFO`, which is right on VLANs, VRF slaves and macvlans too.
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsRawFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::ids::{Errno, IfIndex};
+use crate::vrrp::action::Transmit;
+
+/// The control buffer that `sendmsg` gets: room for one `in_pktinfo`, aligned
+/// as a `cmsghdr` must be.
+const CONTROL_WORDS: usize = 8;
+
+/// The send socket for IPv4 adverts.
+#[derive(Debug)]
+pub struct Sender {
+    socket: Socket,
+}
+
+impl Sender {
+    /// Opens the socket. Needs `CAP_NET_RAW`.
+    pub fn open() -> io::Result<Self> {
+        // IPPROTO_RAW receives nothing, so nothing piles up in it.
+        let kind = Type::RAW.nonblocking().cloexec();
+        let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::from(libc::IPPROTO_RAW)))?;
+        socket.set_header_included_v4(true)?;
+        // Or the receive socket of the same interface would hear our own adverts.
+        socket.set_multicast_loop_v4(false)?;
+        Ok(Self { socket })
+    }
+
+    /// Sends a whole IPv4 packet without an allocation.
+    fn send_v4(&self, via: IfIndex, to: Ipv4Addr, frame: &[u8]) -> Result<(), Errno> {
+        // SAFETY: zeros are a valid value of each of these structures of numbers
+        // and pointers.
+        let (mut address, mut message, mut information) = unsafe {
+            (
+                mem::zeroed::<libc::sockaddr_in>(),
+                mem::zeroed::<libc::msghdr>(),
+                mem::zeroed::<libc::in_pktinfo>(),
+            )
+        };
+        address.sin_family = libc::AF_INET as libc::sa_family_t;
+        address.sin_addr.s_addr = u32::from(to).to_be();
+        information.ipi_ifindex = libc::c_int::try_from(via.0).map_err(|_| Errno(libc::ENODEV))?;
+        let mut part = libc::iovec {
+            iov_base: frame.as_ptr().cast_mut().cast(),
+            iov_len: frame.len(),
+        };
+        let mut control = [0_u64; CONTROL_WORDS];
+        let payload = mem::size_of::<libc::in_pktinfo>() as libc::c_uint;
+        message.msg_name = (&raw mut address).cast();
+        message.msg_namelen = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        message.msg_iov = &raw mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        // SAFETY: `CMSG_SPACE` only computes. Its result, 32 bytes, is within `control`.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(payload) } as _;
+        // SAFETY: `message` describes `control`, which is aligned for a `cmsghdr` and
+        // has room for one with an `in_pktinfo`, so the first header is not null
+        // and its data may be written.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&raw const message);
+            (*header).cmsg_level = libc::IPPROTO_IP;
+            (*header).cmsg_type = libc::IP_PKTINFO;
+            (*header).cmsg_len = libc::CMSG_LEN(payload) as _;
+            libc::CMSG_DATA(header)
+                .cast::<libc::in_pktinfo>()
+                .write_unaligned(information);
+        }
+        // SAFETY: every pointer in `message` is to a value that lives until the end
+        // of this function, with its true length; sendmsg only reads them.
+        let sent = unsafe {
+            libc::sendmsg(
+                self.socket.as_raw_fd(),
+                &raw const message,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            )
+        };
+        if sent < 0 {
+            return Err(last_errno());
+        }
+        Ok(())
+    }
+}
+
+impl Transmit for Sender {
+    /// `EAGAIN` and `ENOBUFS` mean that the queue of the interface is full.
+    fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno> {
+        match to {
+            IpAddr::V4(to) => self.send_v4(via, to, frame),
+            IpAddr::V6(_) => Err(Errno(libc::EAFNOSUPPORT)),
+        }
+    }
+}
+
+/// The error number of the call that has just failed.
+pub(super) fn last_errno() -> Errno {
+    Errno(nix::errno::Errno::last_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::sockets::rx::Receiver;
+    use crate::system::testing::{block_on, in_namespace, ip, make_cable};
+
+    const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+    fn index(name: &str) -> IfIndex {
+        IfIndex(nix::net::if_::if_nametoindex(name).expect("the interface"))
+    }
+
+    /// An IPv4 packet of protocol 112 with a payload of eight bytes.
+    fn packet(from: Ipv4Addr, to: Ipv4Addr, mark: u8) -> Vec<u8> {
+        let mut packet = vec![0x45, 0xc0, 0, 28, 0, 0, 0, 0, 255, 112, 0, 0];
+        packet.extend(from.octets());
+        packet.extend(to.octets());
+        packet.extend([mark; 8]);
+        packet
+    }
+
+    /// Waits for one datagram.
+    async fn next(receiver: &Receiver) -> Vec<u8> {
+        let mut buffer = [0; 1500];
+        loop {
+            receiver.readable().await.expect("readable");
+            if let Some(length) = receiver.receive(&mut buffer).expect("received") {
+                return buffer[..length].to_vec();
+            }
+        }
+    }
+
+    /// The two ends answer from one namespace, so the kernel must not take the
+    /// packet of its own address for a forged one.
+    fn trust_own_addresses() {
+        for file in ["all/rp_filter", "right/rp_filter"] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{file}"), "0").expect("rp_filter");
+        }
+        for file in ["all/accept_local", "right/accept_local"] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{file}"), "1").expect("accept_local");
+        }
+    }
+
+    #[test]
+    fn a_multicast_advert_reaches_the_other_end_and_not_the_sender() {
+        in_namespace(|| {
+            make_cable();
+            trust_own_addresses();
+            block_on(async {
+                let right = Receiver::open(index("right"), Some(GROUP)).expect("right");
+                let left = Receiver::open(index("left"), Some(GROUP)).expect("left");
+                left.join(GROUP).expect("joining twice is no error");
+                let mut sender = Sender::open().expect("the sender");
+                let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
+                sender
+                    .send(index("left"), GROUP.into(), &advert)
+                    .expect("sent");
+                let heard = next(&right).await;
+                assert_eq!(heard.get(12..), advert.get(12..));
+                assert_eq!(heard.get(8), Some(&255), "the hop count stays");
+                assert_eq!(left.receive(&mut [0; 64]).expect("received"), None);
+            });
+        });
+    }
+
+    #[test]
+    fn the_interface_is_chosen_packet_by_packet_without_a_route() {
+        in_namespace(|| {
+            make_cable();
+            trust_own_addresses();
+            ip("addr flush dev left");
+            block_on(async {
+                let left = Receiver::open(index("left"), Some(GROUP)).expect("left");
+                let right = Receiver::open(index("right"), Some(GROUP)).expect("right");
+                let mut sender = Sender::open().expect("the sender");
+                for (via, receiver, mark) in [("left", &right, 1), ("right", &left, 2)] {
+                    let advert = packet(Ipv4Addr::new(10, 9, 9, mark), GROUP, mark);
+                    sender
+                        .send(index(via), GROUP.into(), &advert)
+                        .expect("sent");
+                    assert_eq!(next(receiver).await.get(20..), advert.get(20..));
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn a_group_that_was_not_joined_is_not_heard() {
+        in_namespace(|| {
+            make_cable();
+            trust_own_addresses();
+            block_on(async {
+                let unicast_only = Receiver::open(index("right"), None).expect("right");
+                // Another program's membership must not open our ears.
+                let other = Receiver::open(index("right"), Some(GROUP)).expect("other");
+                let mut sender = Sender::open().expect("the sender");
+                let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
+                sender
+                    .send(index("left"), GROUP.into(), &advert)
+                    .expect("sent");
+                next(&other).await;
+                assert_eq!(unicast_only.receive(&mut [0; 64]).expect("received"), None);
+            });
+        });
+    }
+
+    #[test]
+    fn errors_come_back_as_numbers() {
+        in_namespace(|| {
+            make_cable();
+            let mut sender = Sender::open().expect("the sender");
+            let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
+            let nowhere = sender.send(IfIndex(9999), GROUP.into(), &advert);
+            assert_eq!(nowhere, Err(Errno(libc::ENODEV)));
+            let left = index("left");
+            ip("link set left down");
+            let down = sender.send(left, GROUP.into(), &advert);
+            assert_eq!(down, Err(Errno(libc::ENETUNREACH)));
+            block_on(async {
+                let gone = Receiver::open(IfIndex(9999), None).expect_err("no such interface");
+                assert_eq!(gone.raw_os_error(), Some(libc::ENODEV));
+            });
+        });
+    }
+}
