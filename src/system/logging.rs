@@ -1,8 +1,21 @@
 //! Stand-in for the log.
 
-/// A syslog facility.
+/// A syslog facility; by default that of daemons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Facility(pub u8);
+pub struct Facility(u8);
+
+impl Facility {
+    /// The facility with this number, 0 to 23.
+    pub fn new(number: u8) -> Option<Self> {
+        (number <= 23).then_some(Self(number))
+    }
+}
+
+impl Default for Facility {
+    fn default() -> Self {
+        Self(3)
+    }
+}
 
 /// Where the log goes.
 #[derive(Debug, Clone)]
