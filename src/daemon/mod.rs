@@ -5,7 +5,7 @@
 //!
 //! Source: specification E.1 to E.4, A.11, A.12.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -100,6 +100,9 @@ fn prepare(settings: &Settings) -> Result<(), (u8, String)> {
             let text = format!("Unable to enter network namespace {name}: {error}");
             (exit_code::FATAL, text)
         })?;
+        // Where the pid files of a namespace lie, if no option says otherwise.
+        // If it cannot be made, the pid file says why.
+        let _ = fs::create_dir_all(runtime_directory(Some(name)));
     }
     if let Some(mask) = settings.umask {
         process::set_umask(mask);
@@ -120,6 +123,14 @@ fn prepare(settings: &Settings) -> Result<(), (u8, String)> {
         })?;
     }
     Ok(())
+}
+
+/// Where pid files lie (specification E.3).
+pub fn runtime_directory(namespace: Option<&str>) -> PathBuf {
+    match namespace {
+        Some(name) => Path::new("/run/keepalived").join(name),
+        None => PathBuf::from("/run"),
+    }
 }
 
 /// From here on everything is said in the log.

@@ -189,3 +189,19 @@ pub fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     file.rewind()?;
     Ok(file.into())
 }
+
+/// The name of this host; empty if it has none.
+pub fn host_name() -> String {
+    nix::unistd::gethostname()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// What the distribution calls itself.
+pub fn distribution() -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(name.trim_matches(['"', '\'']).to_owned())
+}

@@ -494,11 +494,11 @@ impl Supervisor<'_> {
                 return;
             }
         };
-        tracing::info!("Starting VRRP child process, pid={}", worker.process);
         match PidFile::create(&self.settings.vrrp_pid_file, worker.process) {
             Ok(file) => self.pid_files.worker = Some(file),
             Err(error) => tracing::error!("{error}"),
         }
+        tracing::info!("Starting VRRP child process, pid={}", worker.process);
         self.phase = Phase::Working(worker);
     }
 

@@ -211,3 +211,148 @@ fn signal_group(leader: i32, signal: i32) {
         unsafe { libc::kill(-leader, signal) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{Pid, geteuid};
+
+    use super::*;
+    use crate::config::model::ScriptUser;
+
+    const NOW: Instant = Instant::ZERO;
+    const ID: ScriptId = ScriptId(3);
+
+    fn shell(text: &str) -> Command {
+        Command {
+            argv: ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
+            user: Some(ScriptUser {
+                user: geteuid().to_string(),
+                group: None,
+                supplementary_groups: false,
+            }),
+        }
+    }
+
+    /// As the supervisor does it, for one process.
+    fn wait(scripts: &mut Scripts, process: i32) -> Option<Ended> {
+        let id = nix::sys::wait::Id::Pid(Pid::from_raw(process));
+        let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+        nix::sys::wait::waitid(id, flags).unwrap();
+        scripts.before_reaping(process);
+        let outcome = match waitpid(Pid::from_raw(process), None).unwrap() {
+            WaitStatus::Exited(_, code) => Outcome::Exited(u8::try_from(code).unwrap()),
+            WaitStatus::Signaled(_, signal, _) => Outcome::Signalled(signal as i32),
+            other => panic!("{other:?}"),
+        };
+        scripts.reaped(process, outcome)
+    }
+
+    /// Waits until the script has written its file.
+    fn appears(path: &Path) -> String {
+        for _ in 0..2000 {
+            match std::fs::read_to_string(path) {
+                Ok(text) if text.ends_with('\n') => return text,
+                _ => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        }
+        panic!("{} did not appear", path.display());
+    }
+
+    #[test]
+    fn a_check_reports_its_outcome_and_runs_once_at_a_time() {
+        let mut scripts = Scripts::new(false);
+        let command = shell("read line < /proc/self/fd/0; exit 4");
+        assert_eq!(scripts.run_check(ID, &command), None);
+        let process = scripts.check_process(ID).unwrap();
+        assert_eq!(scripts.run_check(ID, &command), None);
+        assert_eq!(scripts.running.len(), 1, "the second run was skipped");
+        let ended = wait(&mut scripts, process).unwrap();
+        assert_eq!(ended.purpose, Purpose::Check(ID));
+        assert_eq!(ended.outcome, Outcome::Exited(4));
+        assert_eq!(scripts.run_check(ID, &command), None, "now it runs again");
+        let process = scripts.check_process(ID).unwrap();
+        wait(&mut scripts, process);
+    }
+
+    #[test]
+    fn a_check_that_cannot_run_has_failed_at_once() {
+        let mut scripts = Scripts::new(false);
+        let mut command = shell("");
+        command.argv = vec!["/no/such/check".to_owned()];
+        let outcome = scripts.run_check(ID, &command);
+        assert_eq!(outcome, Some(Outcome::NotRun(Errno(libc::ENOENT))));
+    }
+
+    #[test]
+    fn the_whole_group_is_ended_even_if_a_part_of_it_resists() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("child");
+        let text = format!(
+            "sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' & wait",
+            path.display()
+        );
+        let mut scripts = Scripts::new(false);
+        scripts.run_check(ID, &shell(&text));
+        let child: i32 = appears(&path).trim().parse().unwrap();
+        let process = scripts.check_process(ID).unwrap();
+        scripts.end(ID, NOW);
+        assert_eq!(scripts.deadline(), Some(NOW + KILL_AFTER));
+        let ended = wait(&mut scripts, process).unwrap();
+        assert_eq!(ended.outcome, Outcome::Signalled(libc::SIGTERM));
+        assert_gone(child);
+    }
+
+    #[test]
+    fn what_ignores_the_first_signal_is_killed_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ready");
+        let text = format!(
+            "trap '' TERM; echo ready > {}; while :; do sleep 1; done",
+            path.display()
+        );
+        let mut scripts = Scripts::new(false);
+        scripts.run_check(ID, &shell(&text));
+        appears(&path);
+        let process = scripts.check_process(ID).unwrap();
+        scripts.disown_checks(NOW);
+        scripts.expire(NOW + Interval::from_ms(1999));
+        assert_eq!(scripts.deadline(), Some(NOW + KILL_AFTER), "not yet");
+        scripts.expire(NOW + KILL_AFTER);
+        assert_eq!(scripts.deadline(), Some(NOW + KILL_AFTER + KILL_AFTER));
+        let ended = wait(&mut scripts, process).unwrap();
+        assert_eq!(ended.purpose, Purpose::Disowned);
+        assert_eq!(ended.outcome, Outcome::Signalled(libc::SIGKILL));
+        assert_eq!(scripts.deadline(), None);
+    }
+
+    #[test]
+    fn only_scripts_of_the_stop_are_waited_for() {
+        let mut scripts = Scripts::new(false);
+        scripts.notify(&shell("exit 0"), false);
+        assert!(!scripts.tells_of_stop());
+        scripts.notify(&shell("exit 0"), true);
+        assert!(scripts.tells_of_stop());
+        let processes: Vec<i32> = scripts.running.keys().copied().collect();
+        for process in processes {
+            wait(&mut scripts, process);
+        }
+        assert!(!scripts.tells_of_stop());
+    }
+
+    /// A killed process whose parent is gone stays visible until it is reaped.
+    fn assert_gone(process: i32) {
+        for _ in 0..2000 {
+            let status = std::fs::read_to_string(format!("/proc/{process}/stat"));
+            match status {
+                Ok(text) if !text.contains(") Z ") => {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                _ => return,
+            }
+        }
+        panic!("{process} is still there");
+    }
+}

@@ -190,3 +190,146 @@ fn check(result: i32) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{Pid, geteuid};
+
+    use super::*;
+    use crate::config::model::ScriptUser;
+
+    /// As ourselves, whatever users this machine has.
+    fn command(argv: &[&str]) -> Command {
+        Command {
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            user: Some(ScriptUser {
+                user: geteuid().to_string(),
+                group: None,
+                supplementary_groups: false,
+            }),
+        }
+    }
+
+    fn shell(text: &str) -> Command {
+        command(&["/bin/sh", "-c", text])
+    }
+
+    fn end_of(command: &Command) -> WaitStatus {
+        let process = start(command, Kind::Check, false).unwrap();
+        waitpid(Pid::from_raw(process), None).unwrap()
+    }
+
+    fn code_of(command: &Command) -> i32 {
+        match end_of(command) {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn exit_status_and_signal_are_those_of_the_program() {
+        assert_eq!(code_of(&shell("exit 0")), 0);
+        assert_eq!(code_of(&shell("exit 7")), 7);
+        assert!(matches!(
+            end_of(&shell("kill -KILL $$")),
+            WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGKILL, _)
+        ));
+    }
+
+    #[test]
+    fn words_arrive_as_they_are_and_the_name_is_kept() {
+        let text = "test \"$0 $1 $2 $#\" = 'name a b c 2'";
+        let quoted = command(&["/bin/sh", "-c", text, "name", "a b", "c"]);
+        assert_eq!(code_of(&quoted), 0);
+        assert_eq!(code_of(&command(&["true"])), 0, "found in PATH");
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_told_with_its_reason() {
+        let start = |argv: &[&str]| start(&command(argv), Kind::Check, false).unwrap_err();
+        let absent = Refusal::Start(Errno(libc::ENOENT));
+        assert_eq!(start(&["/no/such/program"]), absent);
+        assert_eq!(start(&["no_such_program_in_path"]), absent);
+        assert_eq!(start(&[]), absent);
+        assert_eq!(start(&["/etc"]), Refusal::Start(Errno(libc::EACCES)));
+        assert_eq!(
+            absent.describe("/x"),
+            "Script /x cannot be accessed - No such file or directory"
+        );
+    }
+
+    #[test]
+    fn a_text_file_without_interpreter_runs_in_the_shell() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("check");
+        fs::write(&script, "exit 5\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(code_of(&command(&[script.to_str().unwrap()])), 5);
+    }
+
+    #[test]
+    fn the_program_finds_a_clean_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let seen = directory.path().join("seen");
+        let text = format!(
+            "cat /proc/$$/status /proc/$$/environ > {0}; ls -l /proc/$$/fd >> {0}; \
+             read -r _ _ _ _ group rest < /proc/$$/stat; test $group = $$",
+            seen.display()
+        );
+        assert_eq!(code_of(&shell(&text)), 0, "it leads its own group");
+        let seen = String::from_utf8_lossy(&fs::read(seen).unwrap()).into_owned();
+        assert!(seen.contains("SigBlk:\t0000000000000000"), "{seen}");
+        let ignored = seen
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:\t"))
+            .and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        // Signals 32 and 33 are the C library's, which lets nobody touch them.
+        assert_eq!(ignored.map(|mask| mask & !(0b11 << 31)), Some(0));
+        for number in ["0", "1", "2"] {
+            let line = format!(" {number} -> /dev/null");
+            // The shell's own output went to the file while it wrote this list.
+            assert!(seen.contains(&line) || number == "1", "{line}: {seen}");
+        }
+        for name in WITHHELD {
+            assert!(!seen.contains(&format!("\0{name}=")), "{name}");
+        }
+    }
+
+    #[test]
+    fn another_user_has_that_users_numbers_only() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let text = "test \"$(id -u):$(id -g):$(id -G)\" = 1:65534:65534";
+        let mut command = shell(text);
+        command.user = Some(ScriptUser {
+            user: "1".to_owned(),
+            group: Some("65534".to_owned()),
+            supplementary_groups: false,
+        });
+        assert_eq!(code_of(&command), 0);
+        command.user = Some(ScriptUser {
+            user: "no_such_user_here".to_owned(),
+            group: None,
+            supplementary_groups: false,
+        });
+        let refused = start(&command, Kind::Check, false).unwrap_err();
+        assert_eq!(refused, Refusal::User(Errno(libc::ENOENT)));
+    }
+
+    #[test]
+    fn with_security_root_runs_nothing_that_others_can_change() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("check");
+        fs::write(&script, "#!/bin/sh\nexit 0\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o777)).unwrap();
+        let command = command(&[script.to_str().unwrap()]);
+        assert_eq!(code_of(&command), 0, "without security it runs");
+        let refused = start(&command, Kind::Check, true).unwrap_err();
+        assert_eq!(refused, Refusal::Unsafe(script));
+    }
+}
