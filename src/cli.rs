@@ -268,9 +268,9 @@ impl Arguments {
         let mut complaints = String::new();
         let mut facility = Facility::default();
         if let Some(text) = &self.log_facility {
-            match facility_named(text) {
-                Some(known) => facility = known,
-                None => complaints.push_str(&format!("Invalid log facility '{text}'\n")),
+            match text.parse() {
+                Ok(known) => facility = known,
+                Err(_) => complaints.push_str(&format!("Invalid log facility '{text}'\n")),
             }
         }
         let mut umask = None;
@@ -295,7 +295,10 @@ impl Arguments {
                 console: self.log_console && self.dont_fork,
                 syslog: (!self.no_syslog).then_some(facility),
                 detail: self.log_detail > 0,
-                ident: "Keepalived".to_owned(),
+                ident: match &self.namespace {
+                    Some(name) => format!("Keepalived_{name}"),
+                    None => "Keepalived".to_owned(),
+                },
             },
             pid_file: absolute(self.pid.unwrap_or_else(|| runtime.join("keepalived.pid"))),
             vrrp_pid_file: absolute(self.vrrp_pid.unwrap_or_else(|| runtime.join("vrrp.pid"))),
@@ -451,18 +454,6 @@ fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-fn facility_named(text: &str) -> Option<Facility> {
-    match text {
-        "daemon" => Some(Facility::default()),
-        "user" => Facility::new(1),
-        _ => {
-            let digit = text.strip_prefix("local").unwrap_or(text);
-            let number: u8 = digit.parse().ok().filter(|number| *number <= 7)?;
-            Facility::new(16 + number)
-        }
-    }
-}
-
 /// As C's `strtoul` with base 0: `0x` for 16, `0` for 8, else 10.
 fn number_of_any_base(text: &str) -> Option<u32> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -574,11 +565,11 @@ mod tests {
 
     #[test]
     fn facilities_and_masks_are_read_as_c_reads_them() {
-        let local3 = Facility::new(19);
+        let local3 = "local3".parse().ok();
         for line in ["-S 3", "-S local3", "--log-facility=3", "-S3"] {
             assert_eq!(settings(line).0.log.syslog, local3, "{line}");
         }
-        assert_eq!(settings("-S user").0.log.syslog, Facility::new(1));
+        assert_eq!(settings("-S user").0.log.syslog, Some(Facility::USER));
         assert_eq!(settings("-S 3 -G").0.log.syslog, None);
         for line in ["-u 022", "-u 18", "-u 0x12"] {
             assert_eq!(settings(line).0.umask, Some(0o22), "{line}");

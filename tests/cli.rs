@@ -2,6 +2,11 @@
 
 use std::fs;
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn keepalived(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_keepalived-rs"))
@@ -169,4 +174,100 @@ fn a_good_file_passes_quietly_with_any_mixture_of_options() {
     }
     let (code, _, stderr) = run(&["-t", "-S", "9", "-f", file]);
     assert_eq!((code, stderr.as_str()), (0, "Invalid log facility '9'\n"));
+}
+
+/// A configuration without instances, and pid files that disturb nobody.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(
+            directory.path().join("keepalived.conf"),
+            "global_defs {\n}\n",
+        )
+        .unwrap();
+        Self(directory)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keepalived-rs"));
+        // Relative, because the daemon may go to another directory.
+        command.current_dir(&self.0).args(words);
+        command.args("-G -f keepalived.conf -p keepalived.pid -r vrrp.pid".split(' '));
+        command
+    }
+
+    /// The process in the pid file, once it is there.
+    fn process(&self) -> Pid {
+        let number = until(|| {
+            let text = fs::read_to_string(self.0.path().join("keepalived.pid")).ok()?;
+            text.strip_suffix('\n')?.parse().ok()
+        });
+        Pid::from_raw(number)
+    }
+
+    fn has_pid_file(&self) -> bool {
+        self.0.path().join("keepalived.pid").exists()
+    }
+}
+
+fn until<T>(condition: impl Fn() -> Option<T>) -> T {
+    for _ in 0..2000 {
+        if let Some(value) = condition() {
+            return value;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("it did not come");
+}
+
+#[test]
+fn in_the_foreground_it_runs_once_and_stops_when_told() {
+    let place = Place::new();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut daemon = place.command(&["-n"]).spawn().unwrap();
+        let process = place.process();
+        assert_eq!(u32::try_from(process.as_raw()), Ok(daemon.id()));
+
+        let second = place.command(&["-n"]).output().unwrap();
+        assert_eq!(second.status.code(), Some(0));
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(said.contains("daemon is already running"), "{said}");
+        assert_eq!(place.process(), process, "the first is undisturbed");
+
+        kill(process, signal).unwrap();
+        assert_eq!(daemon.wait().unwrap().code(), Some(0), "{signal}");
+        assert!(!place.has_pid_file());
+    }
+}
+
+#[test]
+fn without_n_it_goes_to_the_background() {
+    let place = Place::new();
+    let output = place.command(&[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let process = place.process();
+    let own = format!("/proc/{process}");
+    assert_eq!(
+        fs::read_link(format!("{own}/cwd")).unwrap().as_os_str(),
+        "/"
+    );
+    for fd in 0..=2 {
+        let file = fs::read_link(format!("{own}/fd/{fd}")).unwrap();
+        assert_eq!(file.as_os_str(), "/dev/null");
+    }
+    let session = nix::unistd::getsid(Some(process)).unwrap();
+    assert_eq!(session, process, "it leads its session");
+    kill(process, Signal::SIGTERM).unwrap();
+    until(|| (!place.has_pid_file()).then_some(()));
+}
+
+#[test]
+fn without_a_configuration_there_is_no_daemon() {
+    let place = Place::new();
+    fs::remove_file(place.0.path().join("keepalived.conf")).unwrap();
+    let output = place.command(&["-n"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    assert!(!place.has_pid_file());
 }

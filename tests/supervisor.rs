@@ -25,6 +25,7 @@ use keepalived_rs::daemon::supervisor::{self, Entries, PidFiles, Start, WorkerSt
 use keepalived_rs::ids::ScriptId;
 use keepalived_rs::system::files::DiskFiles;
 use keepalived_rs::system::logging;
+use keepalived_rs::system::signals::Signals;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -139,13 +140,15 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
         command_line: Vec::new(),
         without_effect: Vec::new(),
     };
+    let signals = Signals::open().unwrap();
     let start = Start {
         settings: &settings,
         entries: Entries { worker, cleanup },
         pid_files: PidFiles::new(PidFile::create(&settings.pid_file, process::own_id()).unwrap()),
+        signals,
         loaded: config::load(&DiskFiles, &settings.config_file, &settings.options),
     };
-    supervisor::run(start).unwrap()
+    supervisor::run(start)
 }
 
 static MANNER: std::sync::OnceLock<(String, PathBuf)> = std::sync::OnceLock::new();

@@ -13,6 +13,7 @@ use crate::config::source::Files;
 use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
 use crate::system::logging;
+use crate::system::signals::Signals;
 
 pub mod channel;
 pub mod cleanup;
@@ -135,36 +136,38 @@ pub fn runtime_directory(namespace: Option<&str>) -> PathBuf {
 
 /// From here on everything is said in the log.
 fn begin(settings: &Settings, entries: Entries) -> u8 {
-    logging::install(settings.log.clone());
+    if let Err(error) = logging::install(settings.log.clone()) {
+        let _ = writeln!(io::stderr(), "Unable to begin a log: {error}");
+        return exit_code::FATAL;
+    }
     log_start(settings);
+    let signals = match Signals::open() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!("Unable to take signals: {error}");
+            return exit_code::FATAL;
+        }
+    };
     let own = match PidFile::create(&settings.pid_file, process::own_id()) {
         Ok(file) => file,
         Err(error) => {
             tracing::error!("{error}");
-            let running = error == PidFileError::AlreadyRunning;
-            return if running {
-                exit_code::OK
-            } else {
-                exit_code::FATAL
+            return match error {
+                PidFileError::AlreadyRunning => exit_code::OK,
+                PidFileError::System(..) => exit_code::FATAL,
             };
         }
     };
     let loaded = load(settings);
     log_diagnostics(&loaded);
     if loaded.is_usable() {
-        let start = Start {
+        return supervisor::run(Start {
             settings,
             entries,
             pid_files: PidFiles::new(own),
+            signals,
             loaded,
-        };
-        return match supervisor::run(start) {
-            Ok(code) => code,
-            Err(error) => {
-                tracing::error!("Unable to supervise: {error}");
-                exit_code::FATAL
-            }
-        };
+        });
     }
     let code = if DiskFiles.read(&settings.config_file).is_err() {
         exit_code::NO_CONFIG

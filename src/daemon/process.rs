@@ -14,7 +14,6 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, chdir, fork, getpid, getppid, setsid};
 
 use crate::ids::Errno;
-use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
 
 /// Where `ip netns` keeps its namespaces.
@@ -23,13 +22,6 @@ const NAMESPACES: &str = "/run/netns";
 /// The number of this process.
 pub fn own_id() -> i32 {
     getpid().as_raw()
-}
-
-/// Microseconds of the monotonic clock.
-pub fn now() -> Instant {
-    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
-    let since_boot = time.map_or(std::time::Duration::ZERO, std::time::Duration::from);
-    Instant::ZERO + Interval::from_us(u64::try_from(since_boot.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Kernel name, release and version, as `uname` has them.

@@ -18,11 +18,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
 use super::pid_files::PidFile;
-use super::process::{self, now};
+use super::process;
 use super::{Settings, VERSION, exit_code, load, log_diagnostics};
 use crate::config::model::Config;
 use crate::config::{self, Loaded};
-use crate::system::notify_systemd;
+use crate::ids::Errno;
+use crate::system::clock::now;
+use crate::system::notify_systemd::{self, ServiceManager};
 use crate::system::scripts::{Purpose, Scripts};
 use crate::system::signals::{Signal, Signals};
 use crate::time::{Instant, Interval};
@@ -83,6 +85,9 @@ pub struct Start<'a> {
     pub entries: Entries,
     /// The pid files; removed at the end.
     pub pid_files: PidFiles,
+    /// Opened before the pid files were written: whoever reads them may send
+    /// a signal at once.
+    pub signals: Signals,
     /// A usable configuration.
     pub loaded: Loaded,
 }
@@ -102,11 +107,7 @@ impl PidFiles {
 }
 
 /// Supervises until the daemon stops; returns its exit code.
-///
-/// # Errors
-/// The kernel did not give what is needed to begin.
-pub fn run(start: Start<'_>) -> io::Result<u8> {
-    let signals = Signals::open()?;
+pub fn run(start: Start<'_>) -> u8 {
     let scripts = Scripts::new(start.loaded.config.globals.enable_script_security);
     let mut supervisor = Supervisor {
         settings: start.settings,
@@ -119,17 +120,26 @@ pub fn run(start: Start<'_>) -> io::Result<u8> {
         phase: Phase::NoWorker,
         delay: Interval::ZERO,
         scripts,
-        signals,
+        signals: start.signals,
+        manager: service_manager(),
         stop: None,
     };
     supervisor.begin();
     loop {
         if let Some(code) = supervisor.finished() {
             supervisor.end();
-            return Ok(code);
+            return code;
         }
         supervisor.turn();
     }
+}
+
+fn service_manager() -> ServiceManager {
+    let socket = std::env::var_os(notify_systemd::VARIABLE);
+    ServiceManager::new(socket.as_deref()).unwrap_or_else(|error| {
+        tracing::error!("Unable to notify systemd: {error}");
+        ServiceManager::default()
+    })
 }
 
 /// A configuration that was found usable.
@@ -195,6 +205,7 @@ struct Supervisor<'a> {
     delay: Interval,
     scripts: Scripts,
     signals: Signals,
+    manager: ServiceManager,
     stop: Option<Stop>,
 }
 
@@ -338,10 +349,7 @@ impl Supervisor<'_> {
             return;
         }
         tracing::info!("Reloading ...");
-        notify_systemd::send(&format!(
-            "RELOADING=1\nMONOTONIC_USEC={}",
-            now().since(Instant::ZERO).as_us()
-        ));
+        self.told(self.manager.reloading());
         let loaded = load(self.settings);
         log_diagnostics(&loaded);
         if !loaded.is_usable() {
@@ -402,7 +410,14 @@ impl Supervisor<'_> {
         if !std::mem::replace(&mut self.started_up, true) {
             tracing::info!("Startup complete");
         }
-        notify_systemd::send(&format!("READY=1\nMAINPID={}", process::own_id()));
+        self.told(self.manager.ready(std::process::id()));
+    }
+
+    /// What the service manager does not hear must not hold up the daemon.
+    fn told(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            tracing::error!("Unable to notify systemd: {error}");
+        }
     }
 }
 
@@ -587,6 +602,12 @@ impl Supervisor<'_> {
         let process = worker.process;
         if let Some((code, name)) = permanent {
             tracing::info!("{WORKER} exited with permanent error {name}. Terminating");
+            let errno = if code == exit_code::PERMISSION {
+                libc::EPERM
+            } else {
+                libc::EINVAL
+            };
+            self.told(self.manager.failed(Errno(errno)));
             self.begin_stop(code);
         } else if !self.settings.respawn {
             tracing::error!("VRRP child process({process}) died: Exiting");
@@ -674,7 +695,7 @@ impl Supervisor<'_> {
             return;
         }
         tracing::info!("Stopping");
-        notify_systemd::send("STOPPING=1");
+        self.told(self.manager.stopping());
         let now = now();
         // A check may itself be what asks for the stop and waits for it: it is
         // told to end, and nobody waits for it.
