@@ -8,12 +8,12 @@ pub const VARIABLE: &str = "NOTIFY_SOCKET";
 
 /// The way to the service manager.
 #[derive(Debug, Default)]
-pub struct ServiceManager;
+pub struct ServiceManager(());
 
 impl ServiceManager {
     /// Speaks to `socket`.
     pub fn new(_socket: Option<&OsStr>) -> io::Result<Self> {
-        Ok(Self)
+        Ok(Self(()))
     }
 
     /// Ready.
