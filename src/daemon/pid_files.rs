@@ -85,9 +85,10 @@ impl PidFile {
         Ok(pid_file)
     }
 
-    /// Whether another process holds the lock of the file at `path`.
+    /// Whether another process holds the lock of the file at `path`, or the
+    /// file names a running C keepalived, which before 2.4 locks nothing.
     pub fn is_held(path: &Path) -> bool {
-        let Ok(file) = OpenOptions::new()
+        let Ok(mut file) = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
             .open(path)
@@ -95,8 +96,9 @@ impl PidFile {
             return false;
         };
         let mut lock = write_lock();
-        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok()
-            && i32::from(lock.l_type) != libc::F_UNLCK
+        let locked = fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok()
+            && i32::from(lock.l_type) != libc::F_UNLCK;
+        locked || names_c_keepalived(&mut file)
     }
 
     /// Writes another process number into the file.
@@ -138,6 +140,19 @@ fn write_lock() -> libc::flock {
     lock.l_type = libc::F_WRLCK as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock
+}
+
+fn names_c_keepalived(file: &mut File) -> bool {
+    let mut text = String::new();
+    // A process number is short; whatever else the file is, it is not read whole.
+    if io::Read::read_to_string(&mut io::Read::take(file, 16), &mut text).is_err() {
+        return false;
+    }
+    text.trim()
+        .parse::<u32>()
+        .ok()
+        .and_then(|process| fs::read_to_string(format!("/proc/{process}/comm")).ok())
+        .is_some_and(|name| name == "keepalived\n")
 }
 
 fn same_file(path: &Path, file: &File) -> bool {
