@@ -86,7 +86,7 @@ impl fmt::Display for MacAddress {
 }
 
 /// An error number of the kernel, printed as its text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Errno(pub i32);
 
 impl fmt::Display for Errno {

@@ -12,7 +12,9 @@
 //! A newcomer reads `vrrp/state_machine.rs`, `vrrp/engine.rs`, `daemon/reactor.rs`;
 //! for a keyword: grep the word, find one row. `docs/ARCHITECTURE.md` tells why.
 
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod ids;
 pub mod system;
 pub mod time;

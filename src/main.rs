@@ -1,1 +1,36 @@
-fn main() {}
+//! The program `keepalived-rs`: from arguments to exit code.
+
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use keepalived_rs::cli::{self, Answer, Request};
+use keepalived_rs::daemon;
+
+fn main() -> ExitCode {
+    let code = match cli::understand(env::args_os()) {
+        Request::Answer(Answer {
+            stdout,
+            stderr,
+            code,
+        }) => {
+            say(&stdout, &stderr);
+            code
+        }
+        Request::Test(task, log) => {
+            say(&task.stdout, &task.stderr);
+            daemon::test_configuration(&task.settings, log.as_deref())
+        }
+        Request::Run(task) => {
+            say(&task.stdout, &task.stderr);
+            daemon::run(&task.settings)
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// A reader that has gone away changes nothing about what we do.
+fn say(stdout: &str, stderr: &str) {
+    let _ = io::stdout().write_all(stdout.as_bytes());
+    let _ = io::stderr().write_all(stderr.as_bytes());
+}

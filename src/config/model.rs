@@ -11,6 +11,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{Priority, Vrid};
 use crate::time::Interval;
 
@@ -69,7 +71,7 @@ pub struct SmtpServer {
 }
 
 /// A command of the configuration, cut into words, and who runs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// Program and arguments; never empty.
     pub argv: Vec<String>,
@@ -79,7 +81,7 @@ pub struct Command {
 }
 
 /// `USER [[:]GROUP]`, by name; looked up when the command runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptUser {
     /// User name (or number).
     pub user: String,

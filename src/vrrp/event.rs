@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
 
 use super::action::Token;
@@ -91,7 +93,7 @@ pub struct InterfaceAddress {
 }
 
 /// How a run of a script ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It exited with this status; 0 is success.
     Exited(u8),
