@@ -59,7 +59,7 @@ pub fn available() -> Result<()> {
 /// # Panics
 /// Panics when the body does, which is how a test fails.
 pub fn isolated(body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
+    if is_inside() {
         nix::unistd::alarm::set(LIFE_MAX_S);
         body();
         return;
@@ -94,6 +94,11 @@ pub fn isolated(body: impl FnOnce()) {
         Some(libc::SIGALRM) => panic!("the test did not end within {LIFE_MAX_S} s"),
         _ => panic!("the test failed in its own process, see above"),
     }
+}
+
+/// Whether this is the process that [`isolated`] started.
+pub fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
 
 /// Tells the person at the terminal that a test did not run, past the capture

@@ -5,7 +5,7 @@
 //! One process makes one laboratory: first [`isolation`], then [`Lab::new`].
 
 // Used by tests and by an example, each of which needs a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 // The laboratory watches real daemons in real time.
 #![allow(clippy::disallowed_methods)]
 

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkUnspec, LinkVeth};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, RawFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Group of IPv4 address changes, as bit of the bind mask (rtnetlink(7)).
 const GROUP_IPV4_ADDRESSES: u32 = 0x10;
@@ -42,6 +42,14 @@ pub fn attach(name: &str, bridge: &str) -> Result<()> {
         .up()
         .build();
     set(message).context(format!("attaching {name}"))
+}
+
+/// Takes a link out of its bridge; it stays up.
+pub fn detach(name: &str) -> Result<()> {
+    let message = LinkUnspec::new_with_index(index_of(name)?)
+        .nocontroller()
+        .build();
+    set(message).context(format!("detaching {name}"))
 }
 
 /// Moves a link, still down, to another namespace under a new name and with a
@@ -134,16 +142,48 @@ pub fn await_addresses(
         if wanted(&addresses(name)?) {
             return Ok(true);
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if !wait_readable(&monitor, deadline)? {
             return Ok(false);
         }
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let mut watched = [PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut watched, timeout).context("waiting for netlink")? > 0 {
-            monitor.recv_from_full().context("reading netlink")?;
+        monitor.recv_from_full().context("reading netlink")?;
+    }
+}
+
+/// Does `trigger`, then waits until the kernel announces that an IPv4 address was
+/// removed from whichever link; none at the deadline.
+pub fn await_removal(
+    address: Ipv4Addr,
+    timeout: Duration,
+    trigger: impl FnOnce() -> Result<()>,
+) -> Result<Option<Instant>> {
+    let mut monitor = Socket::new(NETLINK_ROUTE).context("opening netlink")?;
+    monitor
+        .bind(&SocketAddr::new(0, GROUP_IPV4_ADDRESSES))
+        .context("subscribing")?;
+    trigger()?;
+    let deadline = Instant::now() + timeout;
+    while wait_readable(&monitor, deadline)? {
+        let (datagram, _) = monitor.recv_from_full().context("reading netlink")?;
+        let message: NetlinkMessage<RouteNetlinkMessage> =
+            NetlinkMessage::deserialize(&datagram).context("understanding netlink")?;
+        if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) =
+            message.payload
+            && message
+                .attributes
+                .contains(&AddressAttribute::Local(address.into()))
+        {
+            return Ok(Some(Instant::now()));
         }
     }
+    Ok(None)
+}
+
+/// Waits for a datagram; false at the deadline.
+fn wait_readable(socket: &Socket, deadline: Instant) -> Result<bool> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+    let mut watched = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    Ok(poll(&mut watched, timeout).context("waiting for netlink")? > 0)
 }
 
 /// The index of a link by its name.

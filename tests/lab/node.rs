@@ -90,6 +90,16 @@ impl Node {
         netlink::set_up(&self.port, connected)
     }
 
+    /// Cuts the node off from the segment, or connects it again, without its
+    /// noticing: the carrier stays, as behind a broken switch.
+    pub fn set_connected(&self, connected: bool) -> Result<()> {
+        if connected {
+            netlink::attach(&self.port, BRIDGE)
+        } else {
+            netlink::detach(&self.port)
+        }
+    }
+
     /// Sets the interface up or down inside the node, as an operator does.
     pub fn set_interface_up(&self, up: bool) -> Result<()> {
         self.inside(move || netlink::set_up(INTERFACE, up))?;
@@ -222,6 +232,23 @@ impl Node {
             "not seen within {timeout:?}: {} {verb} {address}",
             self.name
         )))
+    }
+
+    /// Does `trigger` and waits until the kernel announces that `address` was
+    /// removed from the interface, even if it comes back at once.
+    pub fn await_removal(
+        &self,
+        address: Ipv4Addr,
+        timeout: Duration,
+        trigger: impl FnOnce() -> Result<()> + Send,
+    ) -> Result<Instant> {
+        let removed = self.inside(|| netlink::await_removal(address, timeout, trigger))?;
+        removed.ok_or_else(|| {
+            Failure::new(format!(
+                "not seen within {timeout:?}: {} gives up {address}",
+                self.name
+            ))
+        })
     }
 
     /// Packets received and sent on the interface.
