@@ -191,19 +191,29 @@ impl Bench {
             })
     }
 
-    /// Waits until `holder` has announced the address after `mark`, and then
-    /// checks that it alone has exactly `VIP`.
+    /// Waits until `holder` has announced `VIP` after `mark`, and then checks
+    /// that it alone has it.
     pub fn await_holder(&self, mark: Mark, holder: &Machine) -> Result<()> {
-        self.lab
-            .observer
-            .await_announcement(mark, PATIENCE, VIP, holder.node.mac())?;
-        self.expect_holder(holder)
+        self.await_holder_of(mark, holder, VIP)
     }
 
-    /// Checks that `holder` alone has exactly `VIP`: on its interface, and by
-    /// who answers for it. The other node gets a moment to give it up, because
-    /// it learns of a better master only after the observer does.
+    /// The same for any address, which is the only one of the configuration.
+    pub fn await_holder_of(&self, mark: Mark, holder: &Machine, vip: Ipv4Addr) -> Result<()> {
+        self.lab
+            .observer
+            .await_announcement(mark, PATIENCE, vip, holder.node.mac())?;
+        self.expect_holder_of(holder, vip)
+    }
+
+    /// Checks that `holder` alone has exactly `VIP`.
     pub fn expect_holder(&self, holder: &Machine) -> Result<()> {
+        self.expect_holder_of(holder, VIP)
+    }
+
+    /// Checks that `holder` alone has exactly this address: on its interface,
+    /// and by who answers for it. The other node gets a moment to give it up,
+    /// because it learns of a better master only after the observer does.
+    pub fn expect_holder_of(&self, holder: &Machine, vip: Ipv4Addr) -> Result<()> {
         let other = if std::ptr::eq(holder, &self.a) {
             &self.b
         } else {
@@ -212,11 +222,11 @@ impl Bench {
         if other.node.is_on() {
             other
                 .node
-                .await_address(VIP, false, Duration::from_secs(1))?;
+                .await_address(vip, false, Duration::from_secs(1))?;
         }
-        holder.expect_addresses(&[VIP])?;
+        holder.expect_addresses(&[vip])?;
         other.expect_addresses(&[])?;
-        self.expect_answer(VIP, &[holder.node.mac()])
+        self.expect_answer(vip, &[holder.node.mac()])
     }
 
     /// Checks who answers for an address.

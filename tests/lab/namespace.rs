@@ -7,6 +7,7 @@
 use super::failure::{Context, Failure, Result, last_os_error};
 use super::isolation::{make_mounts_private, write_file};
 use nix::sched::{CloneFlags, setns, unshare};
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -150,7 +151,7 @@ fn be_anchor(report: RawFd, host_name: &[u8]) -> ! {
     }
 }
 
-fn mount(kind: &std::ffi::CStr, on: &std::ffi::CStr) -> bool {
+fn mount(kind: &CStr, on: &CStr) -> bool {
     // SAFETY: both strings are NUL-terminated and no data is passed.
     let result = unsafe {
         libc::mount(
@@ -162,6 +163,28 @@ fn mount(kind: &std::ffi::CStr, on: &std::ffi::CStr) -> bool {
         )
     };
     result == 0
+}
+
+/// Puts one file in the place of another, in the mount namespace of the calling
+/// thread.
+pub fn bind(from: &str, to: &str) -> Result<()> {
+    let [source, target] = [from, to].map(CString::new);
+    let (source, target) = (source.context(from)?, target.context(to)?);
+    // SAFETY: both strings are NUL-terminated and no data is passed.
+    let result = unsafe {
+        libc::mount(
+            source.as_ptr(),
+            target.as_ptr(),
+            std::ptr::null(),
+            libc::MS_BIND,
+            std::ptr::null(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(last_os_error("binding a file"))
+    }
 }
 
 /// Takes over a descriptor that a system call has just made.

@@ -4,7 +4,7 @@
 use super::BRIDGE;
 use super::failure::{Context, Failure, Result};
 use super::frames::Mac;
-use super::namespace::Namespaces;
+use super::namespace::{self, Namespaces};
 use super::netlink;
 use super::process::Process;
 use std::net::Ipv4Addr;
@@ -115,10 +115,16 @@ impl Node {
         }
     }
 
-    /// Removes every trace of the machine at once: first its link, so that
-    /// nothing is heard from it any more, then every process.
+    /// A power cut: from one instant on nothing is heard from the machine, and
+    /// none of its programs gets to know why. Its link is gone with it.
     pub fn power_off(&mut self) -> Result<()> {
         let plugged = netlink::index_of(&self.port).is_ok();
+        if plugged {
+            netlink::detach(&self.port)?;
+        }
+        if let Some(running) = &self.running {
+            running.namespaces.kill();
+        }
         if plugged {
             self.unplug()?;
         }
@@ -200,6 +206,19 @@ impl Node {
     /// The contents of a file in the node.
     pub fn read_file(&self, path: &str) -> Result<String> {
         self.inside(|| std::fs::read_to_string(path).context(path))
+    }
+
+    /// The contents of a file in the node, text or not.
+    pub fn read_file_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        self.inside(|| std::fs::read(path).context(path))
+    }
+
+    /// Lets the node see other contents in a file of this machine, which stays
+    /// as it is.
+    pub fn replace_file(&self, path: &str, contents: &str) -> Result<()> {
+        let copy = format!("/run/instead{}", path.replace('/', "_"));
+        self.write_file(&copy, contents)?;
+        self.inside(|| namespace::bind(&copy, path))
     }
 
     /// The IPv4 addresses on the interface with their prefix lengths; none if
