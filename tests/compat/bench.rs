@@ -319,19 +319,16 @@ pub fn expect(holds: bool, expected: impl FnOnce() -> String) -> Result<()> {
 /// Runs a scenario for a pair, in a process of its own. Where C keepalived or
 /// the right to make namespaces is missing, it says so loudly, and fails in CI.
 pub fn run(a: Program, b: Program, scenario: fn(&mut Bench) -> Result<()>) {
-    if !isolation::is_inside() {
-        let missing = [a, b].iter().any(|program| program.path().is_none());
-        let obstacle = match isolation::available() {
-            Err(failure) => Some(failure.to_string()),
-            Ok(()) if missing => Some("C keepalived is not installed".to_owned()),
-            Ok(()) => None,
-        };
-        if let Some(why) = obstacle {
-            assert!(std::env::var_os("CI").is_none(), "cannot run in CI: {why}");
-            let thread = std::thread::current();
-            isolation::report_skipped(thread.name().unwrap_or("a test"), &why);
-            return;
-        }
+    let obstacle = if isolation::is_inside() {
+        None
+    } else {
+        obstacle(a, b)
+    };
+    if let Some(why) = obstacle {
+        assert!(std::env::var_os("CI").is_none(), "cannot run in CI: {why}");
+        let thread = std::thread::current();
+        isolation::report_skipped(thread.name().unwrap_or("a test"), &why);
+        return;
     }
     isolation::isolated(|| {
         let mut bench = Bench::new(a, b).unwrap_or_else(|failure| panic!("{failure}"));
@@ -341,6 +338,29 @@ pub fn run(a: Program, b: Program, scenario: fn(&mut Bench) -> Result<()>) {
             panic!("{failure}");
         }
     });
+}
+
+/// The same for a scenario with scripts, which C cannot run without root: it
+/// insists on setting the list of groups, and a user namespace forbids that.
+pub fn run_scripts(a: Program, b: Program, scenario: fn(&mut Bench) -> Result<()>) {
+    let c_runs = [a, b].contains(&Program::C);
+    if c_runs && !isolation::is_inside() && isolation::needs_user_namespace() {
+        let thread = std::thread::current();
+        let why = "C keepalived runs scripts as root only";
+        isolation::report_skipped(thread.name().unwrap_or("a test"), why);
+        return;
+    }
+    run(a, b, scenario);
+}
+
+/// Why this pair cannot run on this machine, if so.
+fn obstacle(a: Program, b: Program) -> Option<String> {
+    if let Some(missing) = [a, b].iter().find(|program| program.path().is_none()) {
+        return Some(format!("{missing:?} keepalived is not installed"));
+    }
+    isolation::available()
+        .err()
+        .map(|failure| failure.to_string())
 }
 
 /// A program of this machine by its name.

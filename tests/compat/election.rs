@@ -1,7 +1,9 @@
 //! Who is master: election, hand-over, return, and when two are.
 
 use crate::bench::{Bench, PATIENCE, Program, VIP, VRID, configuration, expect, master_down, skew};
-use crate::lab::Result;
+use crate::lab::frames::{Advert, advert_frame};
+use crate::lab::{Mac, Result};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// The higher priority becomes master after its master-down time, and its
@@ -195,6 +197,60 @@ pub fn wrong_password(bench: &mut Bench) -> Result<()> {
     bench.expect_answer(VIP, &[bench.a.node.mac(), bench.b.node.mac()])?;
     bench.stop()?;
     bench.expect_answer(VIP, &[])
+}
+
+/// A foreign advert of a higher priority is believed if it is right, and only
+/// then: not with another time to live, another password, or a wrong checksum.
+pub fn forged_adverts(bench: &mut Bench) -> Result<()> {
+    bench.start(&configuration(150, ""), &configuration(100, ""))?;
+    bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
+    let right = Advert {
+        source_mac: Mac([2, 0, 0, 0, 0, 99]),
+        source: Ipv4Addr::new(192, 0, 2, 99),
+        destination: Ipv4Addr::new(224, 0, 0, 18),
+        time_to_live: 255,
+        version: 2,
+        vrid: VRID,
+        priority: 200,
+        auth_type: 1,
+        advert_interval_s: 1,
+        addresses: vec![VIP],
+        auth_data: b"1111".to_vec(),
+        checksums_right: true,
+    };
+    let far = Advert {
+        time_to_live: 254,
+        ..right.clone()
+    };
+    let stranger = Advert {
+        auth_data: b"2222".to_vec(),
+        ..right.clone()
+    };
+    let mut damaged = advert_frame(&right);
+    // The priority, behind 14 octets of Ethernet and 20 of IPv4 header.
+    damaged[14 + 20 + 2] = 201;
+    for frame in [advert_frame(&far), advert_frame(&stranger), damaged] {
+        let mark = bench.lab.observer.mark();
+        bench.lab.observer.send(&frame)?;
+        bench.await_advert(mark, &bench.a, 150)?;
+        bench.expect_holder(&bench.a)?;
+    }
+
+    let mark = bench.lab.observer.mark();
+    bench.lab.observer.send(&advert_frame(&right))?;
+    bench.a.node.await_address(VIP, false, PATIENCE)?;
+    bench
+        .a
+        .daemon()?
+        .await_line(PATIENCE, "(VI_1) Entering BACKUP STATE")?;
+    bench.a.daemon()?.await_line(
+        PATIENCE,
+        "(VI_1) Master received advert from 192.0.2.99 with higher priority 200, ours 150",
+    )?;
+    bench.expect_answer(VIP, &[])?;
+    // The stranger is silent from now on, so the best of the nodes takes over.
+    bench.await_holder(mark, &bench.a)?;
+    bench.stop()
 }
 
 /// The same hand-over with adverts to the peer's own address.

@@ -15,26 +15,26 @@ mod setups;
 mod wire_format;
 
 use bench::Program::{C, Ours};
-use bench::run;
+use bench::{run, run_scripts};
 
-/// Declares the four tests of each scenario.
+/// Declares the four tests of each scenario, run by the function named first.
 macro_rules! for_each_pair {
-    ($($scenario:ident => $body:path;)*) => {$(
+    ($run:ident: $($scenario:ident => $body:path;)*) => {$(
         mod $scenario {
-            use super::{C, Ours, run};
+            use super::{C, Ours, $run};
             #[test]
-            fn ours_and_ours() { run(Ours, Ours, $body); }
+            fn ours_and_ours() { $run(Ours, Ours, $body); }
             #[test]
-            fn ours_and_c() { run(Ours, C, $body); }
+            fn ours_and_c() { $run(Ours, C, $body); }
             #[test]
-            fn c_and_ours() { run(C, Ours, $body); }
+            fn c_and_ours() { $run(C, Ours, $body); }
             #[test]
-            fn c_and_c() { run(C, C, $body); }
+            fn c_and_c() { $run(C, C, $body); }
         }
     )*};
 }
 
-for_each_pair! {
+for_each_pair! { run:
     first_election => crate::election::first_election;
     graceful_stop => crate::election::graceful_stop;
     power_off => crate::election::power_off;
@@ -42,16 +42,20 @@ for_each_pair! {
     no_preemption => crate::election::no_preemption;
     equal_priorities => crate::election::equal_priorities;
     wrong_password => crate::election::wrong_password;
-    script_with_weight => crate::faults::script_with_weight;
-    script_without_weight => crate::faults::script_without_weight;
+    forged_adverts => crate::election::forged_adverts;
+    unicast => crate::election::unicast;
     carrier_lost => crate::faults::carrier_lost;
     interface_down => crate::faults::interface_down;
     late_interface => crate::faults::late_interface;
-    unicast => crate::election::unicast;
-    haproxy_pair => crate::setups::haproxy_pair;
-    nginx_pair => crate::setups::nginx_pair;
     double_master => crate::setups::double_master;
     mail_file => crate::setups::mail_file;
+}
+
+for_each_pair! { run_scripts:
+    script_with_weight => crate::faults::script_with_weight;
+    script_without_weight => crate::faults::script_without_weight;
+    haproxy_pair => crate::setups::haproxy_pair;
+    nginx_pair => crate::setups::nginx_pair;
 }
 
 mod worker_killed {

@@ -96,6 +96,13 @@ pub fn isolated(body: impl FnOnce()) {
     }
 }
 
+/// Whether [`enter`] and [`isolated`] need a user namespace, because this process
+/// lacks rights of its own. There, only user and group 0 exist, and the list of
+/// groups cannot be changed, which a daemon does before it runs a script.
+pub fn needs_user_namespace() -> bool {
+    !has_capabilities()
+}
+
 /// Whether this is the process that [`isolated`] started.
 pub fn is_inside() -> bool {
     std::env::var_os(INSIDE).is_some()
@@ -120,7 +127,7 @@ struct Plan {
 impl Plan {
     fn new() -> Self {
         Self {
-            user_namespace: !has_capabilities(),
+            user_namespace: needs_user_namespace(),
             user_map: format!("0 {} 1\n", nix::unistd::geteuid()).into_bytes(),
             group_map: format!("0 {} 1\n", nix::unistd::getegid()).into_bytes(),
         }
