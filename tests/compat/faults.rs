@@ -4,6 +4,7 @@
 use crate::bench::{
     Bench, PATIENCE, Program, VIP, VRRP_PID_FILE, configuration, master_down, skew,
 };
+use crate::lab::process::send_signal;
 use crate::lab::{Context, Result};
 use std::time::Duration;
 
@@ -130,7 +131,8 @@ pub fn late_interface(bench: &mut Bench) -> Result<()> {
     if bench.a.program == Program::C {
         early.insert_str(0, "global_defs {\n    dynamic_interfaces\n}\n");
     }
-    bench.start(&early, &configuration(100, ""))?;
+    bench.a.start(&early)?;
+    bench.b.start(&configuration(100, ""))?;
     bench.await_holder(bench.lab.observer.beginning(), &bench.b)?;
     let mark = bench.lab.observer.mark();
     bench.a.node.plug()?;

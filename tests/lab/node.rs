@@ -275,20 +275,15 @@ impl Node {
         self.inside(|| netlink::counters(INTERFACE))
     }
 
-    /// Sends a signal to the process that is called `id` inside the node, for
-    /// example by a pid file.
-    pub fn signal_inside(&self, id: u32, signal: libc::c_int) -> Result<()> {
-        let (outer, _, _) = self
-            .processes()?
-            .into_iter()
-            .find(|(_, inner, _)| *inner == id)
-            .ok_or_else(|| Failure::new(format!("no process {id} on {}", self.name)))?;
-        // SAFETY: a system call without pointers; the process was seen just now.
-        let result = unsafe { libc::kill(outer as libc::pid_t, signal) };
-        if result == 0 {
-            return Ok(());
-        }
-        Err(super::failure::last_os_error("sending a signal"))
+    /// The id by which [`process::send_signal`](super::process::send_signal)
+    /// knows the process that is called `id` inside the node, for example by a
+    /// pid file.
+    pub fn outer_id(&self, id: u32) -> Result<u32> {
+        let processes = self.processes()?;
+        let found = processes.into_iter().find(|(_, inner, _)| *inner == id);
+        found
+            .map(|(outer, _, _)| outer)
+            .ok_or_else(|| Failure::new(format!("no process {id} on {}", self.name)))
     }
 
     /// The processes of the node except its init: the id outside, the id

@@ -1,6 +1,6 @@
 //! A program that runs in a node: its output line by line, its end, signals.
 
-use super::failure::{Context, Failure, Result};
+use super::failure::{Context, Failure, Result, last_os_error};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,6 +33,17 @@ impl Shared {
         self.record
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Sends a signal to a process of a node, by its id outside of the node.
+pub fn send_signal(id: u32, signal: libc::c_int) -> Result<()> {
+    let id = libc::pid_t::try_from(id).context("a process id")?;
+    // SAFETY: a system call without pointers.
+    if unsafe { libc::kill(id, signal) } == 0 {
+        Ok(())
+    } else {
+        Err(last_os_error("sending a signal"))
     }
 }
 
@@ -70,9 +81,9 @@ impl Process {
     pub fn signal(&self, signal: libc::c_int) {
         let record = self.shared.lock();
         if record.ended.is_none() {
-            // SAFETY: a system call without pointers. The watcher may be about
-            // to reap the process; its id is not given away again that soon.
-            unsafe { libc::kill(self.id as libc::pid_t, signal) };
+            // The watcher may be about to reap the process. Its id is not given
+            // away again that soon, and no process is no failure.
+            let _ = send_signal(self.id, signal);
         }
     }
 
