@@ -149,10 +149,13 @@ pub fn worker_killed(bench: &mut Bench) -> Result<()> {
     let worker: u32 = text.trim().parse().context("the VRRP pid file")?;
 
     let mark = bench.lab.observer.mark();
-    let node = &bench.a.node;
-    node.await_removal(VIP, Duration::from_secs(1), || {
-        node.signal_inside(worker, libc::SIGKILL)
-    })?;
+    let worker = bench.a.node.outer_id(worker)?;
+    bench
+        .a
+        .node
+        .await_removal(VIP, Duration::from_secs(1), || {
+            send_signal(worker, libc::SIGKILL)
+        })?;
     let (_, mark) = bench.await_advert(mark, &bench.a, 0)?;
     bench.await_advert(mark, &bench.a, 150)?;
     bench.await_holder(mark, &bench.a)?;
