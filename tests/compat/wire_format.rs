@@ -80,6 +80,8 @@ fn dissect(tshark: &Path, capture: &[u8]) -> Result<Vec<String>> {
     let mut command = Command::new(tshark);
     command.args(["-r", "-", "-T", "fields", "-E", "separator=|"]);
     command.args(["-o", "ip.check_checksum:TRUE"]);
+    // The preferences of the person who runs this test must not matter.
+    command.env("HOME", "/nonexistent").env_remove("XDG_CONFIG_HOME");
     for field in FIELDS {
         command.args(["-e", field]);
     }
