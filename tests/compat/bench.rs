@@ -86,6 +86,13 @@ impl Machine {
         Ok(())
     }
 
+    /// Gives the running daemon another configuration.
+    pub fn reload(&self, configuration: &str) -> Result<()> {
+        self.node.write_file(CONFIGURATION, configuration)?;
+        self.daemon()?.signal(libc::SIGHUP);
+        Ok(())
+    }
+
     /// The daemon that was started last.
     pub fn daemon(&self) -> Result<&Process> {
         let daemon = self.daemon.as_deref();

@@ -11,6 +11,7 @@ mod lab;
 mod bench;
 mod election;
 mod faults;
+mod reload;
 mod setups;
 mod wire_format;
 
@@ -48,6 +49,7 @@ for_each_pair! { run:
     interface_down => crate::faults::interface_down;
     late_interface => crate::faults::late_interface;
     double_master => crate::setups::double_master;
+    reloaded => crate::reload::reload;
     mail_file => crate::setups::mail_file;
 }
 

@@ -168,8 +168,10 @@ vrrp_instance VI_1 {{
     )
 }
 
-const FIRST_VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 101);
-const SECOND_VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 102);
+/// The virtual address of VRID 51 in [`double_file`].
+pub const FIRST_VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 101);
+/// The virtual address of VRID 52 in [`double_file`].
+pub const SECOND_VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 102);
 
 /// Two instances, and each node is master of one. One node stops: the other has
 /// both addresses. It returns and takes its own back.
@@ -221,7 +223,8 @@ fn expect_each_its_own(bench: &Bench, mark: Mark) -> Result<()> {
     Ok(())
 }
 
-fn double_file(first: u8, second: u8) -> String {
+/// Two instances with these priorities.
+pub fn double_file(first: u8, second: u8) -> String {
     let mut text = String::new();
     for (number, vrid, priority, vip) in [(1, 51, first, FIRST_VIP), (2, 52, second, SECOND_VIP)] {
         let state = if priority > 100 { "MASTER" } else { "BACKUP" };

@@ -81,7 +81,9 @@ fn dissect(tshark: &Path, capture: &[u8]) -> Result<Vec<String>> {
     command.args(["-r", "-", "-T", "fields", "-E", "separator=|"]);
     command.args(["-o", "ip.check_checksum:TRUE"]);
     // The preferences of the person who runs this test must not matter.
-    command.env("HOME", "/nonexistent").env_remove("XDG_CONFIG_HOME");
+    command
+        .env("HOME", "/nonexistent")
+        .env_remove("XDG_CONFIG_HOME");
     for field in FIELDS {
         command.args(["-e", field]);
     }

@@ -25,6 +25,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Record {
     lines: Vec<(Instant, String)>,
+    /// No more lines will come.
+    closed: bool,
     ended: Option<(Instant, ExitStatus)>,
 }
 
@@ -155,6 +157,11 @@ impl Process {
             if let Some(found) = wanted(&record) {
                 return Ok(found);
             }
+            if let (true, Some((_, status))) = (record.closed, record.ended) {
+                return Err(Failure::new(format!(
+                    "never seen: {what}; it ended with {status}"
+                )));
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Failure::new(format!("not seen within {timeout:?}: {what}")));
@@ -194,6 +201,8 @@ impl Unwatched {
                     shared.lock().lines.push((Instant::now(), line));
                     shared.change.notify_all();
                 }
+                shared.lock().closed = true;
+                shared.change.notify_all();
             }
         });
         thread::spawn({
