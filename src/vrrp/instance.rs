@@ -14,6 +14,7 @@ use crate::time::{Instant, Interval};
 
 use super::action::{Action, Notification, NotifyState, Operation, Token, Transmit};
 use super::election::{Rank, master_down_time, skew_time};
+use super::event::InterfaceState;
 use super::garp::{Pacer, Target};
 use super::interfaces::{Interfaces, primary_ipv4};
 use super::log_lines::{InstanceLine, LogLine, interface_name};
@@ -245,6 +246,26 @@ impl Running {
         self.source
     }
 
+    /// Whether this is the master that a backup listens to.
+    pub fn is_known_master(&self, address: Ipv4Addr) -> bool {
+        self.master.is_some_and(|master| master.address == address)
+    }
+
+    /// Ends because a reload does not want it as it is: resigns and takes its
+    /// VIPs off. That it is `removed` for good is told as FAULT, as C does
+    /// (specification F.10); its successor tells its own first state.
+    pub fn leave(&mut self, removed: bool, cx: &mut Context<'_>) {
+        let before = self.state;
+        let now = cx.now;
+        let next = transition(before, Input::Stop, self.params());
+        self.state = next.state;
+        self.send_effects(next.effects, cx);
+        self.rest_of_effects(next.effects, None, now, cx);
+        if removed && before != State::Fault {
+            self.notify(NotifyState::Fault, cx);
+        }
+    }
+
     /// Queues a line about this instance.
     pub fn log(&self, line: InstanceLine, cx: &mut Context<'_>) {
         let line = LogLine::Instance(self.config.name.clone(), line);
@@ -306,10 +327,7 @@ impl Running {
             return;
         }
         let old = std::mem::replace(&mut self.priority, new);
-        self.log(
-            InstanceLine::PriorityChanged { from: old, to: new },
-            cx,
-        );
+        self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
@@ -384,19 +402,9 @@ impl Running {
         self.step(Input::TimerExpired, None, base, cx);
     }
 
-    fn step(
-        &mut self,
-        input: Input,
-        sender: Option<Sender>,
-        base: Instant,
-        cx: &mut Context<'_>,
-    ) {
-        let params = Params {
-            owner: self.config.priority.is_owner(),
-            nopreempt: self.config.nopreempt,
-        };
+    fn step(&mut self, input: Input, sender: Option<Sender>, base: Instant, cx: &mut Context<'_>) {
         let before = self.state;
-        let next = transition(before, input, params);
+        let next = transition(before, input, self.params());
         self.state = next.state;
         // The peers learn first: a packet costs microseconds, a line may not.
         self.send_effects(next.effects, cx);
@@ -406,6 +414,13 @@ impl Running {
         self.rest_of_effects(next.effects, sender, base, cx);
         if before != next.state {
             self.notify_entered(cx);
+        }
+    }
+
+    fn params(&self) -> Params {
+        Params {
+            owner: self.config.priority.is_owner(),
+            nopreempt: self.config.nopreempt,
         }
     }
 
@@ -582,8 +597,7 @@ impl Running {
             return;
         };
         let result = if resigning {
-            self.outgoing
-                .send_priority_zero(&self.config, via, cx.tx)
+            self.outgoing.send_priority_zero(&self.config, via, cx.tx)
         } else {
             self.outgoing.send(&self.config, via, cx.tx)
         };
@@ -656,11 +670,7 @@ impl Running {
     /// Takes VIPs off that an earlier run left behind (specification F.2).
     pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
         let left = |on: IfIndex, vip: &VirtualAddress| {
-            cx.interfaces.get(on).is_some_and(|state| {
-                state.addresses.iter().any(|there| {
-                    there.address == vip.address && there.prefix_length == vip.prefix_length
-                })
-            })
+            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
         };
         let operations: Vec<_> = Self::vips(&self.config, cx.interfaces)
             .filter(|(on, vip)| left(*on, vip))
@@ -796,6 +806,20 @@ impl Running {
         cx.request(Purpose::Restore(self.id), vec![operation]);
     }
 
+    /// After reports were missed: puts back, as MASTER, what is not there.
+    pub fn restore_missing(&mut self, cx: &mut Context<'_>) {
+        let is_there = |on: IfIndex, vip: &VirtualAddress| {
+            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
+        };
+        let missing: Vec<_> = Self::vips(&self.config, cx.interfaces)
+            .filter(|(on, vip)| !is_there(*on, vip))
+            .map(|(on, vip)| (on, vip.address, vip.prefix_length))
+            .collect();
+        for (on, address, prefix_length) in missing {
+            self.address_removed(on, address, prefix_length, cx);
+        }
+    }
+
     /// A VIP is back: announces all of them once more.
     pub fn restored(&mut self, result: Result<(), Errno>, cx: &mut Context<'_>) {
         match result {
@@ -829,4 +853,10 @@ impl Running {
             priority: self.priority,
         }));
     }
+}
+
+/// Whether the interface has this address, with this prefix length.
+fn holds(state: &InterfaceState, vip: &VirtualAddress) -> bool {
+    let mut there = state.addresses.iter();
+    there.any(|on| on.address == vip.address && on.prefix_length == vip.prefix_length)
 }

@@ -326,10 +326,7 @@ impl InstanceLine {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
             Self::Announcing { on, address } => {
-                write!(
-                    f,
-                    "Sending/queueing gratuitous ARPs on {on} for {address}"
-                )
+                write!(f, "Sending/queueing gratuitous ARPs on {on} for {address}")
             }
             Self::Rejected { from, reason } => reason.write(*from, f),
             Self::VipCountDiffers { expected, received } => {
@@ -367,7 +364,10 @@ impl ScriptLine {
             Self::Returns(status) => write!(f, "Script `{name}` now returning {status}"),
             Self::Succeeded => write!(f, "VRRP_Script({name}) succeeded"),
             Self::Failed(Outcome::Exited(status)) => {
-                write!(f, "VRRP_Script({name}) failed (exited with status {status})")
+                write!(
+                    f,
+                    "VRRP_Script({name}) failed (exited with status {status})"
+                )
             }
             Self::Failed(Outcome::Signalled(signal)) => {
                 write!(f, "VRRP_Script({name}) failed (due to signal {signal})")

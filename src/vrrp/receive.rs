@@ -239,7 +239,9 @@ where
             instance.unicast_peers.contains(&sender)
         }
     };
-    let mut fitting = candidates.clone().filter(|(_, instance)| knows_it(instance));
+    let mut fitting = candidates
+        .clone()
+        .filter(|(_, instance)| knows_it(instance));
     let mut any = candidates;
     fitting.next().or_else(|| any.next()).map(|(id, _)| id)
 }

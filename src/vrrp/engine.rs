@@ -1,0 +1,676 @@
+//! All instances, scripts and deadlines of one daemon.
+//!
+//! The caller owns the clock and the world. It calls, in any order:
+//! [`Engine::event`] for what happened, [`Engine::expire`] when
+//! [`Engine::deadline`] has come (after it has emptied its sockets),
+//! [`Engine::apply`] for a new configuration; and after each of these
+//! [`Engine::poll`] until it returns `None`. Adverts leave at once through
+//! [`Transmit`]; everything else waits in that queue. Nothing is lazy: what a
+//! call decides has been decided when it returns.
+//!
+//! Decides when scripts run and which instance a datagram is for; what an
+//! instance does is in `instance.rs`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use crate::config::model::{Config, Instance};
+use crate::ids::{IfIndex, InstanceId, Priority, ScriptId};
+use crate::time::Instant;
+use crate::wire::advert::{IP_PROTOCOL, Packet};
+use crate::wire::frames::Ipv4Datagram;
+
+use super::action::{Action, Transmit};
+use super::election::rank;
+use super::event::{Command, Datagram, Event, InterfaceState, Outcome};
+use super::garp::Pacer;
+use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
+use super::interfaces::Interfaces;
+use super::log_lines::{InstanceLine, LogLine, ScriptLine};
+use super::plan::Plan;
+use super::receive::{addressee, check};
+use super::state_machine::{Input, State};
+use super::statistics::Statistics;
+use super::timers::Timers;
+use super::tracking::{Run, Tracked};
+
+/// The decisions of one daemon.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    instances: BTreeMap<InstanceId, Running>,
+    scripts: BTreeMap<ScriptId, Tracked>,
+    next_instance: u32,
+    next_script: u32,
+    interfaces: Interfaces,
+    /// Which instances a VRID on an interface means.
+    routes: HashMap<(IfIndex, u8), Vec<InstanceId>>,
+    /// The receive sockets that were asked for.
+    listening: BTreeSet<(IfIndex, Option<IpAddr>)>,
+    /// Every VIP of the configuration.
+    vips: BTreeSet<IpAddr>,
+    timers: Timers<TimerKey>,
+    pacer: Pacer,
+    requests: Requests,
+    actions: VecDeque<Action>,
+    phase: Phase,
+    /// Datagrams that were for no instance: of another protocol, too short, or
+    /// with a VRID that nobody here has.
+    ignored: u64,
+    too_short_logged: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Interfaces are being reported.
+    New,
+    Running,
+    Stopping,
+    Stopped,
+}
+
+/// One instance, as seen from outside.
+#[derive(Debug, Clone)]
+pub struct InstanceView<'a> {
+    /// Its configuration.
+    pub config: &'a Instance,
+    /// Where it is.
+    pub state: State,
+    /// Its effective priority.
+    pub priority: Priority,
+    /// Its counters.
+    pub statistics: Statistics,
+    /// The master it has last heard.
+    pub master: Option<Sender>,
+}
+
+impl Engine {
+    /// An engine for `config` that has not begun: report the interfaces, then
+    /// give it `Command::Start`.
+    pub fn new(config: Config) -> Self {
+        let mut engine = Self {
+            config: Config::default(),
+            instances: BTreeMap::new(),
+            scripts: BTreeMap::new(),
+            next_instance: 0,
+            next_script: 0,
+            interfaces: Interfaces::default(),
+            routes: HashMap::new(),
+            listening: BTreeSet::new(),
+            vips: BTreeSet::new(),
+            timers: Timers::new(),
+            pacer: Pacer::default(),
+            requests: Requests::default(),
+            actions: VecDeque::new(),
+            phase: Phase::New,
+            ignored: 0,
+            too_short_logged: false,
+        };
+        for instance in &config.instances {
+            engine.add_instance(instance);
+        }
+        engine.adopt(config);
+        engine
+    }
+
+    /// Something happened.
+    pub fn event(&mut self, now: Instant, event: Event<'_>, tx: &mut impl Transmit) {
+        match event {
+            Event::Datagram(datagram) => self.datagram(now, &datagram, tx),
+            Event::Interface(state) => self.interface(now, state, tx),
+            Event::InterfaceGone(index) => self.interface_gone(now, index, tx),
+            Event::AllInterfaces(states) => self.all_interfaces(now, states, tx),
+            Event::AddressRemoved {
+                on,
+                address,
+                prefix_length,
+            } => self.each(now, tx, |instance, cx| {
+                instance.address_removed(on, address, prefix_length, cx);
+            }),
+            Event::KernelDone { token, result } => {
+                if let Some(purpose) = self.requests.finish(token) {
+                    self.kernel_done(now, purpose, token, result, tx);
+                }
+            }
+            Event::Script { id, outcome } => self.script_ended(now, id, outcome, tx),
+            Event::Command(Command::Start) => self.start(now, tx),
+            Event::Command(Command::Stop) => self.stop(now, tx),
+        }
+        self.settle(now);
+    }
+
+    /// Everything that is due at `now`. Empty the sockets first: a master's
+    /// advert may be waiting there.
+    pub fn expire(&mut self, now: Instant, tx: &mut impl Transmit) {
+        while let Some((key, deadline)) = self.timers.pop_due(now) {
+            match key {
+                TimerKey::Protocol(id) => {
+                    self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));
+                }
+                TimerKey::SecondBurst(id)
+                | TimerKey::Refresh(id)
+                | TimerKey::LowerPriorityBurst(id) => {
+                    self.one(now, id, tx, |it, cx| it.scheduled_burst(key, cx));
+                }
+                TimerKey::Pace(on) => {
+                    if let Some(next) = self.pacer.send_due(on, now, &mut self.actions) {
+                        self.timers.arm(key, next);
+                    }
+                }
+                TimerKey::ScriptStart(id) => self.script_due(id, deadline, now),
+                TimerKey::ScriptTimeout(id) => self.script_timed_out(now, id, tx),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// When `expire` is wanted next; never earlier than the `now` of the last call.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The next thing to do. Call until `None`.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Goes over to the configuration of `plan`, which was made from the one
+    /// that the engine has. What the plan does not name is not touched.
+    pub fn apply(&mut self, now: Instant, plan: Plan, tx: &mut impl Transmit) {
+        let named = |list: &[Arc<Instance>], name: &str| list.iter().any(|it| it.name == name);
+        let ending: Vec<(InstanceId, bool)> = self
+            .instances
+            .iter()
+            .filter_map(|(id, running)| {
+                let name = &running.config.name;
+                let removed = named(&plan.removed, name);
+                (removed || named(&plan.restarted, name)).then_some((*id, removed))
+            })
+            .collect();
+        for (id, removed) in ending {
+            self.one(now, id, tx, |it, cx| it.leave(removed, cx));
+            self.instances.remove(&id);
+        }
+        let started: Vec<InstanceId> = plan
+            .started
+            .iter()
+            .map(|instance| self.add_instance(instance))
+            .collect();
+        self.adopt(plan.config);
+        if self.phase == Phase::Running {
+            self.start_scripts(now);
+            for id in started {
+                self.one(now, id, tx, Running::evaluate);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The configuration that the engine follows.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The instances, in the order in which they began.
+    pub fn instances(&self) -> impl Iterator<Item = InstanceView<'_>> {
+        self.instances.values().map(|running| InstanceView {
+            config: &running.config,
+            state: running.state,
+            priority: running.priority,
+            statistics: running.statistics,
+            master: running.master,
+        })
+    }
+
+    /// Datagrams that were for no instance.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    fn add_instance(&mut self, config: &Arc<Instance>) -> InstanceId {
+        let id = InstanceId(self.next_instance);
+        self.next_instance = self.next_instance.saturating_add(1);
+        self.instances
+            .insert(id, Running::new(id, Arc::clone(config)));
+        id
+    }
+
+    /// Takes over what follows from a configuration as a whole. A script that
+    /// is the same in both keeps its results; one that is not wanted any more
+    /// is ended.
+    fn adopt(&mut self, config: Config) {
+        let addresses = config.instances.iter().flat_map(|instance| {
+            let vips = instance.virtual_addresses.iter();
+            vips.map(|vip| vip.address)
+        });
+        self.vips = addresses.collect();
+        let gone: Vec<ScriptId> = self
+            .scripts
+            .iter()
+            .filter(|(_, tracked)| !config.scripts.contains(&tracked.script))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in gone {
+            self.end_script(id);
+            self.scripts.remove(&id);
+        }
+        for script in &config.scripts {
+            if self.scripts.values().any(|known| known.script == *script) {
+                continue;
+            }
+            let id = ScriptId(self.next_script);
+            self.next_script = self.next_script.saturating_add(1);
+            self.scripts.insert(id, Tracked::new(Arc::clone(script)));
+        }
+        self.config = config;
+    }
+
+    fn start(&mut self, now: Instant, tx: &mut impl Transmit) {
+        if self.phase != Phase::New {
+            return;
+        }
+        self.phase = Phase::Running;
+        self.each(now, tx, |instance, cx| instance.remove_leftovers(cx));
+        self.start_scripts(now);
+        self.evaluate_all(now, tx);
+        // The receive sockets are part of being ready.
+        self.follow_sockets();
+        self.actions.push_back(Action::Ready);
+    }
+
+    fn stop(&mut self, now: Instant, tx: &mut impl Transmit) {
+        if !matches!(self.phase, Phase::New | Phase::Running) {
+            return;
+        }
+        self.phase = Phase::Stopping;
+        let ids: Vec<ScriptId> = self.scripts.keys().copied().collect();
+        for id in ids {
+            self.end_script(id);
+        }
+        self.each(now, tx, |instance, cx| instance.input(Input::Stop, cx));
+    }
+
+    /// What every call ends with: sockets that follow the instances, pacing
+    /// that follows the bursts, and the end of a stop.
+    fn settle(&mut self, now: Instant) {
+        if self.phase == Phase::Running {
+            self.follow_sockets();
+        }
+        let busy: Vec<IfIndex> = self.pacer.busy().collect();
+        for on in busy {
+            if self.timers.deadline_of(TimerKey::Pace(on)).is_some() {
+                continue;
+            }
+            if let Some(next) = self.pacer.send_due(on, now, &mut self.actions) {
+                self.timers.arm(TimerKey::Pace(on), next);
+            }
+        }
+        if self.phase == Phase::Stopping && self.requests.is_empty() {
+            self.phase = Phase::Stopped;
+            self.actions.push_back(Action::Stopped);
+        }
+    }
+
+    /// Runs `act` for one instance.
+    fn one(
+        &mut self,
+        now: Instant,
+        id: InstanceId,
+        tx: &mut impl Transmit,
+        act: impl FnOnce(&mut Running, &mut Context<'_>),
+    ) {
+        let mut cx = Context {
+            now,
+            timers: &mut self.timers,
+            actions: &mut self.actions,
+            pacer: &mut self.pacer,
+            requests: &mut self.requests,
+            interfaces: &self.interfaces,
+            scripts: &self.scripts,
+            vips: &self.vips,
+            tx,
+        };
+        if let Some(running) = self.instances.get_mut(&id) {
+            act(running, &mut cx);
+        }
+    }
+
+    /// Runs `act` for every instance.
+    fn each(
+        &mut self,
+        now: Instant,
+        tx: &mut impl Transmit,
+        mut act: impl FnMut(&mut Running, &mut Context<'_>),
+    ) {
+        let ids: Vec<InstanceId> = self.instances.keys().copied().collect();
+        for id in ids {
+            self.one(now, id, tx, &mut act);
+        }
+    }
+
+    fn evaluate_all(&mut self, now: Instant, tx: &mut impl Transmit) {
+        if self.phase == Phase::Running {
+            self.each(now, tx, Running::evaluate);
+        }
+    }
+
+    // Interfaces.
+
+    fn interface(&mut self, now: Instant, state: &InterfaceState, tx: &mut impl Transmit) {
+        let before = self.interfaces.insert(state);
+        let renamed = before.as_ref().filter(|before| before.name != state.name);
+        if let Some(before) = renamed {
+            self.note_deleted(&before.name.clone());
+        }
+        let known = before.as_ref().filter(|before| before.name == state.name);
+        let used = self.instances.values().any(|it| it.uses(&state.name));
+        if used && self.phase == Phase::Running {
+            match known {
+                None => self.log(LogLine::InterfaceAdded(state.name.clone())),
+                Some(before) if before.up != state.up => self.log(LogLine::Link {
+                    interface: state.name.clone(),
+                    up: state.up,
+                }),
+                Some(_) => {}
+            }
+        }
+        if used || renamed.is_some() {
+            self.evaluate_all(now, tx);
+        }
+    }
+
+    fn interface_gone(&mut self, now: Instant, index: IfIndex, tx: &mut impl Transmit) {
+        if let Some(before) = self.interfaces.remove(index) {
+            self.note_deleted(&before.name);
+            self.evaluate_all(now, tx);
+        }
+    }
+
+    fn all_interfaces(&mut self, now: Instant, states: &[InterfaceState], tx: &mut impl Transmit) {
+        let there: BTreeSet<IfIndex> = states.iter().map(|state| state.index).collect();
+        let gone: Vec<IfIndex> = self
+            .interfaces
+            .iter()
+            .map(|state| state.index)
+            .filter(|index| !there.contains(index))
+            .collect();
+        for index in gone {
+            self.interface_gone(now, index, tx);
+        }
+        for state in states {
+            self.interface(now, state, tx);
+        }
+        // What was removed while nobody listened shows as missing now.
+        self.each(now, tx, |instance, cx| instance.restore_missing(cx));
+    }
+
+    fn note_deleted(&mut self, name: &str) {
+        let used = self.instances.values().any(|it| it.uses(name));
+        if used && self.phase == Phase::Running {
+            self.log(LogLine::InterfaceDeleted(name.to_owned()));
+        }
+    }
+
+    /// Opens and closes receive sockets so that there is one for every
+    /// interface that an instance is on, and says which VRIDs mean whom.
+    fn follow_sockets(&mut self) {
+        let wanted: BTreeSet<(IfIndex, Option<IpAddr>)> = self
+            .instances
+            .values()
+            .filter_map(|running| {
+                let group = running.config.multicast_group;
+                let unicast = !running.config.unicast_peers.is_empty();
+                Some((running.on?, (!unicast).then_some(group)))
+            })
+            .collect();
+        if wanted == self.listening && !self.routes_are_stale() {
+            return;
+        }
+        self.routes.clear();
+        for (id, running) in &self.instances {
+            if let Some(on) = running.on {
+                let route = (on, running.config.vrid.get());
+                self.routes.entry(route).or_default().push(*id);
+            }
+        }
+        let before = std::mem::replace(&mut self.listening, wanted);
+        let is_used = |on| self.listening.iter().any(|(used, _)| *used == on);
+        let unused: BTreeSet<IfIndex> = before
+            .iter()
+            .map(|(on, _)| *on)
+            .filter(|on| !is_used(*on))
+            .collect();
+        for on in unused {
+            self.actions.push_back(Action::Unlisten { on });
+        }
+        for &(on, group) in self.listening.difference(&before) {
+            self.actions.push_back(Action::Listen { on, group });
+        }
+    }
+
+    fn routes_are_stale(&self) -> bool {
+        let routed: usize = self.routes.values().map(Vec::len).sum();
+        let placed = self.instances.values().filter(|it| it.on.is_some()).count();
+        let right = |(key, ids): (&(IfIndex, u8), &Vec<InstanceId>)| {
+            ids.iter().all(|id| {
+                let running = self.instances.get(id);
+                running.is_some_and(|it| it.on == Some(key.0))
+            })
+        };
+        routed != placed || !self.routes.iter().all(right)
+    }
+
+    // Datagrams.
+
+    fn datagram(&mut self, now: Instant, datagram: &Datagram<'_>, tx: &mut impl Transmit) {
+        let Some(ip) = Ipv4Datagram::new(datagram.bytes) else {
+            return self.too_short(datagram.bytes.len());
+        };
+        if ip.protocol != IP_PROTOCOL {
+            self.ignored = self.ignored.saturating_add(1);
+            return;
+        }
+        let Some(packet) = Packet::new(ip.payload) else {
+            return self.too_short(datagram.bytes.len());
+        };
+        let route = self.routes.get(&(datagram.on, packet.vrid()));
+        let candidates = route
+            .into_iter()
+            .flatten()
+            .filter_map(|id| Some((*id, &*self.instances.get(id)?.config)));
+        let Some(id) = addressee(candidates, &ip) else {
+            self.ignored = self.ignored.saturating_add(1);
+            return;
+        };
+        self.one(now, id, tx, |it, cx| receive(it, &ip, &packet, cx));
+    }
+
+    fn too_short(&mut self, length: usize) {
+        self.ignored = self.ignored.saturating_add(1);
+        if !self.too_short_logged {
+            self.too_short_logged = true;
+            self.log(LogLine::TooShort { length });
+        }
+    }
+
+    fn kernel_done(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        token: super::action::Token,
+        result: Result<(), crate::ids::Errno>,
+        tx: &mut impl Transmit,
+    ) {
+        match purpose {
+            Purpose::Install(id) => {
+                self.one(now, id, tx, |it, cx| it.installed(token, result, cx));
+            }
+            Purpose::Restore(id) => self.one(now, id, tx, |it, cx| it.restored(result, cx)),
+            Purpose::Remove(id) => {
+                if let Err(errno) = result {
+                    let adding = false;
+                    let line = InstanceLine::KernelRefused { adding, errno };
+                    self.one(now, id, tx, |it, cx| it.log(line, cx));
+                }
+            }
+        }
+    }
+
+    // Scripts.
+
+    fn start_scripts(&mut self, now: Instant) {
+        for (id, tracked) in &self.scripts {
+            let key = TimerKey::ScriptStart(*id);
+            if tracked.run == Run::Idle && self.timers.deadline_of(key).is_none() {
+                self.timers.arm(key, now);
+            }
+        }
+    }
+
+    fn script_due(&mut self, id: ScriptId, deadline: Instant, now: Instant) {
+        let Some(tracked) = self.scripts.get_mut(&id) else {
+            return;
+        };
+        let script = Arc::clone(&tracked.script);
+        // From the deadline, so that the period does not drift; after a stall
+        // from now, so that the missed runs are not made up for.
+        let next = (deadline + script.interval).max(now);
+        self.timers.arm(TimerKey::ScriptStart(id), next);
+        if tracked.run != Run::Idle {
+            let timing_out = tracked.run == Run::TimingOut;
+            let line = ScriptLine::Skipped { timing_out };
+            return self.log(LogLine::Script(script.name.clone(), line));
+        }
+        tracked.run = Run::Running;
+        self.timers
+            .arm(TimerKey::ScriptTimeout(id), now + script.timeout);
+        self.actions.push_back(Action::Run {
+            id,
+            command: script.command.clone(),
+        });
+    }
+
+    fn script_timed_out(&mut self, now: Instant, id: ScriptId, tx: &mut impl Transmit) {
+        let Some(tracked) = self.scripts.get_mut(&id) else {
+            return;
+        };
+        if tracked.run != Run::Running {
+            return;
+        }
+        tracked.run = Run::TimingOut;
+        let name = tracked.script.name.clone();
+        let changed = tracked.count(false);
+        self.actions.push_back(Action::End(id));
+        if changed {
+            self.log(LogLine::Script(name, ScriptLine::TimedOut));
+            self.evaluate_all(now, tx);
+        }
+    }
+
+    fn script_ended(
+        &mut self,
+        now: Instant,
+        id: ScriptId,
+        outcome: Outcome,
+        tx: &mut impl Transmit,
+    ) {
+        let Some(tracked) = self.scripts.get_mut(&id) else {
+            return;
+        };
+        let run = std::mem::replace(&mut tracked.run, Run::Idle);
+        self.timers.disarm(TimerKey::ScriptTimeout(id));
+        // A run that timed out has been counted; one that nobody asked for has not.
+        if run != Run::Running || self.phase != Phase::Running {
+            return;
+        }
+        let name = tracked.script.name.clone();
+        let status = tracked.note_status(outcome);
+        let success = outcome == Outcome::Exited(0);
+        let changed = tracked.count(success);
+        if let Some(status) = status {
+            self.log(LogLine::Script(name.clone(), ScriptLine::Returns(status)));
+        }
+        if changed {
+            let line = if success {
+                ScriptLine::Succeeded
+            } else {
+                ScriptLine::Failed(outcome)
+            };
+            self.log(LogLine::Script(name, line));
+            self.evaluate_all(now, tx);
+        }
+    }
+
+    /// No more runs; one that is under way is ended, and not waited for.
+    fn end_script(&mut self, id: ScriptId) {
+        self.timers.disarm(TimerKey::ScriptStart(id));
+        self.timers.disarm(TimerKey::ScriptTimeout(id));
+        let run = self.scripts.get(&id).map(|tracked| tracked.run);
+        if run == Some(Run::Running) {
+            self.actions.push_back(Action::End(id));
+        }
+    }
+
+    fn log(&mut self, line: LogLine) {
+        self.actions.push_back(Action::Log(line));
+    }
+}
+
+/// A datagram whose VRID and interface are those of `running`.
+fn receive(
+    running: &mut Running,
+    ip: &Ipv4Datagram<'_>,
+    packet: &Packet<'_>,
+    cx: &mut Context<'_>,
+) {
+    if let Err(reason) = check(&running.config, ip, packet) {
+        return running.refuse(ip.source, reason, cx);
+    }
+    let statistics = &mut running.statistics;
+    statistics.advert_rcvd = statistics.advert_rcvd.saturating_add(1);
+    let sender = Sender {
+        address: ip.source,
+        priority: Priority(packet.priority()),
+    };
+    if !running.config.skip_check_adv_addr || !running.is_known_master(sender.address) {
+        compare_addresses(running, ip.source, packet, cx);
+    }
+    if sender.priority == Priority::ZERO {
+        running.statistics.pri_zero_rcvd = running.statistics.pri_zero_rcvd.saturating_add(1);
+        return running.advert(Input::PriorityZero, sender, cx);
+    }
+    let Some(own) = running.source() else { return };
+    let rank = rank((sender.priority, sender.address), (running.priority, own));
+    running.advert(Input::Advert(rank), sender, cx);
+}
+
+/// Notes VIPs that differ. The advert counts all the same: refusing it, as C
+/// did before 2.3.3, puts the VIPs on two nodes.
+fn compare_addresses(
+    running: &mut Running,
+    from: Ipv4Addr,
+    packet: &Packet<'_>,
+    cx: &mut Context<'_>,
+) {
+    let ours = &running.config.virtual_addresses;
+    let expected = ours.len().min(usize::from(u8::MAX));
+    let received = usize::from(packet.address_count());
+    if expected != received {
+        let line = InstanceLine::VipCountDiffers { expected, received };
+        return running.note_addresses(line, cx);
+    }
+    let missing = ours.iter().find_map(|vip| match vip.address {
+        IpAddr::V4(address) if !packet.addresses().any(|there| there == address) => Some(address),
+        _ => None,
+    });
+    if let Some(address) = missing {
+        let vrid = packet.vrid();
+        let line = InstanceLine::VipMissing {
+            address,
+            from,
+            vrid,
+        };
+        running.note_addresses(line, cx);
+    }
+}
