@@ -324,7 +324,6 @@ impl Arguments {
             ("--log-file", self.log_file.is_some()),
             ("--flush-log-file", self.flush_log_file),
             ("--release-vips", self.release_vips),
-            ("--dont-release-vrrp", self.dont_release_vrrp),
             ("--dump-conf", self.dump_conf),
             ("--address-monitoring", self.address_monitoring),
             ("--core-dump-pattern", self.core_dump_pattern.is_some()),

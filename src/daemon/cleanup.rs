@@ -1,9 +1,90 @@
-//! Takes off what a configuration may have put into the kernel.
+//! Takes off what a configuration may have put into the kernel, after the
+//! worker that did so is gone.
+//!
+//! Needs no ledger: what may be there follows from the configuration. The
+//! worker must be dead before this begins; else it might put everything back.
 
-use crate::config::model::Config;
+use std::net::IpAddr;
 
-/// Takes off every VIP of `config`. Runs in a process of its own; returns its
-/// exit code, 0 for success.
-pub fn run(_config: &Config) -> u8 {
-    0
+use crate::config::model::{Config, Instance};
+use crate::ids::Errno;
+use crate::system::netlink;
+use crate::system::sockets::tx::Sender;
+use crate::vrrp::event::InterfaceState;
+use crate::vrrp::interfaces::primary_ipv4;
+use crate::vrrp::outgoing::Outgoing;
+
+use super::exit_code;
+
+/// Takes off every VIP of `config`; then, for each instance that had one on,
+/// tells its peers with an advert of priority 0, so that they need not wait for
+/// the master-down time. Runs in a process of its own; returns its exit code, 0
+/// for success.
+pub fn run(config: &Config) -> u8 {
+    let vips = config
+        .instances
+        .iter()
+        .flat_map(|instance| instance.virtual_addresses.iter().cloned())
+        .collect::<Vec<_>>();
+    let removed = match netlink::clean_up(&vips) {
+        Ok(removed) => removed,
+        Err(error) => {
+            tracing::error!("Unable to take off every VIP: {error}");
+            return exit_code::FATAL;
+        }
+    };
+    let held = config.instances.iter().filter(|instance| {
+        let mut own = instance.virtual_addresses.iter();
+        own.any(|vip| removed.contains(vip))
+    });
+    match resign(config, held.map(AsRef::as_ref)) {
+        Ok(()) => exit_code::OK,
+        Err(error) => {
+            tracing::error!("Unable to tell the peers: {error}");
+            exit_code::FATAL
+        }
+    }
+}
+
+fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std::io::Result<()> {
+    let interfaces = netlink::interfaces_now()?;
+    let mut sender = Sender::open()?;
+    let vips = config
+        .instances
+        .iter()
+        .flat_map(|instance| instance.virtual_addresses.iter().map(|vip| vip.address))
+        .collect();
+    for instance in held {
+        let Some(state) = interfaces
+            .iter()
+            .find(|state| state.name == instance.interface)
+        else {
+            continue;
+        };
+        let source = match instance.source_address {
+            Some(IpAddr::V4(address)) => Some(address),
+            _ => primary_ipv4(state, &vips),
+        };
+        let sent = source.map(|source| send_priority_zero(instance, state, source, &mut sender));
+        match sent {
+            Some(Ok(())) => tracing::info!("({}) sent 0 priority", instance.name),
+            Some(Err(errno)) => {
+                let name = &instance.name;
+                tracing::info!("({name}): send advert error {} ({errno})", errno.0);
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn send_priority_zero(
+    instance: &Instance,
+    state: &InterfaceState,
+    source: std::net::Ipv4Addr,
+    sender: &mut Sender,
+) -> Result<(), Errno> {
+    let mut outgoing = Outgoing::new();
+    outgoing.build(instance, instance.priority, source, state.mtu);
+    outgoing.send_priority_zero(instance, state.index, sender)
 }

@@ -19,6 +19,7 @@ pub mod channel;
 pub mod cleanup;
 pub mod pid_files;
 pub mod process;
+pub mod reactor;
 pub mod supervisor;
 pub mod worker;
 

@@ -1,8 +1,92 @@
-//! The packet-facing process.
+//! The packet-facing process: how it begins.
+//!
+//! Reads the configuration that the supervisor checked, from the very same
+//! text, opens what it needs, and hands over to the reactor. What it opens in
+//! which order is decided here; what happens then, in `reactor.rs`.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+use crate::config::source::Sources;
+use crate::config::{self, Loaded};
+use crate::system::logging;
+
+use super::exit_code;
+use super::reactor::{self, Reactor};
 use super::supervisor::WorkerStart;
 
+/// The name under which it writes to the log.
+pub const IDENT: &str = "Keepalived_vrrp";
+
 /// Runs until the supervisor says stop; returns the exit code of the process.
-pub fn run(_start: WorkerStart) -> u8 {
-    4
+pub fn run(start: WorkerStart) -> u8 {
+    logging::set_ident(IDENT);
+    let text = Text {
+        config_file: start.config_file,
+        options: start.options,
+    };
+    let loaded = match text.read(start.sources) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!("Unable to read the configuration again: {error}");
+            return exit_code::FATAL;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return failed("begin", &error),
+    };
+    runtime.block_on(async move {
+        let settings = reactor::Settings {
+            text,
+            keep_addresses: start.keep_addresses,
+        };
+        match Reactor::new(start.channel, settings, loaded.config) {
+            Ok(reactor) => match reactor.run().await {
+                Ok(()) => exit_code::OK,
+                Err(error) => failed("go on", &error),
+            },
+            Err(error) => failed("begin", &error),
+        }
+    })
+}
+
+fn failed(what: &str, error: &io::Error) -> u8 {
+    tracing::error!("Unable to {what}: {error}");
+    // Trying again would not give us the right.
+    match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => exit_code::PERMISSION,
+        _ => exit_code::FATAL,
+    }
+}
+
+/// How the text of a configuration becomes one.
+#[derive(Debug)]
+pub struct Text {
+    /// The name of the main file.
+    pub config_file: std::path::PathBuf,
+    /// How it is read.
+    pub options: config::Options,
+}
+
+impl Text {
+    /// Reads the text in a memfd, positioned at its beginning. The supervisor
+    /// has found it usable, and reading it is pure: so will we.
+    pub fn read(&self, sources: OwnedFd) -> io::Result<Loaded> {
+        let mut bytes = Vec::new();
+        File::from(sources).read_to_end(&mut bytes)?;
+        let sources = Sources::from_bytes(&bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        let loaded = config::load(&sources, &self.config_file, &self.options);
+        if loaded.is_usable() {
+            Ok(loaded)
+        } else {
+            let text = "the text that the supervisor checked is not usable";
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        }
+    }
 }

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::task::{Context, Poll, ready};
 
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
@@ -82,10 +83,10 @@ impl Receiver {
         }
     }
 
-    /// Waits until there may be a datagram. May be dropped while it waits.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await?.retain_ready();
-        Ok(())
+    /// Whether there may be a datagram; if not, `cx` is woken when there is.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let readiness = ready!(self.socket.poll_read_ready(cx));
+        Poll::Ready(readiness.map(|mut guard| guard.retain_ready()))
     }
 
     /// Takes one datagram, IP header included, into `buffer` and gives its

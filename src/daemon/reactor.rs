@@ -1,0 +1,426 @@
+//! THE loop of the worker: everything that happens goes into the engine here,
+//! and everything that the engine asks for goes out.
+//!
+//! Decides one thing only: the order within a turn. Receive sockets come
+//! first, so that an advert that is already here is seen before its absence is
+//! acted upon; deadlines come after. Nothing in a turn blocks.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::task::Poll;
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::config::model::{self, Config};
+use crate::ids::{IfIndex, MacAddress};
+use crate::system::clock::{Timer, now};
+use crate::system::mail::Mailer;
+use crate::system::netlink::{Handle, Report};
+use crate::system::signals::{Signal, Signals};
+use crate::system::sockets::arp::ArpSender;
+use crate::system::sockets::rx::Receiver;
+use crate::system::sockets::tx::Sender;
+use crate::time::Interval;
+use crate::vrrp::action::{Action, Notification, NotifyState, Operation, Token};
+use crate::vrrp::engine::Engine;
+use crate::vrrp::event::{Command, Datagram, Event};
+use crate::vrrp::log_lines::LogLine;
+use crate::vrrp::plan::plan;
+use crate::wire::frames::gratuitous_arp;
+
+use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
+use super::process;
+use super::worker::Text;
+
+/// Longer than any IPv4 datagram.
+const DATAGRAM_MAX: usize = 65_536;
+
+/// Datagrams taken from one socket before the others have their turn.
+const DATAGRAMS_PER_SOCKET: usize = 64;
+
+/// Rounds over all sockets before deadlines are looked at even if more waits:
+/// a flood must not stop our own adverts.
+const ROUNDS_MAX: usize = 8;
+
+/// Reports and messages taken in one turn.
+const QUEUE_PER_TURN: usize = 256;
+
+/// How long mail that tells of a stop may take.
+const MAIL_LIMIT: Interval = Interval::from_secs(1);
+
+/// What the reactor has to know besides the configuration.
+#[derive(Debug)]
+pub struct Settings {
+    /// How a new configuration is read.
+    pub text: Text,
+    /// `-V`: the VIPs stay at a stop.
+    pub keep_addresses: bool,
+}
+
+/// The worker's loop and all that it holds.
+pub struct Reactor {
+    engine: Engine,
+    settings: Settings,
+    channel: AsyncFd<WorkerEnd>,
+    signals: AsyncFd<Signals>,
+    timer: Timer,
+    receivers: BTreeMap<IfIndex, Receiver>,
+    sender: Sender,
+    arp: ArpSender,
+    netlink: Handle,
+    reports: UnboundedReceiver<Report>,
+    mailer: Mailer,
+    buffer: Vec<u8>,
+    /// The last turn left something unread.
+    more: bool,
+    stopping: bool,
+    stopped: bool,
+    started: bool,
+}
+
+impl Reactor {
+    /// Opens everything that does not depend on interfaces. Needs a tokio
+    /// runtime, `CAP_NET_RAW` and `CAP_NET_ADMIN`.
+    pub fn new(channel: OwnedFd, settings: Settings, config: Config) -> io::Result<Self> {
+        let channel = WorkerEnd::new(channel);
+        let signals = Signals::open()?;
+        let mailer = Mailer::start(&config.globals, &process::host_name())?;
+        let (netlink, reports) = Handle::start()?;
+        Ok(Self {
+            engine: Engine::new(config),
+            settings,
+            // SAFETY: the descriptor is owned by what is registered and is open as long as that.
+            channel: unsafe { AsyncFd::register(channel) }?,
+            // SAFETY: as above.
+            signals: unsafe { AsyncFd::register(signals) }?,
+            timer: Timer::new()?,
+            receivers: BTreeMap::new(),
+            sender: Sender::open()?,
+            arp: ArpSender::open()?,
+            netlink,
+            reports,
+            mailer,
+            buffer: vec![0; DATAGRAM_MAX],
+            more: false,
+            stopping: false,
+            stopped: false,
+            started: false,
+        })
+    }
+
+    /// Runs until the engine has stopped.
+    pub async fn run(mut self) -> io::Result<()> {
+        while !self.stopped {
+            let report = self.wait().await?;
+            self.more = self.drain_sockets()?;
+            if let Some(report) = report {
+                self.report(report)?;
+            }
+            self.drain_reports()?;
+            self.drain_signals();
+            self.drain_channel()?;
+            self.engine.expire(now(), &mut self.sender);
+            self.act()?;
+            self.timer.arm(self.engine.deadline())?;
+        }
+        if !self.mailer.finish(MAIL_LIMIT) {
+            tracing::warn!("Mail was still waiting at the end and is lost");
+        }
+        Ok(())
+    }
+
+    /// Until something happened. What woke us is looked at by the turn; only a
+    /// report has been taken out already.
+    async fn wait(&mut self) -> io::Result<Option<Report>> {
+        if self.more {
+            return Ok(None);
+        }
+        let receivers = &self.receivers;
+        let any_socket = poll_fn(|cx| {
+            let mut ready = receivers
+                .values()
+                .map(|receiver| receiver.poll_readable(cx));
+            // Not `any`: each socket has to learn whom to wake.
+            let count = ready.by_ref().filter(Poll::is_ready).count();
+            if count > 0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let is_waiting = self.channel.get_ref().is_waiting();
+        tokio::select! {
+            () = any_socket => Ok(None),
+            // Readiness is cleared before the turn reads until nothing is left:
+            // whatever comes later wakes us again.
+            ready = self.channel.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
+            ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
+            ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
+            report = self.reports.recv() => Ok(report),
+            fired = self.timer.expired() => fired.map(|()| None),
+        }
+    }
+
+    /// Reads all sockets; returns whether something may be left.
+    fn drain_sockets(&mut self) -> io::Result<bool> {
+        for _ in 0..ROUNDS_MAX {
+            let mut more = false;
+            for (&on, receiver) in &self.receivers {
+                for _ in 0..DATAGRAMS_PER_SOCKET {
+                    let length = match receiver.receive(&mut self.buffer) {
+                        Ok(Some(length)) => length,
+                        Ok(None) => break,
+                        Err(error) => {
+                            // The link went down, say. It is told by netlink.
+                            tracing::debug!("recvmsg on interface {}: {error}", on.0);
+                            break;
+                        }
+                    };
+                    more = true;
+                    let bytes = self.buffer.get(..length).unwrap_or_default();
+                    let event = Event::Datagram(Datagram { on, bytes });
+                    self.engine.event(now(), event, &mut self.sender);
+                }
+            }
+            self.act()?;
+            if !more {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn drain_reports(&mut self) -> io::Result<()> {
+        for _ in 0..QUEUE_PER_TURN {
+            match self.reports.try_recv() {
+                Ok(report) => self.report(report)?,
+                Err(_) => return Ok(()),
+            }
+        }
+        self.more = true;
+        Ok(())
+    }
+
+    fn report(&mut self, report: Report) -> io::Result<()> {
+        let now = now();
+        let tx = &mut self.sender;
+        match &report {
+            Report::Interface(state) => self.engine.event(now, Event::Interface(state), tx),
+            Report::Gone(index) => self.engine.event(now, Event::InterfaceGone(*index), tx),
+            Report::All(states) => {
+                self.engine.event(now, Event::AllInterfaces(states), tx);
+                if !self.started {
+                    self.started = true;
+                    self.engine.event(now, Event::Command(Command::Start), tx);
+                }
+            }
+            &Report::AddressRemoved {
+                on,
+                address,
+                prefix_length,
+            } => {
+                let event = Event::AddressRemoved {
+                    on,
+                    address,
+                    prefix_length,
+                };
+                self.engine.event(now, event, tx);
+            }
+            &Report::Done { token, result } => {
+                self.engine
+                    .event(now, Event::KernelDone { token, result }, tx);
+            }
+            Report::Failed(errno) => return Err(io::Error::from_raw_os_error(errno.0)),
+        }
+        self.act()
+    }
+
+    fn drain_signals(&mut self) {
+        while let Some(signal) = self.signals.get_ref().next() {
+            // The others are the supervisor's business.
+            if matches!(signal, Signal::Stop) {
+                self.stop();
+            }
+        }
+    }
+
+    fn drain_channel(&mut self) -> io::Result<()> {
+        if let Err(error) = self.channel.get_mut().flush() {
+            self.channel_failed(error);
+        }
+        for _ in 0..QUEUE_PER_TURN {
+            match self.channel.get_mut().receive() {
+                Ok(None) => return Ok(()),
+                Ok(Some((message, descriptor))) => self.message(message, descriptor),
+                Err(ChannelError::Closed) => {
+                    self.stop();
+                    return Ok(());
+                }
+                Err(error) => self.channel_failed(error),
+            }
+            self.act()?;
+        }
+        self.more = true;
+        Ok(())
+    }
+
+    fn message(&mut self, message: ToWorker, descriptor: Option<OwnedFd>) {
+        match message {
+            ToWorker::Stop => self.stop(),
+            ToWorker::ScriptEnded { id, outcome } => {
+                let event = Event::Script { id, outcome };
+                self.engine.event(now(), event, &mut self.sender);
+            }
+            ToWorker::Reload => {
+                let answer = match self.reload(descriptor) {
+                    Ok(()) => ToSupervisor::Reloaded,
+                    Err(error) => ToSupervisor::ReloadFailed(error.to_string()),
+                };
+                self.tell(&answer);
+            }
+        }
+    }
+
+    fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
+        let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
+        let config = self.settings.text.read(sources)?.config;
+        self.mailer.configure(&config.globals);
+        let plan = plan(self.engine.config(), config);
+        self.engine.apply(now(), plan, &mut self.sender);
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        if !self.stopping {
+            self.stopping = true;
+            let event = Event::Command(Command::Stop);
+            self.engine.event(now(), event, &mut self.sender);
+        }
+    }
+
+    /// Carries out what the engine asks for.
+    fn act(&mut self) -> io::Result<()> {
+        while let Some(action) = self.engine.poll() {
+            match action {
+                Action::Listen { on, group } => self.listen(on, group)?,
+                Action::Unlisten { on } => {
+                    self.receivers.remove(&on);
+                }
+                Action::Kernel { token, operations } => self.kernel(token, operations),
+                Action::Announce { on, mac, address } => self.announce(on, mac, address),
+                Action::Run { id, command } => self.tell(&ToSupervisor::RunScript { id, command }),
+                Action::End(id) => self.tell(&ToSupervisor::EndScript { id }),
+                Action::Notify(notification) => self.notify(&notification),
+                Action::Log(line) => log(&line),
+                Action::Ready => self.tell(&ToSupervisor::Ready),
+                Action::Stopped => {
+                    self.tell(&ToSupervisor::Stopped);
+                    self.stopped = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An instance that cannot hear must not run: every error but a vanished
+    /// interface ends the worker.
+    fn listen(&mut self, on: IfIndex, group: Option<IpAddr>) -> io::Result<()> {
+        let group = group.and_then(|group| match group {
+            IpAddr::V4(group) => Some(group),
+            IpAddr::V6(_) => None,
+        });
+        let opened = match (self.receivers.get(&on), group) {
+            (Some(receiver), Some(group)) => receiver.join(group),
+            (Some(_), None) => Ok(()),
+            (None, group) => Receiver::open(on, group).map(|receiver| {
+                self.receivers.insert(on, receiver);
+            }),
+        };
+        match opened {
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+            other => {
+                // What came in meanwhile is read before the next deadline.
+                self.more = true;
+                other
+            }
+        }
+    }
+
+    fn kernel(&mut self, token: Token, mut operations: Vec<Operation>) {
+        if self.stopping && self.settings.keep_addresses {
+            operations.retain(|operation| matches!(operation, Operation::AddAddress { .. }));
+        }
+        self.netlink.carry_out(token, operations);
+    }
+
+    fn announce(&mut self, on: IfIndex, mac: MacAddress, address: std::net::Ipv4Addr) {
+        if let Err(errno) = self.arp.send(on, &gratuitous_arp(mac, address)) {
+            tracing::info!(
+                "Error {} ({errno}) sending gratuitous ARP on interface {} for {address}",
+                errno.0,
+                on.0
+            );
+        }
+    }
+
+    fn notify(&mut self, notification: &Notification) {
+        self.mailer.send(notification);
+        let commands = notify_commands(notification);
+        if !commands.is_empty() {
+            self.tell(&ToSupervisor::RunNotify {
+                instance: notification.instance.name.clone(),
+                state: notification.state.as_str().to_owned(),
+                commands,
+                stopping: notification.state == NotifyState::Stop,
+            });
+        }
+    }
+
+    fn tell(&mut self, message: &ToSupervisor) {
+        if let Err(error) = self.channel.get_mut().send(message, None) {
+            self.channel_failed(error);
+        }
+    }
+
+    fn channel_failed(&mut self, error: ChannelError) {
+        match error {
+            // Nobody is left to run scripts or to clean up after us.
+            ChannelError::Closed => self.stop(),
+            other => tracing::error!("Unable to speak to the supervisor: {other}"),
+        }
+    }
+}
+
+/// The scripts of a change of state: the one for that state, then the general
+/// one with its arguments (specification E.6).
+fn notify_commands(notification: &Notification) -> Vec<model::Command> {
+    let notify = &notification.instance.notify;
+    let specific = match notification.state {
+        NotifyState::Master => &notify.master,
+        NotifyState::Backup => &notify.backup,
+        NotifyState::Fault => &notify.fault,
+        NotifyState::Stop => &notify.stop,
+    };
+    let general = notify.any.clone().map(|mut command| {
+        command.argv.extend([
+            "INSTANCE".to_owned(),
+            notification.instance.name.clone(),
+            notification.state.as_str().to_owned(),
+            notification.priority.to_string(),
+        ]);
+        command
+    });
+    specific.clone().into_iter().chain(general).collect()
+}
+
+fn log(line: &LogLine) {
+    if line.is_detail() {
+        tracing::debug!("{line}");
+    } else {
+        tracing::info!("{line}");
+    }
+}
