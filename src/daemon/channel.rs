@@ -52,7 +52,7 @@ pub enum ToWorker {
 /// From the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToSupervisor {
-    /// Every instance has found its first state.
+    /// Every instance has begun.
     Ready,
     /// The new configuration runs.
     Reloaded,

@@ -65,7 +65,8 @@ pub enum Action {
     Notify(Notification),
     /// Write a line to the log.
     Log(LogLine),
-    /// Every instance has found its first state: the daemon is ready.
+    /// Every instance has begun and its receive socket was asked for: the
+    /// daemon is ready. One that waits for a script or an interface has begun.
     Ready,
     /// The stop is complete; nothing follows.
     Stopped,
