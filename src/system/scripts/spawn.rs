@@ -94,7 +94,7 @@ impl std::error::Error for Refusal {}
 /// `enable_script_security`.
 ///
 /// # Errors
-/// See [`Refusal`]. Nothing runs then.
+/// See `Refusal`. Nothing runs then.
 pub fn start(command: &Command, kind: Kind, security: bool) -> Result<i32, Refusal> {
     let name = command
         .argv
