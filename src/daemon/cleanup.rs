@@ -84,7 +84,7 @@ fn send_priority_zero(
     source: std::net::Ipv4Addr,
     sender: &mut Sender,
 ) -> Result<(), Errno> {
-    let mut outgoing = Outgoing::new();
+    let mut outgoing = Outgoing::default();
     outgoing.build(instance, instance.priority, source, state.mtu);
     outgoing.send_priority_zero(instance, state.index, sender)
 }

@@ -55,6 +55,8 @@ pub struct Engine {
     requests: Requests,
     actions: VecDeque<Action>,
     phase: Phase,
+    /// An instance may be on another interface than the sockets follow.
+    moved: bool,
     /// Datagrams that were for no instance: of another protocol, too short, or
     /// with a VRID that nobody here has.
     ignored: u64,
@@ -104,6 +106,7 @@ impl Engine {
             requests: Requests::default(),
             actions: VecDeque::new(),
             phase: Phase::New,
+            moved: false,
             ignored: 0,
             too_short_logged: false,
         };
@@ -198,6 +201,7 @@ impl Engine {
             .map(|instance| self.add_instance(instance))
             .collect();
         self.adopt(plan.config);
+        self.moved = true;
         if self.phase == Phase::Running {
             self.start_scripts(now);
             for id in started {
@@ -294,7 +298,7 @@ impl Engine {
     /// What every call ends with: sockets that follow the instances, pacing
     /// that follows the bursts, and the end of a stop.
     fn settle(&mut self, now: Instant) {
-        if self.phase == Phase::Running {
+        if self.moved && self.phase == Phase::Running {
             self.follow_sockets();
         }
         let busy: Vec<IfIndex> = self.pacer.busy().collect();
@@ -351,6 +355,7 @@ impl Engine {
 
     fn evaluate_all(&mut self, now: Instant, tx: &mut impl Transmit) {
         if self.phase == Phase::Running {
+            self.moved = true;
             self.each(now, tx, Running::evaluate);
         }
     }
@@ -415,6 +420,7 @@ impl Engine {
     /// Opens and closes receive sockets so that there is one for every
     /// interface that an instance is on, and says which VRIDs mean whom.
     fn follow_sockets(&mut self) {
+        self.moved = false;
         let wanted: BTreeSet<(IfIndex, Option<IpAddr>)> = self
             .instances
             .values()
@@ -424,9 +430,6 @@ impl Engine {
                 Some((running.on?, (!unicast).then_some(group)))
             })
             .collect();
-        if wanted == self.listening && !self.routes_are_stale() {
-            return;
-        }
         self.routes.clear();
         for (id, running) in &self.instances {
             if let Some(on) = running.on {
@@ -447,18 +450,6 @@ impl Engine {
         for &(on, group) in self.listening.difference(&before) {
             self.actions.push_back(Action::Listen { on, group });
         }
-    }
-
-    fn routes_are_stale(&self) -> bool {
-        let routed: usize = self.routes.values().map(Vec::len).sum();
-        let placed = self.instances.values().filter(|it| it.on.is_some()).count();
-        let right = |(key, ids): (&(IfIndex, u8), &Vec<InstanceId>)| {
-            ids.iter().all(|id| {
-                let running = self.instances.get(id);
-                running.is_some_and(|it| it.on == Some(key.0))
-            })
-        };
-        routed != placed || !self.routes.iter().all(right)
     }
 
     // Datagrams.

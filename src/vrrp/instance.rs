@@ -229,7 +229,7 @@ impl Running {
             installed: Installed::No,
             logged: 0,
             send_failure_logged: false,
-            outgoing: Outgoing::new(),
+            outgoing: Outgoing::default(),
             announcing: Vec::new(),
             config,
         }
@@ -393,7 +393,7 @@ impl Running {
         if self.state != State::Master {
             base = cx.now;
         } else if late >= interval && !interval.is_zero() {
-            let missed = late.as_us() / interval.as_us().max(1);
+            let missed = late.as_us().checked_div(interval.as_us()).unwrap_or(0);
             base = deadline + interval.times(missed);
             self.statistics.adverts_skipped =
                 self.statistics.adverts_skipped.saturating_add(missed);

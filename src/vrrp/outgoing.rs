@@ -17,7 +17,7 @@ use super::action::Transmit;
 const TTL: u8 = 255;
 
 /// A whole IP packet with an advert.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outgoing {
     frame: Vec<u8>,
     priority: Priority,
@@ -25,15 +25,6 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Nothing to send yet.
-    pub const fn new() -> Self {
-        Self {
-            frame: Vec::new(),
-            priority: Priority::ZERO,
-            identification: 0,
-        }
-    }
-
     /// Builds the packet. Returns how many of the instance's VIPs have room in
     /// it (specification C.1: at most 255, and no more than the MTU holds).
     pub fn build(

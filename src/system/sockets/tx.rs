@@ -130,7 +130,9 @@ mod tests {
     async fn next(receiver: &Receiver) -> Vec<u8> {
         let mut buffer = [0; 1500];
         loop {
-            receiver.readable().await.expect("readable");
+            std::future::poll_fn(|cx| receiver.poll_readable(cx))
+                .await
+                .expect("readable");
             if let Some(length) = receiver.receive(&mut buffer).expect("received") {
                 return buffer[..length].to_vec();
             }
