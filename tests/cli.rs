@@ -1,5 +1,11 @@
 //! The program's command line, as scripts and people meet it.
 
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "watches real processes"
+)]
+
 use std::fs;
 use std::process::{Command, Output};
 use std::thread;

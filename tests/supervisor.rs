@@ -4,6 +4,12 @@
 //! The program calls itself again for each supervisor, because a supervisor
 //! has one thread and takes signals.
 
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "watches real processes, and has no test harness"
+)]
+
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;

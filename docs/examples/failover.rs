@@ -10,6 +10,12 @@
 //! The environment variable `KEEPALIVED` names another daemon to watch, such as
 //! C keepalived.
 
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "watches real daemons and tells what it sees"
+)]
+
 #[path = "../../tests/lab/mod.rs"]
 mod lab;
 

@@ -306,6 +306,7 @@ fn dialogue(letter: &Letter, server: &str) -> Result<(), Failure> {
 }
 
 /// Connects to the first address of the server that answers.
+#[expect(clippy::disallowed_methods, reason = "the slow thread may wait")]
 fn connect(post: &Post) -> Result<SmtpConnection, Failure> {
     let SmtpServer { host, port } = &post.server;
     let addresses = (host.as_str(), *port)

@@ -94,6 +94,7 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -5,6 +5,12 @@
 //! and for C and C, which validates the body itself. A scenario decides what an
 //! operator must see; it knows nothing of how a daemon does it.
 
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "watches real daemons in real time"
+)]
+
 #[path = "../lab/mod.rs"]
 mod lab;
 

@@ -251,6 +251,7 @@ mod tests {
     }
 
     /// Waits until the script has written its file.
+    #[expect(clippy::disallowed_methods, reason = "the script tells nobody")]
     fn appears(path: &Path) -> String {
         for _ in 0..2000 {
             match std::fs::read_to_string(path) {
@@ -343,6 +344,7 @@ mod tests {
     }
 
     /// A killed process whose parent is gone stays visible until it is reaped.
+    #[expect(clippy::disallowed_methods, reason = "it is no child of ours")]
     fn assert_gone(process: i32) {
         for _ in 0..2000 {
             let status = std::fs::read_to_string(format!("/proc/{process}/stat"));

@@ -94,7 +94,7 @@ impl std::error::Error for Refusal {}
 /// `enable_script_security`.
 ///
 /// # Errors
-/// See [`Refusal`]. Nothing runs then.
+/// See `Refusal`. Nothing runs then.
 pub fn start(command: &Command, kind: Kind, security: bool) -> Result<i32, Refusal> {
     let name = command
         .argv
@@ -272,8 +272,9 @@ mod tests {
     fn the_program_finds_a_clean_place() {
         let directory = tempfile::tempdir().unwrap();
         let seen = directory.path().join("seen");
+        // `cat` looks at itself: while it starts a program, a shell may block signals.
         let text = format!(
-            "cat /proc/$$/status /proc/$$/environ > {0}; ls -l /proc/$$/fd >> {0}; \
+            "cat /proc/self/status /proc/self/environ > {0}; ls -l /proc/$$/fd >> {0}; \
              read -r _ _ _ _ group rest < /proc/$$/stat; test $group = $$",
             seen.display()
         );
