@@ -10,6 +10,7 @@
 //!
 //! Source: specification E.1 to E.4, E.6.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
 use super::pid_files::PidFile;
 use super::process;
 use super::{Settings, VERSION, exit_code, load, log_diagnostics};
+use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
 use crate::config::{self, Loaded};
 use crate::ids::Errno;
@@ -146,15 +148,27 @@ fn service_manager() -> ServiceManager {
 struct Text {
     config: Config,
     sources: Vec<u8>,
+    /// What is wrong in it and was accepted all the same, at the start.
+    errors: BTreeSet<String>,
 }
 
 impl From<Loaded> for Text {
     fn from(loaded: Loaded) -> Self {
         Self {
             sources: loaded.sources.to_bytes(),
+            errors: errors(&loaded),
             config: loaded.config,
         }
     }
+}
+
+/// The messages of all lines that are wrong, without their places.
+fn errors(loaded: &Loaded) -> BTreeSet<String> {
+    let wrong = loaded
+        .diagnostics
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    wrong.map(|finding| finding.message.clone()).collect()
 }
 
 enum Phase {
@@ -352,7 +366,9 @@ impl Supervisor<'_> {
         self.told(self.manager.reloading());
         let loaded = load(self.settings);
         log_diagnostics(&loaded);
-        if !loaded.is_usable() {
+        // A mistake that the start was accepted with must not block every reload;
+        // a new one is a slip, and running without that line could move a VIP.
+        if !loaded.is_usable() || !errors(&loaded).is_subset(&self.good.errors) {
             tracing::error!("Reload refused: the configuration that runs is kept");
             self.ready();
             return;
