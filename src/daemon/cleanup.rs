@@ -26,23 +26,22 @@ pub fn run(config: &Config) -> u8 {
         .iter()
         .flat_map(|instance| instance.virtual_addresses.iter().cloned())
         .collect::<Vec<_>>();
-    let removed = match netlink::clean_up(&vips) {
-        Ok(removed) => removed,
-        Err(error) => {
-            tracing::error!("Unable to take off every VIP: {error}");
-            return exit_code::FATAL;
-        }
-    };
+    let mut removed = Vec::new();
+    let cleaned = netlink::clean_up(&vips, &mut removed);
+    if let Err(error) = &cleaned {
+        tracing::error!("Unable to take off every VIP: {error}");
+    }
     let held = config.instances.iter().filter(|instance| {
         let mut own = instance.virtual_addresses.iter();
         own.any(|vip| removed.contains(vip))
     });
-    match resign(config, held.map(AsRef::as_ref)) {
+    let told = resign(config, held.map(AsRef::as_ref));
+    if let Err(error) = &told {
+        tracing::error!("Unable to tell the peers: {error}");
+    }
+    match cleaned.and(told) {
         Ok(()) => exit_code::OK,
-        Err(error) => {
-            tracing::error!("Unable to tell the peers: {error}");
-            exit_code::FATAL
-        }
+        Err(_) => exit_code::FATAL,
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Decides one thing only: the order within a turn. Receive sockets come
 //! first, so that an advert that is already here is seen before its absence is
-//! acted upon; deadlines come after. Nothing in a turn blocks.
+//! acted upon; deadlines come after. Nothing in a turn waits for a peer, a disk
+//! or a script; joining a group may wait a moment for the kernel's lock.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -123,6 +124,8 @@ impl Reactor {
             self.drain_reports()?;
             self.drain_signals();
             self.drain_channel()?;
+            // Once more: a reload, or a new socket, may have taken its time.
+            self.more |= self.drain_sockets()?;
             self.engine.expire(now(), &mut self.sender);
             self.act()?;
             self.timer.arm(self.engine.deadline())?;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::config::model::{Instance, VirtualAddress};
-use crate::ids::{Errno, IfIndex, InstanceId, Priority, ScriptId};
+use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 
 use super::action::{Action, Notification, NotifyState, Operation, Token, Transmit};
@@ -24,6 +24,10 @@ use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
 use super::timers::Timers;
 use super::tracking::{Standing, Tracked, effective_priority, is_awaited, is_fault};
+
+/// A MASTER answers adverts of lower priority no more often than this
+/// (specification F.4, flood defence).
+const ANSWER_GAP: Interval = Interval::from_ms(10);
 
 /// What the timers of the engine are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -210,6 +214,9 @@ pub struct Running {
     send_failure_logged: bool,
     outgoing: Outgoing,
     announcing: Vec<Target>,
+    /// When it last answered an advert as MASTER.
+    answered: Option<Instant>,
+    mac: Option<MacAddress>,
 }
 
 impl Running {
@@ -231,6 +238,8 @@ impl Running {
             send_failure_logged: false,
             outgoing: Outgoing::default(),
             announcing: Vec::new(),
+            answered: None,
+            mac: None,
             config,
         }
     }
@@ -301,6 +310,11 @@ impl Running {
             Some(IpAddr::V4(address)) => Some(address),
             _ => state.and_then(|state| primary_ipv4(state, cx.vips)),
         };
+        let mac = state.map(|state| state.mac);
+        if self.installed == Installed::Yes && mac.is_some() && mac != self.mac {
+            cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
+        }
+        self.mac = mac.or(self.mac);
         let mtu = state.map_or(0, |state| state.mtu);
         if (source, mtu) != (self.source, self.mtu) {
             (self.source, self.mtu) = (source, mtu);
@@ -375,6 +389,18 @@ impl Running {
 
     /// Feeds the state machine with an acceptable advert.
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {
+        let asks_for_answer = matches!(
+            input,
+            Input::PriorityZero | Input::Advert(Rank::Lower | Rank::EqualLowerAddress)
+        );
+        if self.state == State::Master && asks_for_answer {
+            // What has waited in the socket, or a flood, gets one answer.
+            let last = self.answered.replace(cx.now);
+            if last.is_some_and(|last| cx.now.since(last) < ANSWER_GAP) {
+                self.answered = last;
+                return;
+            }
+        }
         self.log_advert(input, sender, cx);
         let base = cx.now;
         self.step(input, Some(sender), base, cx);
@@ -746,8 +772,7 @@ impl Running {
             .burst(&self.announcing, repeat, interval, cx.actions);
     }
 
-    /// An interface's hardware address changed, or a burst is due: announces
-    /// from what is true now.
+    /// A burst is due: announces from what is true now.
     pub fn scheduled_burst(&mut self, key: TimerKey, cx: &mut Context<'_>) {
         if self.installed != Installed::Yes {
             return;
@@ -773,6 +798,7 @@ impl Running {
         if self.installed != Installed::Yes || repeat == 0 {
             return;
         }
+        self.find_targets(cx);
         self.burst(repeat, cx);
         if !delay.is_zero() {
             cx.timers
@@ -823,7 +849,9 @@ impl Running {
     /// A VIP is back: announces all of them once more.
     pub fn restored(&mut self, result: Result<(), Errno>, cx: &mut Context<'_>) {
         match result {
-            Ok(()) => self.scheduled_burst(TimerKey::SecondBurst(self.id), cx),
+            // By way of the timer, so that many VIPs that come back together are
+            // announced once.
+            Ok(()) => cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now),
             Err(errno) => self.log(
                 InstanceLine::KernelRefused {
                     adding: true,

@@ -224,7 +224,8 @@ fn equal_in_constant_time(a: &[u8; 8], b: &[u8; 8]) -> bool {
 }
 
 /// Which of the instances with one VRID on one interface a datagram is for.
-/// Multicast: the first. Unicast: the one that names the sender among its
+/// Multicast: the first that is in this group; what goes to a group that a
+/// multicast instance is not in is for nobody. Unicast: the one that names the sender among its
 /// peers, else the first; C allows one VRID twice with disjoint peers.
 pub fn addressee<'i, I, T>(candidates: I, datagram: &Ipv4Datagram<'_>) -> Option<T>
 where
@@ -234,7 +235,8 @@ where
     let multicast = datagram.destination.is_multicast();
     let knows_it = |instance: &Instance| {
         if multicast {
-            instance.unicast_peers.is_empty()
+            instance.multicast_group == IpAddr::V4(datagram.destination)
+                && instance.unicast_peers.is_empty()
         } else {
             instance.unicast_peers.contains(&sender)
         }
@@ -242,7 +244,9 @@ where
     let mut fitting = candidates
         .clone()
         .filter(|(_, instance)| knows_it(instance));
-    let mut any = candidates;
+    // One that expects the other kind of datagram refuses it, and says so.
+    let mut any =
+        candidates.filter(|(_, instance)| !multicast || !instance.unicast_peers.is_empty());
     fitting.next().or_else(|| any.next()).map(|(id, _)| id)
 }
 

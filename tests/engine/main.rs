@@ -169,6 +169,43 @@ fn an_advert_of_lower_priority_is_answered_with_advert_and_garp() {
 }
 
 #[test]
+fn a_flood_of_lower_adverts_gets_one_answer() {
+    let mut wire = Wire::new([Node::new(1, instance(150))]);
+    wire.start();
+    wire.run_until(20_100_000);
+    let (sent, announced) = (wire[0].sent.len(), wire[0].announced.len());
+    for _ in 0..500 {
+        wire.inject(0, &world::advert(source(2), 100));
+    }
+    assert_eq!(wire[0].sent.len(), sent + 1);
+    assert_eq!(wire[0].announced.len(), announced + 5);
+    assert_eq!(wire[0].statistics().advert_rcvd, 500);
+}
+
+#[test]
+fn a_new_hardware_address_is_announced() {
+    let mut wire = Wire::new([Node::new(1, instance(150))]);
+    wire.start();
+    wire.run_until(20_100_000);
+    let announced = wire[0].announced.len();
+    wire.change_interface(0, |interface| interface.mac.0[5] = 77);
+    wire.run_until(20_100_000);
+    assert_eq!(wire[0].announced.len(), announced + 5);
+}
+
+#[test]
+fn another_multicast_group_is_not_ours() {
+    let mut wire = Wire::new([Node::new(1, instance(150))]);
+    wire.start();
+    wire.run_until(20_100_000);
+    let mut datagram = world::advert(source(2), 200);
+    datagram[16..20].copy_from_slice(&[224, 0, 0, 99]);
+    wire.inject(0, &datagram);
+    assert_eq!(wire[0].state(), State::Master);
+    assert_eq!(wire[0].ignored(), 1);
+}
+
+#[test]
 fn an_interface_that_is_down_missing_or_without_address_means_fault_and_ends_by_itself() {
     let mut wire = Wire::new([Node::new(1, instance(150))]);
     wire[0].interface.up = false;
@@ -220,6 +257,7 @@ fn a_vip_that_somebody_removes_is_put_back_and_announced_without_an_election() {
     wire.run_until(20_000_000);
     let (adverts, announced) = (wire[0].sent.len(), wire[0].announced.len());
     wire.remove_vip(0);
+    wire.run_until(20_000_000);
     assert_eq!(wire[0].vips, [VIP]);
     assert_eq!(wire[0].state(), State::Master);
     assert_eq!(wire[0].sent.len(), adverts);

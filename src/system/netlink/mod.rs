@@ -99,13 +99,12 @@ impl Handle {
     }
 }
 
-/// Takes these addresses off the interfaces that they name, and gives those that
-/// were there. For a process without a runtime; blocks until it is done. Errors
-/// do not stop it: the first is told when all have been tried.
-pub fn clean_up(addresses: &[VirtualAddress]) -> io::Result<Vec<VirtualAddress>> {
+/// Takes these addresses off the interfaces that they name, and adds those that
+/// were there to `removed`. For a process without a runtime; blocks until it is
+/// done. An error does not stop it: the first is told when all have been tried.
+pub fn clean_up(addresses: &[VirtualAddress], removed: &mut Vec<VirtualAddress>) -> io::Result<()> {
     let mut socket = RequestSocket::open()?;
     let interfaces = Table::read(&mut socket)?.states();
-    let mut removed = Vec::new();
     let mut outcome = Ok(());
     for address in addresses {
         let Some(interface) = interfaces
@@ -120,7 +119,7 @@ pub fn clean_up(addresses: &[VirtualAddress]) -> io::Result<Vec<VirtualAddress>>
             Err(error) => outcome = outcome.and(Err(error)),
         }
     }
-    outcome.map(|()| removed)
+    outcome
 }
 
 /// Every interface there is, now. For a process without a runtime.

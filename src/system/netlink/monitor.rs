@@ -25,8 +25,9 @@ use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 /// good megabyte.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 
-/// How many reads make one turn; the rest waits for the next.
-const READS_PER_TURN_MAX: usize = 256;
+/// How many reads make one turn: more than the receive buffer can hold, so that
+/// a turn ends with an empty queue unless the kernel never stops.
+const READS_PER_TURN_MAX: usize = 1 << 16;
 
 /// The groups (rtnetlink(7)) of links, IPv4 and IPv6 addresses, as a bit set.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
@@ -95,7 +96,9 @@ impl Monitor {
         let mut lost = false;
         for _ in 0..READS_PER_TURN_MAX {
             match self.read() {
-                // What was read after a loss is part of the dump that follows.
+                // What was read after a loss is part of the dump that follows. All
+                // of it must be read first: old news would spoil the dump, and the
+                // kernel drops new ones silently until the queue is empty.
                 Ok(_) if lost => {}
                 Ok(_) => {
                     for message in messages(&self.buffer) {

@@ -312,10 +312,9 @@ fn a_label_that_somebody_changed_does_not_keep_an_address_on() {
             label: Some("left:1".into()),
             ..vip()
         };
-        assert_eq!(
-            clean_up(std::slice::from_ref(&labelled)).expect("cleaned"),
-            [labelled]
-        );
+        let mut removed = Vec::new();
+        clean_up(std::slice::from_ref(&labelled), &mut removed).expect("cleaned");
+        assert_eq!(removed, [labelled]);
         assert_eq!(shown("10.0.0.100").trim(), "");
     });
 }
@@ -339,7 +338,8 @@ fn clean_up_takes_off_what_is_there_and_nothing_else() {
             interface: "nowhere".into(),
             ..vip()
         };
-        let removed = clean_up(&[absent, other_length, elsewhere, vip()]).expect("cleaned");
+        let mut removed = Vec::new();
+        clean_up(&[absent, other_length, elsewhere, vip()], &mut removed).expect("cleaned");
         assert_eq!(removed, [vip()]);
         let states = interfaces_now().expect("a dump");
         let left = states.iter().find(|state| state.name == "left");

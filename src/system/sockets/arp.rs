@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 
 use socket2::{Domain, Socket, Type};
 
-use super::tx::last_errno;
+use super::tx::{enlarge_send_buffer, last_errno};
 use crate::ids::{Errno, IfIndex};
 
 /// The send socket for Ethernet frames.
@@ -22,9 +22,9 @@ impl ArpSender {
     /// Opens the socket. Needs `CAP_NET_RAW`.
     pub fn open() -> io::Result<Self> {
         let kind = Type::RAW.nonblocking().cloexec();
-        Ok(Self {
-            socket: Socket::new(Domain::PACKET, kind, None)?,
-        })
+        let socket = Socket::new(Domain::PACKET, kind, None)?;
+        enlarge_send_buffer(&socket)?;
+        Ok(Self { socket })
     }
 
     /// Sends `frame`, Ethernet header included, out of `on` now, or says why

@@ -8,6 +8,7 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ids::{Errno, IfIndex};
@@ -16,6 +17,20 @@ use crate::vrrp::action::Transmit;
 /// The control buffer that `sendmsg` gets: room for one `in_pktinfo`, aligned
 /// as a `cmsghdr` must be.
 const CONTROL_WORDS: usize = 8;
+
+/// How many bytes may be on their way: the adverts of some thousand instances.
+/// All interfaces share it, and one that stalls must not use it up.
+const SEND_BUFFER_BYTES: usize = 8 << 20;
+
+/// Makes room for [`SEND_BUFFER_BYTES`], or for as much as may be had.
+pub(super) fn enlarge_send_buffer(socket: &Socket) -> io::Result<()> {
+    // The forced size is not held down by net.core.wmem_max, but needs
+    // CAP_NET_ADMIN; the other one is the best that is left.
+    if setsockopt(socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES).is_err() {
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    }
+    Ok(())
+}
 
 /// The send socket for IPv4 adverts.
 #[derive(Debug)]
@@ -32,6 +47,7 @@ impl Sender {
         socket.set_header_included_v4(true)?;
         // Or the receive socket of the same interface would hear our own adverts.
         socket.set_multicast_loop_v4(false)?;
+        enlarge_send_buffer(&socket)?;
         Ok(Self { socket })
     }
 
