@@ -483,6 +483,7 @@ fn tell_of_script_security(draft: &root::Draft, found: &mut Collector) {
     }
     let text = "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
     let diagnostic = Diagnostic::new("script-security", Severity::Warning, Class::Security, text);
-    let help = "Add `enable_script_security` to `global_defs`.";
+    let help = "Add `enable_script_security` to `global_defs`, and `script_user NAME` \
+                unless there is a user keepalived_script.";
     found.push(diagnostic.after_reading().help(help));
 }

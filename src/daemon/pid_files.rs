@@ -151,6 +151,8 @@ fn names_c_keepalived(file: &mut File) -> bool {
     text.trim()
         .parse::<u32>()
         .ok()
+        // In a container we have the number that we had before a power cut.
+        .filter(|process| *process != std::process::id())
         .and_then(|process| fs::read_to_string(format!("/proc/{process}/comm")).ok())
         .is_some_and(|name| name == "keepalived\n")
 }

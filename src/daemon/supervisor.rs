@@ -277,7 +277,8 @@ impl Supervisor<'_> {
             Phase::Waiting { until } => Some(until),
         };
         let stop = self.stop.as_ref();
-        let kill = stop.and_then(|stop| stop.kill_at);
+        let working = matches!(self.phase, Phase::Working(_));
+        let kill = stop.and_then(|stop| stop.kill_at).filter(|_| working);
         let scripts = stop.and_then(|stop| stop.scripts_until);
         [phase, kill, scripts, self.scripts.deadline()]
             .into_iter()
@@ -370,7 +371,7 @@ impl Supervisor<'_> {
         // a new one is a slip, and running without that line could move a VIP.
         if !loaded.is_usable() || !errors(&loaded).is_subset(&self.good.errors) {
             tracing::error!("Reload refused: the configuration that runs is kept");
-            self.ready();
+            self.ready_again();
             return;
         }
         self.change_over(Text::from(loaded));
@@ -413,12 +414,19 @@ impl Supervisor<'_> {
 
     fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
-        self.ready();
+        self.ready_again();
     }
 
     fn reload_answered(&mut self) {
         if std::mem::take(&mut self.reload_again) {
             self.reload();
+        }
+    }
+
+    /// A reload is over that changed nothing: ready if we were before.
+    fn ready_again(&mut self) {
+        if self.started_up {
+            self.ready();
         }
     }
 

@@ -76,6 +76,10 @@ impl Signals {
             }
             set.assume_init()
         };
+        // Whoever started us may ignore SIGCHLD; then the kernel would reap our
+        // children itself and tell nobody.
+        // SAFETY: SIG_DFL is a valid disposition, and no handler is installed.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
         // SAFETY: `set` is initialised; the old mask is not asked for.
         let failed = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
         if failed != 0 {

@@ -7,6 +7,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+const SET_USER: u32 = 0o4000;
+const SET_GROUP: u32 = 0o2000;
 const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
@@ -19,6 +21,15 @@ pub fn changeable_part(program: &Path) -> Option<PathBuf> {
         Ok(target) if target == program => None,
         Ok(target) => first_changeable(&target),
         Err(_) => Some(program.to_owned()),
+    })
+}
+
+/// Whether `program` runs as root or in root's group whoever starts it.
+pub fn becomes_root(program: &Path) -> bool {
+    fs::metadata(program).is_ok_and(|metadata| {
+        let mode = metadata.mode();
+        (mode & SET_USER != 0 && metadata.uid() == 0)
+            || (mode & SET_GROUP != 0 && metadata.gid() == 0)
     })
 }
 
@@ -52,6 +63,18 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
+
+    #[test]
+    fn a_program_that_becomes_root_is_known_by_its_bits() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        fs::write(&program, "").unwrap();
+        allow(&program, 0o755);
+        assert!(!becomes_root(&program));
+        let root = fs::metadata(&program).unwrap().uid() == 0;
+        allow(&program, 0o4755);
+        assert_eq!(becomes_root(&program), root);
+    }
 
     fn allow(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();

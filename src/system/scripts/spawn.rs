@@ -103,7 +103,7 @@ pub fn start(command: &Command, kind: Kind, security: bool) -> Result<i32, Refus
     let identity = user::resolve(command.user.as_ref(), security).map_err(Refusal::User)?;
     let program = find(name).ok_or(Refusal::Start(Errno(libc::ENOENT)))?;
     if security
-        && identity.is_root()
+        && (identity.is_root() || security::becomes_root(&program))
         && let Some(part) = security::changeable_part(&program)
     {
         return Err(Refusal::Unsafe(part));
