@@ -495,6 +495,12 @@ impl Running {
         if effects.contains(Effects::DISARM) {
             cx.timers.disarm(key);
         }
+        if effects.contains(Effects::NOTE_LOWER)
+            && let Some(Sender { address, priority }) = sender
+        {
+            let (from, theirs) = (address, priority);
+            self.log(InstanceLine::DiscardedLower { from, theirs }, cx);
+        }
         if effects.contains(Effects::WARN_OWN_ADDRESS) {
             self.log(InstanceLine::OwnAddressReceived, cx);
         }
@@ -573,9 +579,6 @@ impl Running {
             }
             (State::Master, Input::Advert(Rank::Lower | Rank::EqualLowerAddress)) => {
                 InstanceLine::AnsweredLower { from, theirs, ours }
-            }
-            (State::Backup, Input::Advert(Rank::Lower)) if !self.config.nopreempt => {
-                InstanceLine::DiscardedLower { from, theirs }
             }
             _ => return,
         };

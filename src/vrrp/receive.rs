@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::Instance;
 use crate::wire::advert::{Packet, TYPE_ADVERTISEMENT, auth_type};
-use crate::wire::frames::{IPV4_HEADER_LENGTH, Ipv4Datagram};
+use crate::wire::frames::Ipv4Datagram;
 
 use super::statistics::Statistics;
 
@@ -249,6 +249,3 @@ where
         candidates.filter(|(_, instance)| !multicast || !instance.unicast_peers.is_empty());
     fitting.next().or_else(|| any.next()).map(|(id, _)| id)
 }
-
-/// A datagram cannot be shorter than this and still name its VRID.
-pub const LENGTH_MIN: usize = IPV4_HEADER_LENGTH + crate::wire::advert::HEADER_LENGTH;

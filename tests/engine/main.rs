@@ -125,6 +125,9 @@ fn preemption_and_nopreempt() {
             [State::Master, State::Backup]
         };
         assert_eq!(wire.states(), expected, "nopreempt {nopreempt}");
+        let discards =
+            wire[0].logged("received lower priority (100) advert from 10.0.0.2 - discarding");
+        assert_eq!(discards, !nopreempt);
     }
 }
 
