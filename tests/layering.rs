@@ -160,7 +160,7 @@ fn what_is_allowed_is_not_found() {
         ),
         ("main.rs", "use crate::cli; use std::env;"),
         ("config/source.rs", "use std::os::unix::ffi::OsStrExt;"),
-        ("config/tests.rs", "use std::fs;"),
+        ("config/tests/mod.rs", "use std::fs;"),
     ];
     for (file, text) in good {
         assert_eq!(
@@ -201,7 +201,7 @@ fn offences_of(file: &Path, text: &str) -> Vec<String> {
 fn is_offence(module: &[String], floor: u8, path: &[String]) -> bool {
     let Some(inside) = from_root(module, path) else {
         // A file of nothing but tests may measure and read.
-        let is_pure = floor < 4 && module.last().is_none_or(|name| name != "tests");
+        let is_pure = floor < 4 && !module.iter().any(|name| name == "tests");
         return is_pure && is_world(&path.join("::"));
     };
     let Some(other) = inside.first() else {

@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod expand;
 pub mod keywords;
 pub mod lex;
+pub mod machine;
 pub mod model;
 pub mod resolve;
 pub mod source;
@@ -48,6 +49,17 @@ pub struct Loaded {
 
 /// Reads a configuration. Never panics, whatever is in the files.
 pub fn load(files: &dyn source::Files, main: &Path, options: &Options) -> Loaded {
+    load_on(&machine::Anywhere, files, main, options)
+}
+
+/// Reads a configuration and tells, too, what does not fit this machine. The
+/// machine does not change the configuration.
+pub fn load_on(
+    machine: &dyn machine::Machine,
+    files: &dyn source::Files,
+    main: &Path,
+    options: &Options,
+) -> Loaded {
     let mut found = Collector::default();
     let vocabulary = Vocabulary::shared();
     let expanded = expand::read_all(files, main, options, &mut found);
@@ -57,9 +69,9 @@ pub fn load(files: &dyn source::Files, main: &Path, options: &Options) -> Loaded
         &mut found,
     );
     let mut draft = root::Draft::default();
-    let mut context = Context::new(options, vocabulary, &mut found);
+    let mut context = Context::new(options, machine, vocabulary, &mut found);
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
-    let config = resolve::resolve(draft, &mut found);
+    let config = resolve::resolve(draft, machine, &mut found);
     Loaded {
         config,
         diagnostics: found.into_found(),

@@ -17,20 +17,22 @@ use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::authentication::Kind;
 use super::keywords::{root, track_script, virtual_ipaddress, vrrp_instance, vrrp_script};
 use super::lex::Origin;
+use super::machine::Machine;
 use super::model::{
-    Command, Config, InitialState, Instance, Notify, Password, Script, ScriptUser, TrackScript,
-    VirtualAddress,
+    Authentication, Command, Config, InitialState, Instance, Notify, Password, Script, ScriptUser,
+    TrackScript, UnicastPeer, VirtualAddress,
 };
 
 /// 224.0.0.18 (RFC 9568 section 5.1.1.2).
 const MULTICAST_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
 
 /// Works out the configuration. Findings go to `found`.
-pub fn resolve(draft: root::Draft, found: &mut Collector) -> Config {
+pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
     let mut scripts = Scripts::new(&draft);
     let mut resolver = Resolver {
         draft: &draft,
         scripts: &mut scripts,
+        machine,
         found,
         suggestions: 0,
     };
@@ -52,6 +54,7 @@ pub fn resolve(draft: root::Draft, found: &mut Collector) -> Config {
         globals: draft.globals.globals.clone(),
         instances,
         scripts,
+        ..Config::default()
     };
     tell_of_script_security(&draft, found);
     config
@@ -128,6 +131,8 @@ fn resolve_script(draft: &vrrp_script::Draft, user: Option<&ScriptUser>) -> Opti
 struct Resolver<'a, 'd> {
     draft: &'d root::Draft,
     scripts: &'a mut Scripts<'d>,
+    #[expect(dead_code, reason = "messages about the machine come later")]
+    machine: &'a dyn Machine,
     found: &'a mut Collector,
     suggestions: usize,
 }
@@ -153,13 +158,11 @@ impl<'d> Resolver<'_, 'd> {
             .or(globals.smtp_alert_vrrp)
             .or(globals.smtp_alert);
         Some(Instance {
-            name: draft.name.text.clone(),
             initial_state,
-            vrid,
             priority,
             advert_interval: self.advert_interval(draft),
             nopreempt,
-            password: self.password(draft),
+            authentication: self.password(draft).map(Authentication::Password),
             source_address: draft.source,
             unicast_peers,
             multicast_group: globals.multicast_group.unwrap_or(MULTICAST_GROUP),
@@ -169,7 +172,7 @@ impl<'d> Resolver<'_, 'd> {
             skip_check_adv_addr: draft.skip_check_adv_addr || globals.skip_check_adv_addr,
             notify: with_user(&draft.notify, globals.script_user.as_ref()),
             smtp_alert: smtp_alert.unwrap_or(false),
-            interface,
+            ..Instance::new(draft.name.text.clone(), interface, vrid)
         })
     }
 
@@ -261,7 +264,7 @@ impl<'d> Resolver<'_, 'd> {
         draft.password.filter(|_| kind == Kind::Password)
     }
 
-    fn peers(&mut self, draft: &vrrp_instance::Draft) -> Vec<IpAddr> {
+    fn peers(&mut self, draft: &vrrp_instance::Draft) -> Vec<UnicastPeer> {
         let name = &draft.name.text;
         let mut peers = Vec::new();
         for (peer, origin) in &draft.peers {
@@ -270,7 +273,7 @@ impl<'d> Resolver<'_, 'd> {
                 self.after(Diagnostic::hint("own-address", text), origin);
                 continue;
             }
-            peers.push(*peer);
+            peers.push((*peer).into());
         }
         if let Some(origin) = draft.unicast.filter(|_| peers.is_empty()) {
             let text = format!(
@@ -394,19 +397,15 @@ fn priority(draft: &vrrp_instance::Draft) -> Priority {
 }
 
 fn virtual_address(line: &virtual_ipaddress::Line, interface: &str) -> VirtualAddress {
+    let interface = line.interface.as_deref().unwrap_or(interface);
     VirtualAddress {
-        address: line.address,
-        prefix_length: line.prefix_length,
-        interface: line
-            .interface
-            .clone()
-            .unwrap_or_else(|| interface.to_string()),
         scope: line.scope,
         broadcast: line.broadcast,
         label: line.label.clone(),
         peer: line.peer,
         no_prefix_route: line.no_prefix_route,
         no_track: line.no_track,
+        ..VirtualAddress::new(line.address, line.prefix_length, interface)
     }
 }
 
@@ -422,6 +421,7 @@ fn with_user(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
         backup: with_user(&notify.backup),
         fault: with_user(&notify.fault),
         stop: with_user(&notify.stop),
+        ..Notify::default()
     }
 }
 
@@ -438,7 +438,9 @@ fn tell_of_collisions(instances: &[Arc<Instance>], places: &[Origin], found: &mu
             other = on_interface.insert(key, (name, *origin));
         }
         for peer in &instance.unicast_peers {
-            other = with_peer.insert((vrid, *peer), (name, *origin)).or(other);
+            other = with_peer
+                .insert((vrid, peer.address), (name, *origin))
+                .or(other);
         }
         let Some((other, other_origin)) = other else {
             continue;
@@ -468,6 +470,7 @@ fn tell_of_script_security(draft: &root::Draft, found: &mut Collector) {
             backup,
             fault,
             stop,
+            ..
         } = notify;
         [any, master, backup, fault, stop]
             .into_iter()

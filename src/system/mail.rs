@@ -348,10 +348,10 @@ fn transfer(connection: &mut SmtpConnection, letter: &Letter) -> Result<(), Fail
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, Write};
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
 
     use super::*;
-    use crate::config::model::{Garp, InitialState, Instance, Notify};
+    use crate::config::model::Instance;
     use crate::ids::{InstanceId, Priority, Vrid};
     use crate::system::testing::{in_namespace, ip};
 
@@ -373,23 +373,8 @@ mod tests {
         Notification {
             id: InstanceId(1),
             instance: Arc::new(Instance {
-                name: name.into(),
-                initial_state: InitialState::Backup,
-                interface: "eth0".into(),
-                vrid: Vrid::new(51).expect("not 0"),
-                priority: Priority::DEFAULT,
-                advert_interval: Interval::from_secs(1),
-                nopreempt: false,
-                password: None,
-                source_address: None,
-                unicast_peers: Vec::new(),
-                multicast_group: Ipv4Addr::new(224, 0, 0, 18).into(),
-                virtual_addresses: Vec::new(),
-                track_scripts: Vec::new(),
-                garp: Garp::default(),
-                skip_check_adv_addr: false,
-                notify: Notify::default(),
                 smtp_alert,
+                ..Instance::new(name, "eth0", Vrid::new(51).expect("not 0"))
             }),
             state,
             priority: Priority::DEFAULT,

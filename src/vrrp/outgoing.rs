@@ -48,7 +48,7 @@ impl Outgoing {
             priority: priority.0,
             advert_interval_s: u8::try_from(instance.advert_interval.as_secs()).unwrap_or(u8::MAX),
             addresses: addresses.get(..room).unwrap_or_default(),
-            password: instance.password.as_ref().map(|password| &password.0),
+            password: instance.password().map(|password| &password.0),
         };
         let length = IPV4_HEADER_LENGTH.saturating_add(message.length());
         self.frame.clear();
@@ -76,12 +76,7 @@ impl Outgoing {
         tx: &mut dyn Transmit,
     ) -> Result<(), Errno> {
         let mut result = Ok(());
-        let group = std::slice::from_ref(&instance.multicast_group);
-        let destinations = match instance.unicast_peers.as_slice() {
-            [] => group,
-            peers => peers,
-        };
-        for &destination in destinations {
+        for destination in instance.destinations() {
             let IpAddr::V4(address) = destination else {
                 continue;
             };

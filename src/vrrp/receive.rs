@@ -199,7 +199,7 @@ pub fn check(
 }
 
 fn check_authentication(instance: &Instance, packet: &Packet<'_>) -> Result<(), Reject> {
-    let expected = match instance.password {
+    let expected = match instance.password() {
         Some(_) => auth_type::PASS,
         None => auth_type::NONE,
     };
@@ -210,7 +210,7 @@ fn check_authentication(instance: &Instance, packet: &Packet<'_>) -> Result<(), 
     if received != expected {
         return Err(Reject::AuthTypeMismatch { received, expected });
     }
-    match (instance.password, packet.authentication()) {
+    match (instance.password(), packet.authentication()) {
         (None, _) => Ok(()),
         (Some(ours), Some(theirs)) if equal_in_constant_time(&ours.0, theirs) => Ok(()),
         (Some(_), _) => Err(Reject::Password),
@@ -238,7 +238,7 @@ where
             instance.multicast_group == IpAddr::V4(datagram.destination)
                 && instance.unicast_peers.is_empty()
         } else {
-            instance.unicast_peers.contains(&sender)
+            instance.is_peer(sender)
         }
     };
     let mut fitting = candidates

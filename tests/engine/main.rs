@@ -363,7 +363,10 @@ fn each_refused_datagram_is_counted_once_and_logged_once() {
 #[test]
 fn the_wrong_password_is_refused_in_the_words_of_c() {
     let mut config = instance(100);
-    config.password = Some(keepalived_rs::config::model::Password(*b"1111\0\0\0\0"));
+    let password = keepalived_rs::config::model::Password(*b"1111\0\0\0\0");
+    config.authentication = Some(keepalived_rs::config::model::Authentication::Password(
+        password,
+    ));
     let mut wire = Wire::new([Node::new(1, config)]);
     wire.start();
     let mut datagram = world::advert(source(2), 200);
@@ -397,7 +400,10 @@ fn vips_that_differ_are_noted_and_the_advert_still_counts() {
 #[test]
 fn unicast_goes_to_each_peer_and_multicast_is_refused() {
     let mut config = instance(150);
-    config.unicast_peers = vec![source(2).into(), source(3).into()];
+    config.unicast_peers = vec![
+        std::net::IpAddr::from(source(2)).into(),
+        std::net::IpAddr::from(source(3)).into(),
+    ];
     let mut wire = Wire::new([Node::new(1, config)]);
     wire.start();
     wire.run_until(DOWN_150);

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use keepalived_rs::config::model::{Config, Garp, InitialState, Instance, Notify, VirtualAddress};
+use keepalived_rs::config::model::{Config, Instance, VirtualAddress};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval};
 use keepalived_rs::vrrp::Engine;
@@ -33,38 +33,15 @@ pub fn ms(ms: u64) -> Interval {
 /// VI_1 on eth0, VRID 51, one second, one VIP.
 pub fn instance(priority: u8) -> Instance {
     Instance {
-        name: "VI_1".into(),
-        initial_state: InitialState::Backup,
-        interface: "eth0".into(),
-        vrid: Vrid::new(51).expect("not 0"),
         priority: Priority(priority),
-        advert_interval: Interval::from_secs(1),
-        nopreempt: false,
-        password: None,
-        source_address: None,
-        unicast_peers: Vec::new(),
         multicast_group: GROUP.into(),
         virtual_addresses: vec![vip(VIP)],
-        track_scripts: Vec::new(),
-        garp: Garp::default(),
-        skip_check_adv_addr: false,
-        notify: Notify::default(),
-        smtp_alert: false,
+        ..Instance::new("VI_1", "eth0", Vrid::new(51).expect("not 0"))
     }
 }
 
 pub fn vip(address: Ipv4Addr) -> VirtualAddress {
-    VirtualAddress {
-        address: address.into(),
-        prefix_length: 24,
-        interface: "eth0".into(),
-        scope: 0,
-        broadcast: None,
-        label: None,
-        peer: None,
-        no_prefix_route: false,
-        no_track: false,
-    }
+    VirtualAddress::new(address.into(), 24, "eth0")
 }
 
 /// eth0 of a node: number 2, one address.

@@ -15,6 +15,7 @@ use super::arguments::{self, NumberProblem};
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::expand::missing_parameter;
 use super::lex::{self, ScriptProblem, Word};
+use super::machine::Machine;
 use super::model::Command;
 use super::tree::{Statement, Wants};
 
@@ -42,8 +43,10 @@ pub struct Keyword<T: 'static> {
     pub content: Content,
     /// What a reload that changes it does.
     pub reload: Reload,
-    /// Carries it out.
+    /// Takes its arguments into the draft.
     pub set: fn(&mut T, &Statement, &mut Context<'_>),
+    /// Of a decisive keyword: whether the arguments ask for what is done anyway.
+    pub is_inert: fn(&Statement) -> bool,
 }
 
 /// How far a keyword is built.
@@ -85,6 +88,12 @@ impl<T: 'static> Keyword<T> {
         self
     }
 
+    /// This row; a daemon may start with it if `is_inert` holds.
+    pub const fn unless(mut self, is_inert: fn(&Statement) -> bool) -> Self {
+        self.is_inert = is_inert;
+        self
+    }
+
     /// This row, with another effect on a reload.
     pub const fn on_reload(mut self, reload: Reload) -> Self {
         self.reload = reload;
@@ -108,103 +117,66 @@ pub const fn works<T: 'static>(
         content,
         reload,
         set,
+        is_inert: |_| false,
     }
 }
 
-/// A row of a keyword that is accepted and has no effect yet.
+/// A row of a keyword that is understood and has no effect yet.
 pub const fn harmless<T: 'static>(
-    name: &'static str,
-    args: &'static str,
-    doc: &'static str,
-) -> Keyword<T> {
-    let (status, content, reload) = (Status::Harmless, Content::Line, Reload::Nothing);
-    Keyword {
-        name,
-        args,
-        doc,
-        status,
-        content,
-        reload,
-        set: no_effect,
-    }
-}
-
-/// A row of a keyword that no daemon may start with yet.
-pub const fn decisive<T: 'static>(
-    name: &'static str,
-    args: &'static str,
-    doc: &'static str,
-) -> Keyword<T> {
-    decisive_unless(name, args, doc, refuse)
-}
-
-/// A row of a keyword that no daemon may start with yet, unless `set` finds
-/// that its arguments ask for what is done anyway.
-pub const fn decisive_unless<T: 'static>(
     name: &'static str,
     args: &'static str,
     doc: &'static str,
     set: fn(&mut T, &Statement, &mut Context<'_>),
 ) -> Keyword<T> {
-    let (status, content, reload) = (Status::Decisive, Content::Line, Reload::Restart);
-    Keyword {
-        name,
-        args,
-        doc,
-        status,
-        content,
-        reload,
-        set,
-    }
+    let mut row = works(name, args, doc, set);
+    row.status = Status::Harmless;
+    row.reload = Reload::Nothing;
+    row
+}
+
+/// A row of a keyword that is understood and that no daemon may start with yet.
+pub const fn decisive<T: 'static>(
+    name: &'static str,
+    args: &'static str,
+    doc: &'static str,
+    set: fn(&mut T, &Statement, &mut Context<'_>),
+) -> Keyword<T> {
+    let mut row = works(name, args, doc, set);
+    row.status = Status::Decisive;
+    row
 }
 
 /// A keyword that asks for what is done anyway.
 pub fn already<T>(_: &mut T, _: &Statement, _: &mut Context<'_>) {}
 
-fn no_effect<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
-    let text = format!("'{}' has no effect yet", statement.keyword());
-    cx.found
-        .push(Diagnostic::hint("no-effect-yet", text).at(&statement.keyword_origin()));
+/// A keyword whose arguments are not looked at.
+pub fn unread<T>(_: &mut T, _: &Statement, _: &mut Context<'_>) {}
+
+/// Whether a switch is off.
+pub fn is_off(statement: &Statement) -> bool {
+    let value = statement.word(1).map(|word| arguments::boolean(&word.text));
+    value == Some(Some(false))
 }
 
-/// Refuses the keyword.
-pub fn refuse<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
-    cx.refuse(statement);
+/// Whether the argument is the number 3.
+pub fn is_three(statement: &Statement) -> bool {
+    statement.word(1).is_some_and(|word| word.text == "3")
 }
 
-/// Refuses the keyword unless it is switched off.
-pub fn refuse_unless_off<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
-    let off = statement
-        .word(1)
-        .and_then(|word| arguments::boolean(&word.text))
-        == Some(false);
-    if !off {
-        cx.refuse(statement);
-    }
+/// Whether the argument is the number 2.
+pub fn is_two(statement: &Statement) -> bool {
+    statement.word(1).is_some_and(|word| word.text == "2")
 }
 
-/// Refuses the keyword unless its argument is the number 3.
-pub fn refuse_unless_three<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
-    if statement.word(1).is_none_or(|word| word.text != "3") {
-        cx.refuse(statement);
-    }
+/// Whether the argument is zero.
+pub fn is_zero(statement: &Statement) -> bool {
+    let zero = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '0' | '.'));
+    statement.word(1).is_some_and(|word| zero(&word.text))
 }
 
-/// Refuses the keyword unless its argument is zero.
-pub fn refuse_unless_zero<T>(_: &mut T, statement: &Statement, cx: &mut Context<'_>) {
-    let is_zero = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '0' | '.'));
-    if !statement.word(1).is_some_and(|word| is_zero(&word.text)) {
-        cx.refuse(statement);
-    }
-}
-
-/// Refuses the keyword if its first argument is `all`.
-pub fn refuse_if_all<T>(target: &mut T, statement: &Statement, cx: &mut Context<'_>) {
-    if statement.word(1).is_some_and(|word| word.text == "all") {
-        cx.refuse(statement);
-    } else {
-        no_effect(target, statement, cx);
-    }
+/// Whether the first argument is not `all`.
+pub fn is_not_all(statement: &Statement) -> bool {
+    statement.word(1).is_none_or(|word| word.text != "all")
 }
 
 /// Matches the statements of a block against its rows.
@@ -232,6 +204,12 @@ pub fn apply<T>(
                 .push(Diagnostic::error("extra-parameters", text).at(&extra.origin));
         }
         (row.set)(target, statement, cx);
+        match row.status {
+            Status::Works => {}
+            Status::Harmless => cx.tell_of_no_effect(statement),
+            Status::Decisive if (row.is_inert)(statement) => {}
+            Status::Decisive => cx.refuse(statement),
+        }
     }
 }
 
@@ -239,6 +217,8 @@ pub fn apply<T>(
 pub struct Context<'a> {
     /// Of the command line.
     pub options: &'a Options,
+    /// The machine that the configuration is read on.
+    pub machine: &'a dyn Machine,
     /// Where findings go.
     pub found: &'a mut Collector,
     vocabulary: &'a Vocabulary,
@@ -250,9 +230,15 @@ const SUGGESTIONS_MAX: usize = 20;
 
 impl<'a> Context<'a> {
     /// A fresh one.
-    pub fn new(options: &'a Options, vocabulary: &'a Vocabulary, found: &'a mut Collector) -> Self {
+    pub fn new(
+        options: &'a Options,
+        machine: &'a dyn Machine,
+        vocabulary: &'a Vocabulary,
+        found: &'a mut Collector,
+    ) -> Self {
         Self {
             options,
+            machine,
             found,
             vocabulary,
             suggestions: 0,
@@ -282,7 +268,14 @@ impl<'a> Context<'a> {
             .push(Diagnostic::error(code, text).at(&word.origin));
     }
 
-    /// Refuses to run with a statement.
+    fn tell_of_no_effect(&mut self, statement: &Statement) {
+        let text = format!("'{}' has no effect yet", statement.keyword());
+        let diagnostic = Diagnostic::hint("no-effect-yet", text);
+        self.found.push(diagnostic.at(&statement.keyword_origin()));
+    }
+
+    /// Refuses to run with a statement. A configuration test still gives the
+    /// exit code that C gives.
     pub fn refuse(&mut self, statement: &Statement) {
         let words: Vec<&str> = statement
             .words
@@ -292,7 +285,8 @@ impl<'a> Context<'a> {
             .collect();
         let text = format!("'{}' does not work yet", words.join(" "));
         let help = "It would change what the cluster does, so the daemon does not start with it.";
-        let diagnostic = Diagnostic::fatal("does-not-work-yet", text);
+        let code = "does-not-work-yet";
+        let diagnostic = Diagnostic::new(code, Severity::Fatal, Class::None, text);
         self.found
             .push(diagnostic.at(&statement.keyword_origin()).help(help));
     }

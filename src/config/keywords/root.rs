@@ -4,38 +4,38 @@ use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
 use super::super::tree::Statement;
 use super::{
-    Content, Context, Keyword, decisive, decisive_unless, global_defs, harmless, lvs,
-    vrrp_instance, vrrp_script, works,
+    Content, Context, Keyword, decisive, global_defs, harmless, lvs, unread, vrrp_instance,
+    vrrp_script, works,
 };
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface"),
-    decisive("net_namespace", "NAME", "Run in this network namespace"),
-    harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS"),
-    harmless("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13"),
-    harmless("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/"),
-    harmless("instance", "NAME", "Name in pid files and log"),
-    harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL"),
+    harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface", unread),
+    decisive("net_namespace", "NAME", "Run in this network namespace", unread),
+    harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS", unread),
+    harmless("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13", unread),
+    harmless("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/", unread),
+    harmless("instance", "NAME", "Name in pid files and log", unread),
+    harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", unread),
     works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
-    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow").with(Content::Keywords),
-    decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track").with(Content::Values),
-    decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop").with(Content::Values),
-    decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop").with(Content::Values),
-    decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together").with(Content::Keywords),
-    decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces").with(Content::Keywords),
-    decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error").with(Content::Values),
-    decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only").with(Content::Values),
+    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", unread).with(Content::Keywords),
+    decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", unread).with(Content::Values),
+    decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop", unread).with(Content::Values),
+    decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop", unread).with(Content::Values),
+    decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together", unread).with(Content::Keywords),
+    decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", unread).with(Content::Keywords),
+    decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", unread).with(Content::Values),
+    decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only", unread).with(Content::Values),
     works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),
     works("vrrp_script", "NAME { ... }", "A script whose result instances can track", vrrp_script).with(Content::Keywords),
-    harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track").with(Content::Keywords),
-    harmless("track_file", "NAME { ... }", "A file that instances can track").with(Content::Keywords),
-    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file").with(Content::Keywords),
-    decisive_unless("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::set).with(Content::Keywords),
-    decisive_unless("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::set).with(Content::Keywords),
-    decisive_unless("SSL", "{ ... }", "Keys of the checkers", lvs::set).with(Content::Keywords),
-    decisive("bfd_instance", "NAME { ... }", "A BFD session").with(Content::Keywords),
+    harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track", unread).with(Content::Keywords),
+    harmless("track_file", "NAME { ... }", "A file that instances can track", unread).with(Content::Keywords),
+    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file", unread).with(Content::Keywords),
+    works("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::set).with(Content::Keywords),
+    works("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::set).with(Content::Keywords),
+    works("SSL", "{ ... }", "Keys of the checkers", lvs::set).with(Content::Keywords),
+    decisive("bfd_instance", "NAME { ... }", "A BFD session", unread).with(Content::Keywords),
 ];
 
 /// Everything that was read so far.

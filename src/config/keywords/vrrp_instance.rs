@@ -16,84 +16,83 @@ use super::super::model::{Command, InitialState, Notify, Password};
 use super::super::tree::Statement;
 use super::global_defs::GarpDraft;
 use super::{
-    Content, Context, Keyword, already, authentication, decisive, decisive_unless, harmless,
-    refuse_if_all, refuse_unless_off, refuse_unless_three, refuse_unless_zero, track_script,
-    unicast_peer, virtual_ipaddress, works,
+    Content, Context, Keyword, already, authentication, decisive, harmless, is_not_all, is_off,
+    is_three, is_two, is_zero, track_script, unicast_peer, unread, virtual_ipaddress, works,
 };
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    decisive("use_vmac", "[[name] IFNAME] [MAC] [group G] [netlink_notify_msg]", "Run on a private macvlan with MAC 00:00:5e:00:01:VRID (02 for v6)"),
-    decisive("use_vmac_addr", "", "VMACs for VIPs on other interfaces"),
-    harmless("vmac_xmit_base", "", "Adverts via the base interface"),
-    decisive("use_ipvlan", "[[name] IF] [ADDR] [bridge|private|vepa] [group G]", "ipvlan; IPv4 requires an address else config fault"),
+    decisive("use_vmac", "[[name] IFNAME] [MAC] [group G] [netlink_notify_msg]", "Run on a private macvlan with MAC 00:00:5e:00:01:VRID (02 for v6)", unread),
+    decisive("use_vmac_addr", "", "VMACs for VIPs on other interfaces", unread),
+    harmless("vmac_xmit_base", "", "Adverts via the base interface", unread),
+    decisive("use_ipvlan", "[[name] IF] [ADDR] [bridge|private|vepa] [group G]", "ipvlan; IPv4 requires an address else config fault", unread),
     works("unicast_peer", "{ ADDR [min_ttl 0..255] [max_ttl 0..255] }", "Send adverts to these addresses instead of multicast", unicast_peer::set).with(Content::Values),
-    decisive("unicast_fault_no_peer", "", "FAULT rather than multicast if no peers"),
-    decisive("check_unicast_src", "", "Reject adverts of non peers"),
-    harmless("old_unicast_checksum", "[never]", "VRRPv3 unicast checksum of <=1.3.6"),
-    decisive("native_ipv6", "", "Force IPv6/v3; error after IPv4 VIPs"),
+    decisive("unicast_fault_no_peer", "", "FAULT rather than multicast if no peers", unread),
+    decisive("check_unicast_src", "", "Reject adverts of non peers", unread),
+    harmless("old_unicast_checksum", "[never]", "VRRPv3 unicast checksum of <=1.3.6", unread),
+    decisive("native_ipv6", "", "Force IPv6/v3; error after IPv4 VIPs", unread),
     works("state", "MASTER|BACKUP", "State that is wished for at the start", state),
     works("interface", "IFNAME", "Network interface", interface),
-    decisive("vrf", "IFNAME", "Unicast without interface only"),
-    decisive("dont_track_primary", "", "Ignore own interface state"),
-    decisive("track_interface", "{ ... }", "Interfaces whose state counts").with(Content::Values),
+    decisive("vrf", "IFNAME", "Unicast without interface only", unread),
+    decisive("dont_track_primary", "", "Ignore own interface state", unread),
+    decisive("track_interface", "{ ... }", "Interfaces whose state counts", unread).with(Content::Values),
     works("track_script", "{ ... }", "Scripts whose result counts", track_script::set).with(Content::Values),
-    decisive("track_file", "{ ... }", "Files whose content counts").with(Content::Values),
-    decisive("track_process", "{ ... }", "Processes whose presence counts").with(Content::Values),
-    decisive("track_bfd", "{ ... }", "BFD sessions whose state counts").with(Content::Values),
+    decisive("track_file", "{ ... }", "Files whose content counts", unread).with(Content::Values),
+    decisive("track_process", "{ ... }", "Processes whose presence counts", unread).with(Content::Values),
+    decisive("track_bfd", "{ ... }", "BFD sessions whose state counts", unread).with(Content::Values),
     works("mcast_src_ip", "ADDR", "Source address of adverts", mcast_src_ip),
     works("unicast_src_ip", "ADDR", "Source address of adverts to peers", unicast_src_ip),
-    decisive("mcast_dst_ip", "ADDR", "Destination group; IPv6 must be link-local multicast"),
-    decisive("track_src_ip", "", "FAULT while the configured source is missing"),
+    decisive("mcast_dst_ip", "ADDR", "Destination group; IPv6 must be link-local multicast", unread),
+    decisive("track_src_ip", "", "FAULT while the configured source is missing", unread),
     works("virtual_router_id", "1..255", "Number of the virtual router", virtual_router_id),
-    decisive_unless("unicast_ttl", "0..255", "TTL of adverts to peers", unicast_ttl),
-    decisive_unless("version", "2|3", "Version of VRRP; 3 does not work yet", version),
+    decisive("unicast_ttl", "0..255", "TTL of adverts to peers", unicast_ttl).unless(|statement| statement.word(1).is_some_and(|word| word.text == "255")),
+    decisive("version", "2|3", "Version of VRRP; 3 does not work yet", version).unless(is_two),
     works("priority", "1..255", "Who is higher becomes MASTER; default 100", priority),
     works("advert_int", "SECONDS", "Time between adverts, whole seconds in version 2", advert_int),
     works("virtual_ipaddress", "{ ... }", "Addresses that the master has", virtual_ipaddress::set).with(Content::Values),
-    decisive("virtual_ipaddress_excluded", "{ ... }", "Non advertised VIPs, either family").with(Content::Values),
+    decisive("virtual_ipaddress_excluded", "{ ... }", "Non advertised VIPs, either family", unread).with(Content::Values),
     works("no_virtual_ipaddress", "", "No warning about missing addresses", no_virtual_ipaddress),
-    decisive("promote_secondaries", "", "Set sysctl on interface, restored at stop"),
-    harmless("linkbeat_use_polling", "", "Deprecated per instance polling"),
-    harmless("v3_checksum_as_v2", "[BOOL]", "VRRPv3 over IPv4: checksum without pseudo header"),
-    decisive("virtual_routes", "{ ... }", "Routes that the master has").with(Content::Values),
-    decisive("virtual_rules", "{ ... }", "Rules that the master has").with(Content::Values),
+    decisive("promote_secondaries", "", "Set sysctl on interface, restored at stop", unread),
+    harmless("linkbeat_use_polling", "", "Deprecated per instance polling", unread),
+    harmless("v3_checksum_as_v2", "[BOOL]", "VRRPv3 over IPv4: checksum without pseudo header", unread),
+    decisive("virtual_routes", "{ ... }", "Routes that the master has", unread).with(Content::Values),
+    decisive("virtual_rules", "{ ... }", "Rules that the master has", unread).with(Content::Values),
     works("accept", "", "Accept packets to the addresses; always so here", already),
-    decisive("no_accept", "", "Firewall drop of packets to VIPs when not owner"),
+    decisive("no_accept", "", "Firewall drop of packets to VIPs when not owner", unread),
     works("skip_check_adv_addr", "[BOOL]", "Skip the VIP list check when the sender is the known master", skip_check_adv_addr),
-    decisive_unless("strict_mode", "[BOOL]", "Keep strictly to the RFC", refuse_unless_off),
+    decisive("strict_mode", "[BOOL]", "Keep strictly to the RFC", unread).unless(is_off),
     works("preempt", "", "Undoes nopreempt", preempt),
     works("nopreempt", "", "Never preempt a live lower priority master", nopreempt),
-    decisive_unless("preempt_delay", "0..1000 s decimal", "Delay preemption", refuse_unless_zero),
-    harmless("debug", "0..4", "Stored, printed only"),
+    decisive("preempt_delay", "0..1000 s decimal", "Delay preemption", unread).unless(is_zero),
+    harmless("debug", "0..4", "Stored, printed only", unread),
     works("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run on becoming MASTER", notify_master),
     works("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run on becoming BACKUP", notify_backup),
     works("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run on FAULT", notify_fault),
     works("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", notify_stop),
-    decisive("notify_deleted", "[SCRIPT ...]", "Notify DELETED when removed by reload"),
+    decisive("notify_deleted", "[SCRIPT ...]", "Notify DELETED when removed by reload", unread),
     works("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with INSTANCE NAME STATE PRIORITY appended", notify),
-    decisive("notify_master_rx_lower_pri", "SCRIPT ...", "Run when master gets lower priority advert"),
+    decisive("notify_master_rx_lower_pri", "SCRIPT ...", "Run when master gets lower priority advert", unread),
     works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
-    harmless("notify_priority_changes", "[BOOL]", "Tell of changes of priority in the FIFOs"),
-    decisive("lvs_sync_daemon_interface", "IF", "Run the IPVS synchronisation daemon on this interface"),
+    harmless("notify_priority_changes", "[BOOL]", "Tell of changes of priority in the FIFOs", unread),
+    decisive("lvs_sync_daemon_interface", "IF", "Run the IPVS synchronisation daemon on this interface", unread),
     works("garp_master_delay", "SECONDS", "Second burst of GARPs this long after the first", garp),
     works("garp_master_refresh", "SECONDS", "Repeat GARPs this often while MASTER", garp),
     works("garp_master_repeat", "N", "GARPs for each VIP in a burst", garp),
     works("garp_master_refresh_repeat", "N", "GARPs for each VIP in a repeated burst", garp),
     works("garp_lower_prio_delay", "SECONDS", "Second burst this long after an advert of lower priority", garp),
     works("garp_lower_prio_repeat", "N", "GARPs for each VIP after an advert of lower priority", garp),
-    decisive_unless("down_timer_adverts", "N", "Adverts that may be missed before taking over", refuse_unless_three),
-    decisive("timer_expired_backup", "[1..254]", "A stalled master gives up before it goes on"),
-    decisive("thread_timer_expired", "", "Old name of timer_expired_backup"),
-    decisive_unless("garp_extra_if", "[all] 0..86400", "Repeat GARPs on interfaces that are not the one of the instance", refuse_if_all),
-    harmless("vmac_garp_intvl", "", "Deprecated alias"),
-    decisive_unless("lower_prio_no_advert", "[BOOL]", "Do not answer an advert of lower priority", refuse_unless_off),
-    decisive_unless("higher_prio_send_advert", "[BOOL]", "Send one advert before giving way to a higher priority", refuse_unless_off),
-    decisive_unless("owner_ignore_adverts", "[BOOL]", "The address owner drops all adverts", refuse_unless_off),
-    harmless("kernel_rx_buf_size", "BYTES", "As the global setting of this name"),
+    decisive("down_timer_adverts", "N", "Adverts that may be missed before taking over", unread).unless(is_three),
+    decisive("timer_expired_backup", "[1..254]", "A stalled master gives up before it goes on", unread),
+    decisive("thread_timer_expired", "", "Old name of timer_expired_backup", unread),
+    decisive("garp_extra_if", "[all] 0..86400", "Repeat GARPs on interfaces that are not the one of the instance", unread).unless(is_not_all),
+    harmless("vmac_garp_intvl", "", "Deprecated alias", unread),
+    decisive("lower_prio_no_advert", "[BOOL]", "Do not answer an advert of lower priority", unread).unless(is_off),
+    decisive("higher_prio_send_advert", "[BOOL]", "Send one advert before giving way to a higher priority", unread).unless(is_off),
+    decisive("owner_ignore_adverts", "[BOOL]", "The address owner drops all adverts", unread).unless(is_off),
+    harmless("kernel_rx_buf_size", "BYTES", "As the global setting of this name", unread),
     works("authentication", "{ ... }", "Password of VRRP version 2", authentication).with(Content::Keywords),
-    decisive("auth_hmac", "{ ... }", "HMAC trailer extension").with(Content::Keywords),
+    decisive("auth_hmac", "{ ... }", "HMAC trailer extension", unread).with(Content::Keywords),
 ];
 
 /// The settings of one block so far.
@@ -299,18 +298,13 @@ fn unicast_src_ip(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
     source(draft, statement, cx);
 }
 
-fn unicast_ttl(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+fn unicast_ttl(draft: &mut Draft, statement: &Statement, _: &mut Context<'_>) {
     draft.unicast = Some(statement.keyword_origin());
-    if statement.word(1).is_none_or(|word| word.text != "255") {
-        cx.refuse(statement);
-    }
 }
 
 fn version(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let invalid = |_: &str| "Version must be either 2 or 3".to_string();
-    if cx.number(statement, 2..=3, invalid) == Some(3) {
-        cx.refuse(statement);
-    }
+    cx.number(statement, 2..=3, invalid);
 }
 
 /// Any valid word sets it, `false` too; C does that.

@@ -17,17 +17,7 @@ fn index(name: &str) -> IfIndex {
 
 /// 10.0.0.100/32 on `left`, with nothing else asked for.
 fn vip() -> VirtualAddress {
-    VirtualAddress {
-        address: Ipv4Addr::new(10, 0, 0, 100).into(),
-        prefix_length: 32,
-        interface: "left".into(),
-        scope: 0,
-        broadcast: None,
-        label: None,
-        peer: None,
-        no_prefix_route: false,
-        no_track: false,
-    }
+    VirtualAddress::new(Ipv4Addr::new(10, 0, 0, 100).into(), 32, "left")
 }
 
 async fn next(reports: &mut UnboundedReceiver<Report>) -> Report {

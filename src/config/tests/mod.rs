@@ -420,7 +420,6 @@ mod not_yet {
                 lines(&loaded)
             );
             assert!(!loaded.is_usable(), "{text}");
-            assert_ne!(loaded.exit_code(), 0, "{text}");
         }
     }
 
@@ -559,11 +558,11 @@ mod interplay {
     #[test]
     fn passwords_are_cut_and_never_told() {
         let (instance, said) = instance("authentication {\nauth_type PASS\nauth_pass secret789\n}");
-        assert_eq!(instance.password.unwrap().0, *b"secret78");
+        assert_eq!(instance.password().unwrap().0, *b"secret78");
         assert_eq!(said, ["(Line 6) Truncating auth_pass to 8 characters"]);
         assert!(!format!("{instance:?}").contains("secret"));
         let (instance, said) = super::instance("authentication {\nauth_type PASS\n}");
-        assert_eq!(instance.password, None);
+        assert_eq!(instance.password(), None);
         assert_eq!(
             said,
             ["(VI) Authentication specified but no password given. Ignoring"]
@@ -571,7 +570,7 @@ mod interplay {
         let (instance, said) =
             super::instance("authentication {\nauth_type PASS\nauth_pass 1111\n}");
         assert_eq!(
-            (instance.password.unwrap().0, said.len()),
+            (instance.password().unwrap().0, said.len()),
             (*b"1111\0\0\0\0", 0)
         );
     }
@@ -581,7 +580,7 @@ mod interplay {
         let more = "unicast_src_ip 10.0.0.1\nunicast_peer {\n10.0.0.1\n10.0.0.2\n10.0.0.2\nx\n}";
         let (instance, said) = instance(more);
         assert_eq!(
-            instance.unicast_peers,
+            instance.destinations().collect::<Vec<_>>(),
             ["10.0.0.2".parse::<std::net::IpAddr>().unwrap()]
         );
         assert_eq!(instance.source_address, Some("10.0.0.1".parse().unwrap()));
@@ -822,7 +821,8 @@ mod exit_codes {
         assert_eq!(code(""), 0);
         assert_eq!(code("foo"), 5);
         assert_eq!(code("vrrp_instance {\n}"), 5);
-        assert_eq!(code(&with("use_vmac")), 4);
+        // The daemon does not start with it, but the file itself is right.
+        assert_eq!(code(&with("use_vmac")), 0);
         assert_eq!(code(&with("use_vmac\nfoo")), 5);
         assert_eq!(code(&with("notify /x")), 6);
         let missing = parse(&with("notify /x\nfoo\nnotify_stop"));
@@ -892,7 +892,7 @@ mod real_files {
         assert!(instance.nopreempt);
         assert_eq!(instance.initial_state, InitialState::Backup);
         assert_eq!((instance.priority.0, instance.vrid.get()), (150, 50));
-        assert_eq!(instance.password.unwrap().0, *b"1111\0\0\0\0");
+        assert_eq!(instance.password().unwrap().0, *b"1111\0\0\0\0");
         let tracked = &instance.track_scripts[0];
         assert_eq!((tracked.weight, tracked.script.interval.as_secs()), (0, 5));
         assert_eq!((loaded.exit_code(), loaded.is_usable()), (6, true));

@@ -1,0 +1,138 @@
+//! What a configuration means once it has been read: defaults filled in, names
+//! resolved, ranges checked.
+//!
+//! Decides the shape of that value. Everything in it is plain data that can be
+//! compared: two configurations that compare equal behave the same, which is
+//! what a reload relies on. How text becomes a `Config` is in `resolve.rs`.
+//!
+//! Source: specification parts B, C.1 and D.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Interval;
+
+mod addresses;
+mod globals;
+mod instance;
+mod routes;
+mod rules;
+mod tracking;
+
+pub use addresses::{PreferredLifetime, VirtualAddress};
+pub use globals::{Globals, SmtpServer};
+pub use instance::{
+    AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
+    Notify, Password, SyncGroup, UnicastPeer, Version, Vmac,
+};
+pub use routes::Route;
+pub use rules::Rule;
+pub use tracking::{
+    ParameterMatch, Script, TrackBfd, TrackFile, TrackInterface, TrackProcess, TrackScript,
+    TrackedFile, TrackedProcess,
+};
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// `global_defs`, and words of the outer level.
+    pub globals: Globals,
+    /// `vrrp_instance` blocks in the order of the file; names are unique.
+    pub instances: Vec<Arc<Instance>>,
+    /// `vrrp_sync_group` blocks with at least one member, in the order of the file.
+    pub sync_groups: Vec<Arc<SyncGroup>>,
+    /// Every `vrrp_script` that some instance or group tracks, in the order of
+    /// the file; names are unique.
+    pub scripts: Vec<Arc<Script>>,
+    /// Every `track_file`, in the order of the file; names are unique.
+    pub track_files: Vec<Arc<TrackedFile>>,
+    /// Every `vrrp_track_process`, in the order of the file; names are unique.
+    pub track_processes: Vec<Arc<TrackedProcess>>,
+    /// `static_ipaddress`
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`
+    pub static_routes: Vec<Route>,
+    /// `static_rules`
+    pub static_rules: Vec<Rule>,
+    /// `track_group`
+    pub track_groups: Vec<TrackGroup>,
+    /// `garp_group`
+    pub garp_groups: Vec<GarpGroup>,
+    /// `linkbeat_interfaces`
+    pub linkbeat_interfaces: Vec<LinkbeatInterface>,
+    /// `interface_up_down_delays`
+    pub interface_delays: Vec<InterfaceDelay>,
+}
+
+/// `track_group NAME { group { INSTANCE... } }` (specification B.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackGroup {
+    /// The name of the block.
+    pub name: String,
+    /// Names of instances.
+    pub instances: Vec<String>,
+}
+
+/// A `garp_group` block (specification D.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GarpGroup {
+    /// Least time between gratuitous ARPs.
+    pub garp_interval: Interval,
+    /// Least time between unsolicited neighbour adverts.
+    pub gna_interval: Interval,
+    /// Interfaces that share one limiter.
+    pub interfaces: Vec<String>,
+}
+
+/// A line of `linkbeat_interfaces` (specification D.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkbeatInterface {
+    /// The interface.
+    pub interface: String,
+    /// How it is asked; `None`: whatever works.
+    pub method: Option<LinkbeatMethod>,
+}
+
+/// How the state of a link is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkbeatMethod {
+    /// `MII`
+    Mii,
+    /// `ETHTOOL`
+    Ethtool,
+    /// `IOCTL`
+    Ioctl,
+}
+
+/// A line of `interface_up_down_delays` (specification D.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceDelay {
+    /// The interface.
+    pub interface: String,
+    /// A link counts as down only after this time.
+    pub down: Interval,
+    /// A link counts as up only after this time.
+    pub up: Interval,
+}
+
+/// A command of the configuration, cut into words, and who runs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Program and arguments; never empty.
+    pub argv: Vec<String>,
+    /// The user that was configured, on the command itself or by `script_user`;
+    /// `None` means the default of specification B.3 (script user resolution).
+    pub user: Option<ScriptUser>,
+}
+
+/// `USER [[:]GROUP]`, by name; looked up when the command runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptUser {
+    /// User name (or number).
+    pub user: String,
+    /// Group name (or number); `None` means the user's primary group.
+    pub group: Option<String>,
+    /// A group written with `:` asks for the user's supplementary groups too.
+    pub supplementary_groups: bool,
+}
