@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::Instance;
 use crate::wire::advert::{Checksum, Packet, TYPE_ADVERTISEMENT, Version, auth_type};
+use crate::wire::auth::equal_in_constant_time;
 use crate::wire::frames::Ipv4Datagram;
 
 use super::statistics::Statistics;
@@ -215,12 +216,6 @@ fn check_authentication(instance: &Instance, packet: &Packet<'_>) -> Result<(), 
         (Some(ours), Some(theirs)) if equal_in_constant_time(&ours.0, theirs) => Ok(()),
         (Some(_), _) => Err(Reject::Password),
     }
-}
-
-/// Takes as long for a wrong first byte as for a wrong last one.
-fn equal_in_constant_time(a: &[u8; 8], b: &[u8; 8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b));
-    std::hint::black_box(difference) == 0
 }
 
 /// Which of the instances with one VRID on one interface a datagram is for.
