@@ -20,6 +20,7 @@ pub mod cleanup;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod state_files;
 pub mod supervisor;
 pub mod worker;
 
