@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::{Answer, BAD_COMMAND_LINE, Request};
 use crate::config::diagnostic::{EXPLANATIONS, explanation};
+use crate::config::keywords::defaults::default_of;
 use crate::config::keywords::{Content, Row, Status, rows};
 use crate::config::{self};
 use crate::daemon::{check, process};
@@ -142,6 +143,7 @@ struct Listed {
     keyword: &'static str,
     arguments: &'static str,
     has_block: bool,
+    default: Option<&'static str>,
     status: &'static str,
     doc: &'static str,
 }
@@ -153,6 +155,7 @@ impl From<&Row> for Listed {
             keyword: row.name,
             arguments: row.args,
             has_block: row.content != Content::Line,
+            default: default_of(row.block, row.name),
             status: status_word(row.status),
             doc: row.doc,
         }

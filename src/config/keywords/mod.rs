@@ -20,6 +20,7 @@ use super::model::Command;
 use super::tree::{Statement, Wants};
 
 pub mod authentication;
+pub mod defaults;
 pub mod global_defs;
 pub mod lvs;
 pub mod root;
