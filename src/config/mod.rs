@@ -15,6 +15,7 @@ pub mod lints;
 pub mod machine;
 pub mod model;
 pub mod resolve;
+pub mod scripts;
 pub mod source;
 pub mod tree;
 
@@ -86,6 +87,8 @@ pub fn load_with_statements(
     let mut draft = root::Draft::default();
     let mut context = Context::new(options, machine, vocabulary, &mut found);
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
+    draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
+    scripts::check(&draft, machine, &mut found);
     let config = resolve::resolve(draft, machine, &mut found);
     let loaded = Loaded {
         config,

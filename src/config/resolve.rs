@@ -7,7 +7,7 @@
 //! Source: specification A.12, B.3, C.1, D.2, D.5, D.7 (interplay).
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::ids::{Priority, Vrid};
@@ -22,9 +22,6 @@ use super::model::{
     Authentication, Command, Config, InitialState, Instance, Notify, Password, Script, ScriptUser,
     TrackScript, UnicastPeer, VirtualAddress,
 };
-
-/// 224.0.0.18 (RFC 9568 section 5.1.1.2).
-const MULTICAST_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
 
 /// Works out the configuration. Findings go to `found`.
 pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
@@ -51,7 +48,7 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     tell_of_collisions(&instances, &places, found);
     let scripts = scripts.finish(found);
     let config = Config {
-        globals: draft.globals.globals.clone(),
+        globals: draft.globals.finished(found),
         instances,
         scripts,
         ..Config::default()
@@ -71,7 +68,7 @@ struct Scripts<'a> {
 
 impl<'a> Scripts<'a> {
     fn new(draft: &'a root::Draft) -> Self {
-        let user = draft.globals.script_user.as_ref();
+        let user = draft.globals.globals.script_user.as_ref();
         let mut by_name = HashMap::new();
         for (index, script) in draft.scripts.iter().enumerate() {
             by_name.entry(script.name.text.as_str()).or_insert(index);
@@ -155,8 +152,7 @@ impl<'d> Resolver<'_, 'd> {
         let unicast_peers = self.peers(draft);
         let smtp_alert = draft
             .smtp_alert
-            .or(globals.smtp_alert_vrrp)
-            .or(globals.smtp_alert);
+            .unwrap_or_else(|| globals.globals.defaults.smtp_alert());
         Some(Instance {
             initial_state,
             priority,
@@ -165,13 +161,14 @@ impl<'d> Resolver<'_, 'd> {
             authentication: self.password(draft).map(Authentication::Password),
             source_address: draft.source,
             unicast_peers,
-            multicast_group: globals.multicast_group.unwrap_or(MULTICAST_GROUP),
+            multicast_group: globals.globals.defaults.multicast_group(false),
             virtual_addresses: self.addresses(draft, &interface),
             track_scripts: self.track_scripts(draft, priority),
             garp: draft.garp.resolved(&globals.garp),
-            skip_check_adv_addr: draft.skip_check_adv_addr || globals.skip_check_adv_addr,
-            notify: with_user(&draft.notify, globals.script_user.as_ref()),
-            smtp_alert: smtp_alert.unwrap_or(false),
+            skip_check_adv_addr: draft.skip_check_adv_addr
+                || globals.globals.defaults.skip_check_adv_addr,
+            notify: with_user(&draft.notify, globals.globals.script_user.as_ref()),
+            smtp_alert,
             ..Instance::new(draft.name.text.clone(), interface, vrid)
         })
     }

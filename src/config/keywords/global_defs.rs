@@ -1,13 +1,13 @@
 //! `global_defs { ... }` (specification B.2).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
 use crate::time::Interval;
 
 use super::super::arguments;
-use super::super::diagnostic::Diagnostic;
-use super::super::model::{Garp, Globals, ScriptUser, SmtpServer};
+use super::super::diagnostic::{Collector, Diagnostic};
+use super::super::model::{Garp, Globals, SmtpServer};
 use super::super::tree::Statement;
 use super::{
     Content, Context, Keyword, already, decisive, harmless, is_not_all, is_off, is_three, is_two,
@@ -164,30 +164,41 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
 pub struct Draft {
     /// What is in the configuration as it is.
     pub globals: Globals,
-    /// `smtp_alert`
-    pub smtp_alert: Option<bool>,
-    /// `smtp_alert_vrrp`
-    pub smtp_alert_vrrp: Option<bool>,
-    /// `script_user`
-    pub script_user: Option<ScriptUser>,
-    /// `vrrp_skip_check_adv_addr`
-    pub skip_check_adv_addr: bool,
-    /// `vrrp_mcast_group4`
-    pub multicast_group: Option<IpAddr>,
     /// `vrrp_garp_*`
     pub garp: GarpDraft,
+}
+
+impl Draft {
+    /// The settings, with what depends on several of them.
+    pub fn finished(&self, _found: &mut Collector) -> Globals {
+        Globals {
+            garp: self.garp.resolved(&GarpDraft::default()),
+            ..self.globals.clone()
+        }
+    }
 }
 
 /// Gratuitous ARP, global or of an instance; `None` means not set here.
 #[derive(Debug, Clone, Default)]
 pub struct GarpDraft {
-    master_delay: Option<Interval>,
-    master_repeat: Option<u32>,
-    master_refresh: Option<Interval>,
-    master_refresh_repeat: Option<u32>,
-    lower_prio_delay: Option<Interval>,
-    lower_prio_repeat: Option<u32>,
-    interval: Option<Interval>,
+    /// `garp_master_delay`
+    pub master_delay: Option<Interval>,
+    /// `garp_master_repeat`
+    pub master_repeat: Option<u32>,
+    /// `garp_master_refresh`
+    pub master_refresh: Option<Interval>,
+    /// `garp_master_refresh_repeat`
+    pub master_refresh_repeat: Option<u32>,
+    /// `garp_lower_prio_delay`
+    pub lower_prio_delay: Option<Interval>,
+    /// `garp_lower_prio_repeat`
+    pub lower_prio_repeat: Option<u32>,
+    /// `vrrp_garp_interval`
+    pub interval: Option<Interval>,
+    /// `vrrp_gna_interval`
+    pub gna_interval: Option<Interval>,
+    /// `garp_extra_if`: the period, and whether it is for all interfaces.
+    pub extra: Option<(Interval, bool)>,
 }
 
 impl GarpDraft {
@@ -235,6 +246,7 @@ impl GarpDraft {
             .master_repeat
             .or(globals.master_repeat)
             .unwrap_or(default.master_repeat);
+        let extra = self.extra.or(globals.extra).unwrap_or_default();
         Garp {
             master_delay: delay,
             master_repeat: repeat,
@@ -254,8 +266,16 @@ impl GarpDraft {
                 .lower_prio_repeat
                 .or(globals.lower_prio_repeat)
                 .unwrap_or(repeat),
-            interval: globals.interval.unwrap_or(default.interval),
-            ..default
+            interval: self
+                .interval
+                .or(globals.interval)
+                .unwrap_or(default.interval),
+            gna_interval: self
+                .gna_interval
+                .or(globals.gna_interval)
+                .unwrap_or(default.gna_interval),
+            extra_interfaces: extra.0,
+            extra_on_all: extra.1,
         }
     }
 }
@@ -380,7 +400,7 @@ fn smtp_connect_timeout(draft: &mut Draft, statement: &Statement, cx: &mut Conte
 fn smtp_alert(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let invalid = |text: &str| format!("Invalid value '{text}' for global smtp_alert specified");
     if let Some(on) = cx.switch(statement, invalid) {
-        draft.smtp_alert = Some(on);
+        draft.globals.defaults.smtp_alert = Some(on);
     }
 }
 
@@ -388,7 +408,7 @@ fn smtp_alert_vrrp(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_
     let invalid =
         |text: &str| format!("Invalid value '{text}' for global smtp_alert_vrrp specified");
     if let Some(on) = cx.switch(statement, invalid) {
-        draft.smtp_alert_vrrp = Some(on);
+        draft.globals.defaults.smtp_alert_vrrp = Some(on);
     }
 }
 
@@ -400,7 +420,7 @@ fn script_user(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
         cx.found
             .push(Diagnostic::error("script-user", text).at(&origin));
     }
-    draft.script_user = user.or(draft.script_user.take());
+    draft.globals.script_user = user.or(draft.globals.script_user.take());
 }
 
 fn enable_script_security(draft: &mut Draft, _: &Statement, _: &mut Context<'_>) {
@@ -411,7 +431,7 @@ fn skip_check_adv_addr(draft: &mut Draft, statement: &Statement, cx: &mut Contex
     let invalid =
         |text: &str| format!("Invalid value '{text}' for vrrp_skip_check_adv_addr specified");
     if let Some(on) = cx.switch(statement, invalid) {
-        draft.skip_check_adv_addr = on;
+        draft.globals.defaults.skip_check_adv_addr = on;
     }
 }
 
@@ -420,7 +440,7 @@ fn mcast_group4(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) 
         return;
     };
     match word.text.parse::<Ipv4Addr>() {
-        Ok(group) if group.is_multicast() => draft.multicast_group = Some(group.into()),
+        Ok(group) if group.is_multicast() => draft.globals.defaults.multicast_group_v4 = group,
         Ok(_) => {
             let text = format!(
                 "vrrp_mcast_group4 [{}] is not multicast. Skipping",

@@ -17,6 +17,7 @@ use super::expand::missing_parameter;
 use super::lex::{self, ScriptProblem, Word};
 use super::machine::Machine;
 use super::model::Command;
+use super::scripts::ScriptUse;
 use super::tree::{Statement, Wants};
 
 pub mod authentication;
@@ -222,6 +223,8 @@ pub struct Context<'a> {
     pub machine: &'a dyn Machine,
     /// Where findings go.
     pub found: &'a mut Collector,
+    /// Every command that was read so far.
+    pub scripts_seen: Vec<ScriptUse>,
     vocabulary: &'a Vocabulary,
     suggestions: usize,
 }
@@ -241,6 +244,7 @@ impl<'a> Context<'a> {
             options,
             machine,
             found,
+            scripts_seen: Vec::new(),
             vocabulary,
             suggestions: 0,
         }
@@ -394,7 +398,14 @@ impl<'a> Context<'a> {
             self.found.push(diagnostic.at(&extra.origin).help(help));
         }
         let user = arguments::script_user(rest).filter(|_| takes_user);
-        Some(Command { argv, user })
+        let command_line = Command { argv, user };
+        self.scripts_seen.push(ScriptUse {
+            origin: command.origin,
+            keyword: statement.keyword().to_string(),
+            takes_user,
+            command: command_line.clone(),
+        });
+        Some(command_line)
     }
 
     fn script_problem(&mut self, statement: &Statement, text: &str, problem: ScriptProblem) {

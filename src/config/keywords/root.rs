@@ -2,6 +2,7 @@
 
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
+use super::super::scripts::ScriptUse;
 use super::super::tree::Statement;
 use super::{
     Content, Context, Keyword, decisive, global_defs, harmless, lvs, unread, vrrp_instance,
@@ -43,6 +44,9 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
 pub struct Draft {
     /// All `global_defs` blocks.
     pub globals: global_defs::Draft,
+    /// Every command of the configuration, in the order of reading. The rows
+    /// need not fill it: reading a command does.
+    pub scripts_seen: Vec<ScriptUse>,
     /// `vrrp_script` blocks in order.
     pub scripts: Vec<vrrp_script::Draft>,
     /// `vrrp_instance` blocks in order, names unique.
