@@ -200,8 +200,16 @@ fn garp_delays(page: &mut Page, config: &Config) {
 
 fn statics(page: &mut Page, config: &Config) {
     let addresses = config.static_addresses.iter();
-    section(page, "Static Addresses", addresses.map(|it| address(it, true)));
-    section(page, "Static Routes", config.static_routes.iter().map(route));
+    section(
+        page,
+        "Static Addresses",
+        addresses.map(|it| address(it, true)),
+    );
+    section(
+        page,
+        "Static Routes",
+        config.static_routes.iter().map(route),
+    );
     section(page, "Static Rules", config.static_rules.iter().map(rule));
     if config.track_groups.is_empty() {
         return;
@@ -356,7 +364,10 @@ impl Writer<'_> {
         if config.unicast_peers.is_empty() {
             let group = config.multicast_group;
             match it.on.filter(|_| config.ipv6) {
-                Some(on) => page.line(format_args!("   Multicast address {group}, ifindex {}", on.0)),
+                Some(on) => page.line(format_args!(
+                    "   Multicast address {group}, ifindex {}",
+                    on.0
+                )),
                 None => page.line(format_args!("   Multicast address {group}")),
             }
         }
@@ -436,7 +447,9 @@ impl Writer<'_> {
     fn transition_script(&self, page: &mut Page, what: &str, command: Option<&Command>) {
         if let Some(command) = command {
             let command = self.users.command(command);
-            page.line(format_args!("   {what} state transition script = {command}"));
+            page.line(format_args!(
+                "   {what} state transition script = {command}"
+            ));
         }
     }
 
@@ -482,7 +495,9 @@ impl Writer<'_> {
                     page.line(format_args!("   Address = {address}"));
                 }
             }
-            let sizes = members.iter().filter_map(|it| it.config.receive_buffer_bytes);
+            let sizes = members
+                .iter()
+                .filter_map(|it| it.config.receive_buffer_bytes);
             let size = sizes.max().unwrap_or(0);
             page.line(format_args!("   Rx buf size = {size}"));
             page.line("   VRRP instances");
@@ -512,7 +527,10 @@ fn garp(page: &mut Page, config: &Instance) {
         ("repeat", garp.master_repeat.to_string()),
         ("refresh", general_seconds(garp.master_refresh)),
         ("refresh repeat", garp.master_refresh_repeat.to_string()),
-        ("lower priority delay", general_seconds(garp.lower_prio_delay)),
+        (
+            "lower priority delay",
+            general_seconds(garp.lower_prio_delay),
+        ),
         ("lower priority repeat", garp.lower_prio_repeat.to_string()),
     ] {
         page.line(format_args!("   Gratuitous ARP {what} = {value}"));
@@ -619,7 +637,12 @@ impl Writer<'_> {
         let by_name: BTreeMap<&str, &InstanceSnapshot> =
             instances.map(|it| (it.config.name.as_str(), it)).collect();
         for group in groups {
-            let members = || group.instances.iter().filter_map(|name| by_name.get(name.as_str()));
+            let members = || {
+                group
+                    .instances
+                    .iter()
+                    .filter_map(|name| by_name.get(name.as_str()))
+            };
             let fault = members().filter(|it| it.faults > 0).count();
             let init = members().filter(|it| it.awaited > 0).count();
             let state = if fault > 0 || init > 0 {

@@ -283,7 +283,10 @@ mod tests {
             "10.1.0.98 brd 10.1.0.255 dev v1 scope host noprefixroute no_track set"
         );
         let mut six = VirtualAddress::new(ip("fe80::100"), 128, "v1");
-        assert_eq!(address(&six, false), "fe80::100 dev v1 scope global deprecated");
+        assert_eq!(
+            address(&six, false),
+            "fe80::100 dev v1 scope global deprecated"
+        );
         six.prefix_length = 64;
         assert_eq!(
             address(&six, false),
@@ -297,8 +300,14 @@ mod tests {
             at: Instant::from_us(5_000_000),
             epoch_us: 1_795_247_775_000_001,
         };
-        assert_eq!(wall.seconds(Instant::from_us(3_999_999)), "1795247774.000000");
-        assert_eq!(wall.seconds(Instant::from_us(5_500_000)), "1795247775.500001");
+        assert_eq!(
+            wall.seconds(Instant::from_us(3_999_999)),
+            "1795247774.000000"
+        );
+        assert_eq!(
+            wall.seconds(Instant::from_us(5_500_000)),
+            "1795247775.500001"
+        );
         let date = wall.seconds_and_date(Instant::from_us(5_000_000));
         assert!(date.starts_with("1795247775.000001 ("), "{date}");
         assert!(date.ends_with(".000001 2026)"), "{date}");
