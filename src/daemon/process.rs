@@ -189,6 +189,23 @@ pub fn host_name() -> String {
         .unwrap_or_default()
 }
 
+/// What conditional lines compare with by default: the name of this host up to
+/// the first dot.
+pub fn config_id() -> String {
+    let name = host_name();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// A number that no other daemon has, for `${_RANDOM}`: nodes that start at the
+/// same second must not draw the same numbers. It stays for the life of the
+/// daemon, so that a reload alone changes nothing.
+pub fn random_seed() -> u64 {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH);
+    let nanoseconds = since.map_or(0, |since| since.as_nanos() as u64);
+    nanoseconds ^ (u64::from(std::process::id()) << 48)
+}
+
 /// What the distribution calls itself.
 pub fn distribution() -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").ok()?;
