@@ -5,6 +5,7 @@
 //! with a caret. Which findings there are is decided where they are found.
 //! Source: specification A.4, A.11, A.12.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::lex::Origin;
@@ -211,6 +212,8 @@ impl Diagnostic {
 pub struct Collector {
     found: Vec<Diagnostic>,
     seen: Vec<(Severity, Class)>,
+    /// What was said of which place; of a text that is repeated, one is enough.
+    said: HashSet<(Span, Option<Span>, String)>,
     left_out: usize,
 }
 
@@ -218,9 +221,16 @@ pub struct Collector {
 const DIAGNOSTICS_MAX: usize = 1_000;
 
 impl Collector {
-    /// Keeps a finding. Beyond a limit only the first of its kind is kept, so
+    /// Keeps a finding, but not a second time. Beyond a limit only the first of its kind is kept, so
     /// that neither the exit code nor a refusal can get lost.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if let Some(span) = diagnostic.span {
+            let defined = diagnostic.labels.first().map(|label| label.span);
+            let said = (span, defined, diagnostic.message.clone());
+            if self.found.len() < DIAGNOSTICS_MAX && !self.said.insert(said) {
+                return;
+            }
+        }
         let kind = (diagnostic.severity, diagnostic.class);
         let is_new = !self.seen.contains(&kind);
         if is_new {

@@ -3,6 +3,7 @@
 //! Decides nothing of the daemon's life; `supervisor.rs` does.
 
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 
@@ -196,14 +197,11 @@ pub fn config_id() -> String {
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// A number that no other daemon has, for `${_RANDOM}`: nodes that start at the
-/// same second must not draw the same numbers. It stays for the life of the
-/// daemon, so that a reload alone changes nothing.
+/// What `${_RANDOM}` begins with: random, because nodes that start at the same
+/// second must not draw the same numbers. It stays for the life of the daemon,
+/// so that a reload alone changes nothing.
 pub fn random_seed() -> u64 {
-    let now = std::time::SystemTime::now();
-    let since = now.duration_since(std::time::UNIX_EPOCH);
-    let nanoseconds = since.map_or(0, |since| since.as_nanos() as u64);
-    nanoseconds ^ (u64::from(std::process::id()) << 48)
+    std::hash::RandomState::new().build_hasher().finish()
 }
 
 /// What the distribution calls itself.
