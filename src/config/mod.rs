@@ -73,8 +73,9 @@ pub fn load_on(
     let mut context = Context::new(options, machine, vocabulary, &mut found);
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
-    scripts::check(&draft, machine, &mut found);
+    let scripts = scripts::check(&draft, machine, &mut found);
     let config = resolve::resolve(draft, machine, &mut found);
+    scripts.finish(&mut found);
     Loaded {
         config,
         diagnostics: found.into_found(),

@@ -27,6 +27,8 @@ pub struct Statement {
 pub struct Block {
     /// The opening brace, or the line that it is missing behind.
     pub open: Origin,
+    /// The closing brace; `open` if there is none.
+    pub close: Origin,
     /// What is inside.
     pub statements: Vec<Statement>,
 }
@@ -210,6 +212,7 @@ impl Builder<'_> {
         });
         owner.block = Some(Block {
             open: origin,
+            close: origin,
             statements: Vec::new(),
         });
         self.open.push(owner);
@@ -222,7 +225,12 @@ impl Builder<'_> {
         }
         match self.open.pop() {
             Some(statement) if statement.words.is_empty() => {}
-            Some(statement) => self.current().push(statement),
+            Some(mut statement) => {
+                if let Some(block) = &mut statement.block {
+                    block.close = origin;
+                }
+                self.current().push(statement);
+            }
             None => {
                 let text = "Extra '}' found";
                 self.found

@@ -13,6 +13,7 @@ use crate::config::source::Files;
 use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
 use crate::system::logging;
+use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
 pub mod channel;
@@ -183,7 +184,8 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
 /// `-t`: reads the configuration and says what is wrong with it, on stderr or
 /// at the end of the file `log`. Returns C's exit code.
 pub fn test_configuration(settings: &Settings, log: Option<&Path>) -> u8 {
-    let loaded = load(settings);
+    let (file, options) = (&settings.config_file, &settings.options);
+    let loaded = config::load_on(&ThisMachine::new(), &DiskFiles, file, options);
     let snippets = log.is_none() && io::stderr().is_terminal();
     let mut text = String::new();
     for diagnostic in &loaded.diagnostics {
@@ -216,7 +218,8 @@ pub fn test_configuration(settings: &Settings, log: Option<&Path>) -> u8 {
 
 /// Reads the configuration as it is on disk now.
 fn load(settings: &Settings) -> Loaded {
-    config::load(&DiskFiles, &settings.config_file, &settings.options)
+    let (file, options) = (&settings.config_file, &settings.options);
+    config::load_on(&ThisMachine::for_daemon(), &DiskFiles, file, options)
 }
 
 fn log_diagnostics(loaded: &Loaded) {

@@ -8,6 +8,7 @@ use crate::time::Interval;
 use super::super::arguments;
 use super::super::diagnostic::{Collector, Diagnostic};
 use super::super::model::{Garp, Globals, SmtpServer};
+use super::super::scripts;
 use super::super::tree::Statement;
 use super::{
     Content, Context, Keyword, already, decisive, harmless, is_not_all, is_off, is_three, is_two,
@@ -419,6 +420,11 @@ fn script_user(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
         let origin = statement.line.whole();
         cx.found
             .push(Diagnostic::error("script-user", text).at(&origin));
+    }
+    if let Some(user) = user.as_ref().filter(|user| !cx.machine.user_exists(user)) {
+        let text = "Error setting global script uid/gid";
+        let diagnostic = Diagnostic::warning("script-user", text).at(&statement.line.whole());
+        cx.found.push(diagnostic.help(scripts::no_such_user(user)));
     }
     draft.globals.script_user = user.or(draft.globals.script_user.take());
 }
