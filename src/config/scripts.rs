@@ -6,6 +6,8 @@
 //! cannot run is kept, and it fails. Source: specification B.3 (script user
 //! resolution), D.8.
 
+use std::collections::HashMap;
+
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{root, vrrp_script};
 use super::lex::Origin;
@@ -22,7 +24,7 @@ pub struct ScriptUse {
     pub origin: Origin,
     /// The keyword of its line.
     pub keyword: String,
-    /// A user can stand behind the command; if not, the block around it says.
+    /// A user can stand behind the command; if not, a line of the block says.
     pub takes_user: bool,
     /// The command, with the user that stands behind it.
     pub command: Command,
@@ -41,14 +43,23 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
         told_of_default_user: false,
         violations: Violations::default(),
     };
-    for used in draft.scripts_seen.iter().filter(|used| used.takes_user) {
-        match Group::of(&used.keyword) {
-            Group::StartOrShutdown => checker.start_or_shutdown(used),
-            group => checker.notify(used, group),
+    let with_place = draft.scripts.iter().filter_map(|script| {
+        let (_, place) = script.command.as_ref()?;
+        Some((*place, script))
+    });
+    let blocks: HashMap<Origin, &vrrp_script::Draft> = with_place.collect();
+    // C reads `global_defs` first, then what the checkers need.
+    for group in [Group::StartOrShutdown, Group::Checker, Group::Vrrp] {
+        let uses = draft.scripts_seen.iter();
+        for used in uses.filter(|used| Group::of(&used.keyword) == group) {
+            match (group, blocks.get(&used.origin)) {
+                (Group::StartOrShutdown, _) => checker.start_or_shutdown(used),
+                (_, Some(script)) => checker.tracked(script),
+                // A `vrrp_script` that was removed, or a line that a later one replaced.
+                (Group::Vrrp, None) if !used.takes_user => {}
+                (_, None) => checker.notify(used, group),
+            }
         }
-    }
-    for script in &draft.scripts {
-        checker.tracked(script);
     }
     checker.violations
 }

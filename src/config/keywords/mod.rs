@@ -21,8 +21,12 @@ use super::scripts::ScriptUse;
 use super::tree::{Statement, Wants};
 
 pub mod authentication;
+pub mod garp_group;
 pub mod global_defs;
+pub mod interface_up_down_delays;
+pub mod linkbeat_interfaces;
 pub mod lvs;
+pub mod outer_words;
 pub mod root;
 pub mod track_script;
 pub mod unicast_peer;
@@ -481,6 +485,7 @@ pub fn rows() -> Vec<Row> {
     let mut out = Vec::new();
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
+    add(&mut out, "garp_group", garp_group::KEYWORDS);
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
     add(&mut out, "authentication", authentication::KEYWORDS);
@@ -579,6 +584,7 @@ const PHRASES: &[(&str, &str)] = &[
         "at the outer level, outside of all blocks (is a '}' missing above?)",
     ),
     ("global_defs", "into `global_defs`"),
+    ("garp_group", "into `garp_group`"),
     ("vrrp_script", "into `vrrp_script`"),
     ("vrrp_instance", "into `vrrp_instance`"),
     (

@@ -92,7 +92,9 @@ const TIME_MAX: Interval = Interval::from_secs(4_294);
 
 fn script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if let Some(command) = cx.command(statement, false) {
-        draft.command = Some((command, statement.line.whole()));
+        // The last one counts; the check of scripts finds it by its place.
+        let place = cx.scripts_seen.last().map(|used| used.origin);
+        draft.command = place.map(|place| (command, place));
     }
 }
 
