@@ -470,7 +470,7 @@ impl Writer<'_> {
             let config = &*it.config;
             let header = matches!(config.authentication, Some(Authentication::Header(_)));
             let unicast = !config.unicast_peers.is_empty();
-            let source = it.source.map(IpAddr::V4).filter(|_| unicast);
+            let source = it.source.filter(|_| unicast);
             let key = (config.interface.as_str(), config.ipv6, header, source);
             let place = *known.entry(key).or_insert(pools.len());
             match pools.get_mut(place) {
