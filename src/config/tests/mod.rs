@@ -59,6 +59,8 @@ fn instance(more: &str) -> (Instance, Vec<String>) {
     (Instance::clone(instance), lines(&loaded))
 }
 
+mod lvs;
+
 mod braces {
     use super::*;
 
@@ -451,22 +453,6 @@ mod not_yet {
                 "(Line 7) 'debug' has no effect yet"
             ]
         );
-    }
-
-    #[test]
-    fn the_balancer_is_skipped_without_checkers() {
-        let text = format!(
-            "virtual_server 10.0.0.1 80 {{\nfoo {{\n}}\n}}\n{}",
-            with("")
-        );
-        let files = vec![(PathBuf::from("/k"), text.into_bytes())];
-        let options = Options {
-            without_checkers: true,
-            ..options()
-        };
-        let loaded = load(&files, Path::new("/k"), &options);
-        assert!(loaded.diagnostics.is_empty());
-        assert_eq!(loaded.config.instances.len(), 1);
     }
 }
 

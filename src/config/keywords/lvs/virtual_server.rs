@@ -525,7 +525,7 @@ impl<'a> Check<'a> {
     }
 
     fn protocol(&mut self) -> &'static str {
-        let is_mark = matches!(self.server.service, Service::Mark(_));
+        let is_mark = self.has_only_marks();
         match self.server.protocol {
             Some(_) if is_mark => {
                 let text = format!(
@@ -569,14 +569,28 @@ impl<'a> Check<'a> {
         distinct
     }
 
+    fn has_only_marks(&self) -> bool {
+        matches!(self.server.service, Service::Mark(_))
+            || self.group.is_some_and(|group| !group.has_ranges())
+    }
+
     fn has_marks(&self) -> bool {
         matches!(self.server.service, Service::Mark(_))
             || self.group.is_some_and(|group| group.marks > 0)
     }
 
+    /// Whether the service is every port of an address.
+    fn has_open_port(&self) -> bool {
+        match &self.server.service {
+            Service::Address(_, port) => port.is_none(),
+            Service::Mark(_) => false,
+            Service::Group(_) => self.group.is_some_and(|group| group.has_open_port),
+        }
+    }
+
     fn service(&mut self, protocol: &str) {
         let name = self.name.clone();
-        if matches!(self.server.service, Service::Address(_, None)) && !self.server.persistent {
+        if self.has_open_port() && !self.server.persistent {
             let text = format!(
                 "Virtual server {name}: zero port only valid for persistent services - setting"
             );
@@ -588,8 +602,7 @@ impl<'a> Check<'a> {
             );
             self.tell("ha-suspend", text);
         }
-        let is_mark = matches!(self.server.service, Service::Mark(_));
-        if self.server.one_packet && protocol != "udp" && !is_mark {
+        if self.server.one_packet && protocol != "udp" && !self.has_only_marks() {
             let text =
                 format!("Virtual server {name}: one packet scheduling requires UDP - resetting");
             self.tell("one-packet", text);
