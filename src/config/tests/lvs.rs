@@ -664,7 +664,7 @@ fn many_blocks_take_no_longer_than_their_size_asks_for() {
         "virtual_server_group g {{\n{entries}}}\nvirtual_server group g {{\nlb_kind DR\n\
          lb_algo rr\nprotocol TCP\n{servers}}}\n{sessions}"
     );
-    let start = std::time::Instant::now();
+    let start = processor_time_ms();
     assert_eq!(said(&text), [""; 0]);
-    assert!(start.elapsed().as_secs() < 20);
+    assert!(processor_time_ms() - start < 5_000);
 }
