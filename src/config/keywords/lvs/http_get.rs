@@ -2,11 +2,12 @@
 //! (keepalived-lvs.md B.3).
 
 use super::super::super::arguments;
+use super::super::super::diagnostic::Diagnostic;
 use super::super::super::lex::Word;
 use super::super::super::tree::Statement;
 use super::super::{Content, Context, Keyword, already, apply};
 use super::checker::{self, CONNECTION, Draft};
-use super::{UNSIGNED, error, error_at_end, joined, number, part, real_server, text};
+use super::{UNSIGNED, error_at_end, joined, number, part, real_server, text};
 
 #[rustfmt::skip] // One row, one line.
 const OWN: &[Keyword<Draft>] = &[
@@ -108,7 +109,10 @@ fn url(
 
 fn nb_get_retry(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let text = "nb_get_retry is deprecated - please use 'retry'";
-    error(cx, "deprecated", statement, text.to_string());
+    let origin = statement.keyword_origin();
+    let diagnostic = Diagnostic::warning("deprecated", text).at(&origin);
+    cx.found
+        .push(diagnostic.help("It is the same with the new name."));
     let invalid = |text: &str| format!("Invalid nb_get_retry value '{text}'");
     number(cx, statement, UNSIGNED, invalid);
 }
