@@ -17,11 +17,17 @@ use super::expand::missing_parameter;
 use super::lex::{self, ScriptProblem, Word};
 use super::machine::Machine;
 use super::model::Command;
+use super::scripts::ScriptUse;
 use super::tree::{Statement, Wants};
 
 pub mod authentication;
+pub mod defaults;
+pub mod garp_group;
 pub mod global_defs;
+pub mod interface_up_down_delays;
+pub mod linkbeat_interfaces;
 pub mod lvs;
+pub mod outer_words;
 pub mod root;
 pub mod track_script;
 pub mod unicast_peer;
@@ -230,6 +236,8 @@ pub struct Context<'a> {
     pub machine: &'a dyn Machine,
     /// Where findings go.
     pub found: &'a mut Collector,
+    /// Every command that was read so far.
+    pub scripts_seen: Vec<ScriptUse>,
     /// What was defined above.
     pub names: Names,
     vocabulary: &'a Vocabulary,
@@ -260,6 +268,7 @@ impl<'a> Context<'a> {
             options,
             machine,
             found,
+            scripts_seen: Vec::new(),
             names: Names::default(),
             vocabulary,
             suggestions: 0,
@@ -414,7 +423,14 @@ impl<'a> Context<'a> {
             self.found.push(diagnostic.at(&extra.origin).help(help));
         }
         let user = arguments::script_user(rest).filter(|_| takes_user);
-        Some(Command { argv, user })
+        let command_line = Command { argv, user };
+        self.scripts_seen.push(ScriptUse {
+            origin: command.origin,
+            keyword: statement.keyword().to_string(),
+            takes_user,
+            command: command_line.clone(),
+        });
+        Some(command_line)
     }
 
     fn script_problem(&mut self, statement: &Statement, text: &str, problem: ScriptProblem) {
@@ -492,6 +508,7 @@ pub fn rows() -> Vec<Row> {
     let mut out = Vec::new();
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
+    add(&mut out, "garp_group", garp_group::KEYWORDS);
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
     add(&mut out, "authentication", authentication::KEYWORDS);
