@@ -15,6 +15,9 @@ fn real_server(more: &str) -> String {
     virtual_server(&format!("real_server 10.0.0.3 80 {{\n{more}\n}}"))
 }
 
+/// With it nothing is said about scripts.
+const SECURE: &str = "global_defs {\nenable_script_security\n}\n";
+
 /// Reads as a daemon with `-P -B` does.
 fn left_out(text: &str) -> Loaded {
     let files = vec![(PathBuf::from("/k"), text.as_bytes().to_vec())];
@@ -26,7 +29,7 @@ fn left_out(text: &str) -> Loaded {
     load(&files, Path::new("/k"), &options)
 }
 
-/// What is said besides the refusal, without line numbers below the first.
+/// What is said besides the refusal; all of it stops no daemon.
 #[track_caller]
 fn said(text: &str) -> Vec<String> {
     let loaded = left_out(text);
@@ -330,7 +333,11 @@ fn values_of_a_real_server_and_its_checkers() {
             "Unknown keyword 'path'",
         ),
     ] {
-        assert_eq!(only(&real_server(block)), text, "{block}");
+        assert_eq!(
+            only(&format!("{}{SECURE}", real_server(block))),
+            text,
+            "{block}"
+        );
     }
     for fine in [
         "TCP_CHECK {\nconnect_ip ::1\nbindto ::2\nfwmark 0\nretry 0\nwarmup 0\n}",
@@ -340,7 +347,11 @@ fn values_of_a_real_server_and_its_checkers() {
         "UDP_CHECK {\npayload 01 02\nrequire_reply 0X\n}",
         "MISC_CHECK {\nmisc_path \"/bin/x a\"\nuser bob staff\nmisc_dynamic\n}",
     ] {
-        assert_eq!(said(&real_server(fine)), [""; 0], "{fine}");
+        assert_eq!(
+            said(&format!("{}{SECURE}", real_server(fine))),
+            [""; 0],
+            "{fine}"
+        );
     }
 }
 
@@ -348,9 +359,27 @@ fn values_of_a_real_server_and_its_checkers() {
 fn scripts_may_be_given_once() {
     let text = real_server("notify_up /a\nnotify_up /b\nnotify_down /c");
     assert_eq!(
-        only(&text),
+        only(&format!("{text}{SECURE}")),
         "([10.0.0.3]:tcp:80) notify_up script already specified - ignoring /b"
     );
+}
+
+#[test]
+fn scripts_of_checkers_count_as_scripts() {
+    for script in [
+        "notify_up /a",
+        "notify_down \"/a b\"",
+        "MISC_CHECK {\nmisc_path /a\n}",
+    ] {
+        let text = real_server(script);
+        assert_eq!(
+            only(&text),
+            "SECURITY VIOLATION - check scripts are being executed but script_security not \
+             enabled."
+        );
+        assert_eq!(parse(&text).exit_code(), 6, "{script}");
+    }
+    assert_eq!(parse(&virtual_server("quorum_up /a")).exit_code(), 6);
 }
 
 #[test]

@@ -26,7 +26,7 @@ const HTTP_URL: &[Keyword<Draft>] = &[
 
 #[rustfmt::skip] // One row, one line.
 const SSL_URL: &[Keyword<Draft>] = &[
-    part("tls_compliant", "[BOOL]", "End a TLS connection with close_notify", already),
+    part("tls_compliant", "[BOOL]", "End a TLS connection with close_notify", |_, s, cx| tls_compliant(s, cx)),
     part("url", "{ ... }", "A page that is checked", |d, s, cx| url("SSL_GET/url", SSL_URL_KEYWORDS, d, s, cx)).with(Content::Keywords),
 ];
 
@@ -58,7 +58,7 @@ const SSL_URL_OWN: &[Keyword<Url>] = &[part(
     "tls_compliant",
     "[BOOL]",
     "End a TLS connection with close_notify",
-    already,
+    |_, s, cx| tls_compliant(s, cx),
 )];
 const SSL_URL_ROWS: [Keyword<Url>; URL.len() + SSL_URL_OWN.len()] = joined(URL, SSL_URL_OWN);
 
@@ -139,6 +139,12 @@ fn http_protocol(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 fn enable_sni(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     cx.switch(statement, |text| {
         format!("Invalid enable_sni parameter {text}")
+    });
+}
+
+fn tls_compliant(statement: &Statement, cx: &mut Context<'_>) {
+    cx.switch(statement, |text| {
+        format!("Invalid tls_compliant parameter {text}")
     });
 }
 
