@@ -27,6 +27,8 @@ pub struct Statement {
 pub struct Block {
     /// The opening brace, or the line that it is missing behind.
     pub open: Origin,
+    /// The closing brace; without one, the same as `open`.
+    pub close: Origin,
     /// What is inside.
     pub statements: Vec<Statement>,
 }
@@ -52,6 +54,12 @@ impl Statement {
         self.words
             .first()
             .map_or_else(|| self.line.whole(), |word| word.origin)
+    }
+
+    /// Where C is when it has read the block: its end. Without one, the line.
+    pub fn end(&self) -> Origin {
+        let block = self.block.as_ref();
+        block.map_or_else(|| self.line.whole(), |block| block.close)
     }
 
     /// What stands in its block; nothing if there is none.
@@ -210,6 +218,7 @@ impl Builder<'_> {
         });
         owner.block = Some(Block {
             open: origin,
+            close: origin,
             statements: Vec::new(),
         });
         self.open.push(owner);
@@ -222,7 +231,12 @@ impl Builder<'_> {
         }
         match self.open.pop() {
             Some(statement) if statement.words.is_empty() => {}
-            Some(statement) => self.current().push(statement),
+            Some(mut statement) => {
+                if let Some(block) = &mut statement.block {
+                    block.close = origin;
+                }
+                self.current().push(statement);
+            }
             None => {
                 let text = "Extra '}' found";
                 self.found
