@@ -59,6 +59,8 @@ fn instance(more: &str) -> (Instance, Vec<String>) {
     (Instance::clone(instance), lines(&loaded))
 }
 
+mod globals;
+
 mod braces {
     use super::*;
 
