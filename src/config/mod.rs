@@ -30,6 +30,8 @@ use keywords::{Context, Vocabulary, lvs, root};
 pub struct Options {
     /// `-i`: the name that conditional lines compare with.
     pub config_id: String,
+    /// What `${_RANDOM}` begins with. All processes of a daemon have the same.
+    pub random_seed: u64,
     /// `-e`: every failed include is an error.
     pub all_include_checks: bool,
     /// `-P`: parts for the checkers are looked at, and not carried out.
@@ -90,9 +92,10 @@ pub fn load_with_statements(
     let mut context = Context::new(options, machine, vocabulary, &mut found);
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
-    scripts::check(&draft, machine, &mut found);
+    let scripts = scripts::check(&draft, machine, &mut found);
     lvs::complete(&draft.lvs, options.without_checkers, &mut found);
     let config = resolve::resolve(draft, machine, &mut found);
+    scripts.finish(&mut found);
     let loaded = Loaded {
         config,
         diagnostics: found.into_found(),
