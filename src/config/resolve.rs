@@ -48,7 +48,7 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     tell_of_collisions(&instances, &places, found);
     let scripts = scripts.finish(found);
     let config = Config {
-        globals: draft.globals.finished(machine, found),
+        globals: draft.globals.finished(found),
         instances,
         scripts,
         garp_groups: draft.garp_groups.clone(),

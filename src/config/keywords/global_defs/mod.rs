@@ -5,8 +5,7 @@
 
 use super::super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::super::lex::{Origin, Word};
-use super::super::machine::Machine;
-use super::super::model::{Command, Globals};
+use super::super::model::Globals;
 use super::super::tree::Statement;
 use super::{
     Content, Context, Keyword, decisive, harmless, is_not_all, is_off, is_three, is_two, is_zero,
@@ -184,7 +183,7 @@ pub struct Draft {
 
 impl Draft {
     /// The settings, with what depends on several of them.
-    pub fn finished(&self, machine: &dyn Machine, found: &mut Collector) -> Globals {
+    pub fn finished(&self, found: &mut Collector) -> Globals {
         let globals = &self.globals;
         if let Some(origin) = &self.iptables {
             let text = if globals.firewall.nftables.is_some() {
@@ -195,37 +194,11 @@ impl Draft {
             };
             found.push(Diagnostic::warning("iptables", text).at(origin));
         }
-        let scripts = [
-            &globals.startup_script.command,
-            &globals.shutdown_script.command,
-        ];
-        let mut usable = scripts
-            .into_iter()
-            .flatten()
-            .filter(|script| is_usable(script, machine));
-        if usable.next().is_some() && !globals.enable_script_security {
-            let text = "SECURITY VIOLATION - start/shutdown scripts are being executed but \
-                        script_security not enabled.";
-            let (code, class) = ("script-security", Class::Security);
-            let diagnostic = Diagnostic::new(code, Severity::Warning, class, text);
-            let help = "Add `enable_script_security` to `global_defs`.";
-            found.push(diagnostic.after_reading().help(help));
-        }
         Globals {
             garp: self.garp.resolved(&GarpDraft::default()),
             ..globals.clone()
         }
     }
-}
-
-/// Whether C would run a script: what it finds unusable is no danger to it.
-fn is_usable(script: &Command, machine: &dyn Machine) -> bool {
-    let user = script.user.as_ref();
-    user.is_none_or(|user| machine.user_exists(user))
-        && !machine
-            .script(&script.argv, user, false)
-            .iter()
-            .any(|finding| finding.disables)
 }
 
 /// Takes over a value that was read.
