@@ -64,6 +64,7 @@ fn instance(more: &str) -> (Instance, Vec<String>) {
 }
 
 mod lvs;
+mod globals;
 
 mod braces {
     use super::*;
