@@ -21,13 +21,20 @@ mod rules;
 mod tracking;
 
 pub use addresses::{PreferredLifetime, VirtualAddress};
-pub use globals::{Globals, SmtpServer};
+pub use globals::{
+    Buffer, Buffers, CheckBeforeReload, Dbus, DynamicInterfaces, Firewall, FlushOnStop, Globals,
+    InstanceDefaults, LifecycleScript, Lvs, NotifyFifo, Places, Process, Processes, ReceivePolicy,
+    ReloadSettings, SmtpServer, Snmp, Startup, SyncDaemon,
+};
 pub use instance::{
     AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
     Notify, Password, SyncGroup, UnicastPeer, Version, Vmac,
 };
-pub use routes::Route;
-pub use rules::Rule;
+pub use routes::{
+    Encapsulation, Family, IpEncapsulation, Lockable, NextHop, Prefix, Realms, Route, RouteCreate,
+    RouteMetrics, RouteType, RoutingName,
+};
+pub use rules::{Rule, RuleAction};
 pub use tracking::{
     ParameterMatch, Script, TrackBfd, TrackFile, TrackInterface, TrackProcess, TrackScript,
     TrackedFile, TrackedProcess,
