@@ -549,6 +549,7 @@ mod tests {
         assert!(!settings.foreground && !settings.log.console && !settings.log.detail);
         assert!(settings.log.syslog.is_some() && settings.respawn);
         assert_eq!(settings.options.config_id, process::config_id());
+        assert!(!settings.options.config_id.contains('.'));
         assert!(settings.without_effect.is_empty());
     }
 
@@ -601,6 +602,13 @@ mod tests {
             settings.pid_file,
             PathBuf::from("/run/keepalived/blue/keepalived.pid")
         );
+    }
+
+    #[test]
+    fn the_name_for_conditional_lines_may_be_given() {
+        for line in ["-i a.b", "-ia.b", "--config-id=a.b", "--config-id a.b"] {
+            assert_eq!(settings(line).0.options.config_id, "a.b", "{line}");
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::super::lex::{Origin, Word};
 use super::super::model::Globals;
 use super::super::tree::Statement;
 use super::{
-    Content, Context, Keyword, decisive, harmless, is_not_all, is_off, is_three, is_two, is_zero,
-    works,
+    Content, Context, Keyword, Reload, decisive, harmless, is_not_all, is_off, is_three, is_two,
+    is_zero, works,
 };
 
 mod files;
@@ -151,7 +151,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("vmac_prefix", "STRING", "VMAC name prefix", instances::vmac_prefix),
     harmless("vmac_addr_prefix", "STRING", "Prefix for VMACs created for VIPs on other interfaces", instances::vmac_address_prefix),
     harmless("umask", "NUMBER | bit[|bit...]", "File creation mask; -u wins", files::umask),
-    harmless("random_seed", "UINT", "Seed of ${_RANDOM}", files::random_seed),
+    works("random_seed", "UINT", "Seed of ${_RANDOM}", files::random_seed).on_reload(Reload::Nothing),
     works("reload_check_config", "[LOGFILE]", "Test a new configuration before it is used; always so here", files::reload_check),
     harmless("reload_time_file", "PATH", "File that holds the time of a planned reload", files::reload_time_file),
     harmless("reload_repeat", "", "Do not delete the time file", |draft, _, _| draft.globals.reload.repeat = true),
