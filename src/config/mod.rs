@@ -14,6 +14,7 @@ pub mod lex;
 pub mod machine;
 pub mod model;
 pub mod resolve;
+pub mod resolve_statics;
 pub mod source;
 pub mod tree;
 

@@ -15,16 +15,20 @@ use crate::time::Interval;
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::authentication::Kind;
-use super::keywords::{root, track_script, virtual_ipaddress, vrrp_instance, vrrp_script};
+use super::keywords::{root, track_script, vrrp_instance, vrrp_script};
 use super::lex::Origin;
 use super::machine::Machine;
 use super::model::{
     Authentication, Command, Config, InitialState, Instance, Notify, Password, Script, ScriptUser,
     TrackScript, UnicastPeer, VirtualAddress,
 };
+use super::resolve_statics;
 
 /// 224.0.0.18 (RFC 9568 section 5.1.1.2).
 const MULTICAST_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
+
+/// Where static addresses go without `dev`.
+const DEFAULT_INTERFACE: &str = "eth0";
 
 /// Works out the configuration. Findings go to `found`.
 pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
@@ -50,12 +54,15 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     }
     tell_of_collisions(&instances, &places, found);
     let scripts = scripts.finish(found);
-    let config = Config {
+    let mut config = Config {
         globals: draft.globals.globals.clone(),
         instances,
         scripts,
+        track_groups: resolve_statics::track_groups(&draft, found),
         ..Config::default()
     };
+    resolve_statics::resolve(&draft, DEFAULT_INTERFACE, &mut config);
+    resolve_statics::tell_of_missing_interfaces(&draft, machine, found);
     tell_of_script_security(&draft, found);
     config
 }
@@ -291,7 +298,7 @@ impl<'d> Resolver<'_, 'd> {
         let mut known = HashSet::new();
         let mut addresses = Vec::new();
         for line in &draft.addresses {
-            let address = virtual_address(line, interface);
+            let address = line.resolved(interface);
             let key = (
                 address.address,
                 address.prefix_length,
@@ -393,19 +400,6 @@ fn priority(draft: &vrrp_instance::Draft) -> Priority {
         (Some(priority), _) => Priority(priority),
         (None, Some(InitialState::Master)) => Priority::OWNER,
         (None, _) => Priority::DEFAULT,
-    }
-}
-
-fn virtual_address(line: &virtual_ipaddress::Line, interface: &str) -> VirtualAddress {
-    let interface = line.interface.as_deref().unwrap_or(interface);
-    VirtualAddress {
-        scope: line.scope,
-        broadcast: line.broadcast,
-        label: line.label.clone(),
-        peer: line.peer,
-        no_prefix_route: line.no_prefix_route,
-        no_track: line.no_track,
-        ..VirtualAddress::new(line.address, line.prefix_length, interface)
     }
 }
 

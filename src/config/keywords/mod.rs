@@ -23,9 +23,13 @@ pub mod authentication;
 pub mod global_defs;
 pub mod lvs;
 pub mod root;
+pub mod routing_words;
+pub mod track_group;
 pub mod track_script;
 pub mod unicast_peer;
 pub mod virtual_ipaddress;
+pub mod virtual_routes;
+pub mod virtual_rules;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 
@@ -223,6 +227,8 @@ pub struct Context<'a> {
     pub found: &'a mut Collector,
     vocabulary: &'a Vocabulary,
     suggestions: usize,
+    /// What rules without a preference get.
+    rule_preferences: virtual_rules::Preferences,
 }
 
 /// Searching for the nearest word is slow, and nobody reads more of them.
@@ -242,6 +248,7 @@ impl<'a> Context<'a> {
             found,
             vocabulary,
             suggestions: 0,
+            rule_preferences: virtual_rules::Preferences::default(),
         }
     }
 
@@ -470,6 +477,7 @@ pub fn rows() -> Vec<Row> {
     let mut out = Vec::new();
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
+    add(&mut out, "track_group", track_group::KEYWORDS);
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
     add(&mut out, "authentication", authentication::KEYWORDS);
@@ -568,6 +576,7 @@ const PHRASES: &[(&str, &str)] = &[
         "at the outer level, outside of all blocks (is a '}' missing above?)",
     ),
     ("global_defs", "into `global_defs`"),
+    ("track_group", "into `track_group`"),
     ("vrrp_script", "into `vrrp_script`"),
     ("vrrp_instance", "into `vrrp_instance`"),
     (

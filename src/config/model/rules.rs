@@ -165,7 +165,5 @@ fn range<T: fmt::Display>(
     name: &str,
     range: Option<(T, T)>,
 ) -> fmt::Result {
-    range.map_or(Ok(()), |(first, last)| {
-        write!(f, " {name} {first}-{last}")
-    })
+    range.map_or(Ok(()), |(first, last)| write!(f, " {name} {first}-{last}"))
 }
