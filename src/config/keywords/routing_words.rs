@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::super::arguments::{self, NumberProblem};
 use super::super::diagnostic::{Class, Diagnostic, Severity};
-use super::super::lex::Word;
+use super::super::lex::{Origin, Word};
 use super::super::machine::RoutingNames;
 use super::super::model::{Family, Prefix, Realms, RoutingName};
 use super::super::tree::Statement;
@@ -181,10 +181,10 @@ pub fn address(word: &Word) -> Option<IpAddr> {
 }
 
 /// Refuses to run with a part of a line; C's exit code stays.
-pub fn refuse(word: &Word, text: String, cx: &mut Context<'_>) {
+pub fn refuse(origin: &Origin, text: String, cx: &mut Context<'_>) {
     let code = "does-not-work-yet";
     let diagnostic = Diagnostic::new(code, Severity::Fatal, Class::None, text);
-    cx.found.push(diagnostic.at(&word.origin));
+    cx.found.push(diagnostic.at(origin));
 }
 
 fn named_text(

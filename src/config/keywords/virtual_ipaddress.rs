@@ -53,12 +53,8 @@ pub fn set(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let new = draft.addresses.get(first..).unwrap_or_default();
     if let Some(line) = new.iter().find(|line| line.address().is_ipv6()) {
         let (name, address) = (&draft.name.text, line.address());
-        let word = Word {
-            text: String::new(),
-            origin: line.origin,
-        };
         let text = format!("({name}) IPv6 address {address} does not work yet");
-        routing_words::refuse(&word, text, cx);
+        routing_words::refuse(&line.origin, text, cx);
     }
 }
 
@@ -141,7 +137,7 @@ impl<'s, 'o> Reader<'s, 'o> {
             "use_vmac" if matches!(self.owner, Owner::Instance) => {
                 address.use_vmac = true;
                 let text = "'use_vmac' does not work yet".to_string();
-                routing_words::refuse(option, text, cx);
+                routing_words::refuse(&option.origin, text, cx);
             }
             _ => return false,
         }

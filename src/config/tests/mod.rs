@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use super::model::{Config, InitialState, Instance};
 use super::*;
 
+mod address_lines;
+mod routes;
+mod rules;
+
 fn options() -> Options {
     Options {
         config_id: "box".to_string(),

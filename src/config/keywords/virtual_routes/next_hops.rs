@@ -84,7 +84,8 @@ impl<'s> Reader<'s, '_> {
             return None;
         };
         let family = Family::of(&address);
-        if written.is_some_and(|written| written != family) {
+        let fits = |written| family == written && self.family.is_none_or(|of| of == written);
+        if written.is_some_and(|written| !fits(written)) {
             let text = "IPv4/6 mismatch for nexthop";
             cx.error("mixed-families", value, text.to_string());
             return None;
