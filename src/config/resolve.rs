@@ -7,7 +7,7 @@
 //! Source: specification A.12, B.3, C.1, D.2, D.5, D.7 (interplay).
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::ids::{Priority, Vrid};
@@ -23,12 +23,6 @@ use super::model::{
     TrackScript, UnicastPeer, VirtualAddress,
 };
 use super::resolve_statics;
-
-/// 224.0.0.18 (RFC 9568 section 5.1.1.2).
-const MULTICAST_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
-
-/// Where static addresses go without `dev`.
-const DEFAULT_INTERFACE: &str = "eth0";
 
 /// Works out the configuration. Findings go to `found`.
 pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
@@ -55,15 +49,17 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     tell_of_collisions(&instances, &places, found);
     let scripts = scripts.finish(found);
     let mut config = Config {
-        globals: draft.globals.globals.clone(),
+        globals: draft.globals.finished(found),
         instances,
         scripts,
+        garp_groups: draft.garp_groups.clone(),
+        linkbeat_interfaces: draft.linkbeat_interfaces.clone(),
+        interface_delays: draft.interface_delays.clone(),
         track_groups: resolve_statics::track_groups(&draft, found),
         ..Config::default()
     };
-    resolve_statics::resolve(&draft, DEFAULT_INTERFACE, &mut config);
+    resolve_statics::fill(&draft, &mut config);
     resolve_statics::tell_of_missing_interfaces(&draft, machine, found);
-    tell_of_script_security(&draft, found);
     config
 }
 
@@ -78,7 +74,7 @@ struct Scripts<'a> {
 
 impl<'a> Scripts<'a> {
     fn new(draft: &'a root::Draft) -> Self {
-        let user = draft.globals.script_user.as_ref();
+        let user = draft.globals.globals.script_user.as_ref();
         let mut by_name = HashMap::new();
         for (index, script) in draft.scripts.iter().enumerate() {
             by_name.entry(script.name.text.as_str()).or_insert(index);
@@ -122,8 +118,8 @@ impl<'a> Scripts<'a> {
 
 /// Every draft has a command; one without was dropped when its block ended.
 fn resolve_script(draft: &vrrp_script::Draft, user: Option<&ScriptUser>) -> Option<Script> {
-    let mut command = draft.command.clone()?;
-    command.user = draft.user.as_ref().or(user).cloned();
+    let (mut command, _) = draft.command.clone()?;
+    command.user = draft.user.as_ref().map(|(user, _)| user).or(user).cloned();
     Some(Script {
         name: draft.name.text.clone(),
         command,
@@ -162,8 +158,7 @@ impl<'d> Resolver<'_, 'd> {
         let unicast_peers = self.peers(draft);
         let smtp_alert = draft
             .smtp_alert
-            .or(globals.smtp_alert_vrrp)
-            .or(globals.smtp_alert);
+            .unwrap_or_else(|| globals.globals.defaults.smtp_alert());
         Some(Instance {
             initial_state,
             priority,
@@ -172,13 +167,14 @@ impl<'d> Resolver<'_, 'd> {
             authentication: self.password(draft).map(Authentication::Password),
             source_address: draft.source,
             unicast_peers,
-            multicast_group: globals.multicast_group.unwrap_or(MULTICAST_GROUP),
+            multicast_group: globals.globals.defaults.multicast_group(false),
             virtual_addresses: self.addresses(draft, &interface),
             track_scripts: self.track_scripts(draft, priority),
             garp: draft.garp.resolved(&globals.garp),
-            skip_check_adv_addr: draft.skip_check_adv_addr || globals.skip_check_adv_addr,
-            notify: with_user(&draft.notify, globals.script_user.as_ref()),
-            smtp_alert: smtp_alert.unwrap_or(false),
+            skip_check_adv_addr: draft.skip_check_adv_addr
+                || globals.globals.defaults.skip_check_adv_addr,
+            notify: with_user(&draft.notify, globals.globals.script_user.as_ref()),
+            smtp_alert,
             ..Instance::new(draft.name.text.clone(), interface, vrid)
         })
     }
@@ -452,35 +448,4 @@ fn tell_of_collisions(instances: &[Arc<Instance>], places: &[Origin], found: &mu
             .after_reading();
         found.push(diagnostic.label(other_origin.span, "the other one is here"));
     }
-}
-
-/// C's warning about scripts without checks of their permissions (D.8). Scripts
-/// that nobody tracks count, too.
-fn tell_of_script_security(draft: &root::Draft, found: &mut Collector) {
-    let has_notify = |notify: &Notify| {
-        let Notify {
-            any,
-            master,
-            backup,
-            fault,
-            stop,
-            ..
-        } = notify;
-        [any, master, backup, fault, stop]
-            .into_iter()
-            .any(Option::is_some)
-    };
-    let has_scripts = !draft.scripts.is_empty()
-        || draft
-            .instances
-            .iter()
-            .any(|instance| has_notify(&instance.notify));
-    if !has_scripts || draft.globals.globals.enable_script_security {
-        return;
-    }
-    let text = "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
-    let diagnostic = Diagnostic::new("script-security", Severity::Warning, Class::Security, text);
-    let help = "Add `enable_script_security` to `global_defs`, and `script_user NAME` \
-                unless there is a user keepalived_script.";
-    found.push(diagnostic.after_reading().help(help));
 }

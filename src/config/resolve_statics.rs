@@ -9,10 +9,15 @@ use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{root, track_group, virtual_ipaddress, virtual_routes, virtual_rules};
 use super::lex::Word;
 use super::machine::Machine;
-use super::model::{Config, TrackGroup};
+use super::model::{Config, DynamicInterfaces, TrackGroup};
 
-/// Fills the static lists and the track groups of a configuration.
-pub fn resolve(draft: &root::Draft, default_interface: &str, config: &mut Config) {
+/// Where static addresses go without `dev` and without `default_interface`.
+const DEFAULT_INTERFACE: &str = "eth0";
+
+/// Fills the static lists of a configuration whose global settings are known.
+pub fn fill(draft: &root::Draft, config: &mut Config) {
+    let default_interface = config.globals.default_interface.clone();
+    let default_interface = default_interface.as_deref().unwrap_or(DEFAULT_INTERFACE);
     let addresses = draft.static_addresses.iter();
     config.static_addresses = addresses
         .map(|line| line.resolved(default_interface))
@@ -66,6 +71,9 @@ pub fn tell_of_missing_interfaces(
     machine: &dyn Machine,
     found: &mut Collector,
 ) {
+    if draft.globals.globals.dynamic_interfaces != DynamicInterfaces::No {
+        return;
+    }
     let mut missing = Missing { machine, found };
     missing.addresses(&draft.static_addresses);
     missing.routes(&draft.static_routes);

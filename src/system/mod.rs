@@ -5,9 +5,12 @@
 pub mod clock;
 pub mod files;
 pub mod logging;
+pub mod machine;
+
 pub mod mail;
 pub mod netlink;
 pub mod notify_systemd;
+pub mod routing_names;
 pub mod scripts;
 pub mod signals;
 pub mod sockets;

@@ -21,7 +21,11 @@ mod rules;
 mod tracking;
 
 pub use addresses::{PreferredLifetime, VirtualAddress};
-pub use globals::{Globals, SmtpServer};
+pub use globals::{
+    Buffer, Buffers, CheckBeforeReload, Dbus, DynamicInterfaces, Firewall, FlushOnStop, Globals,
+    InstanceDefaults, LifecycleScript, Lvs, NotifyFifo, Places, Process, Processes, ReceivePolicy,
+    ReloadSettings, SmtpServer, Snmp, Startup, SyncDaemon,
+};
 pub use instance::{
     AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
     Notify, Password, SyncGroup, UnicastPeer, Version, Vmac,

@@ -13,11 +13,14 @@ use crate::ids::{Errno, ScriptId};
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
 
+mod examine;
 mod security;
 mod spawn;
 mod user;
 
+pub use examine::{examine, user_exists};
 pub use spawn::{Kind, start};
+pub use user::{Identity, resolve};
 
 /// From SIGTERM to SIGKILL, and from one SIGKILL to the next.
 const KILL_AFTER: Interval = Interval::from_secs(2);
