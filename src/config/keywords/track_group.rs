@@ -39,7 +39,7 @@ pub fn set(root: &mut root::Draft, statement: &Statement, cx: &mut Context<'_>) 
     };
     if root.track_group_names.contains(&name.text) {
         let text = format!("track_group {} already defined", name.text);
-        cx.error("duplicate-track-group", name, text);
+        cx.error("track-group", name, text);
         return;
     }
     let mut draft = Draft {
@@ -49,7 +49,7 @@ pub fn set(root: &mut root::Draft, statement: &Statement, cx: &mut Context<'_>) 
     super::apply("track_group", KEYWORDS, statement.inner(), &mut draft, cx);
     if draft.members.is_none() {
         let text = format!("track_group {} has no group block - ignoring", name.text);
-        let code = "empty-track-group";
+        let code = "track-group";
         let diagnostic = Diagnostic::new(code, Severity::Warning, Class::None, text);
         cx.found.push(diagnostic.at(&name.origin));
         return;
@@ -62,7 +62,7 @@ fn group(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let name = &draft.name.text;
     if draft.members.is_some() {
         let text = format!("Group list already specified for sync group {name}");
-        let diagnostic = Diagnostic::error("group-twice", text);
+        let diagnostic = Diagnostic::error("track-group", text);
         cx.found.push(diagnostic.at(&statement.keyword_origin()));
         return;
     }
@@ -70,7 +70,7 @@ fn group(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let members: Vec<Word> = lines.flat_map(|line| line.words.iter().cloned()).collect();
     if members.is_empty() {
         let text = format!("Warning - track group {name} has empty group block");
-        let diagnostic = Diagnostic::warning("empty-track-group", text);
+        let diagnostic = Diagnostic::warning("track-group", text);
         cx.found.push(diagnostic.at(&statement.keyword_origin()));
     }
     draft.members = Some(members);

@@ -163,7 +163,7 @@ impl<'o> Reader<'o> {
     fn family(&mut self, family: Family, word: &Word, cx: &mut Context<'_>) -> Option<()> {
         if self.family.is_some_and(|known| known != family) {
             let text = "rule specification has mixed IPv4 and IPv6";
-            cx.error("mixed-families", word, text.to_string());
+            cx.error("rule", word, text.to_string());
             return None;
         }
         self.family = Some(family);
@@ -273,7 +273,7 @@ impl<'o> Reader<'o> {
         }
         let Some((prefix, _)) = routing_words::prefix(value, cx) else {
             let text = format!("Invalid rule {} address {}", option.text, value.text);
-            cx.error("rule-address", value, text);
+            cx.error("rule", value, text);
             return None;
         };
         self.family(Family::of(&prefix.address), value, cx)?;
@@ -287,7 +287,7 @@ impl<'o> Reader<'o> {
         let invalid = |text: &str| format!("Routing table {text} not found for rule");
         let table = routing_words::named(RoutingNames::Tables, value, cx, invalid)?;
         if table == RoutingName::Number(0) {
-            cx.error("rule-table", value, "Table 0 is not valid".to_string());
+            cx.error("rule", value, "Table 0 is not valid".to_string());
             return None;
         }
         self.action = Some(RuleAction::Table(table));
@@ -303,7 +303,7 @@ impl<'o> Reader<'o> {
         let action = match word.text.as_str() {
             "l3mdev" if self.action.is_some() => {
                 let text = "Cannot specify l3mdev with other action";
-                cx.error("rule-action", word, text.to_string());
+                cx.error("rule", word, text.to_string());
                 return None;
             }
             "l3mdev" => RuleAction::L3mdev,
@@ -317,7 +317,7 @@ impl<'o> Reader<'o> {
                 RuleAction::Goto(routing_words::number(value, u32::MAX, cx, invalid)?)
             }
             text if super::super::model::RouteType::named(text).is_some() => {
-                cx.error("rule-action", word, format!("Invalid rule action {text}"));
+                cx.error("rule", word, format!("Invalid rule action {text}"));
                 return None;
             }
             _ => return unknown(word, cx),
@@ -403,7 +403,7 @@ impl<'o> Reader<'o> {
 
 fn unknown(word: &Word, cx: &mut Context<'_>) -> Option<()> {
     let text = format!("Unknown rule option {}", word.text);
-    cx.error("rule-option", word, text);
+    cx.error("rule", word, text);
     None
 }
 
@@ -412,7 +412,7 @@ fn several(word: &Word, more: &str, cx: &mut Context<'_>) -> Option<()> {
         "Cannot specify more than one of \
          table/nop/goto/blackhole/prohibit/unreachable{more} for rule"
     );
-    cx.error("rule-action", word, text);
+    cx.error("rule", word, text);
     None
 }
 

@@ -27,7 +27,7 @@ pub(super) fn read(
             let labels = labels(&word.text);
             if labels.is_none() {
                 let text = format!("invalid mpls address {} for encapsulation", word.text);
-                let diagnostic = Diagnostic::error("encapsulation", text).at(&word.origin);
+                let diagnostic = Diagnostic::error("route", text).at(&word.origin);
                 let help = "One or two labels below 1048576, for example 100/200.";
                 cx.found.push(diagnostic.help(help));
             }
@@ -38,13 +38,13 @@ pub(super) fn read(
             let locator = locator(&word.text);
             if locator.is_none() {
                 let text = format!("invalid locator {} for ila encapsulation", word.text);
-                cx.error("encapsulation", word, text);
+                cx.error("route", word, text);
             }
             locator.map(Encapsulation::Ila)
         }
         other => {
             let text = format!("Unknown encap type - {other}");
-            cx.error("encapsulation", kind, text);
+            cx.error("route", kind, text);
             None
         }
     }
@@ -71,7 +71,7 @@ fn tunnel(
     }
     if tunnel.id.is_none() && tunnel.destination.is_none() && tunnel.source.is_none() {
         let text = format!("address or id missing for {name} encapsulation");
-        cx.error("encapsulation", kind, text);
+        cx.error("route", kind, text);
         return None;
     }
     Some(tunnel)
@@ -95,20 +95,20 @@ fn tunnel_option(
                 } else {
                     format!("encap id {text} value is invalid")
                 };
-                cx.error("encapsulation", value, text);
+                cx.error("route", value, text);
                 return None;
             }
         }
         "dst" | "src" => {
             let Some(address) = routing_words::address(value) else {
                 let text = format!("Invalid encap {kind} {} {}", option.text, value.text);
-                cx.error("encapsulation", value, text);
+                cx.error("route", value, text);
                 return None;
             };
             if address.is_ipv6() != is_ip6 {
                 let other = if is_ip6 { "IPv4" } else { "IPv6" };
                 let text = format!("{other} address {address} not valid for {kind} encapsulation");
-                cx.error("encapsulation", value, text);
+                cx.error("route", value, text);
                 return None;
             }
             if option.text == "dst" {

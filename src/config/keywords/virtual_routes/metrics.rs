@@ -103,7 +103,7 @@ impl<'s> Reader<'s, '_> {
             _ if word.text == "ecn" => metrics.ecn = true,
             _ => {
                 let text = format!("feature {} not supported", word.text);
-                cx.error("route-option", word, text);
+                cx.error("route", word, text);
             }
         }
         Some(())

@@ -122,7 +122,7 @@ impl<'s, 'o> Reader<'s, 'o> {
                 self.words.accept("to");
                 self.words.argument(cx)?;
                 cx.error(
-                    "route-as",
+                    "route",
                     word,
                     "\"as to\" for MPLS only - ignoring".to_string(),
                 );
@@ -178,7 +178,7 @@ impl<'s, 'o> Reader<'s, 'o> {
             "vrf" => {
                 if cx.machine.interface(&value.text).is_none() {
                     let text = format!("VRF {} not found for route", value.text);
-                    let diagnostic = Diagnostic::warning("no-such-vrf", text);
+                    let diagnostic = Diagnostic::warning("routing-name", text);
                     cx.found.push(diagnostic.at(&value.origin));
                 }
                 (route.table, route.vrf) = (None, Some(value.text.clone()));
@@ -214,7 +214,7 @@ impl<'s, 'o> Reader<'s, 'o> {
                 "disabled" => route.ttl_propagate = Some(false),
                 text => {
                     let text = format!("ttl-propagate value {text} not recognised");
-                    cx.error("route-option", value, text);
+                    cx.error("route", value, text);
                 }
             },
             _ => {
@@ -239,7 +239,7 @@ impl<'s, 'o> Reader<'s, 'o> {
         message: String,
     ) -> Option<()> {
         if self.family.is_some_and(|known| known != family) {
-            cx.error("mixed-families", word, message);
+            cx.error("route", word, message);
             return None;
         }
         self.family = Some(family);
@@ -253,7 +253,7 @@ impl<'s, 'o> Reader<'s, 'o> {
         invalid: impl FnOnce(&str) -> String,
     ) -> Option<IpAddr> {
         let Some(address) = routing_words::address(value) else {
-            cx.error("route-address", value, invalid(&value.text));
+            cx.error("route", value, invalid(&value.text));
             return None;
         };
         self.family(Family::of(&address), value, cx)?;
@@ -270,7 +270,7 @@ impl<'s, 'o> Reader<'s, 'o> {
             text => {
                 let Some((prefix, _)) = routing_words::prefix(word, cx) else {
                     cx.error(
-                        "route-option",
+                        "route",
                         word,
                         format!("unknown route keyword {text}"),
                     );
@@ -282,7 +282,7 @@ impl<'s, 'o> Reader<'s, 'o> {
         };
         if let Some((earlier, _)) = self.destination.replace((word, prefix)) {
             let text = format!("{} takes the place of {}", word.text, earlier.text);
-            let diagnostic = Diagnostic::hint("second-destination", text);
+            let diagnostic = Diagnostic::hint("route", text);
             cx.found.push(diagnostic.at(&word.origin));
         }
         Some(())
@@ -291,7 +291,7 @@ impl<'s, 'o> Reader<'s, 'o> {
     fn from(&mut self, value: &Word, cx: &mut Context<'_>) -> Option<()> {
         let Some((prefix, _)) = routing_words::prefix(value, cx) else {
             let text = format!("invalid route from address {}", value.text);
-            cx.error("route-address", value, text);
+            cx.error("route", value, text);
             return None;
         };
         if prefix.address.is_ipv4() {
@@ -299,7 +299,7 @@ impl<'s, 'o> Reader<'s, 'o> {
                 "route from address only supported with IPv6 ({})",
                 value.text
             );
-            cx.error("route-address", value, text);
+            cx.error("route", value, text);
             return None;
         }
         self.family(Family::Inet6, value, cx)?;
@@ -378,7 +378,7 @@ impl<'s, 'o> Reader<'s, 'o> {
         }
         let short = metrics::raise(&mut route.metrics);
         for text in short {
-            let code = "short-time";
+            let code = "number";
             let diagnostic = Diagnostic::new(code, Severity::Warning, Class::None, text);
             cx.found.push(diagnostic.at(&origin).after_reading());
         }

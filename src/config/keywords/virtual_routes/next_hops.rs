@@ -63,7 +63,7 @@ impl<'s> Reader<'s, '_> {
             }
             text => {
                 let text = format!("Route has trailing nonsense after nexthops - {text}");
-                let diagnostic = Diagnostic::error("route-option", text).at(&word.origin);
+                let diagnostic = Diagnostic::error("route", text).at(&word.origin);
                 let help = "Other options stand before the first `nexthop`.";
                 cx.found.push(diagnostic.help(help));
                 return None;
@@ -80,14 +80,14 @@ impl<'s> Reader<'s, '_> {
     ) -> Option<IpAddr> {
         let Some(address) = routing_words::address(value) else {
             let text = format!("invalid nexthop address {}", value.text);
-            cx.error("route-address", value, text);
+            cx.error("route", value, text);
             return None;
         };
         let family = Family::of(&address);
         let fits = |written| family == written && self.family.is_none_or(|of| of == written);
         if written.is_some_and(|written| !fits(written)) {
             let text = "IPv4/6 mismatch for nexthop";
-            cx.error("mixed-families", value, text.to_string());
+            cx.error("route", value, text.to_string());
             return None;
         }
         let message = "Address family mismatch for next hop";
