@@ -501,3 +501,66 @@ fn of_an_instance_follow_no_group() {
     );
     assert_eq!(loaded.exit_code(), 5);
 }
+
+/// A machine with one interface, and without any names of tables and the like.
+struct Bare;
+
+impl machine::Machine for Bare {
+    fn interface(&self, name: &str) -> Option<machine::Interface> {
+        machine::Anywhere.interface(name).filter(|_| name == "e0")
+    }
+
+    fn resolves(&self, _: &str) -> bool {
+        true
+    }
+
+    fn user_exists(&self, _: &model::ScriptUser) -> bool {
+        true
+    }
+
+    fn knows_routing_name(&self, _: machine::RoutingNames, _: &str) -> bool {
+        false
+    }
+
+    fn script(
+        &self,
+        _: &[String],
+        _: Option<&model::ScriptUser>,
+        _: bool,
+    ) -> Vec<machine::ScriptFinding> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn that_the_machine_cannot_carry_are_told_and_kept() {
+    let text = with(
+        "virtual_ipaddress_excluded {\n10.0.0.9/24 dev e9\n}\n\
+         virtual_routes {\n10.0.0.0/8 dev e8 table blue\n10.1.0.0/16 dev e0 vrf red table main\n}\n\
+         virtual_rules {\niif e7 table blue priority 5\n}",
+    );
+    let dynamic = format!("{text}global_defs {{\ndynamic_interfaces\n}}\n");
+    let said = |text: &str| {
+        let files = vec![(PathBuf::from("/k"), text.as_bytes().to_vec())];
+        let loaded = load_on(&Bare, &files, Path::new("/k"), &options());
+        let anywhere = load(&files, Path::new("/k"), &options());
+        assert_eq!(loaded.config, anywhere.config);
+        let loud = |found: &&Diagnostic| found.severity == Severity::Warning;
+        let findings = loaded.diagnostics.iter().filter(loud);
+        findings
+            .map(|found| found.as_c_line(&loaded.sources))
+            .collect::<Vec<_>>()
+    };
+    let names = [
+        "(Line 8) Routing table blue not found for route",
+        "(Line 9) VRF red not found for route",
+        "(Line 12) Routing table blue not found for rule",
+    ];
+    let interfaces = [
+        "(Line 5) WARNING - interface e9 for ip address 10.0.0.9/24 doesn't exist",
+        "(Line 8) WARNING - interface e8 for VROUTE nexthop doesn't exist",
+        "(Line 12) WARNING - interface e7 for rule doesn't exist",
+    ];
+    assert_eq!(said(&dynamic), names);
+    assert_eq!(said(&text), [names, interfaces].concat());
+}

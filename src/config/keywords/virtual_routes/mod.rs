@@ -269,11 +269,7 @@ impl<'s, 'o> Reader<'s, 'o> {
             }
             text => {
                 let Some((prefix, _)) = routing_words::prefix(word, cx) else {
-                    cx.error(
-                        "route",
-                        word,
-                        format!("unknown route keyword {text}"),
-                    );
+                    cx.error("route", word, format!("unknown route keyword {text}"));
                     return None;
                 };
                 self.family(Family::of(&prefix.address), word, cx)?;
