@@ -15,13 +15,14 @@ use crate::time::Interval;
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::authentication::Kind;
-use super::keywords::{root, track_script, virtual_ipaddress, vrrp_instance, vrrp_script};
+use super::keywords::{root, track_script, vrrp_instance, vrrp_script};
 use super::lex::Origin;
 use super::machine::Machine;
 use super::model::{
     Authentication, Command, Config, InitialState, Instance, Notify, Password, Script, ScriptUser,
     TrackScript, UnicastPeer, VirtualAddress,
 };
+use super::resolve_statics;
 
 /// Works out the configuration. Findings go to `found`.
 pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
@@ -47,15 +48,18 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     }
     tell_of_collisions(&instances, &places, found);
     let scripts = scripts.finish(found);
-    let config = Config {
+    let mut config = Config {
         globals: draft.globals.finished(found),
         instances,
         scripts,
         garp_groups: draft.garp_groups.clone(),
         linkbeat_interfaces: draft.linkbeat_interfaces.clone(),
         interface_delays: draft.interface_delays.clone(),
+        track_groups: resolve_statics::track_groups(&draft, found),
         ..Config::default()
     };
+    resolve_statics::fill(&draft, &mut config);
+    resolve_statics::tell_of_missing_interfaces(&draft, machine, found);
     config
 }
 
@@ -290,7 +294,7 @@ impl<'d> Resolver<'_, 'd> {
         let mut known = HashSet::new();
         let mut addresses = Vec::new();
         for line in &draft.addresses {
-            let address = virtual_address(line, interface);
+            let address = line.resolved(interface);
             let key = (
                 address.address,
                 address.prefix_length,
@@ -392,19 +396,6 @@ fn priority(draft: &vrrp_instance::Draft) -> Priority {
         (Some(priority), _) => Priority(priority),
         (None, Some(InitialState::Master)) => Priority::OWNER,
         (None, _) => Priority::DEFAULT,
-    }
-}
-
-fn virtual_address(line: &virtual_ipaddress::Line, interface: &str) -> VirtualAddress {
-    let interface = line.interface.as_deref().unwrap_or(interface);
-    VirtualAddress {
-        scope: line.scope,
-        broadcast: line.broadcast,
-        label: line.label.clone(),
-        peer: line.peer,
-        no_prefix_route: line.no_prefix_route,
-        no_track: line.no_track,
-        ..VirtualAddress::new(line.address, line.prefix_length, interface)
     }
 }
 

@@ -29,9 +29,13 @@ pub mod linkbeat_interfaces;
 pub mod lvs;
 pub mod outer_words;
 pub mod root;
+pub mod routing_words;
+pub mod track_group;
 pub mod track_script;
 pub mod unicast_peer;
 pub mod virtual_ipaddress;
+pub mod virtual_routes;
+pub mod virtual_rules;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 
@@ -242,6 +246,8 @@ pub struct Context<'a> {
     pub names: Names,
     vocabulary: &'a Vocabulary,
     suggestions: usize,
+    /// What rules without a preference get.
+    rule_preferences: virtual_rules::Preferences,
 }
 
 /// Names that blocks further down may refer to (specification A.14).
@@ -272,6 +278,7 @@ impl<'a> Context<'a> {
             names: Names::default(),
             vocabulary,
             suggestions: 0,
+            rule_preferences: virtual_rules::Preferences::default(),
         }
     }
 
@@ -508,6 +515,7 @@ pub fn rows() -> Vec<Row> {
     let mut out = Vec::new();
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
+    add(&mut out, "track_group", track_group::KEYWORDS);
     add(&mut out, "garp_group", garp_group::KEYWORDS);
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);

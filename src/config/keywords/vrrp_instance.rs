@@ -17,7 +17,8 @@ use super::super::tree::Statement;
 use super::global_defs::GarpDraft;
 use super::{
     Content, Context, Keyword, already, authentication, decisive, harmless, is_not_all, is_off,
-    is_three, is_two, is_zero, track_script, unicast_peer, unread, virtual_ipaddress, works,
+    is_three, is_two, is_zero, track_script, unicast_peer, unread, virtual_ipaddress,
+    virtual_routes, virtual_rules, works,
 };
 
 /// The rows.
@@ -51,13 +52,13 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("priority", "1..255", "Who is higher becomes MASTER; default 100", priority),
     works("advert_int", "SECONDS", "Time between adverts, whole seconds in version 2", advert_int),
     works("virtual_ipaddress", "{ ... }", "Addresses that the master has", virtual_ipaddress::set).with(Content::Values),
-    decisive("virtual_ipaddress_excluded", "{ ... }", "Non advertised VIPs, either family", unread).with(Content::Values),
+    decisive("virtual_ipaddress_excluded", "{ ... }", "Non advertised VIPs, either family", virtual_ipaddress::set_excluded).with(Content::Values),
     works("no_virtual_ipaddress", "", "No warning about missing addresses", no_virtual_ipaddress),
     decisive("promote_secondaries", "", "Set sysctl on interface, restored at stop", unread),
     harmless("linkbeat_use_polling", "", "Deprecated per instance polling", unread),
     harmless("v3_checksum_as_v2", "[BOOL]", "VRRPv3 over IPv4: checksum without pseudo header", unread),
-    decisive("virtual_routes", "{ ... }", "Routes that the master has", unread).with(Content::Values),
-    decisive("virtual_rules", "{ ... }", "Rules that the master has", unread).with(Content::Values),
+    decisive("virtual_routes", "{ ... }", "Routes that the master has", virtual_routes::set).with(Content::Values),
+    decisive("virtual_rules", "{ ... }", "Rules that the master has", virtual_rules::set).with(Content::Values),
     works("accept", "", "Accept packets to the addresses; always so here", already),
     decisive("no_accept", "", "Firewall drop of packets to VIPs when not owner", unread),
     works("skip_check_adv_addr", "[BOOL]", "Skip the VIP list check when the sender is the known master", skip_check_adv_addr),
@@ -128,6 +129,12 @@ pub struct Draft {
     pub known_peers: HashSet<IpAddr>,
     /// `virtual_ipaddress`
     pub addresses: Vec<virtual_ipaddress::Line>,
+    /// `virtual_ipaddress_excluded`
+    pub excluded: Vec<virtual_ipaddress::Line>,
+    /// `virtual_routes`
+    pub routes: Vec<virtual_routes::Line>,
+    /// `virtual_rules`
+    pub rules: Vec<virtual_rules::Line>,
     /// `track_script`
     pub track_scripts: Vec<track_script::Line>,
     /// The names in `track_scripts`.
@@ -163,6 +170,9 @@ impl Draft {
             peers: Vec::new(),
             known_peers: HashSet::new(),
             addresses: Vec::new(),
+            excluded: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
             track_scripts: Vec::new(),
             tracked_names: HashSet::new(),
             garp: GarpDraft::default(),

@@ -7,7 +7,10 @@ mod lints;
 use super::model::{Config, InitialState, Instance};
 use super::*;
 
+mod address_lines;
 mod reading;
+mod routes;
+mod rules;
 
 fn options() -> Options {
     Options {
