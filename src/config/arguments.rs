@@ -57,6 +57,17 @@ pub fn number(text: &str, range: RangeInclusive<i64>) -> Result<i64, NumberProbl
     }
 }
 
+/// A whole number in a range, with nothing behind it.
+///
+/// # Errors
+/// C's text for what is wrong.
+pub fn exact_number(text: &str, range: RangeInclusive<i64>) -> Result<i64, NumberProblem<i64>> {
+    number(text, range).map_err(|mut problem| {
+        problem.usable = None;
+        problem
+    })
+}
+
 /// `DIGITS[.DIGITS]` or `.DIGITS`.
 fn decimal(input: &str) -> IResult<&str, (&str, Option<&str>)> {
     let is_digit = |c: char| c.is_ascii_digit();

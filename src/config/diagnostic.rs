@@ -233,6 +233,13 @@ impl Collector {
         }
     }
 
+    /// Whether no daemon may run with what was found so far.
+    pub fn is_refused(&self) -> bool {
+        self.seen
+            .iter()
+            .any(|(severity, _)| *severity == Severity::Fatal)
+    }
+
     /// How many there are so far.
     pub fn count(&self) -> usize {
         self.found.len().saturating_add(self.left_out)

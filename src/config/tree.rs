@@ -27,6 +27,8 @@ pub struct Statement {
 pub struct Block {
     /// The opening brace, or the line that it is missing behind.
     pub open: Origin,
+    /// The closing brace; the opening one if the end of the input closes it.
+    pub close: Origin,
     /// What is inside.
     pub statements: Vec<Statement>,
 }
@@ -52,6 +54,13 @@ impl Statement {
         self.words
             .first()
             .map_or_else(|| self.line.whole(), |word| word.origin)
+    }
+
+    /// Where its block ends, or the line if it has none.
+    pub fn end(&self) -> Origin {
+        self.block
+            .as_ref()
+            .map_or_else(|| self.line.whole(), |block| block.close)
     }
 
     /// What stands in its block; nothing if there is none.
@@ -210,6 +219,7 @@ impl Builder<'_> {
         });
         owner.block = Some(Block {
             open: origin,
+            close: origin,
             statements: Vec::new(),
         });
         self.open.push(owner);
@@ -222,7 +232,12 @@ impl Builder<'_> {
         }
         match self.open.pop() {
             Some(statement) if statement.words.is_empty() => {}
-            Some(statement) => self.current().push(statement),
+            Some(mut statement) => {
+                if let Some(block) = &mut statement.block {
+                    block.close = origin;
+                }
+                self.current().push(statement);
+            }
             None => {
                 let text = "Extra '}' found";
                 self.found

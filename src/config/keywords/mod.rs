@@ -4,7 +4,7 @@
 //! happens to words that no row has. What a keyword does is in its row.
 //! Source: specification A.4.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
@@ -19,15 +19,20 @@ use super::machine::Machine;
 use super::model::Command;
 use super::tree::{Statement, Wants};
 
+pub mod auth_hmac;
 pub mod authentication;
 pub mod global_defs;
 pub mod lvs;
+pub mod own_interface;
 pub mod root;
-pub mod track_script;
+pub mod track_file;
+pub mod tracking;
 pub mod unicast_peer;
 pub mod virtual_ipaddress;
 pub mod vrrp_instance;
 pub mod vrrp_script;
+pub mod vrrp_sync_group;
+pub mod vrrp_track_process;
 
 /// A keyword of a block whose settings are collected in a `T`.
 pub struct Keyword<T: 'static> {
@@ -213,6 +218,12 @@ pub fn apply<T>(
     }
 }
 
+/// A refusal to run with something that is understood. A configuration test
+/// still gives the exit code that C gives.
+pub fn not_yet(text: impl Into<String>) -> Diagnostic {
+    Diagnostic::new("does-not-work-yet", Severity::Fatal, Class::None, text)
+}
+
 /// What the rows need besides their statement.
 pub struct Context<'a> {
     /// Of the command line.
@@ -221,6 +232,9 @@ pub struct Context<'a> {
     pub machine: &'a dyn Machine,
     /// Where findings go.
     pub found: &'a mut Collector,
+    /// What instances and groups may track so far; C knows only what stands
+    /// before them.
+    declared: HashSet<(tracking::Kind, String)>,
     vocabulary: &'a Vocabulary,
     suggestions: usize,
 }
@@ -240,6 +254,7 @@ impl<'a> Context<'a> {
             options,
             machine,
             found,
+            declared: HashSet::new(),
             vocabulary,
             suggestions: 0,
         }
@@ -285,10 +300,8 @@ impl<'a> Context<'a> {
             .collect();
         let text = format!("'{}' does not work yet", words.join(" "));
         let help = "It would change what the cluster does, so the daemon does not start with it.";
-        let code = "does-not-work-yet";
-        let diagnostic = Diagnostic::new(code, Severity::Fatal, Class::None, text);
         self.found
-            .push(diagnostic.at(&statement.keyword_origin()).help(help));
+            .push(not_yet(text).at(&statement.keyword_origin()).help(help));
     }
 
     /// The value of a number; findings are C's, joined into one. `invalid` is C's
@@ -396,6 +409,76 @@ impl<'a> Context<'a> {
         Some(Command { argv, user })
     }
 
+    /// The script of a line goes into `slot`; the first of its kind wins, as in C.
+    /// `who` begins the message about another one.
+    pub fn first_command(&mut self, slot: &mut Option<Command>, who: &str, statement: &Statement) {
+        let Some(command) = self.command(statement, true) else {
+            return;
+        };
+        if slot.is_some() {
+            let (keyword, program) = (statement.keyword(), command.argv.join(" "));
+            let text = format!("{who} {keyword} script already specified - ignoring {program}");
+            let origin = statement.line.whole();
+            self.found
+                .push(Diagnostic::error("notify-twice", text).at(&origin));
+            return;
+        }
+        *slot = Some(command);
+    }
+
+    /// Instances and groups below may track this.
+    pub fn declare(&mut self, kind: tracking::Kind, name: &str) {
+        self.declared.insert((kind, name.to_string()));
+    }
+
+    /// Whether something of this kind and name stands above.
+    pub fn is_declared(&self, kind: tracking::Kind, name: &str) -> bool {
+        self.declared.contains(&(kind, name.to_string()))
+    }
+
+    /// The `weight` of a file or process, -254 to 254. Only the first one counts,
+    /// and garbage behind a number makes it invalid.
+    pub fn first_weight(
+        &mut self,
+        what: &str,
+        name: &str,
+        known: Option<i32>,
+        statement: &Statement,
+        invalid: impl FnOnce(&str) -> String,
+    ) -> Option<i32> {
+        let Some(word) = statement.word(1) else {
+            let text = format!("No weight specified for {what} {name} - ignoring");
+            let origin = statement.line.whole();
+            self.found
+                .push(Diagnostic::error("no-weight", text).at(&origin));
+            return None;
+        };
+        if known.is_some() {
+            let text = format!(
+                "Weight already set for {what} {name} - ignoring {}",
+                word.text
+            );
+            self.error("weight-twice", word, text);
+            return None;
+        }
+        let result = arguments::exact_number(&word.text, -254..=254);
+        let value = self.usable(word, result, || invalid(&word.text))?;
+        i32::try_from(value).ok()
+    }
+
+    /// Whether `reverse` stands behind a weight.
+    pub fn is_reverse(&mut self, statement: &Statement, who: impl FnOnce() -> String) -> bool {
+        match statement.word(2) {
+            None => false,
+            Some(word) if word.text == "reverse" => true,
+            Some(word) => {
+                let text = format!("{} unknown weight option {}", who(), word.text);
+                self.error("weight-option", word, text);
+                false
+            }
+        }
+    }
+
     fn script_problem(&mut self, statement: &Statement, text: &str, problem: ScriptProblem) {
         let text = match problem {
             ScriptProblem::MissingTerminator(quote) => {
@@ -473,6 +556,11 @@ pub fn rows() -> Vec<Row> {
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
     add(&mut out, "authentication", authentication::KEYWORDS);
+    add(&mut out, "auth_hmac", auth_hmac::KEYWORDS);
+    add(&mut out, "vrrp_sync_group", vrrp_sync_group::KEYWORDS);
+    add(&mut out, "track_file", track_file::KEYWORDS);
+    add(&mut out, "vrrp_track_file", track_file::KEYWORDS);
+    add(&mut out, "vrrp_track_process", vrrp_track_process::KEYWORDS);
     out
 }
 
@@ -548,6 +636,7 @@ impl Vocabulary {
             );
         }
         found.sort_unstable();
+        found.dedup();
         if found.is_empty() {
             let known = lvs::BLOCKS
                 .iter()
@@ -574,4 +663,9 @@ const PHRASES: &[(&str, &str)] = &[
         "authentication",
         "into `authentication` of a `vrrp_instance`",
     ),
+    ("auth_hmac", "into `auth_hmac` of a `vrrp_instance`"),
+    ("vrrp_sync_group", "into `vrrp_sync_group`"),
+    ("track_file", "into `track_file`"),
+    ("vrrp_track_file", "into `track_file`"),
+    ("vrrp_track_process", "into `vrrp_track_process`"),
 ];

@@ -1,0 +1,171 @@
+//! Drafts to a `Config`: defaults, names, and how settings work together.
+//!
+//! Decides what holds for the configuration as a whole; what one keyword may
+//! say is decided in its row. Everything here is found after reading, so that
+//! the order of the blocks does not matter, with one exception that C makes:
+//! what is tracked must stand before who tracks it.
+//! Source: specification A.12, B.3, C.1, D.1, D.2, D.5, D.7 (interplay).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::diagnostic::{Class, Collector, Diagnostic, Severity};
+use super::keywords::{root, vrrp_instance};
+use super::lex::Origin;
+use super::machine::Machine;
+use super::model::{Command, Config, Globals, Notify, ScriptUser};
+
+mod addresses;
+mod authentication;
+mod collisions;
+mod instance;
+mod link;
+mod strict;
+mod sync_group;
+mod tracking;
+mod unsupported;
+
+/// Works out the configuration. Findings go to `found`.
+pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
+    let globals = draft.globals.finished(found);
+    let members = sync_group::members(&draft, found);
+    let mut resolver = Resolver {
+        draft: &draft,
+        globals: &globals,
+        groups: &members.by_instance,
+        definitions: tracking::Definitions::new(&draft),
+        machine,
+        found,
+        is_interface_missing: false,
+    };
+    let mut instances = Vec::new();
+    let mut places = Vec::new();
+    for instance in &draft.instances {
+        if let Some(resolved) = resolver.instance(instance) {
+            places.push(
+                instance
+                    .vrid
+                    .map_or(instance.name.origin, |(_, origin)| origin),
+            );
+            instances.push(resolved);
+        }
+    }
+    let sync_groups = resolver.sync_groups(&members, &mut instances);
+    resolver.tell_of_missing_interfaces();
+    let Resolver {
+        definitions, found, ..
+    } = resolver;
+    let instances: Vec<_> = instances.into_iter().map(Arc::new).collect();
+    collisions::tell(&instances, &places, found);
+    unsupported::tell(&draft, &instances, &sync_groups, found);
+    let tracked = definitions.finish(found);
+    let config = Config {
+        globals: globals.clone(),
+        instances,
+        sync_groups: sync_groups.into_iter().map(Arc::new).collect(),
+        scripts: tracked.scripts,
+        track_files: tracked.files,
+        track_processes: tracked.processes,
+        ..Config::default()
+    };
+    tell_of_script_security(&draft, found);
+    config
+}
+
+struct Resolver<'a, 'd> {
+    draft: &'d root::Draft,
+    globals: &'a Globals,
+    /// Index into the groups of the draft, by the name of the instance.
+    groups: &'a HashMap<&'d str, usize>,
+    definitions: tracking::Definitions<'d>,
+    machine: &'a dyn Machine,
+    found: &'a mut Collector,
+    /// Something names an interface that this machine does not have.
+    is_interface_missing: bool,
+}
+
+impl Resolver<'_, '_> {
+    /// Reports something that C finds after reading, too.
+    fn after(&mut self, diagnostic: Diagnostic, origin: &Origin) {
+        self.found.push(diagnostic.at(origin).after_reading());
+    }
+
+    /// Reports that a setting does not fit and what holds instead, as C words it
+    /// after reading.
+    fn warn(&mut self, code: &'static str, text: String, origin: &Origin) {
+        self.after(Diagnostic::warning(code, text), origin);
+    }
+}
+
+/// An error that C finds after reading and does not run with. Its exit code is
+/// that of an ordinary error (observed).
+fn fatal(code: &'static str, text: String) -> Diagnostic {
+    Diagnostic::new(code, Severity::Fatal, Class::General, text)
+}
+
+/// The number of a family in C's messages.
+fn family_number(ipv6: bool) -> u8 {
+    if ipv6 { 6 } else { 4 }
+}
+
+fn with_user(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
+    let with_user = |command: &Option<Command>| {
+        let mut command = command.clone()?;
+        command.user = command.user.or_else(|| user.cloned());
+        Some(command)
+    };
+    Notify {
+        any: with_user(&notify.any),
+        master: with_user(&notify.master),
+        backup: with_user(&notify.backup),
+        fault: with_user(&notify.fault),
+        stop: with_user(&notify.stop),
+        master_rx_lower_pri: with_user(&notify.master_rx_lower_pri),
+        tell_deleted: notify.tell_deleted,
+        deleted: with_user(&notify.deleted),
+    }
+}
+
+fn has_notify(notify: &Notify) -> bool {
+    let Notify {
+        any,
+        master,
+        backup,
+        fault,
+        stop,
+        master_rx_lower_pri,
+        tell_deleted: _,
+        deleted,
+    } = notify;
+    [
+        any,
+        master,
+        backup,
+        fault,
+        stop,
+        master_rx_lower_pri,
+        deleted,
+    ]
+    .into_iter()
+    .any(Option::is_some)
+}
+
+/// C's warning about scripts without checks of their permissions (D.8). Scripts
+/// that nobody tracks count, too.
+fn tell_of_script_security(draft: &root::Draft, found: &mut Collector) {
+    let of_instance = |instance: &vrrp_instance::Draft| has_notify(&instance.notify);
+    let has_scripts = !draft.scripts.is_empty()
+        || draft.instances.iter().any(of_instance)
+        || draft
+            .sync_groups
+            .iter()
+            .any(|group| has_notify(&group.notify));
+    if !has_scripts || draft.globals.globals.enable_script_security {
+        return;
+    }
+    let text = "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
+    let diagnostic = Diagnostic::new("script-security", Severity::Warning, Class::Security, text);
+    let help = "Add `enable_script_security` to `global_defs`, and `script_user NAME` \
+                unless there is a user keepalived_script.";
+    found.push(diagnostic.after_reading().help(help));
+}
