@@ -63,6 +63,17 @@ pub struct Span {
     pub end: u32,
 }
 
+impl Span {
+    /// The same stretch when `files` files stand in front of its own.
+    pub fn moved_by(self, files: usize) -> Self {
+        let files = u32::try_from(files).unwrap_or(u32::MAX);
+        Self {
+            file: FileId(self.file.0.saturating_add(files)),
+            ..self
+        }
+    }
+}
+
 /// A place as people name it. Lines and columns count from 1, columns count
 /// characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +197,18 @@ impl Sources {
             }
         }
         paths
+    }
+
+    /// Appends what another reading read, so that findings can point to places of
+    /// both. Spans of the other reading are moved by [`Span::moved_by`] with the
+    /// number of files that were here before.
+    pub fn append(&mut self, other: &Self) {
+        let before = self.files.len();
+        self.files
+            .extend(other.files.iter().cloned().map(|file| SourceFile {
+                included_at: file.included_at.map(|span| span.moved_by(before)),
+                ..file
+            }));
     }
 
     /// How many files were read; a file that is included twice counts twice.

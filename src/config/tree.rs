@@ -27,7 +27,7 @@ pub struct Statement {
 pub struct Block {
     /// The opening brace, or the line that it is missing behind.
     pub open: Origin,
-    /// The closing brace; the opening one if the end of the input closes it.
+    /// The closing brace, or what stands for it if there is none.
     pub close: Origin,
     /// What is inside.
     pub statements: Vec<Statement>,
@@ -230,14 +230,12 @@ impl Builder<'_> {
             self.too_deep = self.too_deep.saturating_sub(1);
             return;
         }
+        if let Some(block) = self.open.last_mut().and_then(|last| last.block.as_mut()) {
+            block.close = origin;
+        }
         match self.open.pop() {
             Some(statement) if statement.words.is_empty() => {}
-            Some(mut statement) => {
-                if let Some(block) = &mut statement.block {
-                    block.close = origin;
-                }
-                self.current().push(statement);
-            }
+            Some(statement) => self.current().push(statement),
             None => {
                 let text = "Extra '}' found";
                 self.found

@@ -55,6 +55,15 @@ pub fn set_umask(mask: u32) {
     umask(Mode::from_bits_truncate(mask));
 }
 
+/// The file mode creation mask; reading it changes nothing. 0 if it is not known.
+pub fn umask_now() -> u32 {
+    // umask(2) can only be read by setting it, which other threads would see.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(0)
+}
+
 /// Takes the limit off the size of core files.
 ///
 /// # Errors

@@ -178,7 +178,7 @@ impl Draft {
         cx: &mut Context<'_>,
     ) -> Option<Line> {
         let name = statement.word(0)?.clone();
-        if kind != Kind::Interface && !cx.is_declared(kind, &name.text) {
+        if !cx.is_declared(kind, &name.text) {
             self.missing.push((kind, name));
             return None;
         }

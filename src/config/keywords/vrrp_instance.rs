@@ -441,26 +441,14 @@ fn garp(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 
 /// `garp_extra_if [all] SECONDS`, and its old name.
 fn garp_extra_if(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let (name, keyword) = (&draft.name.text, statement.keyword());
-    let whole = statement.line.whole();
-    if keyword == "vmac_garp_intvl" {
+    if statement.keyword() == "vmac_garp_intvl" {
         let text = "Keyword \"vmac_garp_intvl\" is deprecated - please use \"garp_extra_if\"";
+        let origin = statement.line.whole();
         cx.found
-            .push(Diagnostic::warning("deprecated", text).at(&whole));
+            .push(Diagnostic::warning("deprecated", text).at(&origin));
     }
-    let all = statement.word(1).is_some_and(|word| word.text == "all");
-    let Some(word) = statement.word(if all { 2 } else { 1 }) else {
-        let text = format!("({name}): {keyword} specified without time - ignoring");
-        cx.found
-            .push(Diagnostic::error("garp-extra", text).at(&whole));
-        return;
-    };
-    let invalid = || format!("({name}): {keyword} '{}' invalid - ignoring", word.text);
-    let result = arguments::exact_number(&word.text, 0..=86_400);
-    let value = cx.usable(word, result, invalid);
-    if let Some(seconds) = value.and_then(|value| u64::try_from(value).ok()) {
-        draft.garp.extra = Some((Interval::from_secs(seconds), all));
-    }
+    let who = format!("({}): ", draft.name.text);
+    draft.garp.set_extra(&who, 0, statement, cx);
 }
 
 /// A number that is not exactly one is refused here, in every case.

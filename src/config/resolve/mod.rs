@@ -66,6 +66,9 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
         scripts: tracked.scripts,
         track_files: tracked.files,
         track_processes: tracked.processes,
+        garp_groups: draft.garp_groups.clone(),
+        linkbeat_interfaces: draft.linkbeat_interfaces.clone(),
+        interface_delays: draft.interface_delays.clone(),
         ..Config::default()
     };
     tell_of_script_security(&draft, found);

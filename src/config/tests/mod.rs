@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+mod lints;
+
 use super::model::{Config, InitialState, Instance};
 use super::*;
 
