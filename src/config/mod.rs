@@ -30,6 +30,8 @@ use keywords::{Context, Vocabulary, lvs, root};
 pub struct Options {
     /// `-i`: the name that conditional lines compare with.
     pub config_id: String,
+    /// What `${_RANDOM}` begins with. All processes of a daemon have the same.
+    pub random_seed: u64,
     /// `-e`: every failed include is an error.
     pub all_include_checks: bool,
     /// `-P`: parts for the checkers are looked at, and not carried out.
