@@ -602,7 +602,6 @@ pub fn rows() -> Vec<Row> {
     add(&mut out, "track_file", track_file::KEYWORDS);
     add(&mut out, "vrrp_track_file", track_file::KEYWORDS);
     add(&mut out, "vrrp_track_process", vrrp_track_process::KEYWORDS);
-    add(&mut out, "vrrp_track_process", vrrp_track_process::KEYWORDS);
     add(&mut out, "virtual_server", lvs::virtual_server::KEYWORDS);
     add(
         &mut out,
