@@ -15,6 +15,7 @@ pub mod lints;
 pub mod machine;
 pub mod model;
 pub mod resolve;
+pub mod resolve_statics;
 pub mod scripts;
 pub mod source;
 pub mod tree;

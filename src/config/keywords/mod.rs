@@ -31,10 +31,14 @@ pub mod lvs;
 pub mod outer_words;
 pub mod own_interface;
 pub mod root;
+pub mod routing_words;
 pub mod track_file;
+pub mod track_group;
 pub mod tracking;
 pub mod unicast_peer;
 pub mod virtual_ipaddress;
+pub mod virtual_routes;
+pub mod virtual_rules;
 pub mod vrrp_instance;
 pub mod vrrp_script;
 pub mod vrrp_sync_group;
@@ -253,6 +257,8 @@ pub struct Context<'a> {
     pub names: Names,
     vocabulary: &'a Vocabulary,
     suggestions: usize,
+    /// What rules without a preference get.
+    rule_preferences: virtual_rules::Preferences,
 }
 
 /// Names that blocks further down may refer to (specification A.14).
@@ -287,6 +293,7 @@ impl<'a> Context<'a> {
             names: Names::default(),
             vocabulary,
             suggestions: 0,
+            rule_preferences: virtual_rules::Preferences::default(),
         }
     }
 
@@ -594,6 +601,7 @@ pub fn rows() -> Vec<Row> {
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
     add(&mut out, "garp_group", garp_group::KEYWORDS);
+    add(&mut out, "track_group", track_group::KEYWORDS);
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
     add(&mut out, "authentication", authentication::KEYWORDS);

@@ -1,14 +1,18 @@
 //! The outer level (specification B.1).
 
+use std::collections::HashSet;
+
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
 use super::super::model::{GarpGroup, InterfaceDelay, LinkbeatInterface};
 use super::super::scripts::ScriptUse;
 use super::super::tree::Statement;
+use super::routing_words::Owner;
 use super::{
     Content, Context, Keyword, decisive, garp_group, global_defs, harmless,
-    interface_up_down_delays, linkbeat_interfaces, lvs, outer_words, track_file, unread,
-    vrrp_instance, vrrp_script, vrrp_sync_group, vrrp_track_process, works,
+    interface_up_down_delays, linkbeat_interfaces, lvs, outer_words, track_file, track_group,
+    virtual_ipaddress, virtual_routes, virtual_rules, vrrp_instance, vrrp_script, vrrp_sync_group,
+    vrrp_track_process, works,
 };
 
 /// The rows.
@@ -22,10 +26,10 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("instance", "NAME", "Name in pid files and log", outer_words::instance),
     harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", outer_words::child_wait_time),
     works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
-    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", unread).with(Content::Keywords),
-    decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", unread).with(Content::Values),
-    decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop", unread).with(Content::Values),
-    decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop", unread).with(Content::Values),
+    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", track_group::set).with(Content::Keywords),
+    decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", static_ipaddress).with(Content::Values),
+    decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop", static_routes).with(Content::Values),
+    decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop", static_rules).with(Content::Values),
     decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together", vrrp_sync_group).with(Content::Keywords),
     decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", garp_group::set).with(Content::Keywords),
     decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", linkbeat_interfaces::set).with(Content::Values),
@@ -62,7 +66,7 @@ pub struct Draft {
     /// `vrrp_instance` blocks in order, names unique.
     pub instances: Vec<vrrp_instance::Draft>,
     /// The names of the instances.
-    pub instance_names: std::collections::HashSet<String>,
+    pub instance_names: HashSet<String>,
     /// `garp_group` blocks with a delay.
     pub garp_groups: Vec<GarpGroup>,
     /// The interfaces in them.
@@ -73,6 +77,40 @@ pub struct Draft {
     pub interface_delays: Vec<InterfaceDelay>,
     /// The balancer's blocks.
     pub lvs: lvs::Draft,
+    /// `static_ipaddress`
+    pub static_addresses: Vec<virtual_ipaddress::Line>,
+    /// `static_routes`
+    pub static_routes: Vec<virtual_routes::Line>,
+    /// `static_rules`
+    pub static_rules: Vec<virtual_rules::Line>,
+    /// `track_group` blocks in order, names unique.
+    pub track_groups: Vec<track_group::Draft>,
+    /// The names of the track groups.
+    pub track_group_names: HashSet<String>,
+}
+
+fn static_ipaddress(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if !cx.options.without_vrrp {
+        let owner = Owner::Static(&draft.track_group_names);
+        let lines = virtual_ipaddress::read(statement, owner, cx);
+        draft.static_addresses.extend(lines);
+    }
+}
+
+fn static_routes(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if !cx.options.without_vrrp {
+        let owner = Owner::Static(&draft.track_group_names);
+        let lines = virtual_routes::read(statement, owner, cx);
+        draft.static_routes.extend(lines);
+    }
+}
+
+fn static_rules(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if !cx.options.without_vrrp {
+        let owner = Owner::Static(&draft.track_group_names);
+        let lines = virtual_rules::read(statement, owner, cx);
+        draft.static_rules.extend(lines);
+    }
 }
 
 fn global_defs(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {

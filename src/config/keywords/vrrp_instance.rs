@@ -18,10 +18,12 @@ use super::super::model::{
 };
 use super::super::tree::Statement;
 use super::global_defs::GarpDraft;
+use super::routing_words::Owner;
 use super::tracking::{self, Kind};
 use super::{
     Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, is_not_all, is_off,
-    is_three, is_two, is_zero, own_interface, unicast_peer, unread, virtual_ipaddress, works,
+    is_three, is_two, is_zero, own_interface, unicast_peer, virtual_ipaddress, virtual_routes,
+    virtual_rules, works,
 };
 
 /// The rows.
@@ -55,13 +57,13 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("priority", "1..255", "Who is higher becomes MASTER; default 100", priority),
     works("advert_int", "SECONDS", "Time between adverts, whole seconds in version 2", advert_int),
     works("virtual_ipaddress", "{ ... }", "Addresses that the master has", virtual_addresses).with(Content::Values),
-    decisive("virtual_ipaddress_excluded", "{ ... }", "Non advertised VIPs, either family", unread).with(Content::Values),
+    decisive("virtual_ipaddress_excluded", "{ ... }", "Non advertised VIPs, either family", virtual_ipaddress::set_excluded).with(Content::Values),
     works("no_virtual_ipaddress", "", "No warning about missing addresses", no_virtual_ipaddress),
     decisive("promote_secondaries", "", "Set sysctl on interface, restored at stop", promote_secondaries),
     harmless("linkbeat_use_polling", "", "Deprecated per instance polling", linkbeat_use_polling),
     harmless("v3_checksum_as_v2", "[BOOL]", "VRRPv3 over IPv4: checksum without pseudo header", v3_checksum_as_v2),
-    decisive("virtual_routes", "{ ... }", "Routes that the master has", unread).with(Content::Values),
-    decisive("virtual_rules", "{ ... }", "Rules that the master has", unread).with(Content::Values),
+    decisive("virtual_routes", "{ ... }", "Routes that the master has", virtual_routes::set).with(Content::Values),
+    decisive("virtual_rules", "{ ... }", "Rules that the master has", virtual_rules::set).with(Content::Values),
     works("accept", "", "Accept packets to the addresses; always so here", accept),
     decisive("no_accept", "", "Firewall drop of packets to VIPs when not owner", accept),
     works("skip_check_adv_addr", "[BOOL]", "Skip the VIP list check when the sender is the known master", skip_check_adv_addr),
@@ -173,6 +175,12 @@ pub struct Draft {
     pub multicast_group: Option<(IpAddr, Origin)>,
     /// `virtual_ipaddress`
     pub addresses: Vec<virtual_ipaddress::Line>,
+    /// `virtual_ipaddress_excluded`
+    pub excluded: Vec<virtual_ipaddress::Line>,
+    /// `virtual_routes`
+    pub routes: Vec<virtual_routes::Line>,
+    /// `virtual_rules`
+    pub rules: Vec<virtual_rules::Line>,
     /// `no_virtual_ipaddress`
     pub may_have_no_address: bool,
     /// `promote_secondaries`
@@ -252,6 +260,9 @@ impl Draft {
             v3_checksum_as_v2: None,
             multicast_group: None,
             addresses: Vec::new(),
+            excluded: Vec::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
             may_have_no_address: false,
             promote_secondaries: None,
             accept: None,
@@ -556,17 +567,14 @@ fn native_ipv6(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 
 /// Those of the other family are left out.
 fn virtual_addresses(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let known = draft.addresses.len();
-    virtual_ipaddress::set(draft, statement, cx);
-    let added = draft.addresses.split_off(known.min(draft.addresses.len()));
-    for line in added {
-        if draft.fixes_family(line.address, &line.origin) {
+    for line in virtual_ipaddress::read(statement, Owner::Instance, cx) {
+        if draft.fixes_family(line.address(), &line.origin) {
             draft.addresses.push(line);
             continue;
         }
         let text = format!(
             "({}): address family must match VRRP instance [{}] - ignoring",
-            draft.name.text, line.address
+            draft.name.text, line.written
         );
         let help = "Write one instance for IPv4 and another one for IPv6.";
         let diagnostic = Diagnostic::error("family", text).at(&line.origin);

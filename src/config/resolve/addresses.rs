@@ -1,7 +1,8 @@
 //! The addresses of an instance: duplicates, their number, and none at all
 //! (specification C.1, facts). What a line says is decided in its row.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::super::diagnostic::{Class, Diagnostic, Severity};
 use super::super::keywords::virtual_ipaddress::Line;
@@ -27,29 +28,50 @@ fn address_count_max(ipv6: bool, version: Version, mtu: usize) -> usize {
 impl Resolver<'_, '_> {
     /// Needs interface, family and version.
     pub(super) fn addresses(&mut self, draft: &Draft, instance: &mut Instance) {
-        let name = &draft.name.text;
-        let mut known = HashSet::new();
-        let mut addresses = Vec::new();
-        for line in &draft.addresses {
-            let address = virtual_address(line, &instance.interface);
-            let key = (
-                address.address,
-                address.prefix_length,
-                address.interface.clone(),
-            );
-            if known.insert(key) {
-                addresses.push(address);
-                continue;
-            }
-            let text = format!("({name}): VIP duplicates a VIP {address} - ignoring");
-            let diagnostic =
-                Diagnostic::new("duplicate-address", Severity::Warning, Class::None, text)
-                    .at(&line.origin);
-            self.found.push(diagnostic);
-        }
-        instance.virtual_addresses = addresses;
+        let mut known = HashMap::new();
+        let plain = self.unique(
+            "VIP",
+            "a VIP",
+            &draft.addresses,
+            draft,
+            instance,
+            &mut known,
+        );
+        instance.virtual_addresses = plain;
+        let what = ("Excluded VIP", "an excluded VIP");
+        let excluded = self.unique(what.0, what.1, &draft.excluded, draft, instance, &mut known);
+        instance.excluded_addresses = excluded;
         self.tell_of_none(draft, instance);
         self.limit(draft, instance);
+    }
+
+    /// The addresses of `lines` that are not known yet.
+    fn unique(
+        &mut self,
+        what: &str,
+        kind: &'static str,
+        lines: &[Line],
+        draft: &Draft,
+        instance: &Instance,
+        known: &mut HashMap<(IpAddr, u8, String), &'static str>,
+    ) -> Vec<VirtualAddress> {
+        let name = &draft.name.text;
+        let mut addresses = Vec::new();
+        for line in lines {
+            let address = line.resolved(&instance.interface);
+            let interface = address.interface.clone();
+            let key = (address.address, address.prefix_length, interface);
+            let Some(other) = known.get(&key) else {
+                known.insert(key, kind);
+                addresses.push(address);
+                continue;
+            };
+            let text = format!("({name}): {what} duplicates {other} {address} - ignoring");
+            let code = "duplicate-address";
+            let diagnostic = Diagnostic::new(code, Severity::Warning, Class::None, text);
+            self.found.push(diagnostic.at(&line.origin));
+        }
+        addresses
     }
 
     fn tell_of_none(&mut self, draft: &Draft, instance: &Instance) {
@@ -93,18 +115,5 @@ impl Resolver<'_, '_> {
             let excess = instance.virtual_addresses.split_off(max);
             instance.excluded_addresses.extend(excess);
         }
-    }
-}
-
-fn virtual_address(line: &Line, interface: &str) -> VirtualAddress {
-    let interface = line.interface.as_deref().unwrap_or(interface);
-    VirtualAddress {
-        scope: line.scope,
-        broadcast: line.broadcast,
-        label: line.label.clone(),
-        peer: line.peer,
-        no_prefix_route: line.no_prefix_route,
-        no_track: line.no_track,
-        ..VirtualAddress::new(line.address, line.prefix_length, interface)
     }
 }

@@ -81,6 +81,8 @@ impl Resolver<'_, '_> {
                 .unwrap_or(defaults.notify_priority_changes),
             smtp_alert,
             debug: draft.debug,
+            virtual_routes: draft.routes.iter().map(|line| line.route.clone()).collect(),
+            virtual_rules: draft.rules.iter().map(|line| line.rule.clone()).collect(),
             ..Instance::new(draft.name.text.clone(), interface, vrid)
         }
     }

@@ -4,6 +4,7 @@
 use super::super::diagnostic::{Class, Diagnostic, Severity};
 use super::super::keywords::vrrp_instance::Draft;
 use super::super::model::{DynamicInterfaces, Instance, UnicastPeer};
+use super::super::resolve_statics;
 use super::{Resolver, fatal};
 
 impl Resolver<'_, '_> {
@@ -216,6 +217,11 @@ impl Resolver<'_, '_> {
 
     /// C does not run then; this daemon waits.
     pub(super) fn tell_of_missing_interfaces(&mut self) {
+        if self.globals.dynamic_interfaces == DynamicInterfaces::No {
+            let (draft, machine) = (self.draft, self.machine);
+            self.is_interface_missing |=
+                resolve_statics::tell_of_missing_interfaces(draft, machine, self.found);
+        }
         if self.is_interface_missing {
             let text = "Non-existent interface specified in configuration";
             let code = "no-such-interface";

@@ -14,6 +14,7 @@ use super::keywords::{root, vrrp_instance};
 use super::lex::Origin;
 use super::machine::Machine;
 use super::model::{Command, Config, Globals, Notify, ScriptUser};
+use super::resolve_statics;
 
 mod addresses;
 mod authentication;
@@ -24,6 +25,9 @@ mod strict;
 mod sync_group;
 mod tracking;
 mod unsupported;
+
+/// Where static addresses go without `dev`.
+const DEFAULT_INTERFACE: &str = "eth0";
 
 /// Works out the configuration. Findings go to `found`.
 pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
@@ -59,8 +63,9 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     collisions::tell(&instances, &places, found);
     unsupported::tell(&draft, &instances, &sync_groups, found);
     let tracked = definitions.finish(found);
-    let config = Config {
+    let mut config = Config {
         globals: globals.clone(),
+        track_groups: resolve_statics::track_groups(&draft, found),
         instances,
         sync_groups: sync_groups.into_iter().map(Arc::new).collect(),
         scripts: tracked.scripts,
@@ -71,6 +76,9 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
         interface_delays: draft.interface_delays.clone(),
         ..Config::default()
     };
+    let default_interface = globals.default_interface.as_deref();
+    let default_interface = default_interface.unwrap_or(DEFAULT_INTERFACE);
+    resolve_statics::resolve(&draft, default_interface, &mut config);
     tell_of_script_security(&draft, found);
     config
 }
