@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
-use super::keywords::{root, vrrp_instance};
+use super::keywords::root;
 use super::lex::Origin;
 use super::machine::Machine;
 use super::model::{Command, Config, Globals, Notify, ScriptUser};
@@ -79,7 +79,6 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     let default_interface = globals.default_interface.as_deref();
     let default_interface = default_interface.unwrap_or(DEFAULT_INTERFACE);
     resolve_statics::resolve(&draft, default_interface, &mut config);
-    tell_of_script_security(&draft, found);
     config
 }
 
@@ -135,48 +134,4 @@ fn with_user(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
         tell_deleted: notify.tell_deleted,
         deleted: with_user(&notify.deleted),
     }
-}
-
-fn has_notify(notify: &Notify) -> bool {
-    let Notify {
-        any,
-        master,
-        backup,
-        fault,
-        stop,
-        master_rx_lower_pri,
-        tell_deleted: _,
-        deleted,
-    } = notify;
-    [
-        any,
-        master,
-        backup,
-        fault,
-        stop,
-        master_rx_lower_pri,
-        deleted,
-    ]
-    .into_iter()
-    .any(Option::is_some)
-}
-
-/// C's warning about scripts without checks of their permissions (D.8). Scripts
-/// that nobody tracks count, too.
-fn tell_of_script_security(draft: &root::Draft, found: &mut Collector) {
-    let of_instance = |instance: &vrrp_instance::Draft| has_notify(&instance.notify);
-    let has_scripts = !draft.scripts.is_empty()
-        || draft.instances.iter().any(of_instance)
-        || draft
-            .sync_groups
-            .iter()
-            .any(|group| has_notify(&group.notify));
-    if !has_scripts || draft.globals.globals.enable_script_security {
-        return;
-    }
-    let text = "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
-    let diagnostic = Diagnostic::new("script-security", Severity::Warning, Class::Security, text);
-    let help = "Add `enable_script_security` to `global_defs`, and `script_user NAME` \
-                unless there is a user keepalived_script.";
-    found.push(diagnostic.after_reading().help(help));
 }

@@ -155,8 +155,8 @@ impl<'d> Definitions<'d> {
 
 /// Every draft has a command; one without was dropped when its block ended.
 fn script(draft: &vrrp_script::Draft, user: Option<&ScriptUser>) -> Option<Script> {
-    let mut command = draft.command.clone()?;
-    command.user = draft.user.as_ref().or(user).cloned();
+    let (mut command, _) = draft.command.clone()?;
+    command.user = draft.user.as_ref().map(|(user, _)| user).or(user).cloned();
     Some(Script {
         name: draft.name.text.clone(),
         command,
