@@ -272,6 +272,8 @@ pub struct Names {
     pub track_processes: HashSet<String>,
     /// `bfd_instance`
     pub bfd_instances: HashSet<String>,
+    /// `lvs_sync_daemon_interface`: there is one for all instances.
+    pub sync_daemon_interface: Option<String>,
 }
 
 /// Searching for the nearest word is slow, and nobody reads more of them.

@@ -15,6 +15,7 @@ const NAME_MAX: usize = 15;
 /// `interface IFNAME`
 pub fn interface(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let Some(word) = cx.argument(statement, 1) else {
+        draft.lacks_interface_name = true;
         return;
     };
     if word.text.len() > NAME_MAX {

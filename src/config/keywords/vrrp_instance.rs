@@ -113,6 +113,8 @@ pub struct Draft {
     pub state: Option<InitialState>,
     /// `interface`
     pub interface: Option<Word>,
+    /// `interface` without a name stands in it, which was told.
+    pub lacks_interface_name: bool,
     /// `vrf`
     pub vrf: Option<Word>,
     /// `use_vmac`
@@ -229,6 +231,7 @@ impl Draft {
             end,
             state: None,
             interface: None,
+            lacks_interface_name: false,
             vrf: None,
             vmac: None,
             vmac_addresses: false,
@@ -786,13 +789,14 @@ fn lvs_sync_daemon_interface(draft: &mut Draft, statement: &Statement, cx: &mut 
     let Some(word) = cx.argument(statement, 1) else {
         return;
     };
-    if let Some(other) = &draft.sync_daemon_interface {
+    if let Some(other) = &cx.names.sync_daemon_interface {
         let text = format!(
             "({name}) lvs_sync_daemon_interface has already been specified as {other} - ignoring"
         );
         cx.error("sync-daemon-twice", word, text);
         return;
     }
+    cx.names.sync_daemon_interface = Some(word.text.clone());
     draft.sync_daemon_interface = Some(word.text.clone());
 }
 

@@ -32,13 +32,13 @@ impl Resolver<'_, '_> {
     }
 
     fn identity(&mut self, draft: &Draft) -> Option<(Vrid, String)> {
-        if draft.vrid.is_none() {
+        let Some((vrid, _)) = draft.vrid else {
             let text = format!("({}) the virtual router id must be set", draft.name.text);
             let help = "Each keyword needs a line of its own; several on one line are not read.";
             self.after(fatal("no-vrid", text).help(help), &draft.name.origin);
-        }
-        let interface = self.interface(draft)?;
-        Some((draft.vrid?.0, interface))
+            return None;
+        };
+        Some((vrid, self.interface(draft)?))
     }
 
     /// What needs no other setting of the instance.

@@ -14,6 +14,9 @@ impl Resolver<'_, '_> {
         if let Some(interface) = &draft.interface {
             return Some(interface.text.clone());
         }
+        if draft.lacks_interface_name {
+            return None;
+        }
         let (name, origin) = (&draft.name.text, draft.name.origin);
         let source = draft.source.filter(|_| !draft.peers.is_empty());
         let link_local = source.is_some_and(|source| match source {

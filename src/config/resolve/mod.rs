@@ -15,6 +15,7 @@ use super::lex::Origin;
 use super::machine::Machine;
 use super::model::{Command, Config, Globals, Notify, ScriptUser};
 use super::resolve_statics;
+use super::scripts::Violations;
 
 mod addresses;
 mod authentication;
@@ -29,8 +30,14 @@ mod unsupported;
 /// Where static addresses go without `dev`.
 const DEFAULT_INTERFACE: &str = "eth0";
 
-/// Works out the configuration. Findings go to `found`.
-pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector) -> Config {
+/// Works out the configuration. Findings go to `found`. `scripts`: what the machine
+/// cannot run; it changes what is told, and nothing else.
+pub fn resolve(
+    draft: root::Draft,
+    machine: &dyn Machine,
+    scripts: &Violations,
+    found: &mut Collector,
+) -> Config {
     let globals = draft.globals.finished(found);
     let members = sync_group::members(&draft, found);
     let mut resolver = Resolver {
@@ -39,6 +46,7 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
         groups: &members.by_instance,
         definitions: tracking::Definitions::new(&draft),
         machine,
+        scripts,
         found,
         is_interface_missing: false,
     };
@@ -89,6 +97,7 @@ struct Resolver<'a, 'd> {
     groups: &'a HashMap<&'d str, usize>,
     definitions: tracking::Definitions<'d>,
     machine: &'a dyn Machine,
+    scripts: &'a Violations,
     found: &'a mut Collector,
     /// Something names an interface that this machine does not have.
     is_interface_missing: bool,

@@ -261,6 +261,7 @@ impl Resolver<'_, '_> {
         }
         for line in &draft.scripts {
             lines.scripts.extend(self.script_line(line));
+            self.tell_of_removed(owner, line);
         }
         for line in &draft.files {
             if let Some((_, file)) = self.definitions.files.find(&line.name.text) {
@@ -295,6 +296,17 @@ impl Resolver<'_, '_> {
             lines.bfds.push((tracked, line.name.origin));
         }
         lines
+    }
+
+    /// C has forgotten the script by now; here it is tracked, and it fails.
+    fn tell_of_removed(&mut self, owner: &str, line: &draft::Line) {
+        let name = &line.name.text;
+        if self.scripts.removed.contains(name) {
+            let text = format!("({owner}) track script {name} not found, ignoring...");
+            let help = "Nobody can run it on this machine: here it counts as failed.";
+            let diagnostic = Diagnostic::warning("no-such-script", text).help(help);
+            self.found.push(diagnostic.at(&line.name.origin));
+        }
     }
 
     fn script_line(&mut self, line: &draft::Line) -> Option<(TrackScript, Origin)> {
@@ -348,10 +360,13 @@ impl Resolver<'_, '_> {
             // Without a weight C knows no reverse for interfaces either.
         }
         lines.scripts.retain(|(line, origin)| {
-            let text = format!(
-                "({owner}) ignoring tracked script {} with weights due to {why}",
-                line.script.name
-            );
+            let name = &line.script.name;
+            if self.scripts.disabled.contains(name) {
+                // C has told that it is not there at all.
+                return line.weight == 0;
+            }
+            let text =
+                format!("({owner}) ignoring tracked script {name} with weights due to {why}");
             self.warn_unless(line.weight == 0, text, origin)
         });
         lines.files.retain_mut(|(line, origin)| {
