@@ -57,6 +57,17 @@ pub fn number(text: &str, range: RangeInclusive<i64>) -> Result<i64, NumberProbl
     }
 }
 
+/// A whole number in a range, with nothing behind it.
+///
+/// # Errors
+/// C's text for what is wrong.
+pub fn exact_number(text: &str, range: RangeInclusive<i64>) -> Result<i64, NumberProblem<i64>> {
+    number(text, range).map_err(|mut problem| {
+        problem.usable = None;
+        problem
+    })
+}
+
 /// A number as programmers write it: decimal, `0` octal, `0x` hexadecimal.
 pub fn any_base(text: &str) -> Option<u64> {
     let text = text.strip_prefix('+').unwrap_or(text);

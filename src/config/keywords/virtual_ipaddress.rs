@@ -46,18 +46,6 @@ impl Line {
 /// Linux allows 15 characters in a label.
 const LABEL_MAX: usize = 15;
 
-/// Reads `virtual_ipaddress`.
-pub fn set(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let first = draft.addresses.len();
-    draft.addresses.extend(read(statement, Owner::Instance, cx));
-    let new = draft.addresses.get(first..).unwrap_or_default();
-    if let Some(line) = new.iter().find(|line| line.address().is_ipv6()) {
-        let (name, address) = (&draft.name.text, line.address());
-        let text = format!("({name}) IPv6 address {address} does not work yet");
-        routing_words::refuse(&line.origin, text, cx);
-    }
-}
-
 /// Reads `virtual_ipaddress_excluded`.
 pub fn set_excluded(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.excluded.extend(read(statement, Owner::Instance, cx));

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+mod groups;
+mod instances;
 mod lints;
 
 use super::model::{Config, InitialState, Instance};
@@ -11,6 +13,7 @@ mod address_lines;
 mod reading;
 mod routes;
 mod rules;
+mod tracking;
 
 fn options() -> Options {
     Options {
@@ -66,8 +69,8 @@ fn instance(more: &str) -> (Instance, Vec<String>) {
     (Instance::clone(instance), lines(&loaded))
 }
 
-mod lvs;
 mod globals;
+mod lvs;
 
 mod braces {
     use super::*;
@@ -368,7 +371,7 @@ mod not_yet {
             ),
             (
                 with("virtual_ipaddress {\n2001:db8::1\n}"),
-                "(Line 5) (VI) IPv6 address 2001:db8::1 does not work yet",
+                "(Line 5) (VI) IPv6 does not work yet",
             ),
             (
                 with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),
@@ -578,7 +581,7 @@ mod interplay {
         let loaded = parse(&format!("{}{}", peer(1), other(1)));
         assert_eq!(
             lines(&loaded),
-            ["(VJ) duplicate VRID conflict with VI VRID 5"]
+            ["(VI) duplicate VRID conflict with VJ VRID 5"]
         );
         let loaded = parse(&format!("{}{}", with(""), with("priority 5")));
         assert_eq!(

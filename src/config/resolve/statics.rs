@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 
-use super::diagnostic::{Class, Collector, Diagnostic, Severity};
-use super::keywords::{root, track_group, virtual_ipaddress, virtual_routes, virtual_rules};
-use super::lex::Word;
-use super::machine::Machine;
-use super::model::{Config, DynamicInterfaces, TrackGroup};
+use super::super::diagnostic::{Class, Collector, Diagnostic, Severity};
+use super::super::keywords::{root, track_group, virtual_ipaddress, virtual_routes, virtual_rules};
+use super::super::lex::Word;
+use super::super::machine::Machine;
+use super::super::model::{Config, DynamicInterfaces, TrackGroup};
 
 /// Where static addresses go without `dev` and without `default_interface`.
 const DEFAULT_INTERFACE: &str = "eth0";
@@ -65,16 +65,20 @@ fn members(
 
 /// Tells of interfaces that addresses, routes and rules name and that the machine
 /// does not have. It does not change the configuration: they count as down until
-/// they appear.
+/// they appear. Returns whether there is any.
 pub fn tell_of_missing_interfaces(
     draft: &root::Draft,
     machine: &dyn Machine,
     found: &mut Collector,
-) {
+) -> bool {
     if draft.globals.globals.dynamic_interfaces != DynamicInterfaces::No {
-        return;
+        return false;
     }
-    let mut missing = Missing { machine, found };
+    let mut missing = Missing {
+        machine,
+        found,
+        is_any: false,
+    };
     missing.addresses(&draft.static_addresses);
     missing.routes(&draft.static_routes);
     missing.rules(&draft.static_rules);
@@ -84,11 +88,13 @@ pub fn tell_of_missing_interfaces(
         missing.routes(&instance.routes);
         missing.rules(&instance.rules);
     }
+    missing.is_any
 }
 
 struct Missing<'a> {
     machine: &'a dyn Machine,
     found: &'a mut Collector,
+    is_any: bool,
 }
 
 impl Missing<'_> {
@@ -116,6 +122,7 @@ impl Missing<'_> {
         if self.machine.interface(&device.text).is_some() {
             return;
         }
+        self.is_any = true;
         let name = &device.text;
         let text = format!("WARNING - interface {name} for {what} doesn't exist");
         let diagnostic = Diagnostic::warning("no-such-interface", text).at(&device.origin);
