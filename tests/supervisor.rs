@@ -139,6 +139,7 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
         vrrp_pid_file: directory.join("vrrp.pid"),
         respawn: manner != "without_respawn",
         keep_addresses: false,
+        dump_configuration: false,
         ignore_interrupt: false,
         core_files: false,
         umask: None,

@@ -295,8 +295,8 @@ impl Running {
             .filter(|tracked| is_awaited(tracked, standing(&tracked.script)))
             .count();
         // Before it began it wants what the configuration says (specification F.2).
-        let master = self.config.priority.is_owner()
-            || self.config.initial_state == InitialState::Master;
+        let master =
+            self.config.priority.is_owner() || self.config.initial_state == InitialState::Master;
         let wanted = match self.state {
             State::Init if master => State::Master,
             State::Init => State::Backup,

@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::page::{
-    Page, Users, WallClock, able, address, general_seconds, quoted, route, rule, truth, weight, yes,
+    Page, Users, able, address, general_seconds, quoted, route, rule, truth, weight, yes,
 };
 use super::{Surroundings, View, dump_state, globals};
 use crate::config::model::{
@@ -35,7 +35,7 @@ pub fn text(view: &View, around: &Surroundings) -> String {
         trackers: Trackers::of(config),
     };
     let mut page = Page::default();
-    globals::write(&mut page, &config.globals, &users, around);
+    globals::write(&mut page, &config.globals, &users, around, false);
     garp_delays(&mut page, config);
     statics(&mut page, config);
     if !view.snapshot.instances.is_empty() {
@@ -59,7 +59,7 @@ pub fn text(view: &View, around: &Surroundings) -> String {
 pub fn parent_text(config: &Config, around: &Surroundings) -> String {
     let users = Users::new(config.globals.enable_script_security);
     let mut page = Page::default();
-    globals::write(&mut page, &config.globals, &users, around);
+    globals::write(&mut page, &config.globals, &users, around, true);
     page.into_text()
 }
 
@@ -78,6 +78,8 @@ fn groups_of_instances(config: &Config) -> BTreeMap<&str, &SyncGroup> {
 #[derive(Default)]
 struct Trackers {
     scripts: BTreeMap<String, Vec<String>>,
+    /// The weight for the first that tracks it.
+    script_weights: BTreeMap<String, String>,
     files: BTreeMap<String, Vec<String>>,
     processes: BTreeMap<String, Vec<String>>,
     interfaces: BTreeMap<String, Vec<String>>,
@@ -137,6 +139,8 @@ impl Trackers {
         processes: &[TrackProcess],
     ) {
         for it in scripts {
+            let weights = self.script_weights.entry(it.script.name.clone());
+            weights.or_insert_with(|| reversed(it.weight, it.reverse));
             let lines = self.scripts.entry(it.script.name.clone()).or_default();
             lines.push(tracker(name, it.weight, it.reverse));
         }
@@ -200,8 +204,16 @@ fn garp_delays(page: &mut Page, config: &Config) {
 
 fn statics(page: &mut Page, config: &Config) {
     let addresses = config.static_addresses.iter();
-    section(page, "Static Addresses", addresses.map(|it| address(it, true)));
-    section(page, "Static Routes", config.static_routes.iter().map(route));
+    section(
+        page,
+        "Static Addresses",
+        addresses.map(|it| address(it, true)),
+    );
+    section(
+        page,
+        "Static Routes",
+        config.static_routes.iter().map(route),
+    );
     section(page, "Static Rules", config.static_rules.iter().map(rule));
     if config.track_groups.is_empty() {
         return;
@@ -294,7 +306,6 @@ impl Writer<'_> {
             u8::from(config.fault_without_peer)
         ));
         if self.running {
-            let WallClock { .. } = self.view.wall;
             let wall = &self.view.wall;
             page.line(format_args!(
                 "   Number of interface and track script faults = {}",
@@ -356,7 +367,10 @@ impl Writer<'_> {
         if config.unicast_peers.is_empty() {
             let group = config.multicast_group;
             match it.on.filter(|_| config.ipv6) {
-                Some(on) => page.line(format_args!("   Multicast address {group}, ifindex {}", on.0)),
+                Some(on) => page.line(format_args!(
+                    "   Multicast address {group}, ifindex {}",
+                    on.0
+                )),
                 None => page.line(format_args!("   Multicast address {group}")),
             }
         }
@@ -436,7 +450,9 @@ impl Writer<'_> {
     fn transition_script(&self, page: &mut Page, what: &str, command: Option<&Command>) {
         if let Some(command) = command {
             let command = self.users.command(command);
-            page.line(format_args!("   {what} state transition script = {command}"));
+            page.line(format_args!(
+                "   {what} state transition script = {command}"
+            ));
         }
     }
 
@@ -482,7 +498,9 @@ impl Writer<'_> {
                     page.line(format_args!("   Address = {address}"));
                 }
             }
-            let sizes = members.iter().filter_map(|it| it.config.receive_buffer_bytes);
+            let sizes = members
+                .iter()
+                .filter_map(|it| it.config.receive_buffer_bytes);
             let size = sizes.max().unwrap_or(0);
             page.line(format_args!("   Rx buf size = {size}"));
             page.line("   VRRP instances");
@@ -512,7 +530,10 @@ fn garp(page: &mut Page, config: &Instance) {
         ("repeat", garp.master_repeat.to_string()),
         ("refresh", general_seconds(garp.master_refresh)),
         ("refresh repeat", garp.master_refresh_repeat.to_string()),
-        ("lower priority delay", general_seconds(garp.lower_prio_delay)),
+        (
+            "lower priority delay",
+            general_seconds(garp.lower_prio_delay),
+        ),
         ("lower priority repeat", garp.lower_prio_repeat.to_string()),
     ] {
         page.line(format_args!("   Gratuitous ARP {what} = {value}"));
@@ -619,7 +640,12 @@ impl Writer<'_> {
         let by_name: BTreeMap<&str, &InstanceSnapshot> =
             instances.map(|it| (it.config.name.as_str(), it)).collect();
         for group in groups {
-            let members = || group.instances.iter().filter_map(|name| by_name.get(name.as_str()));
+            let members = || {
+                group
+                    .instances
+                    .iter()
+                    .filter_map(|name| by_name.get(name.as_str()))
+            };
             let fault = members().filter(|it| it.faults > 0).count();
             let init = members().filter(|it| it.awaited > 0).count();
             let state = if fault > 0 || init > 0 {
@@ -667,6 +693,7 @@ impl Writer<'_> {
 
     fn script(&self, page: &mut Page, it: &ScriptSnapshot) {
         let script = &*it.script;
+        page.line(format_args!(" VRRP Script = {}", script.name));
         let mut line = |name: &str, value: &dyn fmt::Display| {
             page.line(format_args!("   {name} = {value}"));
         };
@@ -684,6 +711,9 @@ impl Writer<'_> {
             script.timeout
         };
         line("Timeout", &seconds(timeout));
+        // The weight of the block is gone into those of its trackers.
+        let first = self.trackers.script_weights.get(&script.name);
+        line("Weight", &first.map_or("0", String::as_str));
         line("Rise", &script.rise);
         line("Fall", &script.fall);
         line("Result", &it.result);
@@ -775,12 +805,18 @@ impl Writer<'_> {
     }
 
     fn interface(&self, page: &mut Page, it: &InterfaceState) {
+        page.line(format_args!(" Name = {}", it.name));
         let mut line = |name: &str, value: &dyn fmt::Display| {
             page.line(format_args!("   {name} = {value}"));
         };
+        // Of IPv6 only the address that adverts would be sent from.
         let first = |four: bool| {
             let mut all = it.addresses.iter().map(|on| on.address);
-            let found = all.find(|address| address.is_ipv4() == four && !self.is_vip(*address));
+            let found = all.find(|address| match address {
+                _ if self.view.vips.contains(address) => false,
+                IpAddr::V4(_) => four,
+                IpAddr::V6(six) => !four && six.is_unicast_link_local(),
+            });
             found.map_or_else(|| "(none)".to_owned(), |address| address.to_string())
         };
         let ethernet = it.mac != MacAddress([0; 6]);
@@ -831,10 +867,6 @@ impl Writer<'_> {
             page.line(format_args!("   {setting} 0"));
         }
         page.list("Tracking VRRP instances", used.into_iter().flatten());
-    }
-
-    fn is_vip(&self, address: IpAddr) -> bool {
-        self.view.vips.contains(&address)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The first section of `keepalived.data`, which is all of
 //! `keepalived_parent.data`: the settings of the whole daemon (specification E.8).
 
-use super::page::{Page, Users, able, general_seconds, truth, yes};
 use super::Surroundings;
+use super::page::{Page, Users, able, general_seconds, truth, yes};
 use crate::config::model::{
     Buffer, DynamicInterfaces, FlushOnStop, Globals, NotifyFifo, Process, ReceivePolicy, Version,
 };
@@ -10,14 +10,20 @@ use crate::config::model::{
 /// C's limit on the time of a real-time process without a rest.
 const REALTIME_LIMIT_US: u64 = 10_000;
 
-/// Writes the section.
-pub fn write(page: &mut Page, globals: &Globals, users: &Users, around: &Surroundings) {
+/// Writes the section. The supervisor's (`parent`) has no interfaces.
+pub fn write(
+    page: &mut Page,
+    globals: &Globals,
+    users: &Users,
+    around: &Surroundings,
+    parent: bool,
+) {
     page.section("Global definitions");
     places(page, globals, around);
     mail(page, globals, around);
     reload(page, globals);
     lifecycle(page, globals, users);
-    lvs(page, globals);
+    lvs(page, globals, parent);
     fifos(page, globals, users);
     defaults(page, globals);
     firewall(page, globals);
@@ -30,7 +36,10 @@ pub fn write(page: &mut Page, globals: &Globals, users: &Users, around: &Surroun
         " VRRP skip check advert addresses = {}",
         truth(defaults.skip_check_adv_addr)
     ));
-    page.line(format_args!(" VRRP strict mode = {}", truth(defaults.strict)));
+    page.line(format_args!(
+        " VRRP strict mode = {}",
+        truth(defaults.strict)
+    ));
     processes(page, globals);
     outside(page, globals);
     page.line(format_args!(
@@ -87,14 +96,15 @@ fn mail(page: &mut Page, globals: &Globals, around: &Surroundings) {
         page.line(format_args!(" Smtp server port = {}", server.port));
         page.line(format_args!(" Smtp HELO name = {name}"));
         page.line(format_args!(" Smtp server connection timeout = {timeout}"));
-    }
-    if let Some(from) = &globals.notification_email_from {
-        page.line(format_args!(" Email notification from = {from}"));
-    }
-    if !globals.notification_email.is_empty() {
-        page.line(" Email notification to:");
-        for address in &globals.notification_email {
-            page.line(format_args!("   {address}"));
+        // Without a server nobody gets mail.
+        if let Some(from) = &globals.notification_email_from {
+            page.line(format_args!(" Email notification from = {from}"));
+        }
+        if !globals.notification_email.is_empty() {
+            page.line(" Email notification to:");
+            for address in &globals.notification_email {
+                page.line(format_args!("   {address}"));
+            }
         }
     }
     for (what, setting) in [
@@ -130,7 +140,11 @@ fn reload(page: &mut Page, globals: &Globals) {
         page.line(format_args!(" Reload time file = {path}{repeat}"));
         page.line(" No reload scheduled");
     }
-    if let Some(path) = reload.marker_file.as_deref().filter(|path| !path.is_empty()) {
+    if let Some(path) = reload
+        .marker_file
+        .as_deref()
+        .filter(|path| !path.is_empty())
+    {
         page.line(format_args!(" Reload_file = {path}"));
     }
     let places = &globals.places;
@@ -162,14 +176,17 @@ fn lifecycle(page: &mut Page, globals: &Globals, users: &Users) {
     page.line(format_args!(" Dynamic interfaces = {}", truth(is_dynamic)));
     if is_dynamic {
         let changes = dynamic == DynamicInterfaces::AllowChanges;
-        page.line(format_args!(" Allow interface changes = {}", truth(changes)));
+        page.line(format_args!(
+            " Allow interface changes = {}",
+            truth(changes)
+        ));
     }
     if globals.no_email_faults {
         page.line(" Send emails for fault transitions = off");
     }
 }
 
-fn lvs(page: &mut Page, globals: &Globals) {
+fn lvs(page: &mut Page, globals: &Globals, parent: bool) {
     let lvs = &globals.lvs;
     for (what, timeout) in [
         ("TCP", lvs.tcp_timeout),
@@ -182,7 +199,9 @@ fn lvs(page: &mut Page, globals: &Globals) {
         }
     }
     let interface = globals.default_interface.as_deref().unwrap_or("eth0");
-    page.line(format_args!(" Default interface = {interface}"));
+    if !parent {
+        page.line(format_args!(" Default interface = {interface}"));
+    }
     let igmp = yes(globals.disable_local_igmp);
     page.line(format_args!(" Disable local IGMP = {igmp}"));
     if let Some(daemon) = &lvs.sync_daemon {
@@ -223,7 +242,9 @@ fn fifos(page: &mut Page, globals: &Globals, users: &Users) {
             Some(owner) => users.numbers(Some(owner)),
             None => format!("{}:{}", nix::unistd::geteuid(), nix::unistd::getegid()),
         };
-        page.line(format_args!(" {what} notify fifo = {path}, uid:gid {numbers}"));
+        page.line(format_args!(
+            " {what} notify fifo = {path}, uid:gid {numbers}"
+        ));
         if let Some(script) = &fifo.script {
             let script = users.command(script);
             page.line(format_args!(" {what} notify fifo script = {script}"));
@@ -252,7 +273,10 @@ fn defaults(page: &mut Page, globals: &Globals) {
         ("repeat", garp.master_repeat.to_string()),
         ("refresh timer", general_seconds(garp.master_refresh)),
         ("refresh repeat", garp.master_refresh_repeat.to_string()),
-        ("lower priority delay", general_seconds(garp.lower_prio_delay)),
+        (
+            "lower priority delay",
+            general_seconds(garp.lower_prio_delay),
+        ),
         ("lower priority repeat", garp.lower_prio_repeat.to_string()),
     ] {
         page.line(format_args!(" Gratuitous ARP {what} = {value}"));
@@ -272,7 +296,10 @@ fn defaults(page: &mut Page, globals: &Globals) {
         ));
     }
     page.line(format_args!(" Gratuitous ARP interval = {}", garp.interval));
-    page.line(format_args!(" Gratuitous NA interval = {}", garp.gna_interval));
+    page.line(format_args!(
+        " Gratuitous NA interval = {}",
+        garp.gna_interval
+    ));
     let version = match defaults.version {
         None | Some(Version::V2) => 2,
         Some(Version::V3) => 3,
@@ -300,7 +327,9 @@ fn firewall(page: &mut Page, globals: &Globals) {
         let priority = globals.lvs.nftables_priority.unwrap_or(-1);
         let mark = globals.lvs.nftables_start_mark.unwrap_or(1000);
         page.line(format_args!(" ipvs nftables table name = {table}"));
-        page.line(format_args!(" ipvs nftables base chain priority = {priority}"));
+        page.line(format_args!(
+            " ipvs nftables base chain priority = {priority}"
+        ));
         page.line(format_args!(" ipvs nftables start fwmark = {mark}"));
     }
     let with = if firewall.nftables_counters {
@@ -326,7 +355,10 @@ fn processes(page: &mut Page, globals: &Globals) {
 
 fn process(page: &mut Page, what: &str, process: &Process) {
     page.line(format_args!(" {what} process priority = {}", process.nice));
-    page.line(format_args!(" {what} don't swap = {}", truth(process.no_swap)));
+    page.line(format_args!(
+        " {what} don't swap = {}",
+        truth(process.no_swap)
+    ));
     let realtime = process.realtime_priority.unwrap_or(0);
     page.line(format_args!(" {what} realtime priority = {realtime}"));
     if !process.processors.is_empty() {

@@ -7,8 +7,8 @@
 
 use std::fmt::{self, Write as _};
 
-use super::page::{WallClock, address, general_seconds, quoted, route, rule};
 use super::dump_state;
+use super::page::{WallClock, address, general_seconds, quoted, route, rule};
 use crate::config::model::{Authentication, ParameterMatch, TrackedProcess, Version};
 use crate::vrrp::snapshot::{InstanceSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::fs;
+use std::path::Path;
 
 use nix::unistd::{getegid, geteuid};
 
@@ -126,14 +127,22 @@ impl Users {
 pub fn quoted(command: &Command) -> String {
     let mut text = String::new();
     for (place, word) in command.argv.iter().enumerate() {
-        let real = (place == 0).then(|| fs::canonicalize(word).ok()).flatten();
-        let real = real.and_then(|path| path.into_os_string().into_string().ok());
+        let real = (place == 0).then(|| real_path(word)).flatten();
         let separator = if place == 0 { "" } else { " " };
         let word = real.as_deref().unwrap_or(word);
         // Writing to a String cannot fail.
         let _ = write!(text, "{separator}'{word}'");
     }
     text
+}
+
+/// The path without links in its directories; the program itself may be one,
+/// whose name counts (busybox).
+fn real_path(program: &str) -> Option<String> {
+    let path = Path::new(program);
+    let directory = fs::canonicalize(path.parent()?).ok()?;
+    let real = directory.join(path.file_name()?);
+    real.into_os_string().into_string().ok()
 }
 
 /// Seconds as C's `%g` prints them: up to six digits, no zeros at the end.
@@ -283,7 +292,10 @@ mod tests {
             "10.1.0.98 brd 10.1.0.255 dev v1 scope host noprefixroute no_track set"
         );
         let mut six = VirtualAddress::new(ip("fe80::100"), 128, "v1");
-        assert_eq!(address(&six, false), "fe80::100 dev v1 scope global deprecated");
+        assert_eq!(
+            address(&six, false),
+            "fe80::100 dev v1 scope global deprecated"
+        );
         six.prefix_length = 64;
         assert_eq!(
             address(&six, false),
@@ -297,8 +309,14 @@ mod tests {
             at: Instant::from_us(5_000_000),
             epoch_us: 1_795_247_775_000_001,
         };
-        assert_eq!(wall.seconds(Instant::from_us(3_999_999)), "1795247774.000000");
-        assert_eq!(wall.seconds(Instant::from_us(5_500_000)), "1795247775.500001");
+        assert_eq!(
+            wall.seconds(Instant::from_us(3_999_999)),
+            "1795247774.000000"
+        );
+        assert_eq!(
+            wall.seconds(Instant::from_us(5_500_000)),
+            "1795247775.500001"
+        );
         let date = wall.seconds_and_date(Instant::from_us(5_000_000));
         assert!(date.starts_with("1795247775.000001 ("), "{date}");
         assert!(date.ends_with(".000001 2026)"), "{date}");
