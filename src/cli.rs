@@ -288,6 +288,7 @@ impl Arguments {
                 config_id: self.config_id.unwrap_or_else(process::host_name),
                 all_include_checks: self.all_config,
                 without_checkers: self.vrrp,
+                without_bfd: self.no_bfd,
                 without_vrrp: self.check,
             },
             foreground: self.dont_fork,

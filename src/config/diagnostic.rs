@@ -212,6 +212,7 @@ pub struct Collector {
     found: Vec<Diagnostic>,
     seen: Vec<(Severity, Class)>,
     left_out: usize,
+    only_warns: bool,
 }
 
 /// A hostile file could produce a finding for each line; nobody reads more.
@@ -220,7 +221,10 @@ const DIAGNOSTICS_MAX: usize = 1_000;
 impl Collector {
     /// Keeps a finding. Beyond a limit only the first of its kind is kept, so
     /// that neither the exit code nor a refusal can get lost.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        if self.only_warns {
+            diagnostic.severity = diagnostic.severity.min(Severity::Warning);
+        }
         let kind = (diagnostic.severity, diagnostic.class);
         let is_new = !self.seen.contains(&kind);
         if is_new {
@@ -231,6 +235,12 @@ impl Collector {
         } else {
             self.left_out = self.left_out.saturating_add(1);
         }
+    }
+
+    /// From now on nothing is worse than a warning, because what is read is not
+    /// carried out, or it is as before. The exit code of a test does not change.
+    pub fn lower_to_warnings(&mut self, only_warns: bool) {
+        self.only_warns = only_warns;
     }
 
     /// How many there are so far.

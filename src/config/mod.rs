@@ -14,6 +14,7 @@ pub mod lex;
 pub mod machine;
 pub mod model;
 pub mod resolve;
+pub mod scripts;
 pub mod source;
 pub mod tree;
 
@@ -21,7 +22,7 @@ pub mod tree;
 mod tests;
 
 use diagnostic::{Class, Collector, Diagnostic, Severity};
-use keywords::{Context, Vocabulary, root};
+use keywords::{Context, Vocabulary, lvs, root};
 
 /// What the command line says about reading a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,8 +31,10 @@ pub struct Options {
     pub config_id: String,
     /// `-e`: every failed include is an error.
     pub all_include_checks: bool,
-    /// `-P`: parts for the checkers are skipped.
+    /// `-P`: parts for the checkers are looked at, and not carried out.
     pub without_checkers: bool,
+    /// `-B`: parts for BFD are looked at, and not carried out.
+    pub without_bfd: bool,
     /// `-C`: parts for VRRP are skipped.
     pub without_vrrp: bool,
 }
@@ -71,6 +74,9 @@ pub fn load_on(
     let mut draft = root::Draft::default();
     let mut context = Context::new(options, machine, vocabulary, &mut found);
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
+    draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
+    scripts::check(&draft, machine, &mut found);
+    lvs::complete(&draft.lvs, options.without_checkers, &mut found);
     let config = resolve::resolve(draft, machine, &mut found);
     Loaded {
         config,

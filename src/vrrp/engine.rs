@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::config::model::{Config, Instance, Script};
 use crate::ids::{IfIndex, InstanceId, Priority, ScriptId};
 use crate::time::Instant;
-use crate::wire::advert::{IP_PROTOCOL, Packet};
+use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
 use crate::wire::frames::Ipv4Datagram;
 
 use super::action::{Action, Transmit};
@@ -504,7 +504,7 @@ impl Engine {
             self.ignored = self.ignored.saturating_add(1);
             return;
         }
-        let Some(packet) = Packet::new(ip.payload) else {
+        let Some(packet) = Packet::new(ip.payload, Family::V4) else {
             return self.too_short(datagram.bytes.len());
         };
         let route = self.routes.get(&(datagram.on, packet.vrid()));
