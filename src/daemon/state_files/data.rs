@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use super::page::{
-    Page, Users, able, address, general_seconds, quoted, route, rule, truth, weight, yes,
-};
+use super::page::{Page, Users, able, general_seconds, quoted, truth, weight, yes};
 use super::{Surroundings, View, dump_state, globals};
 use crate::config::model::{
     Authentication, Command, Config, GarpGroup, Instance, ParameterMatch, SyncGroup, TrackBfd,
@@ -204,17 +202,9 @@ fn garp_delays(page: &mut Page, config: &Config) {
 
 fn statics(page: &mut Page, config: &Config) {
     let addresses = config.static_addresses.iter();
-    section(
-        page,
-        "Static Addresses",
-        addresses.map(|it| address(it, true)),
-    );
-    section(
-        page,
-        "Static Routes",
-        config.static_routes.iter().map(route),
-    );
-    section(page, "Static Rules", config.static_rules.iter().map(rule));
+    section(page, "Static Addresses", addresses.map(|it| it.as_c(true)));
+    section(page, "Static Routes", &config.static_routes);
+    section(page, "Static Rules", &config.static_rules);
     if config.track_groups.is_empty() {
         return;
     }
@@ -225,8 +215,8 @@ fn statics(page: &mut Page, config: &Config) {
     }
 }
 
-fn section(page: &mut Page, title: &str, lines: impl Iterator<Item = String>) {
-    for (place, line) in lines.enumerate() {
+fn section<T: fmt::Display>(page: &mut Page, title: &str, lines: impl IntoIterator<Item = T>) {
+    for (place, line) in lines.into_iter().enumerate() {
         if place == 0 {
             page.section(title);
         }
@@ -268,8 +258,8 @@ impl Writer<'_> {
             }
             None => page.line("   No sockets allocated"),
         }
-        page.list("Virtual Routes", config.virtual_routes.iter().map(route));
-        page.list("Virtual Rules", config.virtual_rules.iter().map(rule));
+        page.list("Virtual Routes", &config.virtual_routes);
+        page.list("Virtual Rules", &config.virtual_rules);
         tracked(
             page,
             &config.track_interfaces,
@@ -408,13 +398,13 @@ impl Writer<'_> {
         if !vips.is_empty() {
             page.line(format_args!("   Virtual IP ({}):", vips.len()));
             for vip in vips {
-                page.line(format_args!("     {}", address(vip, it.installed)));
+                page.line(format_args!("     {}", vip.as_c(it.installed)));
             }
         }
         let others = config.excluded_addresses.iter();
         page.list(
             "Virtual IP Excluded",
-            others.map(|vip| address(vip, it.installed)),
+            others.map(|vip| vip.as_c(it.installed)),
         );
     }
 
