@@ -9,14 +9,18 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use crate::cli::Format;
 use crate::config::source::Files;
 use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
 use crate::system::logging;
+use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
 pub mod channel;
+pub mod check;
 pub mod cleanup;
+pub mod firewall;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
@@ -162,7 +166,7 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
             };
         }
     };
-    let loaded = load(settings);
+    let loaded = load(&ThisMachine::for_daemon(), settings);
     log_diagnostics(&loaded);
     if loaded.is_usable() {
         return supervisor::run(Start {
@@ -184,21 +188,14 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
 }
 
 /// `-t`: reads the configuration and says what is wrong with it, on stderr or
-/// at the end of the file `log`. Returns C's exit code.
-pub fn test_configuration(settings: &Settings, log: Option<&Path>) -> u8 {
-    let loaded = load(settings);
+/// at the end of the file `log`; JSON without a file goes to stdout. Returns C's
+/// exit code.
+pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Format) -> u8 {
+    let loaded = load(&ThisMachine::new(), settings);
     let snippets = log.is_none() && io::stderr().is_terminal();
-    let mut text = String::new();
-    for diagnostic in &loaded.diagnostics {
-        let line = if snippets {
-            diagnostic.as_snippet(&loaded.sources)
-        } else {
-            diagnostic.as_c_line(&loaded.sources)
-        };
-        text.push_str(line.trim_end_matches('\n'));
-        text.push('\n');
-    }
+    let text = check::tested(&loaded, &settings.config_file, format, snippets);
     let written = match log {
+        None if format == Format::Json => io::stdout().write_all(text.as_bytes()),
         None => io::stderr().write_all(text.as_bytes()),
         Some(path) => OpenOptions::new()
             .append(true)
@@ -218,8 +215,9 @@ pub fn test_configuration(settings: &Settings, log: Option<&Path>) -> u8 {
 }
 
 /// Reads the configuration as it is on disk now.
-fn load(settings: &Settings) -> Loaded {
-    config::load(&DiskFiles, &settings.config_file, &settings.options)
+fn load(machine: &ThisMachine, settings: &Settings) -> Loaded {
+    let (file, options) = (&settings.config_file, &settings.options);
+    config::load_on(machine, &DiskFiles, file, options)
 }
 
 fn log_diagnostics(loaded: &Loaded) {

@@ -3,6 +3,7 @@
 //! Decides nothing of the daemon's life; `supervisor.rs` does.
 
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 
@@ -196,6 +197,20 @@ pub fn host_name() -> String {
     nix::unistd::gethostname()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+/// What conditional lines compare with by default: the name of this host up to
+/// the first dot.
+pub fn config_id() -> String {
+    let name = host_name();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// What `${_RANDOM}` begins with: random, because nodes that start at the same
+/// second must not draw the same numbers. It stays for the life of the daemon,
+/// so that a reload alone changes nothing.
+pub fn random_seed() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
 }
 
 /// What the distribution calls itself.

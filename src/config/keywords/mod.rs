@@ -21,6 +21,7 @@ use super::scripts::ScriptUse;
 use super::tree::{Statement, Wants};
 
 pub mod authentication;
+pub mod defaults;
 pub mod garp_group;
 pub mod global_defs;
 pub mod interface_up_down_delays;

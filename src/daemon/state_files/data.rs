@@ -4,7 +4,7 @@
 //! (processes and files that are tracked, routes and rules) is printed from
 //! the configuration, in the state of one that has not begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -87,25 +87,7 @@ impl Trackers {
     fn of(config: &Config) -> Self {
         let mut all = Self::default();
         for instance in &config.instances {
-            let own = [
-                !instance.ignore_own_interface,
-                !instance.virtual_addresses.is_empty(),
-            ];
-            let mut interfaces = vec![];
-            if own[0] {
-                interfaces.push((instance.interface.as_str(), 0, false));
-            }
-            if own[1] {
-                let vips = instance.virtual_addresses.iter();
-                for vip in vips.filter(|vip| !vip.no_track) {
-                    interfaces.push((vip.interface.as_str(), 0, false));
-                }
-            }
-            let tracked = instance.track_interfaces.iter();
-            interfaces.extend(tracked.map(|it| (it.interface.as_str(), it.weight, it.reverse)));
-            interfaces.sort_by(|a, b| a.0.cmp(b.0));
-            interfaces.dedup_by(|later, first| later.0 == first.0);
-            for (interface, value, reverse) in interfaces {
+            for (interface, (value, reverse)) in interfaces_of(instance) {
                 let lines = all.interfaces.entry(interface.to_owned()).or_default();
                 lines.push(tracker(&instance.name, value, reverse));
             }
@@ -153,6 +135,22 @@ impl Trackers {
     }
 }
 
+/// The interfaces whose state matters to an instance, each once: those that it
+/// tracks, its own, those of its addresses.
+fn interfaces_of(instance: &Instance) -> BTreeMap<&str, (i32, bool)> {
+    let tracked = instance.track_interfaces.iter();
+    let mut all: BTreeMap<&str, (i32, bool)> = tracked
+        .map(|it| (it.interface.as_str(), (it.weight, it.reverse)))
+        .collect();
+    let vips = instance.virtual_addresses.iter();
+    let vips = vips.filter(|vip| !vip.no_track).map(|vip| &vip.interface);
+    let own = (!instance.ignore_own_interface).then_some(&instance.interface);
+    for interface in own.into_iter().chain(vips) {
+        all.entry(interface).or_insert((0, false));
+    }
+    all
+}
+
 fn tracker(instance: &str, value: i32, reverse: bool) -> String {
     format!("{instance}, {}", weight(value, reverse))
 }
@@ -164,15 +162,14 @@ fn garp_delays(page: &mut Page, config: &Config) {
         all.push((place.saturating_add(1), group.clone()));
     }
     if !garp.interval.is_zero() || !garp.gna_interval.is_zero() {
-        let mut named: Vec<&str> = Vec::new();
+        let grouped = config.garp_groups.iter();
+        let grouped = grouped.flat_map(|group| &group.interfaces);
+        let mut named: BTreeSet<&str> = grouped.map(String::as_str).collect();
         for instance in &config.instances {
             let name = instance.interface.as_str();
-            let grouped = config.garp_groups.iter();
-            let mut grouped = grouped.flat_map(|group| &group.interfaces);
-            if named.contains(&name) || grouped.any(|there| there == name) {
+            if !named.insert(name) {
                 continue;
             }
-            named.push(name);
             let group = GarpGroup {
                 garp_interval: garp.interval,
                 gna_interval: garp.gna_interval,

@@ -43,6 +43,8 @@ mod globals;
 mod json;
 mod page;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use page::WallClock;
 
