@@ -571,6 +571,24 @@ mod tests {
     }
 
     #[test]
+    fn each_part_is_left_out_by_its_own_option() {
+        for (line, expected) in [
+            ("-P", (true, false, false)),
+            ("-B", (false, true, false)),
+            ("-C", (false, false, true)),
+            ("--no_bfd --vrrp", (true, true, false)),
+        ] {
+            let options = settings(line).0.options;
+            let left_out = (
+                options.without_checkers,
+                options.without_bfd,
+                options.without_vrrp,
+            );
+            assert_eq!(left_out, expected, "{line}");
+        }
+    }
+
+    #[test]
     fn paths_do_not_depend_on_the_directory() {
         let here = std::env::current_dir().unwrap();
         assert_eq!(settings("-f a.conf").0.config_file, here.join("a.conf"));
