@@ -327,6 +327,7 @@ impl Arguments {
             vrrp_pid_file: absolute(self.vrrp_pid.unwrap_or_else(|| runtime.join("vrrp.pid"))),
             respawn: !self.dont_respawn,
             keep_addresses: self.dont_release_vrrp,
+            dump_configuration: self.dump_conf,
             ignore_interrupt: self.ignore_sigint,
             core_files: self.core_dump || self.core_dump_pattern.is_some(),
             umask,
@@ -347,7 +348,6 @@ impl Arguments {
             ("--log-file", self.log_file.is_some()),
             ("--flush-log-file", self.flush_log_file),
             ("--release-vips", self.release_vips),
-            ("--dump-conf", self.dump_conf),
             ("--address-monitoring", self.address_monitoring),
             ("--core-dump-pattern", self.core_dump_pattern.is_some()),
             ("--snmp", self.snmp),
@@ -650,12 +650,11 @@ mod tests {
             [
                 "--all",
                 "--log-file",
-                "--dump-conf",
                 "--address-monitoring",
                 "--core-dump-pattern",
                 "--snmp"
             ]
         );
-        assert!(settings.core_files);
+        assert!(settings.core_files && settings.dump_configuration);
     }
 }
