@@ -13,6 +13,12 @@
 //! four times. Where C says two things about one number on one line (what is
 //! wrong with the number, then what it is for), either of the two will do.
 //!
+//! Two things that C says or leaves unsaid only because of what it does count
+//! for neither side. It ends at once when an argument is missing (exit code 2):
+//! then all that it said must be among ours, which go on. It drops a script that
+//! cannot run, which ours keeps as failed: then nothing is said of the lines
+//! that track that script.
+//!
 //! Of our findings those count that C counts, too: a finding of `Class::None`
 //! is one that C only logs, or has not at all.
 //!
@@ -55,6 +61,9 @@ const SAME_FINDINGS_PERCENT: usize = 95;
 /// Where C hangs or kills itself, ours answers within this time.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// C's exit code when it ends at once.
+const MISSING_ARGUMENT: u8 = 2;
+
 /// A line, or 0, and the word that a message is about.
 type Place = (usize, String);
 
@@ -71,6 +80,8 @@ struct Case {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
     places: BTreeSet<Place>,
+    /// What follows from C's dropping of scripts.
+    about_dropped: BTreeSet<Place>,
     /// Lines on which C says what is wrong with a number.
     numbers: BTreeSet<usize>,
 }
@@ -155,10 +166,25 @@ fn what_c_said(text: &str) -> [Said; 2] {
     [old, new].map(|text| said(text.lines()))
 }
 
-fn said<'a>(lines: impl Iterator<Item = &'a str>) -> Said {
+fn said<'a>(lines: impl Iterator<Item = &'a str> + Clone) -> Said {
     let mut said = Said::default();
+    let drops = [
+        "Disabling track script",
+        "Unable to set default user for vrrp script",
+    ];
+    let drops = |message: &str| {
+        drops.iter().any(|start| message.starts_with(start))
+            || message.starts_with("Unable to set uid/gid for script")
+    };
+    let dropped = lines.clone().any(|line| drops(place_of(line).1));
     for line in lines {
         let (number, message) = place_of(line);
+        let follows = message.contains(") ignoring tracked script ")
+            || message.contains(") track script ") && message.ends_with(" not found, ignoring...");
+        if dropped && follows {
+            said.about_dropped.insert((number, word_of(message)));
+            continue;
+        }
         // A second line of the same message is set in.
         if message.starts_with("  ") || message.is_empty() {
             continue;
@@ -370,23 +396,32 @@ type Difference = (&'static str, usize, String);
 fn differences(case: &Case, ours: &Said) -> Vec<Difference> {
     let versions = case.codes.iter().zip(&case.places);
     versions
-        .filter(|(code, _)| code.is_some())
-        .map(|(_, c)| difference(c, ours))
+        .filter_map(|(code, c)| Some((code.as_ref()?, c)))
+        .map(|(code, c)| {
+            let mut out = difference(c, ours);
+            let ended = *code == MISSING_ARGUMENT;
+            out.retain(|(who, ..)| !(ended && *who == "ours only"));
+            out
+        })
         .min_by_key(Vec::len)
         .unwrap_or_default()
 }
 
 fn difference(c: &Said, ours: &Said) -> Vec<Difference> {
+    let dropped = &c.about_dropped | &ours.about_dropped;
     let our_lines: BTreeSet<usize> = ours.places.iter().map(|(line, _)| *line).collect();
     let our_lines = &our_lines | &ours.numbers;
     let mut out = Vec::new();
     for (line, word) in ours.places.difference(&c.places) {
-        if !c.numbers.contains(line) {
+        let place = (*line, word.clone());
+        if !c.numbers.contains(line) && !dropped.contains(&place) {
             out.push(("ours only", *line, word.clone()));
         }
     }
     for (line, word) in c.places.difference(&ours.places) {
-        if !(c.numbers.contains(line) && our_lines.contains(line)) {
+        let place = (*line, word.clone());
+        let is_number = c.numbers.contains(line) && our_lines.contains(line);
+        if !is_number && !dropped.contains(&place) {
             out.push(("C only", *line, word.clone()));
         }
     }

@@ -159,7 +159,12 @@ impl Checker<'_> {
     /// it is only logged by C.
     fn notify(&mut self, used: &ScriptUse, group: Group) {
         let user = used.command.user.as_ref();
-        if !self.has_user(user, &used.origin) {
+        // Without a user on the line another line may name one.
+        let runs = match used.takes_user {
+            true => self.has_user(user, &used.origin),
+            false => self.has_default_user(),
+        };
+        if !runs {
             return;
         }
         for finding in self.examine(&used.command, user, &used.origin, group) {
@@ -246,6 +251,22 @@ impl Checker<'_> {
             }
             return exists;
         }
+        if self.has_default_user() {
+            return true;
+        }
+        if self.default_user.is_none() && !self.told_of_default_user {
+            self.told_of_default_user = true;
+            let text = format!("Unable to set default user {DEFAULT_USER} for script");
+            let help = "Add `script_user NAME` to `global_defs`, or create that user.";
+            let diagnostic = Diagnostic::warning("script-default-user", text).at(origin);
+            self.found.push(diagnostic.help(help));
+        }
+        false
+    }
+
+    /// Whether there is a user for scripts that name none. Only with security C
+    /// does not fall back on its own user.
+    fn has_default_user(&self) -> bool {
         if let Some(user) = self.default_user {
             return self.machine.user_exists(user);
         }
@@ -254,17 +275,7 @@ impl Checker<'_> {
             group: None,
             supplementary_groups: false,
         };
-        if !self.security || self.machine.user_exists(&default) {
-            return true;
-        }
-        if !self.told_of_default_user {
-            self.told_of_default_user = true;
-            let text = format!("Unable to set default user {DEFAULT_USER} for script");
-            let help = "Add `script_user NAME` to `global_defs`, or create that user.";
-            let diagnostic = Diagnostic::warning("script-default-user", text).at(origin);
-            self.found.push(diagnostic.help(help));
-        }
-        false
+        !self.security || self.machine.user_exists(&default)
     }
 
     /// What the machine says of a command whose user exists.

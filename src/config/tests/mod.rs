@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use super::model::{Config, InitialState, Instance};
 use super::*;
 
+mod script_checks;
+
 fn options() -> Options {
     Options {
         config_id: "box".to_string(),
