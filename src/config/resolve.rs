@@ -47,7 +47,7 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
     }
     tell_of_collisions(&instances, &places, found);
     let scripts = scripts.finish(found);
-    let config = Config {
+    Config {
         globals: draft.globals.finished(found),
         instances,
         scripts,
@@ -55,8 +55,7 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
         linkbeat_interfaces: draft.linkbeat_interfaces.clone(),
         interface_delays: draft.interface_delays.clone(),
         ..Config::default()
-    };
-    config
+    }
 }
 
 /// The `vrrp_script` blocks, and which of them somebody tracks.
