@@ -17,9 +17,14 @@ fn main() -> ExitCode {
             say(&stdout, &stderr);
             code
         }
-        Request::Test(task, log) => {
+        Request::Test(task, log, format) => {
             say(&task.stdout, &task.stderr);
-            daemon::test_configuration(&task.settings, log.as_deref())
+            daemon::test_configuration(&task.settings, log.as_deref(), format)
+        }
+        Request::Check(task) => {
+            let (text, code) = daemon::check::run(&task);
+            say(&text, "");
+            code
         }
         Request::Run(task) => {
             say(&task.stdout, &task.stderr);

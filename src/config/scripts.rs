@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use super::Options;
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{root, vrrp_script};
 use super::lex::Origin;
@@ -32,7 +33,12 @@ pub struct ScriptUse {
 
 /// Tells what is wrong with the commands of a configuration, and returns what
 /// is to be told in the end.
-pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) -> Violations {
+pub fn check(
+    draft: &root::Draft,
+    options: &Options,
+    machine: &dyn Machine,
+    found: &mut Collector,
+) -> Violations {
     let globals = &draft.globals.globals;
     let security = globals.enable_script_security;
     let mut checker = Checker {
@@ -50,6 +56,9 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
     let blocks: HashMap<Origin, &vrrp_script::Draft> = with_place.collect();
     // C reads `global_defs` first, then what the checkers need.
     for group in [Group::StartOrShutdown, Group::Checker, Group::Vrrp] {
+        if group == Group::Checker && options.without_checkers {
+            continue;
+        }
         let uses = draft.scripts_seen.iter();
         for used in uses.filter(|used| Group::of(&used.keyword) == group) {
             match (group, blocks.get(&used.origin)) {

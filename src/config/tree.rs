@@ -27,7 +27,7 @@ pub struct Statement {
 pub struct Block {
     /// The opening brace, or the line that it is missing behind.
     pub open: Origin,
-    /// The closing brace; `open` if there is none.
+    /// The closing brace, or what stands for it if there is none.
     pub close: Origin,
     /// What is inside.
     pub statements: Vec<Statement>,
@@ -54,6 +54,13 @@ impl Statement {
         self.words
             .first()
             .map_or_else(|| self.line.whole(), |word| word.origin)
+    }
+
+    /// Where its block ends, or the line if it has none.
+    pub fn end(&self) -> Origin {
+        self.block
+            .as_ref()
+            .map_or_else(|| self.line.whole(), |block| block.close)
     }
 
     /// What stands in its block; nothing if there is none.
@@ -223,14 +230,12 @@ impl Builder<'_> {
             self.too_deep = self.too_deep.saturating_sub(1);
             return;
         }
+        if let Some(block) = self.open.last_mut().and_then(|last| last.block.as_mut()) {
+            block.close = origin;
+        }
         match self.open.pop() {
             Some(statement) if statement.words.is_empty() => {}
-            Some(mut statement) => {
-                if let Some(block) = &mut statement.block {
-                    block.close = origin;
-                }
-                self.current().push(statement);
-            }
+            Some(statement) => self.current().push(statement),
             None => {
                 let text = "Extra '}' found";
                 self.found

@@ -9,6 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use crate::cli::Format;
 use crate::config::source::Files;
 use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
@@ -17,10 +18,13 @@ use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
 pub mod channel;
+pub mod check;
 pub mod cleanup;
+pub mod firewall;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod state_files;
 pub mod supervisor;
 pub mod worker;
 
@@ -182,22 +186,15 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
 }
 
 /// `-t`: reads the configuration and says what is wrong with it, on stderr or
-/// at the end of the file `log`. Returns C's exit code.
-pub fn test_configuration(settings: &Settings, log: Option<&Path>) -> u8 {
+/// at the end of the file `log`; JSON without a file goes to stdout. Returns C's
+/// exit code.
+pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Format) -> u8 {
     let (file, options) = (&settings.config_file, &settings.options);
     let loaded = config::load_on(&ThisMachine::new(), &DiskFiles, file, options);
     let snippets = log.is_none() && io::stderr().is_terminal();
-    let mut text = String::new();
-    for diagnostic in &loaded.diagnostics {
-        let line = if snippets {
-            diagnostic.as_snippet(&loaded.sources)
-        } else {
-            diagnostic.as_c_line(&loaded.sources)
-        };
-        text.push_str(line.trim_end_matches('\n'));
-        text.push('\n');
-    }
+    let text = check::tested(&loaded, &settings.config_file, format, snippets);
     let written = match log {
+        None if format == Format::Json => io::stdout().write_all(text.as_bytes()),
         None => io::stderr().write_all(text.as_bytes()),
         Some(path) => OpenOptions::new()
             .append(true)

@@ -8,7 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::Instance;
 use crate::ids::{Errno, IfIndex, Priority};
-use crate::wire::advert::{self, Advert, IP_PROTOCOL, message_length};
+use crate::wire::advert::{
+    self, Advert, Checksum, Family, IP_PROTOCOL, Version, auth_type, message_length,
+};
 use crate::wire::frames::{IPV4_HEADER_LENGTH, Ipv4Header, emit_ipv4_header, set_destination};
 
 use super::action::Transmit;
@@ -34,27 +36,30 @@ impl Outgoing {
         source: Ipv4Addr,
         mtu: u32,
     ) -> usize {
-        let addresses: Vec<Ipv4Addr> = instance
-            .virtual_addresses
-            .iter()
-            .filter_map(|vip| match vip.address {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            })
-            .collect();
+        let vips = instance.virtual_addresses.iter();
+        let addresses: Vec<IpAddr> = vips.map(|vip| vip.address).collect();
         let room = room_for_addresses(mtu).min(addresses.len());
+        let password = instance.password();
+        let auth_type = match password {
+            Some(_) => auth_type::PASS,
+            None => auth_type::NONE,
+        };
         let message = Advert {
+            version: Version::V2,
+            family: Family::V4,
             vrid: instance.vrid.get(),
             priority: priority.0,
-            advert_interval_s: u8::try_from(instance.advert_interval.as_secs()).unwrap_or(u8::MAX),
+            advert_interval: instance.advert_interval,
             addresses: addresses.get(..room).unwrap_or_default(),
-            password: instance.password().map(|password| &password.0),
+            auth_type,
+            password: password.map(|password| &password.0),
         };
         let length = IPV4_HEADER_LENGTH.saturating_add(message.length());
         self.frame.clear();
         self.frame.resize(length, 0);
         if let Some(payload) = self.frame.get_mut(IPV4_HEADER_LENGTH..) {
             message.emit(payload);
+            advert::set_checksum(payload, Checksum::Plain);
         }
         let header = Ipv4Header {
             source,
@@ -107,12 +112,13 @@ impl Outgoing {
     fn write_priority(&mut self, priority: Priority) {
         if let Some(message) = self.frame.get_mut(IPV4_HEADER_LENGTH..) {
             advert::set_priority(message, priority.0);
+            advert::set_checksum(message, Checksum::Plain);
         }
     }
 }
 
 fn room_for_addresses(mtu: u32) -> usize {
-    let overhead = IPV4_HEADER_LENGTH.saturating_add(message_length(0));
+    let overhead = IPV4_HEADER_LENGTH.saturating_add(message_length(Version::V2, Family::V4, 0));
     let room = usize::try_from(mtu).unwrap_or(usize::MAX);
     (room.saturating_sub(overhead) / 4).min(usize::from(u8::MAX))
 }

@@ -8,7 +8,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::Instance;
-use crate::wire::advert::{Packet, TYPE_ADVERTISEMENT, auth_type};
+use crate::wire::advert::{Checksum, Packet, TYPE_ADVERTISEMENT, Version, auth_type};
+use crate::wire::auth::equal_in_constant_time;
 use crate::wire::frames::Ipv4Datagram;
 
 use super::statistics::Statistics;
@@ -41,7 +42,7 @@ pub enum Reject {
     /// Another advert interval; version 2 wants them equal (RFC 3768 section 7.1).
     Interval {
         /// Theirs in seconds.
-        received_s: u8,
+        received_s: u64,
         /// Ours in seconds.
         ours_s: u64,
     },
@@ -158,7 +159,7 @@ pub fn check(
     packet: &Packet<'_>,
 ) -> Result<(), Reject> {
     let expected = packet
-        .expected_length()
+        .expected_length(Version::V2)
         .saturating_add(datagram.header_length);
     let received = packet.length().saturating_add(datagram.header_length);
     if received != expected {
@@ -172,11 +173,11 @@ pub fn check(
         return Err(Reject::Version(packet.version()));
     }
     check_authentication(instance, packet)?;
-    let ours_s = instance.advert_interval.as_secs();
-    if u64::from(packet.advert_interval_s()) != ours_s {
+    let (theirs, ours) = (packet.advert_interval(), instance.advert_interval);
+    if theirs != ours {
         return Err(Reject::Interval {
-            received_s: packet.advert_interval_s(),
-            ours_s,
+            received_s: theirs.as_secs(),
+            ours_s: ours.as_secs(),
         });
     }
     if packet.message_type() != TYPE_ADVERTISEMENT {
@@ -188,7 +189,7 @@ pub fn check(
             received,
         });
     }
-    if !packet.checksum_is_right() {
+    if !packet.checksum_is_right(Checksum::Plain) {
         return Err(Reject::Checksum);
     }
     let expected_unicast = !instance.unicast_peers.is_empty();
@@ -215,12 +216,6 @@ fn check_authentication(instance: &Instance, packet: &Packet<'_>) -> Result<(), 
         (Some(ours), Some(theirs)) if equal_in_constant_time(&ours.0, theirs) => Ok(()),
         (Some(_), _) => Err(Reject::Password),
     }
-}
-
-/// Takes as long for a wrong first byte as for a wrong last one.
-fn equal_in_constant_time(a: &[u8; 8], b: &[u8; 8]) -> bool {
-    let difference = a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b));
-    std::hint::black_box(difference) == 0
 }
 
 /// Which of the instances with one VRID on one interface a datagram is for.

@@ -1,15 +1,45 @@
-//! The Internet checksum (RFC 1071), as VRRP version 2 uses it: over the whole
-//! message, without a pseudo header (RFC 3768 section 5.3.8).
+//! The Internet checksum (RFC 1071): over the message alone, as VRRP version 2
+//! uses it (RFC 3768 section 5.3.8), or with a pseudo header in front of it
+//! (RFC 8200 section 8.1), as version 3 does.
+
+use std::net::IpAddr;
 
 /// The checksum of `bytes`. Over a message whose checksum field is right the
 /// result is 0; with that field zeroed it is the value to put there.
 pub fn internet_checksum(bytes: &[u8]) -> u16 {
+    !fold(sum(bytes))
+}
+
+/// The checksum of `bytes` behind the pseudo header of a datagram: both
+/// addresses, the length of the message, and its `protocol`. The pseudo header
+/// for IPv4 has the form that UDP uses (RFC 768).
+pub fn checksum_with_pseudo_header(
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    bytes: &[u8],
+) -> u16 {
+    let addresses = address_sum(source).wrapping_add(address_sum(destination));
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let header = addresses
+        .wrapping_add(length)
+        .wrapping_add(u64::from(protocol));
+    !fold(header.wrapping_add(sum(bytes)))
+}
+
+fn address_sum(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => sum(&address.octets()),
+        IpAddr::V6(address) => sum(&address.octets()),
+    }
+}
+
+fn sum(bytes: &[u8]) -> u64 {
     let (words, last) = bytes.as_chunks::<2>();
     let last = last.first().map_or(0, |&byte| u64::from(byte) << 8);
-    let sum = words.iter().fold(last, |sum, &word| {
+    words.iter().fold(last, |sum, &word| {
         sum.wrapping_add(u64::from(u16::from_be_bytes(word)))
-    });
-    !fold(sum)
+    })
 }
 
 /// Adds the carries back in until 16 bits are left.
@@ -34,6 +64,22 @@ mod tests {
     #[test]
     fn an_odd_last_byte_counts_as_the_high_one() {
         assert_eq!(internet_checksum(&[0x12]), !0x1200);
+    }
+
+    #[test]
+    fn the_pseudo_header_is_that_of_udp() {
+        // A datagram of UDP from 10.0.0.1:53 to 10.0.0.2:53, two octets long.
+        let (source, destination) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let mut bytes = [0, 53, 0, 53, 0, 10, 0, 0, b'h', b'i'];
+        let written = [
+            10, 0, 0, 1, 10, 0, 0, 2, 0, 17, 0, 10, 0, 53, 0, 53, 0, 10, 0, 0, b'h', b'i',
+        ];
+        let expected = internet_checksum(&written);
+        let sum = checksum_with_pseudo_header(source, destination, 17, &bytes);
+        assert_eq!(sum, expected);
+        bytes[6..8].copy_from_slice(&sum.to_be_bytes());
+        let again = checksum_with_pseudo_header(source, destination, 17, &bytes);
+        assert_eq!(again, 0);
     }
 
     #[test]

@@ -11,5 +11,6 @@
 )]
 
 pub mod advert;
+pub mod auth;
 pub mod checksum;
 pub mod frames;

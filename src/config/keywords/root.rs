@@ -33,12 +33,12 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),
     works("vrrp_script", "NAME { ... }", "A script whose result instances can track", vrrp_script).with(Content::Keywords),
     harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track", unread).with(Content::Keywords),
-    harmless("track_file", "NAME { ... }", "A file that instances can track", unread).with(Content::Keywords),
-    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file", unread).with(Content::Keywords),
-    works("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::set).with(Content::Keywords),
-    works("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::set).with(Content::Keywords),
-    works("SSL", "{ ... }", "Keys of the checkers", lvs::set).with(Content::Keywords),
-    decisive("bfd_instance", "NAME { ... }", "A BFD session", unread).with(Content::Keywords),
+    harmless("track_file", "NAME { ... }", "A file that instances can track", track_file).with(Content::Keywords),
+    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file", track_file).with(Content::Keywords),
+    lvs::part("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::virtual_server::set).with(Content::Keywords),
+    lvs::part("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::virtual_server_group::set).with(Content::Keywords),
+    lvs::part("SSL", "{ ... }", "Keys of the checkers", lvs::ssl::set).with(Content::Keywords),
+    lvs::part("bfd_instance", "NAME { ... }", "A BFD session", lvs::bfd_instance::set).with(Content::Keywords),
 ];
 
 /// Everything that was read so far.
@@ -63,6 +63,14 @@ pub struct Draft {
     pub linkbeat_interfaces: Vec<LinkbeatInterface>,
     /// Lines of `interface_up_down_delays`.
     pub interface_delays: Vec<InterfaceDelay>,
+    /// The balancer's blocks.
+    pub lvs: lvs::Draft,
+}
+
+fn track_file(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if let Some(name) = statement.word(1) {
+        cx.names.track_files.insert(name.text.clone());
+    }
 }
 
 fn global_defs(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {

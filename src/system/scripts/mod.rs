@@ -20,6 +20,7 @@ mod user;
 
 pub use examine::{examine, user_exists};
 pub use spawn::{Kind, start};
+pub use user::{Identity, resolve};
 
 /// From SIGTERM to SIGKILL, and from one SIGKILL to the next.
 const KILL_AFTER: Interval = Interval::from_secs(2);

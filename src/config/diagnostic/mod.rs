@@ -1,14 +1,23 @@
 //! What is told about a configuration: one finding, and how it is printed.
 //!
-//! Decides the severities, the exit code of a configuration test, and the two
-//! printed forms: one line as C keepalived logs it, and a snippet of the file
-//! with a caret. Which findings there are is decided where they are found.
+//! Decides the severities and the exit code of a configuration test. The printed
+//! forms are in `c_line.rs` (as C keepalived logs it), `snippet.rs` (for people)
+//! and `json.rs` (for programs); what each code means at length is in
+//! `explanations.rs`. Which findings there are is decided where they are found.
 //! Source: specification A.4, A.11, A.12.
 
-use std::fmt::Write as _;
+use std::collections::HashSet;
 
 use super::lex::Origin;
-use super::source::{Sources, Span};
+use super::source::Span;
+
+mod c_line;
+mod explanations;
+mod json;
+mod snippet;
+
+pub use explanations::{EXPLANATIONS, explanation};
+pub use json::Record;
 
 /// How much a finding matters to a daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,49 +169,12 @@ impl Diagnostic {
         self
     }
 
-    /// With a sentence about what to do.
+    /// With a sentence about what to do; lines that follow are an example.
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help.push(visible(&text.into()));
+        let lines = text.into();
+        let lines: Vec<String> = lines.split('\n').map(visible).collect();
+        self.help.push(lines.join("\n"));
         self
-    }
-
-    /// The line as C logs it: `(Line 3) text`, `(FILE: Line 3) text` if more
-    /// than one file was read, or only the text if it was found after reading.
-    pub fn as_c_line(&self, sources: &Sources) -> String {
-        let place = self
-            .span
-            .filter(|_| !self.after_reading)
-            .and_then(|span| sources.place(span));
-        match place {
-            None => self.message.clone(),
-            Some(place) if sources.len() > 1 => {
-                let path = visible(&place.path.to_string_lossy());
-                format!("({path}: Line {}) {}", place.line, self.message)
-            }
-            Some(place) => format!("(Line {}) {}", place.line, self.message),
-        }
-    }
-
-    /// Several lines for people: the message, file, line and column, the text
-    /// with a caret below it, and help. Ends with a line end.
-    pub fn as_snippet(&self, sources: &Sources) -> String {
-        let mut out = format!(
-            "{}[{}]: {}\n",
-            self.severity.as_str(),
-            self.code,
-            self.message
-        );
-        if let Some(span) = self.span {
-            write_excerpt(&mut out, sources, span);
-        }
-        for label in &self.labels {
-            let _ = writeln!(out, "note: {}", visible(&label.text));
-            write_excerpt(&mut out, sources, label.span);
-        }
-        for help in &self.help {
-            let _ = writeln!(out, "   = help: {help}");
-        }
-        out
     }
 }
 
@@ -211,16 +183,29 @@ impl Diagnostic {
 pub struct Collector {
     found: Vec<Diagnostic>,
     seen: Vec<(Severity, Class)>,
+    /// What was said of which place; of a text that is repeated, one is enough.
+    said: HashSet<(Span, Option<Span>, String)>,
     left_out: usize,
+    only_warns: bool,
 }
 
 /// A hostile file could produce a finding for each line; nobody reads more.
 const DIAGNOSTICS_MAX: usize = 1_000;
 
 impl Collector {
-    /// Keeps a finding. Beyond a limit only the first of its kind is kept, so
+    /// Keeps a finding, but not a second time. Beyond a limit only the first of its kind is kept, so
     /// that neither the exit code nor a refusal can get lost.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        if self.only_warns {
+            diagnostic.severity = diagnostic.severity.min(Severity::Warning);
+        }
+        if let Some(span) = diagnostic.span {
+            let defined = diagnostic.labels.first().map(|label| label.span);
+            let said = (span, defined, diagnostic.message.clone());
+            if self.found.len() < DIAGNOSTICS_MAX && !self.said.insert(said) {
+                return;
+            }
+        }
         let kind = (diagnostic.severity, diagnostic.class);
         let is_new = !self.seen.contains(&kind);
         if is_new {
@@ -231,6 +216,12 @@ impl Collector {
         } else {
             self.left_out = self.left_out.saturating_add(1);
         }
+    }
+
+    /// From now on nothing is worse than a warning, because what is read is not
+    /// carried out, or it is as before. The exit code of a test does not change.
+    pub fn lower_to_warnings(&mut self, only_warns: bool) {
+        self.only_warns = only_warns;
     }
 
     /// How many there are so far.
@@ -266,88 +257,4 @@ fn visible(text: &str) -> String {
 
 fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Terminal cells of a character: 2 for East Asian wide ones, 0 for those
-/// that are drawn over their neighbour.
-fn cells(c: char) -> usize {
-    match c as u32 {
-        0x0300..=0x036f | 0x200b..=0x200f | 0x2060..=0x2064 | 0xfe00..=0xfe0f | 0xfeff => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0x303e
-        | 0x3041..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe4f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1f64f
-        | 0x1f900..=0x1f9ff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
-}
-
-/// Cells of the line that are shown on either side of the place.
-const EXCERPT_CELLS_MAX: usize = 60;
-
-fn write_excerpt(out: &mut String, sources: &Sources, span: Span) {
-    let Some(place) = sources.place(span) else {
-        return;
-    };
-    let number = place.line.to_string();
-    let margin = " ".repeat(number.len());
-    let path = visible(&place.path.to_string_lossy());
-    let _ = writeln!(out, "{margin}--> {path}:{}:{}", place.line, place.column);
-
-    let before = place.text.get(..place.start).unwrap_or_default();
-    let marked = place.text.get(place.start..place.end).unwrap_or_default();
-    let after = place.text.get(place.end..).unwrap_or_default();
-
-    // Of a very long line only the neighbourhood is shown.
-    let skipped = before.chars().count().saturating_sub(EXCERPT_CELLS_MAX);
-    let before: String = before.chars().skip(skipped).collect();
-    let dots = if skipped > 0 { "..." } else { "" };
-    let marked: String = marked
-        .chars()
-        .take(EXCERPT_CELLS_MAX.saturating_mul(2))
-        .collect();
-    let after: String = after.chars().take(EXCERPT_CELLS_MAX).collect();
-
-    let pad: String = before
-        .chars()
-        .map(|c| {
-            if c == '\t' {
-                "\t".to_string()
-            } else {
-                " ".repeat(cells(c))
-            }
-        })
-        .collect();
-    let width: usize = marked.chars().map(cells).sum();
-    let _ = writeln!(out, "{margin} |");
-    let _ = write!(out, "{number} | {dots}");
-    let shown = |c: char| {
-        if c != '\t' && is_unprintable(c) {
-            '\u{fffd}'
-        } else {
-            c
-        }
-    };
-    out.extend(
-        before
-            .chars()
-            .chain(marked.chars())
-            .chain(after.chars())
-            .map(shown),
-    );
-    let dots = " ".repeat(dots.len());
-    let _ = writeln!(out, "\n{margin} | {dots}{pad}{}", "^".repeat(width.max(1)));
-    if let Some(from) = sources
-        .included_at(span.file)
-        .and_then(|span| sources.place(span))
-    {
-        let path = visible(&from.path.to_string_lossy());
-        let _ = writeln!(out, "{margin} = included from {path}:{}", from.line);
-    }
 }

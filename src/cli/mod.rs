@@ -15,10 +15,14 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use crate::config;
 use crate::daemon::{
-    DEFAULT_CONFIGURATION, Settings, VERSION, exit_code, process, runtime_directory,
+    DEFAULT_CONFIGURATION, Settings, VERSION, check, exit_code, process, runtime_directory,
 };
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
+
+mod tools;
+
+pub use tools::{Format, status_word};
 
 /// Exit code for a command line that is not understood.
 const BAD_COMMAND_LINE: u8 = 1;
@@ -31,7 +35,9 @@ pub enum Request {
     /// Run the daemon.
     Run(Box<Task>),
     /// `-t`: test the configuration; messages go to the file, or to stderr.
-    Test(Box<Task>, Option<PathBuf>),
+    Test(Box<Task>, Option<PathBuf>, Format),
+    /// `check`: look for mistakes in configurations.
+    Check(Box<check::Task>),
 }
 
 /// Something to write, and an exit code.
@@ -59,6 +65,9 @@ pub struct Task {
 /// Understands a command line, the program's name included.
 pub fn understand(words: impl IntoIterator<Item = OsString>) -> Request {
     let words: Vec<OsString> = words.into_iter().collect();
+    if let Some(request) = tools::understand(&words) {
+        return request;
+    }
     let arguments = match parse(&words) {
         Ok(arguments) => arguments,
         Err(answer) => return Request::Answer(answer),
@@ -75,7 +84,7 @@ pub fn understand(words: impl IntoIterator<Item = OsString>) -> Request {
             .collect();
         stdout = format!("Unexpected argument(s): {}\n", unexpected.join(" "));
     }
-    let test = arguments.config_test.clone();
+    let (test, format) = (arguments.config_test.clone(), arguments.format);
     let (settings, stderr) = arguments.settings(&words);
     let task = Box::new(Task {
         settings,
@@ -83,9 +92,14 @@ pub fn understand(words: impl IntoIterator<Item = OsString>) -> Request {
         stderr,
     });
     match test {
-        Some(log) => Request::Test(task, log),
+        Some(log) => Request::Test(task, log, format),
         None => Request::Run(task),
     }
+}
+
+/// The definitions of the options and of the tools, for the manual.
+pub fn commands() -> [clap::Command; 2] {
+    [Arguments::command(), tools::command()]
 }
 
 // The help texts are the documentation of the fields.
@@ -213,6 +227,12 @@ struct Arguments {
     /// Test the configuration; messages go to stderr, or to the file
     #[arg(short = 't', long, value_name = "LOG", num_args = 0..=1, require_equals = true)]
     config_test: Option<Option<PathBuf>>,
+    /// How -t prints what it finds; JSON goes to standard output
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// With a warning the daemon does not start, and -t fails
+    #[arg(long)]
+    strict_config: bool,
     #[arg(long, hide = true, value_name = "N", allow_hyphen_values = true)]
     config_fd: Option<OsString>,
     #[arg(long, hide = true)]
@@ -285,10 +305,13 @@ impl Arguments {
         let settings = Settings {
             config_file: absolute(self.use_file),
             options: config::Options {
-                config_id: self.config_id.unwrap_or_else(process::host_name),
+                config_id: self.config_id.unwrap_or_else(process::config_id),
+                random_seed: process::random_seed(),
                 all_include_checks: self.all_config,
                 without_checkers: self.vrrp,
+                without_bfd: self.no_bfd,
                 without_vrrp: self.check,
+                strict: self.strict_config,
             },
             foreground: self.dont_fork,
             log: logging::Settings {
@@ -499,15 +522,15 @@ mod tests {
     fn settings(line: &str) -> (Settings, String) {
         let words = std::iter::once("keepalived").chain(line.split_whitespace());
         match understand(words.map(OsString::from)) {
-            Request::Run(task) | Request::Test(task, _) => (task.settings, task.stderr),
-            Request::Answer(answer) => panic!("{line}: {answer:?}"),
+            Request::Run(task) | Request::Test(task, ..) => (task.settings, task.stderr),
+            other => panic!("{line}: {other:?}"),
         }
     }
 
     fn log_of_test(line: &str) -> Option<PathBuf> {
         let words = std::iter::once("keepalived").chain(line.split_whitespace());
         match understand(words.map(OsString::from)) {
-            Request::Test(_, log) => log,
+            Request::Test(_, log, _) => log,
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -525,7 +548,7 @@ mod tests {
         assert_eq!(settings.vrrp_pid_file, PathBuf::from("/run/vrrp.pid"));
         assert!(!settings.foreground && !settings.log.console && !settings.log.detail);
         assert!(settings.log.syslog.is_some() && settings.respawn);
-        assert_eq!(settings.options.config_id, process::host_name());
+        assert_eq!(settings.options.config_id, process::config_id());
         assert!(settings.without_effect.is_empty());
     }
 

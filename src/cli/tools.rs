@@ -1,0 +1,228 @@
+//! The words that may stand first on the command line instead of options:
+//! `check`, `keywords`, `explain`.
+//!
+//! Decides what they are called and what is printed for the last two; what
+//! `check` looks at is decided in `daemon/check.rs`. C keepalived has no such
+//! words, so whatever else stands first is left to its options.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::{Answer, BAD_COMMAND_LINE, Request};
+use crate::config::diagnostic::{EXPLANATIONS, explanation};
+use crate::config::keywords::defaults::default_of;
+use crate::config::keywords::{Content, Row, Status, rows};
+use crate::config::{self};
+use crate::daemon::{check, process};
+
+/// How findings and lists are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "keepalived-rs",
+    disable_help_subcommand = true,
+    about = "Tools around a configuration"
+)]
+struct Tools {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// Look for mistakes in a configuration, and compare the nodes of a cluster
+    Check(Check),
+    /// List every keyword with its block, arguments and status
+    Keywords {
+        /// How the list is printed
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: Format,
+    },
+    /// Explain a code that stands in brackets in front of a message
+    Explain {
+        /// The code; none lists all
+        code: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// The configurations; the first one is taken to be this machine's
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Hints count as findings, too
+    #[arg(long)]
+    strict: bool,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// Look at the files only, not at the scripts, interfaces and firewall of this machine
+    #[arg(long)]
+    elsewhere: bool,
+    /// Which lines that begin with @ count; default: the name of this host
+    #[arg(short = 'i', long, value_name = "ID")]
+    config_id: Option<String>,
+    /// Skip the parts for the health checkers, as the daemon does with -P
+    #[arg(short = 'P', long)]
+    vrrp: bool,
+}
+
+/// What a command line that begins with one of the words asks for; `None` if it
+/// does not.
+pub fn understand(words: &[OsString]) -> Option<Request> {
+    let first = words.get(1)?.to_str()?;
+    let mut tools = Tools::command();
+    tools.find_subcommand_mut(first)?;
+    Some(match Tools::try_parse_from(words) {
+        Ok(tools) => tools.tool.request(),
+        Err(error) if error.use_stderr() => Request::Answer(Answer {
+            stderr: error.to_string(),
+            code: BAD_COMMAND_LINE,
+            ..Answer::default()
+        }),
+        Err(help) => Request::Answer(Answer {
+            stdout: help.to_string(),
+            ..Answer::default()
+        }),
+    })
+}
+
+/// The definition of the tools, for the manual.
+pub fn command() -> clap::Command {
+    Tools::command()
+}
+
+impl Tool {
+    fn request(self) -> Request {
+        match self {
+            Self::Check(check) => Request::Check(Box::new(check::Task {
+                files: check.files,
+                counts_hints: check.strict,
+                format: check.format,
+                elsewhere: check.elsewhere,
+                options: config::Options {
+                    config_id: check.config_id.unwrap_or_else(process::host_name),
+                    without_checkers: check.vrrp,
+                    ..config::Options::default()
+                },
+            })),
+            Self::Keywords { format } => Request::Answer(Answer {
+                stdout: keywords(format),
+                ..Answer::default()
+            }),
+            Self::Explain { code } => Request::Answer(explain(code.as_deref())),
+        }
+    }
+}
+
+/// The word for a status, in lists and in the manual.
+pub const fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Works => "works",
+        Status::Harmless => "no effect yet",
+        Status::Decisive => "refused",
+    }
+}
+
+/// A keyword as JSON has it. The names of the fields are stable.
+#[derive(Serialize)]
+struct Listed {
+    block: &'static str,
+    keyword: &'static str,
+    arguments: &'static str,
+    has_block: bool,
+    default: Option<&'static str>,
+    status: &'static str,
+    doc: &'static str,
+}
+
+impl From<&Row> for Listed {
+    fn from(row: &Row) -> Self {
+        Self {
+            block: row.block,
+            keyword: row.name,
+            arguments: row.args,
+            has_block: row.content != Content::Line,
+            default: default_of(row.block, row.name),
+            status: status_word(row.status),
+            doc: row.doc,
+        }
+    }
+}
+
+fn keywords(format: Format) -> String {
+    let listed: Vec<Listed> = rows().iter().map(Listed::from).collect();
+    if format == Format::Json {
+        return serde_json::to_string_pretty(&listed).unwrap_or_default() + "\n";
+    }
+    let mut text = String::new();
+    let mut block = None;
+    for row in listed {
+        if block != Some(row.block) {
+            let name = match row.block {
+                "" => "(outer level)",
+                name => name,
+            };
+            let gap = if block.is_some() { "\n" } else { "" };
+            let _ = writeln!(text, "{gap}{name}");
+            block = Some(row.block);
+        }
+        let usage = format!("{} {}", row.keyword, row.arguments);
+        let _ = writeln!(
+            text,
+            "  {:<48} {:<13}  {}",
+            usage.trim_end(),
+            row.status,
+            row.doc
+        );
+    }
+    text
+}
+
+fn explain(code: Option<&str>) -> Answer {
+    let Some(code) = code else {
+        let codes = EXPLANATIONS.iter().map(|(code, _)| format!("{code}\n"));
+        return Answer {
+            stdout: codes.collect(),
+            ..Answer::default()
+        };
+    };
+    match explanation(code) {
+        Some(text) => Answer {
+            stdout: format!("{}\n", wrapped(text)),
+            ..Answer::default()
+        },
+        None => Answer {
+            stderr: format!("No message has the code '{code}'\n"),
+            code: BAD_COMMAND_LINE,
+            ..Answer::default()
+        },
+    }
+}
+
+/// Lines of at most 78 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < 78 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines.join("\n")
+}
