@@ -164,7 +164,7 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
             };
         }
     };
-    let loaded = load(settings);
+    let loaded = load(&ThisMachine::for_daemon(), settings);
     log_diagnostics(&loaded);
     if loaded.is_usable() {
         return supervisor::run(Start {
@@ -189,8 +189,7 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
 /// at the end of the file `log`; JSON without a file goes to stdout. Returns C's
 /// exit code.
 pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Format) -> u8 {
-    let (file, options) = (&settings.config_file, &settings.options);
-    let loaded = config::load_on(&ThisMachine::new(), &DiskFiles, file, options);
+    let loaded = load(&ThisMachine::new(), settings);
     let snippets = log.is_none() && io::stderr().is_terminal();
     let text = check::tested(&loaded, &settings.config_file, format, snippets);
     let written = match log {
@@ -214,9 +213,9 @@ pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Forma
 }
 
 /// Reads the configuration as it is on disk now.
-fn load(settings: &Settings) -> Loaded {
+fn load(machine: &ThisMachine, settings: &Settings) -> Loaded {
     let (file, options) = (&settings.config_file, &settings.options);
-    config::load_on(&ThisMachine::for_daemon(), &DiskFiles, file, options)
+    config::load_on(machine, &DiskFiles, file, options)
 }
 
 fn log_diagnostics(loaded: &Loaded) {
