@@ -194,16 +194,6 @@ impl Draft {
             };
             found.push(Diagnostic::warning("iptables", text).at(origin));
         }
-        let has_script =
-            globals.startup_script.command.is_some() || globals.shutdown_script.command.is_some();
-        if has_script && !globals.enable_script_security {
-            let text = "SECURITY VIOLATION - start/shutdown scripts are being executed but \
-                        script_security not enabled.";
-            let (code, class) = ("script-security", Class::Security);
-            let diagnostic = Diagnostic::new(code, Severity::Warning, class, text);
-            let help = "Add `enable_script_security` to `global_defs`.";
-            found.push(diagnostic.after_reading().help(help));
-        }
         Globals {
             garp: self.garp.resolved(&GarpDraft::default()),
             ..globals.clone()
