@@ -53,7 +53,10 @@ fn verdict(text: &str) -> (Vec<String>, u8) {
     assert!(loaded.is_usable(), "{:#?}", loaded.diagnostics);
     let loud = loaded.diagnostics.iter();
     let loud = loud.filter(|found| found.class != Class::None);
-    let lines = loud.map(|found| found.as_c_line(&loaded.sources));
+    // What follows for the lines that track a script belongs to the instances.
+    let lines = loud
+        .map(|found| found.as_c_line(&loaded.sources))
+        .filter(|line| !line.ends_with("not found, ignoring..."));
     (lines.collect(), loaded.exit_code())
 }
 
