@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::Options;
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{root, vrrp_script};
 use super::lex::Origin;
@@ -32,7 +33,12 @@ pub struct ScriptUse {
 
 /// Tells what is wrong with the commands of a configuration, and returns what
 /// is to be told in the end.
-pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) -> Violations {
+pub fn check(
+    draft: &root::Draft,
+    options: &Options,
+    machine: &dyn Machine,
+    found: &mut Collector,
+) -> Violations {
     let globals = &draft.globals.globals;
     let security = globals.enable_script_security;
     let mut checker = Checker {
@@ -50,6 +56,9 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
     let blocks: HashMap<Origin, &vrrp_script::Draft> = with_place.collect();
     // C reads `global_defs` first, then what the checkers need.
     for group in [Group::StartOrShutdown, Group::Checker, Group::Vrrp] {
+        if group == Group::Checker && options.without_checkers {
+            continue;
+        }
         let uses = draft.scripts_seen.iter();
         for used in uses.filter(|used| Group::of(&used.keyword) == group) {
             match (group, blocks.get(&used.origin)) {
@@ -165,7 +174,12 @@ impl Checker<'_> {
     /// it is only logged by C.
     fn notify(&mut self, used: &ScriptUse, group: Group) {
         let user = used.command.user.as_ref();
-        if !self.has_user(user, &used.origin) {
+        // Without a user on the line another line may name one.
+        let runs = match used.takes_user {
+            true => self.has_user(user, &used.origin),
+            false => self.has_default_user(),
+        };
+        if !runs {
             return;
         }
         for finding in self.examine(&used.command, user, &used.origin, group) {
@@ -255,6 +269,22 @@ impl Checker<'_> {
             }
             return exists;
         }
+        if self.has_default_user() {
+            return true;
+        }
+        if self.default_user.is_none() && !self.told_of_default_user {
+            self.told_of_default_user = true;
+            let text = format!("Unable to set default user {DEFAULT_USER} for script");
+            let help = "Add `script_user NAME` to `global_defs`, or create that user.";
+            let diagnostic = Diagnostic::warning("script-default-user", text).at(origin);
+            self.found.push(diagnostic.help(help));
+        }
+        false
+    }
+
+    /// Whether there is a user for scripts that name none. Only with security C
+    /// does not fall back on its own user.
+    fn has_default_user(&self) -> bool {
         if let Some(user) = self.default_user {
             return self.machine.user_exists(user);
         }
@@ -263,17 +293,7 @@ impl Checker<'_> {
             group: None,
             supplementary_groups: false,
         };
-        if !self.security || self.machine.user_exists(&default) {
-            return true;
-        }
-        if !self.told_of_default_user {
-            self.told_of_default_user = true;
-            let text = format!("Unable to set default user {DEFAULT_USER} for script");
-            let help = "Add `script_user NAME` to `global_defs`, or create that user.";
-            let diagnostic = Diagnostic::warning("script-default-user", text).at(origin);
-            self.found.push(diagnostic.help(help));
-        }
-        false
+        !self.security || self.machine.user_exists(&default)
     }
 
     /// What the machine says of a command whose user exists.

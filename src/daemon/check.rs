@@ -17,6 +17,7 @@ use crate::config::source::Sources;
 use crate::config::tree::Statement;
 use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
+use crate::system::machine::ThisMachine;
 
 use super::firewall;
 
@@ -57,9 +58,10 @@ pub fn run(task: &Task) -> (String, u8) {
     let mut not_checked = Vec::new();
     let mut sections = Vec::new();
     let mut nodes = Vec::new();
+    let this_machine = ThisMachine::new();
     for (index, file) in task.files.iter().enumerate() {
         let is_here = index == 0 && !task.elsewhere;
-        let machine: &dyn Machine = if is_here { this_machine() } else { &Anywhere };
+        let machine: &dyn Machine = if is_here { &this_machine } else { &Anywhere };
         let (loaded, statements) =
             config::load_with_statements(machine, &DiskFiles, file, &task.options);
         let node = Node {
@@ -109,11 +111,6 @@ impl Node {
         let config = &self.loaded.config;
         Subject::new(self.name.clone(), config, &self.statements, files_before)
     }
-}
-
-/// What is known of the machine that this runs on.
-fn this_machine() -> &'static dyn Machine {
-    &Anywhere
 }
 
 /// Every two nodes.

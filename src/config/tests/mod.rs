@@ -13,6 +13,7 @@ mod address_lines;
 mod reading;
 mod routes;
 mod rules;
+mod script_checks;
 mod tracking;
 
 fn options() -> Options {

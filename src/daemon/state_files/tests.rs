@@ -65,6 +65,7 @@ fn groups() -> Config {
     let group = SyncGroup {
         name: "G1".to_owned(),
         instances: vec!["VI_1".to_owned(), "VI_2".to_owned()],
+        initial_state: InitialState::Backup,
         track_interfaces: vec![TrackInterface {
             interface: "v0".to_owned(),
             weight: 2,
