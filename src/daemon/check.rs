@@ -235,15 +235,12 @@ pub fn tested(loaded: &Loaded, file: &Path, format: Format, snippets: bool) -> S
         };
         return serde_json::to_string_pretty(&tested).unwrap_or_default() + "\n";
     }
-    let mut text = String::new();
-    for found in &loaded.diagnostics {
-        let line = if snippets {
-            found.as_snippet(sources)
-        } else {
-            found.as_c_line(sources)
-        };
-        text.push_str(line.trim_end_matches('\n'));
-        text.push('\n');
-    }
-    text
+    let (lines, between): (Vec<String>, _) = if snippets {
+        let snippets = loaded.diagnostics.iter().map(|one| one.as_snippet(sources));
+        (snippets.collect(), "\n")
+    } else {
+        let c_lines = loaded.diagnostics.iter().map(|one| one.as_c_line(sources));
+        (c_lines.map(|line| line + "\n").collect(), "")
+    };
+    lines.join(between)
 }
