@@ -118,7 +118,7 @@ fn sources_below(directory: &Path, out: &mut Vec<(PathBuf, String)>) {
 }
 
 #[test]
-fn each_code_is_explained_and_each_explanation_has_its_code() {
+fn each_code_is_explained() {
     assert_eq!(
         codes_in("cx.error(\n   \"a-b\", x); code = \"c\""),
         ["a-b", "c"]
@@ -140,14 +140,4 @@ fn each_code_is_explained_and_each_explanation_has_its_code() {
     }
     assert_eq!(missing, BTreeSet::new(), "without a row in explanations.rs");
     assert!(EXPLANATIONS.is_sorted_by_key(|(code, _)| code));
-    let is_used = |code: &str| {
-        let quoted = format!("\"{code}\"");
-        sources.iter().any(|(_, text)| text.contains(&quoted))
-    };
-    let unused = EXPLANATIONS.iter().filter(|(code, _)| !is_used(code));
-    assert_eq!(
-        unused.collect::<Vec<_>>(),
-        [&("", ""); 0],
-        "nothing has these codes"
-    );
 }

@@ -305,9 +305,11 @@ impl Arguments {
         let settings = Settings {
             config_file: absolute(self.use_file),
             options: config::Options {
-                config_id: self.config_id.unwrap_or_else(process::host_name),
+                config_id: self.config_id.unwrap_or_else(process::config_id),
+                random_seed: process::random_seed(),
                 all_include_checks: self.all_config,
                 without_checkers: self.vrrp,
+                without_bfd: self.no_bfd,
                 without_vrrp: self.check,
                 strict: self.strict_config,
             },
@@ -546,7 +548,7 @@ mod tests {
         assert_eq!(settings.vrrp_pid_file, PathBuf::from("/run/vrrp.pid"));
         assert!(!settings.foreground && !settings.log.console && !settings.log.detail);
         assert!(settings.log.syslog.is_some() && settings.respawn);
-        assert_eq!(settings.options.config_id, process::host_name());
+        assert_eq!(settings.options.config_id, process::config_id());
         assert!(settings.without_effect.is_empty());
     }
 

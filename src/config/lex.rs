@@ -26,8 +26,45 @@ pub struct Text {
 struct Piece {
     /// Where in the text it begins.
     at: usize,
+    /// The place of use.
     span: Span,
+    /// The place of definition.
     defined: Option<Span>,
+    kind: Kind,
+}
+
+/// How the characters of a piece relate to the innermost of its places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// They stand there.
+    Literal,
+    /// They stand for what is there: any part points at all of it.
+    Unit,
+    /// As `Unit`, and braces in it are characters like any other.
+    Verbatim,
+}
+
+impl Piece {
+    /// The places of this piece without its first `skipped` bytes.
+    fn from(mut self, skipped: usize) -> Self {
+        if self.kind == Kind::Literal {
+            let inner = self.defined.as_mut().unwrap_or(&mut self.span);
+            inner.start = inner
+                .start
+                .saturating_add(offset(skipped))
+                .min(inner.end.max(inner.start));
+        }
+        self
+    }
+
+    /// The places of the first `length` bytes of this piece.
+    fn until(mut self, length: usize) -> Self {
+        if self.kind == Kind::Literal {
+            let inner = self.defined.as_mut().unwrap_or(&mut self.span);
+            inner.end = inner.start.saturating_add(offset(length));
+        }
+        self
+    }
 }
 
 /// A word with its place.
@@ -67,20 +104,52 @@ impl Text {
             at: self.text.len(),
             span,
             defined: None,
+            kind: Kind::Literal,
         });
         self.text.push_str(text);
     }
 
-    /// Appends text that stands for the characters at `origin`.
+    /// Appends text that stands for the characters at `origin`. If they stand in
+    /// a definition themselves, that is the better place to show.
     pub fn push_replaced(&mut self, text: &str, origin: Origin, defined: Option<Span>) {
-        // A piece with a definition is a unit: any part of it points at the whole use.
-        let defined = defined.or(origin.defined);
+        self.push_unit(text, origin.span, origin.defined.or(defined), Kind::Unit);
+    }
+
+    /// Appends the characters at `origin` as they are; their braces have no meaning.
+    pub fn push_verbatim(&mut self, text: &str, origin: Origin) {
+        self.push_unit(text, origin.span, origin.defined, Kind::Verbatim);
+    }
+
+    fn push_unit(&mut self, text: &str, span: Span, defined: Option<Span>, kind: Kind) {
         self.pieces.push(Piece {
             at: self.text.len(),
-            span: origin.span,
+            span,
             defined,
+            kind,
         });
         self.text.push_str(text);
+    }
+
+    /// This text, used at another place than where it stands.
+    pub fn used_at(&self, place: Span) -> Self {
+        let mut out = self.clone();
+        for piece in &mut out.pieces {
+            piece.defined = piece.defined.or(Some(piece.span));
+            piece.span = place;
+        }
+        out
+    }
+
+    /// Whether braces at this byte have no meaning.
+    pub fn is_verbatim(&self, at: usize) -> bool {
+        self.piece(at)
+            .is_some_and(|piece| piece.kind == Kind::Verbatim)
+    }
+
+    /// The piece that holds a byte.
+    fn piece(&self, at: usize) -> Option<&Piece> {
+        let index = self.pieces.partition_point(|piece| piece.at <= at);
+        self.pieces.get(index.saturating_sub(1))
     }
 
     /// Appends a part of another text, with its places.
@@ -95,22 +164,18 @@ impl Text {
             .pieces
             .partition_point(|piece| piece.at <= start)
             .saturating_sub(1);
-        for piece in other
-            .pieces
-            .iter()
-            .skip(first)
-            .take_while(|piece| piece.at < end)
-        {
-            let skipped = start.saturating_sub(piece.at);
-            let mut moved = *piece;
-            moved.at = self
-                .text
-                .len()
-                .saturating_add(piece.at.saturating_sub(start));
-            if piece.defined.is_none() {
-                let begin = piece.span.start.saturating_add(offset(skipped));
-                moved.span.start = begin.min(piece.span.end);
+        let pieces = other.pieces.get(first..).unwrap_or_default();
+        for (index, piece) in pieces.iter().enumerate() {
+            if piece.at >= end {
+                break;
             }
+            let begin = piece.at.max(start);
+            let next = pieces.get(index.saturating_add(1));
+            let stop = next.map_or(end, |next| next.at.min(end));
+            let mut moved = piece
+                .from(begin.saturating_sub(piece.at))
+                .until(stop.saturating_sub(begin));
+            moved.at = self.text.len().saturating_add(begin.saturating_sub(start));
             self.pieces.push(moved);
         }
         self.text.push_str(part);
@@ -135,11 +200,7 @@ impl Text {
 
     /// Where the bytes `start..end` of this text stand.
     pub fn origin(&self, start: usize, end: usize) -> Origin {
-        let index = self
-            .pieces
-            .partition_point(|piece| piece.at <= start)
-            .saturating_sub(1);
-        let Some(piece) = self.pieces.get(index) else {
+        let Some(piece) = self.piece(start) else {
             let nowhere = Span {
                 file: FileId::default(),
                 start: 0,
@@ -150,38 +211,22 @@ impl Text {
                 defined: None,
             };
         };
-        if piece.defined.is_some() {
-            return Origin {
-                span: piece.span,
-                defined: piece.defined,
-            };
-        }
-        let begin = piece
-            .span
-            .start
-            .saturating_add(offset(start.saturating_sub(piece.at)));
-        let mut span = Span {
-            start: begin.min(piece.span.end),
-            ..piece.span
-        };
+        let mut first = piece.from(start.saturating_sub(piece.at));
         // The last byte decides the end; it may stand in a later piece.
-        let last = self
-            .pieces
-            .partition_point(|piece| piece.at < end)
-            .saturating_sub(1);
-        if let Some(last) = self.pieces.get(last) {
-            span.end = if last.defined.is_some() {
-                last.span.end
-            } else {
-                last.span
-                    .start
-                    .saturating_add(offset(end.saturating_sub(last.at)))
-            };
-        }
-        span.end = span.end.max(span.start);
+        let last = match self.piece(end.saturating_sub(1).max(start)) {
+            Some(last) if last.at > piece.at => last.until(end.saturating_sub(last.at)),
+            _ => {
+                first = first.until(end.saturating_sub(start));
+                first
+            }
+        };
+        let defined = match (first.defined, last.defined) {
+            (Some(first), Some(last)) => Some(joined(first, last)),
+            (defined, _) => defined,
+        };
         Origin {
-            span,
-            defined: None,
+            span: joined(first.span, last.span),
+            defined,
         }
     }
 
@@ -194,6 +239,19 @@ impl Text {
 impl Default for Text {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// From the beginning of one span to the end of another, if they allow it.
+fn joined(first: Span, last: Span) -> Span {
+    let in_order = first.file == last.file && first.start <= last.start;
+    Span {
+        end: if in_order {
+            last.end.max(first.end)
+        } else {
+            first.end
+        },
+        ..first
     }
 }
 

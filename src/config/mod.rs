@@ -23,17 +23,21 @@ pub mod tree;
 mod tests;
 
 use diagnostic::{Class, Collector, Diagnostic, Severity};
-use keywords::{Context, Vocabulary, root};
+use keywords::{Context, Vocabulary, lvs, root};
 
 /// What the command line says about reading a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// `-i`: the name that conditional lines compare with.
     pub config_id: String,
+    /// What `${_RANDOM}` begins with. All processes of a daemon have the same.
+    pub random_seed: u64,
     /// `-e`: every failed include is an error.
     pub all_include_checks: bool,
-    /// `-P`: parts for the checkers are skipped.
+    /// `-P`: parts for the checkers are looked at, and not carried out.
     pub without_checkers: bool,
+    /// `-B`: parts for BFD are looked at, and not carried out.
+    pub without_bfd: bool,
     /// `-C`: parts for VRRP are skipped.
     pub without_vrrp: bool,
     /// `--strict-config`: with a warning a daemon does not start.
@@ -89,6 +93,7 @@ pub fn load_with_statements(
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
     scripts::check(&draft, machine, &mut found);
+    lvs::complete(&draft.lvs, options.without_checkers, &mut found);
     let config = resolve::resolve(draft, machine, &mut found);
     let loaded = Loaded {
         config,

@@ -51,6 +51,9 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
         globals: draft.globals.finished(found),
         instances,
         scripts,
+        garp_groups: draft.garp_groups.clone(),
+        linkbeat_interfaces: draft.linkbeat_interfaces.clone(),
+        interface_delays: draft.interface_delays.clone(),
         ..Config::default()
     };
     tell_of_script_security(&draft, found);

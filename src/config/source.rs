@@ -4,7 +4,7 @@
 //! how everything that was read is kept, so that a second reader gets exactly
 //! the same text. Does not decide what an include line means; see `expand.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -22,6 +22,11 @@ pub trait Files {
     /// A relative pattern is relative to `directory`; an empty directory is the
     /// working directory. Empty if nothing matches.
     fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf>;
+
+    /// An environment variable, for `${_ENV NAME}`.
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Why a file cannot be used.
@@ -108,6 +113,7 @@ pub struct Sources {
     reads: BTreeMap<PathBuf, Result<Arc<str>, FileProblem>>,
     /// By pattern and directory.
     matches: BTreeMap<(PathBuf, PathBuf), Vec<PathBuf>>,
+    variables: BTreeMap<String, Option<String>>,
 }
 
 /// Bytes given to [`Sources::from_bytes`] are not what [`Sources::to_bytes`] wrote.
@@ -127,6 +133,7 @@ impl std::error::Error for NotSources {}
 struct Recorded {
     reads: Vec<(Vec<u8>, Result<String, FileProblem>)>,
     matches: Vec<RecordedMatches>,
+    variables: BTreeMap<String, Option<String>>,
 }
 
 /// Pattern, directory, and what they named.
@@ -160,6 +167,7 @@ impl Sources {
                     (path_bytes(pattern), path_bytes(directory), found)
                 })
                 .collect(),
+            variables: self.variables.clone(),
         };
         serde_json::to_vec(&recorded).unwrap_or_default()
     }
@@ -185,18 +193,15 @@ impl Sources {
                     ((bytes_path(pattern), bytes_path(directory)), found)
                 })
                 .collect(),
+            variables: recorded.variables,
         })
     }
 
     /// The paths of all files that were read, in order, each once.
     pub fn paths(&self) -> Vec<&Path> {
-        let mut paths: Vec<&Path> = Vec::new();
-        for file in &self.files {
-            if !paths.contains(&file.path.as_path()) {
-                paths.push(&file.path);
-            }
-        }
-        paths
+        let mut seen = HashSet::new();
+        let paths = self.files.iter().map(|file| file.path.as_path());
+        paths.filter(|path| seen.insert(*path)).collect()
     }
 
     /// Appends what another reading read, so that findings can point to places of
@@ -297,6 +302,12 @@ impl Sources {
         let key = (pattern.to_path_buf(), directory.to_path_buf());
         self.matches.entry(key).or_insert_with(|| found.to_vec());
     }
+
+    /// Keeps an environment variable for a replay.
+    pub(super) fn remember_variable(&mut self, name: &str, value: Option<&str>) {
+        self.variables
+            .insert(name.to_string(), value.map(str::to_string));
+    }
 }
 
 /// Replays what was read, and nothing else.
@@ -312,6 +323,10 @@ impl Files for Sources {
     fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
         let key = (pattern.to_path_buf(), directory.to_path_buf());
         self.matches.get(&key).cloned().unwrap_or_default()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned().flatten()
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Statement {
 pub struct Block {
     /// The opening brace, or the line that it is missing behind.
     pub open: Origin,
+    /// The closing brace, or what stands for it if there is none.
+    pub close: Origin,
     /// What is inside.
     pub statements: Vec<Statement>,
 }
@@ -52,6 +54,13 @@ impl Statement {
         self.words
             .first()
             .map_or_else(|| self.line.whole(), |word| word.origin)
+    }
+
+    /// Where its block ends, or the line if it has none.
+    pub fn end(&self) -> Origin {
+        self.block
+            .as_ref()
+            .map_or_else(|| self.line.whole(), |block| block.close)
     }
 
     /// What stands in its block; nothing if there is none.
@@ -210,6 +219,7 @@ impl Builder<'_> {
         });
         owner.block = Some(Block {
             open: origin,
+            close: origin,
             statements: Vec::new(),
         });
         self.open.push(owner);
@@ -219,6 +229,9 @@ impl Builder<'_> {
         if self.too_deep > 0 {
             self.too_deep = self.too_deep.saturating_sub(1);
             return;
+        }
+        if let Some(block) = self.open.last_mut().and_then(|last| last.block.as_mut()) {
+            block.close = origin;
         }
         match self.open.pop() {
             Some(statement) if statement.words.is_empty() => {}

@@ -23,6 +23,7 @@ pub mod firewall;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod state_files;
 pub mod supervisor;
 pub mod worker;
 

@@ -3,6 +3,7 @@
 //! Decides nothing of the daemon's life; `supervisor.rs` does.
 
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 
@@ -53,6 +54,15 @@ pub fn enter_namespace(name: &str) -> io::Result<()> {
 /// Sets the file mode creation mask.
 pub fn set_umask(mask: u32) {
     umask(Mode::from_bits_truncate(mask));
+}
+
+/// The file mode creation mask; reading it changes nothing. 0 if it is not known.
+pub fn umask_now() -> u32 {
+    // umask(2) can only be read by setting it, which other threads would see.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(0)
 }
 
 /// Takes the limit off the size of core files.
@@ -187,6 +197,20 @@ pub fn host_name() -> String {
     nix::unistd::gethostname()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+/// What conditional lines compare with by default: the name of this host up to
+/// the first dot.
+pub fn config_id() -> String {
+    let name = host_name();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// What `${_RANDOM}` begins with: random, because nodes that start at the same
+/// second must not draw the same numbers. It stays for the life of the daemon,
+/// so that a reload alone changes nothing.
+pub fn random_seed() -> u64 {
+    std::hash::RandomState::new().build_hasher().finish()
 }
 
 /// What the distribution calls itself.

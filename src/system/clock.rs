@@ -101,25 +101,46 @@ impl AsRawFd for Descriptor {
 /// The local wall-clock time as C keepalived prints it in front of a line on
 /// the console: `Sat Nov 21 01:31:59 2026` (specification E.2, `-l`).
 pub fn console_date() -> String {
-    local_date(c"%a %b %e %H:%M:%S %Y")
+    local_date(realtime_s(), c"%a %b %e %H:%M:%S %Y")
 }
 
 /// The local wall-clock time as it stands in a syslog datagram: `Nov 21 01:31:59`
 /// (RFC 3164 section 4.1.2).
 pub fn syslog_date() -> String {
-    local_date(c"%b %e %H:%M:%S")
+    local_date(realtime_s(), c"%b %e %H:%M:%S")
 }
 
 /// The local wall-clock time as it stands in a mail:
 /// `Mon, 01 Mar 2021 09:44:08 +0000` (RFC 5322 section 3.3).
 pub fn mail_date() -> String {
-    local_date(c"%a, %d %b %Y %H:%M:%S %z")
+    local_date(realtime_s(), c"%a, %d %b %Y %H:%M:%S %z")
 }
 
-/// The wall-clock time in the form `format` of strftime(3). The program never
-/// leaves the C locale, so names of days and months are English.
-fn local_date(format: &std::ffi::CStr) -> String {
-    let seconds = clock_gettime(Clock::CLOCK_REALTIME).map_or(0, |time| time.tv_sec());
+/// The wall-clock time in microseconds since 1970.
+pub fn epoch_us() -> u64 {
+    clock_gettime(Clock::CLOCK_REALTIME).map_or(0, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+        let nanoseconds = u64::try_from(time.tv_nsec()).unwrap_or(0);
+        seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(nanoseconds / 1_000)
+    })
+}
+
+/// The local time `epoch_s` seconds after the beginning of 1970, in the form
+/// `format` of strftime(3); empty if the format holds a NUL.
+pub fn date_of(epoch_s: u64, format: &str) -> String {
+    let seconds = libc::time_t::try_from(epoch_s).unwrap_or(libc::time_t::MAX);
+    std::ffi::CString::new(format).map_or_else(|_| String::new(), |it| local_date(seconds, &it))
+}
+
+fn realtime_s() -> libc::time_t {
+    clock_gettime(Clock::CLOCK_REALTIME).map_or(0, |time| time.tv_sec())
+}
+
+/// A local time in the form `format` of strftime(3). The program never leaves
+/// the C locale, so names of days and months are English.
+fn local_date(seconds: libc::time_t, format: &std::ffi::CStr) -> String {
     let mut text = [0_u8; 64];
     // SAFETY: an all-zero `tm` is a valid value: numbers and a null pointer.
     let mut broken_down: libc::tm = unsafe { std::mem::zeroed() };

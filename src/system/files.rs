@@ -47,6 +47,11 @@ impl Files for DiskFiles {
     fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
         glob(&whole_pattern(pattern, directory))
     }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = std::env::var_os(name)?;
+        Some(value.to_string_lossy().into_owned())
+    }
 }
 
 fn problem(error: std::io::Error) -> FileProblem {

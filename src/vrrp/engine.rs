@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, Instance, Script};
 use crate::ids::{IfIndex, InstanceId, Priority, ScriptId};
 use crate::time::Instant;
 use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
@@ -25,11 +25,12 @@ use super::action::{Action, Transmit};
 use super::election::rank;
 use super::event::{Command, Datagram, Event, InterfaceState, Outcome};
 use super::garp::Pacer;
-use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
+use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey, standing};
 use super::interfaces::Interfaces;
 use super::log_lines::{InstanceLine, LogLine, ScriptLine};
 use super::plan::Plan;
 use super::receive::{addressee, check};
+use super::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
 use super::state_machine::{Input, State};
 use super::statistics::Statistics;
 use super::timers::Timers;
@@ -225,6 +226,47 @@ impl Engine {
             statistics: running.statistics,
             master: running.master,
         })
+    }
+
+    /// Everything that can be seen from outside, at `now`.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut by_name: HashMap<&str, InstanceSnapshot> = self
+            .instances
+            .values()
+            .map(|running| {
+                let timer = self.timers.deadline_of(running.timer());
+                let standing = |script: &Script| standing(&self.scripts, &script.name);
+                let seen = running.snapshot(timer, standing);
+                (running.config.name.as_str(), seen)
+            })
+            .collect();
+        let mut scripts: HashMap<&str, ScriptSnapshot> = self
+            .scripts
+            .values()
+            .map(|tracked| (tracked.script.name.as_str(), tracked.snapshot()))
+            .collect();
+        let instances = self.config.instances.iter();
+        let tracked = self.config.scripts.iter();
+        Snapshot {
+            at: now,
+            started: self.phase != Phase::New,
+            instances: instances
+                .filter_map(|instance| by_name.remove(instance.name.as_str()))
+                .collect(),
+            scripts: tracked
+                .filter_map(|script| scripts.remove(script.name.as_str()))
+                .collect(),
+            interfaces: self.interfaces.iter().cloned().collect(),
+            config: self.config.clone(),
+            ignored: self.ignored,
+        }
+    }
+
+    /// Sets the counters of all instances to zero.
+    pub fn clear_statistics(&mut self) {
+        for running in self.instances.values_mut() {
+            running.statistics = Statistics::default();
+        }
     }
 
     /// Datagrams that were for no instance.

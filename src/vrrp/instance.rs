@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use crate::config::model::{Instance, VirtualAddress};
+use crate::config::model::{InitialState, Instance, Script, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 
@@ -20,10 +20,13 @@ use super::interfaces::{Interfaces, primary_ipv4};
 use super::log_lines::{InstanceLine, LogLine, interface_name};
 use super::outgoing::Outgoing;
 use super::receive::Reject;
+use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
 use super::timers::Timers;
-use super::tracking::{Standing, Tracked, effective_priority, is_awaited, is_fault};
+use super::tracking::{
+    Standing, Tracked, effective_priority, is_awaited, is_fault, total_priority,
+};
 
 /// A MASTER answers adverts of lower priority no more often than this
 /// (specification F.4, flood defence).
@@ -116,12 +119,14 @@ impl Context<'_> {
     }
 
     fn standing(&self, name: &str) -> Standing {
-        let named = self
-            .scripts
-            .values()
-            .find(|tracked| tracked.script.name == name);
-        named.map_or(Standing::Unknown, |tracked| tracked.standing)
+        standing(self.scripts, name)
     }
+}
+
+/// What the results of the script of this name say.
+pub fn standing(scripts: &BTreeMap<ScriptId, Tracked>, name: &str) -> Standing {
+    let named = scripts.values().find(|tracked| tracked.script.name == name);
+    named.map_or(Standing::Unknown, |tracked| tracked.standing)
 }
 
 /// What stands against taking part (specification F.6).
@@ -140,6 +145,23 @@ struct Faults {
 impl Faults {
     fn any(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// How many. An interface that does not exist counts as down, too, and as
+    /// one without an address, as in C.
+    fn count(&self) -> usize {
+        let own = [
+            self.missing,
+            self.missing,
+            self.loopback,
+            self.no_multicast,
+            self.down,
+            self.no_address,
+        ];
+        let own = own.into_iter().filter(|set| *set).count();
+        let others = self.vip_interfaces.len();
+        own.saturating_add(others)
+            .saturating_add(self.scripts.len())
     }
 
     /// All of them in words.
@@ -217,6 +239,10 @@ pub struct Running {
     /// When it last answered an advert as MASTER.
     answered: Option<Instant>,
     mac: Option<MacAddress>,
+    /// When it entered its state; `None` until it began.
+    entered_at: Option<Instant>,
+    /// The priority of the last acceptable advert.
+    heard_priority: Priority,
 }
 
 impl Running {
@@ -240,6 +266,8 @@ impl Running {
             announcing: Vec::new(),
             answered: None,
             mac: None,
+            entered_at: None,
+            heard_priority: Priority::ZERO,
             config,
         }
     }
@@ -248,6 +276,50 @@ impl Running {
     pub fn uses(&self, interface: &str) -> bool {
         let vips = &self.config.virtual_addresses;
         self.config.interface == interface || vips.iter().any(|vip| vip.interface == interface)
+    }
+
+    /// Its timer: advert interval, master down or skew time.
+    pub fn timer(&self) -> TimerKey {
+        TimerKey::Protocol(self.id)
+    }
+
+    /// What can be seen of it from outside. `timer` is the deadline of
+    /// [`Running::timer`].
+    pub fn snapshot(
+        &self,
+        timer: Option<Instant>,
+        standing: impl Fn(&Script) -> Standing,
+    ) -> InstanceSnapshot {
+        let tracked = self.config.track_scripts.iter();
+        let awaited = tracked
+            .filter(|tracked| is_awaited(tracked, standing(&tracked.script)))
+            .count();
+        // Before it began it wants what the configuration says (specification F.2).
+        let master =
+            self.config.priority.is_owner() || self.config.initial_state == InitialState::Master;
+        let wanted = match self.state {
+            State::Init if master => State::Master,
+            State::Init => State::Backup,
+            state => state,
+        };
+        InstanceSnapshot {
+            config: Arc::clone(&self.config),
+            state: self.state,
+            wanted,
+            last_transition: self.entered_at.unwrap_or_default(),
+            timer,
+            master_down: master_down_time(self.config.advert_interval, self.priority),
+            on: self.on,
+            source: self.source,
+            priority: self.priority,
+            total_priority: total_priority(&self.config, standing),
+            master: self.master,
+            heard_priority: self.heard_priority,
+            installed: self.installed == Installed::Yes,
+            faults: self.faults.count(),
+            awaited,
+            statistics: self.statistics,
+        }
     }
 
     /// The address that adverts are sent from.
@@ -284,6 +356,7 @@ impl Running {
     /// Looks again at everything around: interface, addresses, scripts; moves
     /// in or out of FAULT, and keeps the outgoing advert right.
     pub fn evaluate(&mut self, cx: &mut Context<'_>) {
+        self.entered_at.get_or_insert(cx.now);
         self.follow_interface(cx);
         self.follow_priority(cx);
         let awaited = self
@@ -389,6 +462,7 @@ impl Running {
 
     /// Feeds the state machine with an acceptable advert.
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {
+        self.heard_priority = sender.priority;
         let asks_for_answer = matches!(
             input,
             Input::PriorityZero | Input::Advert(Rank::Lower | Rank::EqualLowerAddress)
@@ -509,6 +583,7 @@ impl Running {
     /// Counts and logs a state that was just entered.
     fn entered(&mut self, before: State, cx: &mut Context<'_>) {
         self.logged = 0;
+        self.entered_at = Some(cx.now);
         if before == State::Master {
             self.statistics.release_master = self.statistics.release_master.saturating_add(1);
         }

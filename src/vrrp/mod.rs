@@ -23,6 +23,7 @@ pub mod log_lines;
 pub mod outgoing;
 pub mod plan;
 pub mod receive;
+pub mod snapshot;
 pub mod state_machine;
 pub mod statistics;
 mod timers;

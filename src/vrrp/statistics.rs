@@ -1,7 +1,7 @@
 //! The counters of one instance, with the names of C's statistics
 //! (specification E.9).
 
-/// Counts since the instance began.
+/// Counts since the instance began, or since they were set to zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the names are those of the statistics file")]
 pub struct Statistics {
@@ -19,6 +19,12 @@ pub struct Statistics {
     pub invalid_authtype: u64,
     pub authtype_mismatch: u64,
     pub auth_failure: u64,
+    pub auth_ext_missing: u64,
+    pub auth_ext_malformed: u64,
+    pub auth_ext_unknown_key: u64,
+    pub auth_ext_invalid_hmac: u64,
+    pub auth_ext_stale: u64,
+    pub auth_ext_replay: u64,
     pub pri_zero_rcvd: u64,
     pub pri_zero_sent: u64,
     /// Adverts that a stall made too late to be worth sending.

@@ -10,6 +10,7 @@ use crate::config::model::{Instance, Script, TrackScript};
 use crate::ids::Priority;
 
 use super::event::Outcome;
+use super::snapshot::ScriptSnapshot;
 
 /// What the results so far say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Tracked {
     counter: u32,
     /// The exit status that was logged last.
     status: u8,
+    /// It had a result.
+    counted: bool,
 }
 
 impl Tracked {
@@ -63,11 +66,13 @@ impl Tracked {
             run: Run::Idle,
             counter,
             status: 0,
+            counted: false,
         }
     }
 
     /// Counts a result; returns whether it changed the standing.
     pub fn count(&mut self, success: bool) -> bool {
+        self.counted = true;
         let rise = self.script.rise;
         let top = rise.saturating_add(self.script.fall).saturating_sub(1);
         if success {
@@ -88,6 +93,17 @@ impl Tracked {
         let changed = standing != self.standing;
         self.standing = standing;
         changed
+    }
+
+    /// What can be seen of it from outside.
+    pub fn snapshot(&self) -> ScriptSnapshot {
+        ScriptSnapshot {
+            script: Arc::clone(&self.script),
+            standing: self.standing,
+            run: self.run,
+            result: self.counter,
+            has_run: self.counted,
+        }
     }
 
     /// Whether the exit status is worth a line: it is another than before.
@@ -131,6 +147,15 @@ pub const fn contribution(tracked: &TrackScript, standing: Standing) -> i32 {
     }
 }
 
+/// The priority of the configuration and everything that scripts add to it.
+pub fn total_priority(instance: &Instance, standing_of: impl Fn(&Script) -> Standing) -> i32 {
+    let own = i32::from(instance.priority.0);
+    let tracked = instance.track_scripts.iter();
+    tracked
+        .map(|tracked| contribution(tracked, standing_of(&tracked.script)))
+        .fold(own, i32::saturating_add)
+}
+
 /// The effective priority: the sum, kept within 1 to 254; the owner's is fixed.
 pub fn effective_priority(
     instance: &Instance,
@@ -139,11 +164,7 @@ pub fn effective_priority(
     if instance.priority.is_owner() {
         return Priority::OWNER;
     }
-    let total = instance
-        .track_scripts
-        .iter()
-        .map(|tracked| contribution(tracked, standing_of(&tracked.script)))
-        .fold(i32::from(instance.priority.0), i32::saturating_add);
+    let total = total_priority(instance, standing_of);
     Priority(u8::try_from(total.clamp(1, 254)).unwrap_or(Priority::DEFAULT.0))
 }
 

@@ -6,6 +6,8 @@
 //! `explanations.rs`. Which findings there are is decided where they are found.
 //! Source: specification A.4, A.11, A.12.
 
+use std::collections::HashSet;
+
 use super::lex::Origin;
 use super::source::Span;
 
@@ -181,16 +183,29 @@ impl Diagnostic {
 pub struct Collector {
     found: Vec<Diagnostic>,
     seen: Vec<(Severity, Class)>,
+    /// What was said of which place; of a text that is repeated, one is enough.
+    said: HashSet<(Span, Option<Span>, String)>,
     left_out: usize,
+    only_warns: bool,
 }
 
 /// A hostile file could produce a finding for each line; nobody reads more.
 const DIAGNOSTICS_MAX: usize = 1_000;
 
 impl Collector {
-    /// Keeps a finding. Beyond a limit only the first of its kind is kept, so
+    /// Keeps a finding, but not a second time. Beyond a limit only the first of its kind is kept, so
     /// that neither the exit code nor a refusal can get lost.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        if self.only_warns {
+            diagnostic.severity = diagnostic.severity.min(Severity::Warning);
+        }
+        if let Some(span) = diagnostic.span {
+            let defined = diagnostic.labels.first().map(|label| label.span);
+            let said = (span, defined, diagnostic.message.clone());
+            if self.found.len() < DIAGNOSTICS_MAX && !self.said.insert(said) {
+                return;
+            }
+        }
         let kind = (diagnostic.severity, diagnostic.class);
         let is_new = !self.seen.contains(&kind);
         if is_new {
@@ -201,6 +216,12 @@ impl Collector {
         } else {
             self.left_out = self.left_out.saturating_add(1);
         }
+    }
+
+    /// From now on nothing is worse than a warning, because what is read is not
+    /// carried out, or it is as before. The exit code of a test does not change.
+    pub fn lower_to_warnings(&mut self, only_warns: bool) {
+        self.only_warns = only_warns;
     }
 
     /// How many there are so far.

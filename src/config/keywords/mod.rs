@@ -4,7 +4,7 @@
 //! happens to words that no row has. What a keyword does is in its row.
 //! Source: specification A.4.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
@@ -22,8 +22,12 @@ use super::tree::{Statement, Wants};
 
 pub mod authentication;
 pub mod defaults;
+pub mod garp_group;
 pub mod global_defs;
+pub mod interface_up_down_delays;
+pub mod linkbeat_interfaces;
 pub mod lvs;
+pub mod outer_words;
 pub mod root;
 pub mod track_script;
 pub mod unicast_peer;
@@ -82,6 +86,15 @@ pub enum Reload {
     /// The instances it applies to are restarted.
     Restart,
 }
+
+// Not derived: a row can be copied whatever its draft is.
+impl<T: 'static> Clone for Keyword<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: 'static> Copy for Keyword<T> {}
 
 impl<T: 'static> Keyword<T> {
     /// This row, with a block behind the keyword.
@@ -225,8 +238,19 @@ pub struct Context<'a> {
     pub found: &'a mut Collector,
     /// Every command that was read so far.
     pub scripts_seen: Vec<ScriptUse>,
+    /// What was defined above.
+    pub names: Names,
     vocabulary: &'a Vocabulary,
     suggestions: usize,
+}
+
+/// Names that blocks further down may refer to (specification A.14).
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// `track_file`
+    pub track_files: HashSet<String>,
+    /// `bfd_instance`
+    pub bfd_instances: HashSet<String>,
 }
 
 /// Searching for the nearest word is slow, and nobody reads more of them.
@@ -245,6 +269,7 @@ impl<'a> Context<'a> {
             machine,
             found,
             scripts_seen: Vec::new(),
+            names: Names::default(),
             vocabulary,
             suggestions: 0,
         }
@@ -450,7 +475,8 @@ impl<'a> Context<'a> {
 /// A row without its function, for lists of all keywords.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// The word that opens the block, empty for the outer level.
+    /// The word that opens the block, empty for the outer level; `OUTER/INNER` if
+    /// the block around it decides what may stand in it.
     pub block: &'static str,
     /// See [`Keyword`].
     pub name: &'static str,
@@ -482,9 +508,32 @@ pub fn rows() -> Vec<Row> {
     let mut out = Vec::new();
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
+    add(&mut out, "garp_group", garp_group::KEYWORDS);
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
     add(&mut out, "authentication", authentication::KEYWORDS);
+    add(&mut out, "virtual_server", lvs::virtual_server::KEYWORDS);
+    add(
+        &mut out,
+        "virtual_server_group",
+        lvs::virtual_server_group::KEYWORDS,
+    );
+    add(&mut out, "real_server", lvs::real_server::KEYWORDS);
+    add(&mut out, "TCP_CHECK", lvs::tcp_check::KEYWORDS);
+    add(&mut out, "HTTP_GET", lvs::http_get::HTTP_KEYWORDS);
+    add(&mut out, "HTTP_GET/url", lvs::http_get::URL);
+    add(&mut out, "SSL_GET", lvs::http_get::SSL_KEYWORDS);
+    add(&mut out, "SSL_GET/url", lvs::http_get::SSL_URL_KEYWORDS);
+    add(&mut out, "SMTP_CHECK", lvs::smtp_check::KEYWORDS);
+    add(&mut out, "SMTP_CHECK/host", lvs::checker::CONNECTION);
+    add(&mut out, "MISC_CHECK", lvs::misc_check::KEYWORDS);
+    add(&mut out, "DNS_CHECK", lvs::dns_check::KEYWORDS);
+    add(&mut out, "PING_CHECK", lvs::ping_check::KEYWORDS);
+    add(&mut out, "UDP_CHECK", lvs::udp_check::KEYWORDS);
+    add(&mut out, "FILE_CHECK", lvs::file_check::KEYWORDS);
+    add(&mut out, "BFD_CHECK", lvs::bfd_check::KEYWORDS);
+    add(&mut out, "SSL", lvs::ssl::KEYWORDS);
+    add(&mut out, "bfd_instance", lvs::bfd_instance::KEYWORDS);
     out
 }
 
@@ -524,7 +573,7 @@ impl Vocabulary {
 
     /// Sentences that may help somebody who wrote an unknown word.
     pub(super) fn advice(&self, block: &str, word: &str) -> Vec<String> {
-        let elsewhere: Vec<&str> = self.blocks_with(word);
+        let elsewhere = self.blocks_with(word);
         if !elsewhere.is_empty() {
             return vec![format!("`{word}` belongs {}.", elsewhere.join(" or "))];
         }
@@ -545,45 +594,45 @@ impl Vocabulary {
             .collect()
     }
 
-    fn blocks_with(&self, word: &str) -> Vec<&'static str> {
-        let mut found: Vec<&'static str> = Vec::new();
+    fn blocks_with(&self, word: &str) -> Vec<String> {
         let own = self
             .blocks
             .iter()
             .filter(|(_, words)| words.contains_key(word));
-        for (block, _) in own {
-            found.push(
-                PHRASES
-                    .iter()
-                    .find(|(name, _)| name == block)
-                    .map_or("", |(_, p)| p),
-            );
+        let mut blocks: Vec<&str> = own.map(|(block, _)| *block).collect();
+        blocks.sort_unstable();
+        if blocks.len() > BLOCKS_MAX && blocks.iter().all(|block| self.is_checker(block)) {
+            return vec!["into a checker of a `real_server`".to_string()];
         }
-        found.sort_unstable();
-        if found.is_empty() {
-            let known = lvs::BLOCKS
-                .iter()
-                .filter(|(_, words)| words.contains(&word));
-            found.extend(known.map(|(phrase, _)| *phrase));
+        if blocks.len() > BLOCKS_MAX && blocks.contains(&"virtual_server") {
+            return vec!["into `virtual_server` or a block in it".to_string()];
         }
-        if found.len() > 3 {
-            found = vec!["into `virtual_server` or a block in it"];
-        }
-        found
+        blocks.into_iter().map(place).collect()
+    }
+
+    /// Whether a block is one of the checkers, or stands in one.
+    fn is_checker(&self, block: &str) -> bool {
+        let outer = block.split_once('/').map_or(block, |(outer, _)| outer);
+        let Some(words) = self.blocks.get("real_server") else {
+            return false;
+        };
+        words.get(outer) == Some(&Content::Keywords)
     }
 }
 
-/// Where a word belongs, for people.
-const PHRASES: &[(&str, &str)] = &[
-    (
-        "",
-        "at the outer level, outside of all blocks (is a '}' missing above?)",
-    ),
-    ("global_defs", "into `global_defs`"),
-    ("vrrp_script", "into `vrrp_script`"),
-    ("vrrp_instance", "into `vrrp_instance`"),
-    (
-        "authentication",
-        "into `authentication` of a `vrrp_instance`",
-    ),
-];
+/// More places are not listed one by one.
+const BLOCKS_MAX: usize = 3;
+
+/// Where the words of a block belong, for people.
+fn place(block: &str) -> String {
+    match block.split_once('/') {
+        Some((outer, inner)) => format!("into `{inner}` of `{outer}`"),
+        None if block.is_empty() => {
+            "at the outer level, outside of all blocks (is a '}' missing above?)".to_string()
+        }
+        None if block == "authentication" => {
+            "into `authentication` of a `vrrp_instance`".to_string()
+        }
+        None => format!("into `{block}`"),
+    }
+}

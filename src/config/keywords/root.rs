@@ -2,41 +2,43 @@
 
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
+use super::super::model::{GarpGroup, InterfaceDelay, LinkbeatInterface};
 use super::super::scripts::ScriptUse;
 use super::super::tree::Statement;
 use super::{
-    Content, Context, Keyword, decisive, global_defs, harmless, lvs, unread, vrrp_instance,
+    Content, Context, Keyword, decisive, garp_group, global_defs, harmless,
+    interface_up_down_delays, linkbeat_interfaces, lvs, outer_words, unread, vrrp_instance,
     vrrp_script, works,
 };
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface", unread),
-    decisive("net_namespace", "NAME", "Run in this network namespace", unread),
-    harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS", unread),
-    harmless("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13", unread),
-    harmless("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/", unread),
-    harmless("instance", "NAME", "Name in pid files and log", unread),
-    harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", unread),
+    harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface", outer_words::linkbeat_polling),
+    decisive("net_namespace", "NAME", "Run in this network namespace", outer_words::network_namespace),
+    harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS", outer_words::ipvs_network_namespace),
+    harmless("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13", outer_words::namespace_with_ipsets),
+    harmless("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/", outer_words::use_pid_directory),
+    harmless("instance", "NAME", "Name in pid files and log", outer_words::instance),
+    harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", outer_words::child_wait_time),
     works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
     harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", unread).with(Content::Keywords),
     decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", unread).with(Content::Values),
     decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop", unread).with(Content::Values),
     decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop", unread).with(Content::Values),
     decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together", unread).with(Content::Keywords),
-    decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", unread).with(Content::Keywords),
-    decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", unread).with(Content::Values),
-    decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only", unread).with(Content::Values),
+    decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", garp_group::set).with(Content::Keywords),
+    decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", linkbeat_interfaces::set).with(Content::Values),
+    decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only", interface_up_down_delays::set).with(Content::Values),
     works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),
     works("vrrp_script", "NAME { ... }", "A script whose result instances can track", vrrp_script).with(Content::Keywords),
     harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track", unread).with(Content::Keywords),
-    harmless("track_file", "NAME { ... }", "A file that instances can track", unread).with(Content::Keywords),
-    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file", unread).with(Content::Keywords),
-    works("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::set).with(Content::Keywords),
-    works("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::set).with(Content::Keywords),
-    works("SSL", "{ ... }", "Keys of the checkers", lvs::set).with(Content::Keywords),
-    decisive("bfd_instance", "NAME { ... }", "A BFD session", unread).with(Content::Keywords),
+    harmless("track_file", "NAME { ... }", "A file that instances can track", track_file).with(Content::Keywords),
+    harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file", track_file).with(Content::Keywords),
+    lvs::part("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::virtual_server::set).with(Content::Keywords),
+    lvs::part("virtual_server_group", "NAME { ... }", "A group of balanced addresses", lvs::virtual_server_group::set).with(Content::Keywords),
+    lvs::part("SSL", "{ ... }", "Keys of the checkers", lvs::ssl::set).with(Content::Keywords),
+    lvs::part("bfd_instance", "NAME { ... }", "A BFD session", lvs::bfd_instance::set).with(Content::Keywords),
 ];
 
 /// Everything that was read so far.
@@ -53,6 +55,22 @@ pub struct Draft {
     pub instances: Vec<vrrp_instance::Draft>,
     /// The names of the instances.
     pub instance_names: std::collections::HashSet<String>,
+    /// `garp_group` blocks with a delay.
+    pub garp_groups: Vec<GarpGroup>,
+    /// The interfaces in them.
+    pub garp_interfaces: std::collections::HashSet<String>,
+    /// Lines of `linkbeat_interfaces`.
+    pub linkbeat_interfaces: Vec<LinkbeatInterface>,
+    /// Lines of `interface_up_down_delays`.
+    pub interface_delays: Vec<InterfaceDelay>,
+    /// The balancer's blocks.
+    pub lvs: lvs::Draft,
+}
+
+fn track_file(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if let Some(name) = statement.word(1) {
+        cx.names.track_files.insert(name.text.clone());
+    }
 }
 
 fn global_defs(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {

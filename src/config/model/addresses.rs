@@ -2,7 +2,7 @@
 //!
 //! Source: specification C.1.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 /// A line of `virtual_ipaddress` (specification C.1).
@@ -64,6 +64,72 @@ impl VirtualAddress {
             no_track: false,
         }
     }
+
+    /// The text of C's dumps (specification E.10); `installed`: it is on its
+    /// interface now. Of an address on a virtual MAC interface of its own, only
+    /// the interface below it is named.
+    pub fn as_c(&self, installed: bool) -> String {
+        let mut out = self.to_string();
+        // Writing to a string does not fail.
+        if let Some(broadcast) = &self.broadcast {
+            let _ = write!(out, " brd {broadcast}");
+        }
+        let _ = write!(out, " dev {}", self.interface);
+        if self.use_vmac {
+            out.push_str(" use_vmac");
+        }
+        out.push_str(" scope ");
+        match self.scope {
+            0 => out.push_str("global"),
+            200 => out.push_str("site"),
+            253 => out.push_str("link"),
+            254 => out.push_str("host"),
+            255 => out.push_str("nowhere"),
+            number => out.push_str(&number.to_string()),
+        }
+        if let Some(label) = &self.label {
+            out.push_str(" label ");
+            out.push_str(label);
+        }
+        if let Some(peer) = &self.peer {
+            let _ = write!(out, " peer {peer}/{}", self.prefix_length);
+        }
+        let flags = [
+            ("home", self.home),
+            ("-nodad", self.detect_duplicates),
+            ("mngtmpaddr", self.manage_temporary_addresses),
+            ("noprefixroute", self.no_prefix_route),
+            ("autojoin", self.autojoin),
+            ("no_track", self.no_track),
+        ];
+        for (name, _) in flags.iter().filter(|(_, set)| *set) {
+            out.push(' ');
+            out.push_str(name);
+        }
+        if let Some(group) = &self.track_group {
+            out.push_str(" track_group ");
+            out.push_str(group);
+        }
+        if self.address.is_ipv6() {
+            let _ = write!(out, " {}", self.lifetime());
+        }
+        if installed {
+            out.push_str(" set");
+        }
+        out
+    }
+
+    /// The preferred lifetime, with the default of IPv6: a single address is not
+    /// to be chosen as a source.
+    pub fn lifetime(&self) -> PreferredLifetime {
+        self.preferred_lifetime.unwrap_or({
+            if self.address.is_ipv6() && self.prefix_length == 128 {
+                PreferredLifetime::Seconds(0)
+            } else {
+                PreferredLifetime::Forever
+            }
+        })
+    }
 }
 
 /// `preferred_lft`
@@ -73,6 +139,16 @@ pub enum PreferredLifetime {
     Forever,
     /// Seconds; 0 means deprecated from the start.
     Seconds(u32),
+}
+
+impl fmt::Display for PreferredLifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forever => f.write_str("preferred_lft forever"),
+            Self::Seconds(0) => f.write_str("deprecated"),
+            Self::Seconds(seconds) => write!(f, "preferred_lft {seconds}"),
+        }
+    }
 }
 
 /// `ADDR[/LEN]`: the length is left out for a single address, as C prints it.

@@ -30,8 +30,11 @@ pub use instance::{
     AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
     Notify, Password, SyncGroup, UnicastPeer, Version, Vmac,
 };
-pub use routes::Route;
-pub use rules::Rule;
+pub use routes::{
+    Encapsulation, Family, IpEncapsulation, Lockable, NextHop, Prefix, Realms, Route, RouteCreate,
+    RouteMetrics, RouteType, RoutingName,
+};
+pub use rules::{Rule, RuleAction};
 pub use tracking::{
     ParameterMatch, Script, TrackBfd, TrackFile, TrackInterface, TrackProcess, TrackScript,
     TrackedFile, TrackedProcess,

@@ -393,3 +393,32 @@ fn places_of_both_files_are_shown() {
         "{shown}"
     );
 }
+
+/// In every block a word with a slip of the pen gets the right word as advice.
+#[test]
+fn misspelt_words_find_their_neighbour_in_every_block() {
+    let vocabulary = Vocabulary::shared();
+    let rows = crate::config::keywords::rows();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let slip = format!("{}x", row.name);
+        let advice = vocabulary.advice(row.block, &slip).join(" ");
+        let is_known = rows.iter().any(|other| other.name == slip);
+        if !is_known && advice != format!("Did you mean `{}`?", row.name) {
+            wrong.push(format!("{}/{slip}: {advice}", row.block));
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!(rows.len() > 250);
+}
+
+/// In every other block the advice names the block that a word belongs to.
+#[test]
+fn misplaced_words_are_sent_to_their_block() {
+    let vocabulary = Vocabulary::shared();
+    for row in crate::config::keywords::rows() {
+        let advice = vocabulary.advice("no such block", row.name).join(" ");
+        let start = format!("`{}` belongs ", row.name);
+        assert!(advice.starts_with(&start), "{}: {advice}", row.name);
+    }
+}

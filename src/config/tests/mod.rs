@@ -7,6 +7,8 @@ mod lints;
 use super::model::{Config, InitialState, Instance};
 use super::*;
 
+mod reading;
+
 fn options() -> Options {
     Options {
         config_id: "box".to_string(),
@@ -207,22 +209,6 @@ mod definitions {
                         enabled.";
         assert_eq!(said, [security]);
     }
-
-    #[test]
-    fn cannot_blow_up() {
-        let mut text = String::from("$D0=\n");
-        for level in 1..30 {
-            let inner = format!("${{D{}}}", level - 1);
-            text.push_str(&format!("$D{level}={}\n", inner.repeat(8)));
-        }
-        text.push_str("global_defs {\nrouter_id x${D29}\n}\n");
-        let loaded = parse(&text);
-        assert_eq!(
-            lines(&loaded)[0],
-            "(Line 32) the definitions produce too much text"
-        );
-        assert!(!loaded.is_usable());
-    }
 }
 
 mod includes {
@@ -352,19 +338,6 @@ mod not_yet {
     #[test]
     fn what_would_change_the_cluster_is_refused_with_its_place() {
         for (text, said) in [
-            (
-                with("@main priority 5"),
-                "(Line 4) conditional lines ('@main') do not work yet",
-            ),
-            (with("~SEQ(i, 3) x"), "(Line 4) ~SEQ does not work yet"),
-            (
-                with("priority ${_RANDOM 1 9}"),
-                "(Line 4) '_RANDOM' does not work yet",
-            ),
-            (
-                format!("$A= \\\nfoo \\\nbar\n{}", with("")),
-                "(Line 1) definition of several lines ('$A') does not work yet",
-            ),
             (with("use_vmac"), "(Line 4) 'use_vmac' does not work yet"),
             (with("version 3"), "(Line 4) 'version 3' does not work yet"),
             (

@@ -18,6 +18,7 @@ mod spawn;
 mod user;
 
 pub use spawn::{Kind, start};
+pub use user::{Identity, resolve};
 
 /// From SIGTERM to SIGKILL, and from one SIGKILL to the next.
 const KILL_AFTER: Interval = Interval::from_secs(2);

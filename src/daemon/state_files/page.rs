@@ -1,0 +1,315 @@
+//! The pieces that the dump files share: lines, dates, numbers, commands,
+//! addresses, in C keepalived's form (specification E.8 to E.10).
+//!
+//! Decides how a value looks. Which values there are is decided in the files
+//! beside this one.
+
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
+use std::fs;
+
+use nix::unistd::{getegid, geteuid};
+
+use crate::config::model::{Command, PreferredLifetime, Route, Rule, ScriptUser, VirtualAddress};
+use crate::system::clock;
+use crate::system::scripts::{Identity, resolve};
+use crate::time::{Instant, Interval};
+
+/// A text that grows line by line.
+#[derive(Debug, Default)]
+pub struct Page {
+    text: String,
+}
+
+impl Page {
+    /// Adds a line.
+    pub fn line(&mut self, line: impl fmt::Display) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    /// Adds `title` and below it one line for each of `items`, five blanks in.
+    /// Nothing if there are none.
+    pub fn list<T: fmt::Display>(&mut self, title: &str, items: impl IntoIterator<Item = T>) {
+        let mut items = items.into_iter().peekable();
+        if items.peek().is_none() {
+            return;
+        }
+        self.line(format_args!("   {title} :"));
+        for item in items {
+            self.line(format_args!("     {item}"));
+        }
+    }
+
+    /// Begins a section.
+    pub fn section(&mut self, title: &str) {
+        self.line(format_args!("------< {title} >------"));
+    }
+
+    /// The whole text.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+}
+
+/// What turns the engine's time into that of the wall.
+#[derive(Debug, Clone, Copy)]
+pub struct WallClock {
+    /// A moment in the engine's time.
+    pub at: Instant,
+    /// The same moment: microseconds since 1970.
+    pub epoch_us: u64,
+}
+
+impl WallClock {
+    /// `then` in microseconds since 1970.
+    pub fn epoch_us(&self, then: Instant) -> u64 {
+        let later = then.since(self.at).as_us();
+        let earlier = self.at.since(then).as_us();
+        self.epoch_us.saturating_add(later).saturating_sub(earlier)
+    }
+
+    /// `SECONDS.MICROSECONDS`
+    pub fn seconds(&self, then: Instant) -> String {
+        Interval::from_us(self.epoch_us(then)).to_string()
+    }
+
+    /// `SECONDS.MICROSECONDS (DATE)`
+    pub fn seconds_and_date(&self, then: Instant) -> String {
+        let epoch_us = self.epoch_us(then);
+        let us = epoch_us % 1_000_000;
+        let format = format!("%a %b %e %H:%M:%S.{us:06} %Y");
+        let date = clock::date_of(epoch_us / 1_000_000, &format);
+        format!("{} ({date})", self.seconds(then))
+    }
+}
+
+/// Who scripts run as; each user is looked up once.
+#[derive(Debug, Default)]
+pub struct Users {
+    security: bool,
+    known: RefCell<Vec<(Option<ScriptUser>, String)>>,
+}
+
+impl Users {
+    /// With `security`, `enable_script_security`, there may be no default user.
+    pub fn new(security: bool) -> Self {
+        Self {
+            security,
+            known: RefCell::default(),
+        }
+    }
+
+    /// `UID:GID`
+    pub fn numbers(&self, user: Option<&ScriptUser>) -> String {
+        let mut known = self.known.borrow_mut();
+        if let Some((_, numbers)) = known.iter().find(|(named, _)| named.as_ref() == user) {
+            return numbers.clone();
+        }
+        let numbers = match resolve(user, self.security) {
+            Ok(Identity::Other { user, group, .. }) => format!("{user}:{group}"),
+            Ok(Identity::Ours) | Err(_) => format!("{}:{}", geteuid(), getegid()),
+        };
+        known.push((user.cloned(), numbers.clone()));
+        numbers
+    }
+
+    /// The words of a command in quotes, and who runs it.
+    pub fn command(&self, command: &Command) -> String {
+        let numbers = self.numbers(command.user.as_ref());
+        format!("{}, uid:gid {numbers}", quoted(command))
+    }
+}
+
+/// The words of a command, each in single quotes. The program is shown by its
+/// real path, as C does.
+pub fn quoted(command: &Command) -> String {
+    let mut text = String::new();
+    for (place, word) in command.argv.iter().enumerate() {
+        let real = (place == 0).then(|| fs::canonicalize(word).ok()).flatten();
+        let real = real.and_then(|path| path.into_os_string().into_string().ok());
+        let separator = if place == 0 { "" } else { " " };
+        let word = real.as_deref().unwrap_or(word);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{separator}'{word}'");
+    }
+    text
+}
+
+/// Seconds as C's `%g` prints them: up to six digits, no zeros at the end.
+pub fn general_seconds(span: Interval) -> String {
+    let whole = span.as_secs();
+    let decimals = match whole {
+        0 => 6,
+        1..=9 => 5,
+        10..=99 => 4,
+        100..=999 => 3,
+        1_000..=9_999 => 2,
+        10_000..=99_999 => 1,
+        _ => 0,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "six digits are printed")]
+    let text = format!("{:.decimals$}", span.as_us() as f64 / 1e6);
+    if text.contains('.') {
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        return text.to_owned();
+    }
+    text
+}
+
+/// `true` or `false`.
+pub const fn truth(is: bool) -> &'static str {
+    if is { "true" } else { "false" }
+}
+
+/// `enabled` or `disabled`.
+pub const fn able(is: bool) -> &'static str {
+    if is { "enabled" } else { "disabled" }
+}
+
+/// `yes` or `no`.
+pub const fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+/// A name and what it adds to a priority.
+pub fn weight(value: i32, reverse: bool) -> String {
+    let reverse = if reverse { " reverse" } else { "" };
+    format!("weight {value}{reverse}")
+}
+
+/// The line of an address (specification E.10, address string grammar).
+pub fn address(address: &VirtualAddress, set: bool) -> String {
+    let mut text = address.to_string();
+    let mut add = |part: fmt::Arguments<'_>| {
+        // Writing to a String cannot fail.
+        let _ = text.write_fmt(part);
+    };
+    if let Some(broadcast) = address.broadcast {
+        add(format_args!(" brd {broadcast}"));
+    }
+    add(format_args!(" dev {}", address.interface));
+    let words = [(address.use_vmac, "use_vmac")];
+    for (_, word) in words.into_iter().filter(|(there, _)| *there) {
+        add(format_args!(" {word}"));
+    }
+    match address.scope {
+        0 => add(format_args!(" scope global")),
+        200 => add(format_args!(" scope site")),
+        253 => add(format_args!(" scope link")),
+        254 => add(format_args!(" scope host")),
+        255 => add(format_args!(" scope nowhere")),
+        other => add(format_args!(" scope {other}")),
+    }
+    if let Some(label) = &address.label {
+        add(format_args!(" label {label}"));
+    }
+    if let Some(peer) = address.peer {
+        add(format_args!(" peer {peer}/{}", address.prefix_length));
+    }
+    let words = [
+        (address.home, "home"),
+        (address.detect_duplicates, "-nodad"),
+        (address.manage_temporary_addresses, "mngtmpaddr"),
+        (address.no_prefix_route, "noprefixroute"),
+        (address.autojoin, "autojoin"),
+        (address.no_track, "no_track"),
+    ];
+    for (_, word) in words.into_iter().filter(|(there, _)| *there) {
+        add(format_args!(" {word}"));
+    }
+    if let Some(group) = &address.track_group {
+        add(format_args!(" track_group {group}"));
+    }
+    if address.address.is_ipv6() {
+        let single = address.prefix_length == 128;
+        match address.preferred_lifetime {
+            Some(PreferredLifetime::Seconds(0)) => add(format_args!(" deprecated")),
+            Some(PreferredLifetime::Seconds(s)) => add(format_args!(" preferred_lft {s}")),
+            None if single => add(format_args!(" deprecated")),
+            None | Some(PreferredLifetime::Forever) => add(format_args!(" preferred_lft forever")),
+        }
+    }
+    if set {
+        add(format_args!(" set"));
+    }
+    text
+}
+
+/// The line of a route. Routes have no contents in this version.
+pub fn route(_: &Route) -> String {
+    String::new()
+}
+
+/// The line of a rule. Rules have no contents in this version.
+pub fn rule(_: &Rule) -> String {
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_have_up_to_six_digits_and_no_zeros_at_the_end() {
+        for (us, text) in [
+            (0, "0"),
+            (3_000_000, "3"),
+            (500_000, "0.5"),
+            (10_000, "0.01"),
+            (1_234_567, "1.23457"),
+            (40_950_000, "40.95"),
+            (600_000_000, "600"),
+            (1_000_000_000_000, "1000000"),
+        ] {
+            assert_eq!(general_seconds(Interval::from_us(us)), text);
+        }
+    }
+
+    #[test]
+    fn addresses_look_like_those_of_c() {
+        let ip = |text: &str| text.parse().unwrap();
+        let mut vip = VirtualAddress::new(ip("192.0.2.10"), 24, "dt0");
+        vip.label = Some("dt0:1".to_owned());
+        assert_eq!(
+            address(&vip, true),
+            "192.0.2.10/24 dev dt0 scope global label dt0:1 set"
+        );
+        let mut host = VirtualAddress::new(ip("10.1.0.98"), 32, "v1");
+        host.broadcast = Some(ip("10.1.0.255"));
+        (host.scope, host.no_prefix_route, host.no_track) = (254, true, true);
+        assert_eq!(
+            address(&host, true),
+            "10.1.0.98 brd 10.1.0.255 dev v1 scope host noprefixroute no_track set"
+        );
+        let mut six = VirtualAddress::new(ip("fe80::100"), 128, "v1");
+        assert_eq!(
+            address(&six, false),
+            "fe80::100 dev v1 scope global deprecated"
+        );
+        six.prefix_length = 64;
+        assert_eq!(
+            address(&six, false),
+            "fe80::100/64 dev v1 scope global preferred_lft forever"
+        );
+    }
+
+    #[test]
+    fn times_of_the_engine_become_times_of_the_wall() {
+        let wall = WallClock {
+            at: Instant::from_us(5_000_000),
+            epoch_us: 1_795_247_775_000_001,
+        };
+        assert_eq!(
+            wall.seconds(Instant::from_us(3_999_999)),
+            "1795247774.000000"
+        );
+        assert_eq!(
+            wall.seconds(Instant::from_us(5_500_000)),
+            "1795247775.500001"
+        );
+        let date = wall.seconds_and_date(Instant::from_us(5_000_000));
+        assert!(date.starts_with("1795247775.000001 ("), "{date}");
+        assert!(date.ends_with(".000001 2026)"), "{date}");
+    }
+}
