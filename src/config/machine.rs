@@ -26,8 +26,8 @@ pub struct ScriptFinding {
     pub code: &'static str,
     /// What to tell.
     pub text: String,
-    /// What to do about it.
-    pub help: Option<String>,
+    /// What is behind it and what to do about it, one sentence each.
+    pub help: Vec<String>,
     /// It belongs to the security class.
     pub security: bool,
     /// C disables the script.

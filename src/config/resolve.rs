@@ -56,7 +56,6 @@ pub fn resolve(draft: root::Draft, machine: &dyn Machine, found: &mut Collector)
         interface_delays: draft.interface_delays.clone(),
         ..Config::default()
     };
-    tell_of_script_security(&draft, found);
     config
 }
 
@@ -115,8 +114,8 @@ impl<'a> Scripts<'a> {
 
 /// Every draft has a command; one without was dropped when its block ended.
 fn resolve_script(draft: &vrrp_script::Draft, user: Option<&ScriptUser>) -> Option<Script> {
-    let mut command = draft.command.clone()?;
-    command.user = draft.user.as_ref().or(user).cloned();
+    let (mut command, _) = draft.command.clone()?;
+    command.user = draft.user.as_ref().map(|(user, _)| user).or(user).cloned();
     Some(Script {
         name: draft.name.text.clone(),
         command,
@@ -458,35 +457,4 @@ fn tell_of_collisions(instances: &[Arc<Instance>], places: &[Origin], found: &mu
             .after_reading();
         found.push(diagnostic.label(other_origin.span, "the other one is here"));
     }
-}
-
-/// C's warning about scripts without checks of their permissions (D.8). Scripts
-/// that nobody tracks count, too.
-fn tell_of_script_security(draft: &root::Draft, found: &mut Collector) {
-    let has_notify = |notify: &Notify| {
-        let Notify {
-            any,
-            master,
-            backup,
-            fault,
-            stop,
-            ..
-        } = notify;
-        [any, master, backup, fault, stop]
-            .into_iter()
-            .any(Option::is_some)
-    };
-    let has_scripts = !draft.scripts.is_empty()
-        || draft
-            .instances
-            .iter()
-            .any(|instance| has_notify(&instance.notify));
-    if !has_scripts || draft.globals.globals.enable_script_security {
-        return;
-    }
-    let text = "SECURITY VIOLATION - scripts are being executed but script_security not enabled.";
-    let diagnostic = Diagnostic::new("script-security", Severity::Warning, Class::Security, text);
-    let help = "Add `enable_script_security` to `global_defs`, and `script_user NAME` \
-                unless there is a user keepalived_script.";
-    found.push(diagnostic.after_reading().help(help));
 }

@@ -2,14 +2,20 @@
 //!
 //! Decides which findings about users and permissions are told, and in whose
 //! words. What the machine has is asked through [`Machine`]. Nothing here
-//! changes the configuration: a script that cannot run is kept, and it fails.
-//! Source: specification B.3 (script user resolution), D.8.
+//! changes the configuration or keeps a daemon from starting: a script that
+//! cannot run is kept, and it fails. Source: specification B.3 (script user
+//! resolution), D.8.
 
-use super::diagnostic::Collector;
-use super::keywords::root;
+use std::collections::HashMap;
+
+use super::diagnostic::{Class, Collector, Diagnostic, Severity};
+use super::keywords::{root, vrrp_script};
 use super::lex::Origin;
-use super::machine::Machine;
-use super::model::Command;
+use super::machine::{Machine, ScriptFinding};
+use super::model::{Command, ScriptUser};
+
+/// The user of scripts whose configuration names none, if it exists.
+pub const DEFAULT_USER: &str = "keepalived_script";
 
 /// A command of the configuration, as it stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +24,293 @@ pub struct ScriptUse {
     pub origin: Origin,
     /// The keyword of its line.
     pub keyword: String,
-    /// A user can stand behind the command; if not, the block around it says.
+    /// A user can stand behind the command; if not, a line of the block says.
     pub takes_user: bool,
     /// The command, with the user that stands behind it.
     pub command: Command,
 }
 
-/// Tells what is wrong with the commands of a configuration.
-pub fn check(_: &root::Draft, _: &dyn Machine, _: &mut Collector) {}
+/// Tells what is wrong with the commands of a configuration, and returns what
+/// is to be told in the end.
+pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) -> Violations {
+    let globals = &draft.globals.globals;
+    let security = globals.enable_script_security;
+    let mut checker = Checker {
+        machine,
+        found,
+        security,
+        default_user: globals.script_user.as_ref(),
+        told_of_default_user: false,
+        violations: Violations::default(),
+    };
+    let with_place = draft.scripts.iter().filter_map(|script| {
+        let (_, place) = script.command.as_ref()?;
+        Some((*place, script))
+    });
+    let blocks: HashMap<Origin, &vrrp_script::Draft> = with_place.collect();
+    // C reads `global_defs` first, then what the checkers need.
+    for group in [Group::StartOrShutdown, Group::Checker, Group::Vrrp] {
+        let uses = draft.scripts_seen.iter();
+        for used in uses.filter(|used| Group::of(&used.keyword) == group) {
+            match (group, blocks.get(&used.origin)) {
+                (Group::StartOrShutdown, _) => checker.start_or_shutdown(used),
+                (_, Some(script)) => checker.tracked(script),
+                // A `vrrp_script` that was removed, or a line that a later one replaced.
+                (Group::Vrrp, None) if !used.takes_user => {}
+                (_, None) => checker.notify(used, group),
+            }
+        }
+    }
+    checker.violations
+}
+
+/// What runs although nobody looks at its permissions.
+#[derive(Debug, Default)]
+pub struct Violations {
+    start: Violation,
+    track: Violation,
+    check: Violation,
+}
+
+#[derive(Debug, Default)]
+struct Violation {
+    /// A command of this kind.
+    place: Option<Origin>,
+    insecure: bool,
+}
+
+/// Commands that C warns of together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    StartOrShutdown,
+    Checker,
+    Vrrp,
+}
+
+impl Group {
+    fn of(keyword: &str) -> Self {
+        match keyword {
+            "startup_script" | "shutdown_script" => Self::StartOrShutdown,
+            "misc_path"
+            | "quorum_up"
+            | "quorum_down"
+            | "notify_up"
+            | "notify_down"
+            | "lvs_notify_fifo_script" => Self::Checker,
+            _ => Self::Vrrp,
+        }
+    }
+}
+
+impl Violations {
+    /// C's warning about scripts without checks of their permissions, which
+    /// comes after everything else.
+    pub fn finish(self, found: &mut Collector) {
+        let kinds = [
+            (self.start, "start/shutdown scripts"),
+            (self.check, "check scripts"),
+            (self.track, "scripts"),
+        ];
+        for (violation, scripts) in kinds {
+            let Some(place) = violation.place else {
+                continue;
+            };
+            let insecure = match violation.insecure {
+                true => " There are insecure scripts.",
+                false => "",
+            };
+            let text = format!(
+                "SECURITY VIOLATION - {scripts} are being executed but script_security not \
+                 enabled.{insecure}"
+            );
+            let code = "script-security";
+            let help = "Add `enable_script_security` to `global_defs`, and `script_user NAME` \
+                        unless there is a user keepalived_script.";
+            let diagnostic = Diagnostic::new(code, Severity::Warning, Class::Security, text);
+            found.push(diagnostic.at(&place).after_reading().help(help));
+        }
+    }
+
+    fn of(&mut self, group: Group) -> &mut Violation {
+        match group {
+            Group::StartOrShutdown => &mut self.start,
+            Group::Checker => &mut self.check,
+            Group::Vrrp => &mut self.track,
+        }
+    }
+}
+
+struct Checker<'a> {
+    machine: &'a dyn Machine,
+    found: &'a mut Collector,
+    security: bool,
+    /// `script_user`
+    default_user: Option<&'a ScriptUser>,
+    told_of_default_user: bool,
+    violations: Violations,
+}
+
+/// What is told of a script that is kept although C drops it.
+const KEPT: &str =
+    "C keepalived goes on as if the script were not there; here it counts as failed.";
+
+impl Checker<'_> {
+    /// A script of an instance, a group, a checker or a FIFO: what is wrong with
+    /// it is only logged by C.
+    fn notify(&mut self, used: &ScriptUse, group: Group) {
+        let user = used.command.user.as_ref();
+        if !self.has_user(user, &used.origin) {
+            return;
+        }
+        for finding in self.examine(&used.command, user, &used.origin, group) {
+            self.tell(&finding, &used.origin);
+        }
+    }
+
+    fn start_or_shutdown(&mut self, used: &ScriptUse) {
+        let kind = used.keyword.trim_end_matches("_script");
+        let user = used.command.user.as_ref();
+        if !self.has_user(user, &used.origin) {
+            let text = format!("Invalid {kind} script");
+            let diagnostic = Diagnostic::warning("script-user", text).at(&used.origin);
+            self.found
+                .push(diagnostic.help("There is no user to run it."));
+            return;
+        }
+        let group = Group::StartOrShutdown;
+        for finding in self.examine(&used.command, user, &used.origin, group) {
+            self.tell(&finding, &used.origin);
+        }
+    }
+
+    /// A `vrrp_script` block; C tells of it and goes on without it.
+    fn tracked(&mut self, script: &vrrp_script::Draft) {
+        let Some((command, origin)) = &script.command else {
+            return;
+        };
+        let name = &script.name.text;
+        let user = script.user.as_ref().map(|(user, _)| user);
+        if let Some((user, place)) = &script.user
+            && !self.machine.user_exists(user)
+        {
+            let quoted: Vec<String> = command
+                .argv
+                .iter()
+                .map(|word| format!("'{word}'"))
+                .collect();
+            let text = format!("Unable to set uid/gid for script {}", quoted.join(" "));
+            let diagnostic = Diagnostic::warning("script-user", text).at(place);
+            self.found
+                .push(diagnostic.help(no_such_user(user)).help(KEPT));
+            return;
+        }
+        if !self.has_user(user, &script.end) {
+            let text = format!("Unable to set default user for vrrp script {name} - removing");
+            let diagnostic = Diagnostic::warning("script-default-user", text).at(&script.end);
+            let help = "Add `script_user NAME` to `global_defs`, or `user NAME` to the block.";
+            let label = "this script";
+            let diagnostic = diagnostic.label(script.name.origin.span, label);
+            self.found.push(diagnostic.help(help).help(KEPT));
+            return;
+        }
+        for finding in self.examine(command, user, origin, Group::Vrrp) {
+            if !finding.disables {
+                self.tell(&finding, origin);
+                continue;
+            }
+            let reason = match finding.security {
+                true => "due to insecure",
+                false => "since not found/accessible",
+            };
+            let text = format!("Disabling track script {name} {reason}");
+            let mut diagnostic = Diagnostic::warning(finding.code, text).at(origin);
+            diagnostic = diagnostic.after_reading().help(finding.text);
+            for help in finding.help {
+                diagnostic = diagnostic.help(help);
+            }
+            self.found.push(diagnostic.help(KEPT));
+        }
+    }
+
+    /// Whether there is a user to run a command; C tells once that there is no
+    /// default user.
+    fn has_user(&mut self, user: Option<&ScriptUser>, origin: &Origin) -> bool {
+        if let Some(user) = user {
+            let exists = self.machine.user_exists(user);
+            if !exists {
+                let class = Class::None;
+                let text = no_such_user(user);
+                let diagnostic =
+                    Diagnostic::new("script-user", Severity::Warning, class, text).at(origin);
+                self.found.push(diagnostic);
+            }
+            return exists;
+        }
+        if let Some(user) = self.default_user {
+            return self.machine.user_exists(user);
+        }
+        let default = ScriptUser {
+            user: DEFAULT_USER.to_string(),
+            group: None,
+            supplementary_groups: false,
+        };
+        if !self.security || self.machine.user_exists(&default) {
+            return true;
+        }
+        if !self.told_of_default_user {
+            self.told_of_default_user = true;
+            let text = format!("Unable to set default user {DEFAULT_USER} for script");
+            let help = "Add `script_user NAME` to `global_defs`, or create that user.";
+            let diagnostic = Diagnostic::warning("script-default-user", text).at(origin);
+            self.found.push(diagnostic.help(help));
+        }
+        false
+    }
+
+    /// What the machine says of a command whose user exists.
+    fn examine(
+        &mut self,
+        command: &Command,
+        user: Option<&ScriptUser>,
+        origin: &Origin,
+        group: Group,
+    ) -> Vec<ScriptFinding> {
+        let user = user.or(self.default_user);
+        let findings = self.machine.script(&command.argv, user, self.security);
+        // C does not look at a redirection, which it takes for a test of existence.
+        let is_command = !command
+            .argv
+            .first()
+            .is_some_and(|word| word.starts_with('<'));
+        let is_there = !findings
+            .iter()
+            .any(|finding| finding.disables && !finding.security);
+        if !self.security && is_command && is_there {
+            let violation = self.violations.of(group);
+            violation.place = violation.place.or(Some(*origin));
+            violation.insecure |= findings.iter().any(|finding| finding.security);
+        }
+        findings
+    }
+
+    fn tell(&mut self, finding: &ScriptFinding, origin: &Origin) {
+        let (severity, class) = (Severity::Warning, Class::None);
+        let text = finding.text.as_str();
+        let mut diagnostic = Diagnostic::new(finding.code, severity, class, text).at(origin);
+        for help in finding.help.clone() {
+            diagnostic = diagnostic.help(help);
+        }
+        self.found.push(diagnostic);
+    }
+}
+
+/// What the log of C says.
+pub(super) fn no_such_user(user: &ScriptUser) -> String {
+    match &user.group {
+        Some(group) => format!(
+            "Script user '{}' or group '{group}' does not exist",
+            user.user
+        ),
+        None => format!("Script user '{}' does not exist", user.user),
+    }
+}

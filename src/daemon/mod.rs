@@ -14,6 +14,7 @@ use crate::config::source::Files;
 use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
 use crate::system::logging;
+use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
 pub mod channel;
@@ -163,7 +164,7 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
             };
         }
     };
-    let loaded = load(settings);
+    let loaded = load(&ThisMachine::for_daemon(), settings);
     log_diagnostics(&loaded);
     if loaded.is_usable() {
         return supervisor::run(Start {
@@ -188,7 +189,7 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
 /// at the end of the file `log`; JSON without a file goes to stdout. Returns C's
 /// exit code.
 pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Format) -> u8 {
-    let loaded = load(settings);
+    let loaded = load(&ThisMachine::new(), settings);
     let snippets = log.is_none() && io::stderr().is_terminal();
     let text = check::tested(&loaded, &settings.config_file, format, snippets);
     let written = match log {
@@ -212,8 +213,9 @@ pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Forma
 }
 
 /// Reads the configuration as it is on disk now.
-fn load(settings: &Settings) -> Loaded {
-    config::load(&DiskFiles, &settings.config_file, &settings.options)
+fn load(machine: &ThisMachine, settings: &Settings) -> Loaded {
+    let (file, options) = (&settings.config_file, &settings.options);
+    config::load_on(machine, &DiskFiles, file, options)
 }
 
 fn log_diagnostics(loaded: &Loaded) {

@@ -26,6 +26,7 @@ use crate::config::model::Config;
 use crate::config::{self, Loaded};
 use crate::ids::Errno;
 use crate::system::clock::now;
+use crate::system::machine::ThisMachine;
 use crate::system::notify_systemd::{self, ServiceManager};
 use crate::system::scripts::{Purpose, Scripts};
 use crate::system::signals::{Signal, Signals};
@@ -365,7 +366,7 @@ impl Supervisor<'_> {
         }
         tracing::info!("Reloading ...");
         self.told(self.manager.reloading());
-        let loaded = load(self.settings);
+        let loaded = load(&ThisMachine::for_daemon(), self.settings);
         log_diagnostics(&loaded);
         // A mistake that the start was accepted with must not block every reload;
         // a new one is a slip, and running without that line could move a VIP.

@@ -1,33 +1,60 @@
-//! What this machine has, for the messages of a configuration test.
+//! What this machine has, for the messages about a configuration.
 //!
-//! Decides how the questions of `config::machine` are answered. Source:
-//! specification A.11, B.3, D.8.
+//! Decides how the questions of `config::machine` are answered; nothing that is
+//! answered here changes what a configuration means. Source: specification
+//! A.11, B.3, D.8.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use nix::ifaddrs::getifaddrs;
+
+use super::netlink;
+use super::scripts;
 use crate::config::machine::{Anywhere, Interface, Machine, ScriptFinding};
 use crate::config::model::ScriptUser;
 
-/// The machine that we run on.
+/// The machine that we run on, as it is at the first question.
 #[derive(Debug, Default)]
-pub struct ThisMachine;
+pub struct ThisMachine {
+    /// `None`: the kernel does not say.
+    interfaces: OnceCell<Option<HashMap<String, Interface>>>,
+    /// Names of mail servers are looked up.
+    asks_name_servers: bool,
+}
 
 impl ThisMachine {
-    /// Nothing is asked yet.
+    /// For a test of a configuration.
     pub fn new() -> Self {
-        Self
+        Self {
+            asks_name_servers: true,
+            ..Self::default()
+        }
+    }
+
+    /// For a daemon: no name server is asked, because that may take long, and
+    /// the scripts would wait. Every name counts as known.
+    pub fn for_daemon() -> Self {
+        Self::default()
     }
 }
 
 impl Machine for ThisMachine {
     fn interface(&self, name: &str) -> Option<Interface> {
-        Anywhere.interface(name)
+        match self.interfaces.get_or_init(interfaces) {
+            Some(interfaces) => interfaces.get(name).copied(),
+            None => Anywhere.interface(name),
+        }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "not in a daemon, see for_daemon")]
     fn resolves(&self, host: &str) -> bool {
-        Anywhere.resolves(host)
+        use std::net::ToSocketAddrs;
+        !self.asks_name_servers || (host, 25).to_socket_addrs().is_ok()
     }
 
     fn user_exists(&self, user: &ScriptUser) -> bool {
-        Anywhere.user_exists(user)
+        scripts::user_exists(user)
     }
 
     fn script(
@@ -36,6 +63,52 @@ impl Machine for ThisMachine {
         user: Option<&ScriptUser>,
         security: bool,
     ) -> Vec<ScriptFinding> {
-        Anywhere.script(argv, user, security)
+        scripts::examine(argv, user, security)
+    }
+}
+
+/// Every interface by name.
+fn interfaces() -> Option<HashMap<String, Interface>> {
+    let mut interfaces = HashMap::new();
+    for state in netlink::interfaces_now().ok()? {
+        let interface = Interface {
+            loopback: state.loopback,
+            multicast: state.multicast,
+            ethernet: false,
+            mtu: state.mtu,
+        };
+        interfaces.insert(state.name, interface);
+    }
+    // The hardware type comes with the link address.
+    for entry in getifaddrs().ok()? {
+        let link = entry
+            .address
+            .as_ref()
+            .and_then(|address| address.as_link_addr());
+        if let (Some(link), Some(interface)) = (link, interfaces.get_mut(&entry.interface_name)) {
+            interface.ethernet = link.hatype() == libc::ARPHRD_ETHER;
+        }
+    }
+    Some(interfaces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_is_known() {
+        let machine = ThisMachine::new();
+        let interface = machine.interface("lo").unwrap();
+        assert!(interface.loopback && !interface.ethernet);
+        assert!(interface.mtu >= 1_280);
+        assert_eq!(machine.interface("no-such-device"), None);
+    }
+
+    #[test]
+    fn an_address_needs_no_name_server() {
+        assert!(ThisMachine::new().resolves("192.0.2.1"));
+        assert!(!ThisMachine::new().resolves("no..such..host"));
+        assert!(ThisMachine::for_daemon().resolves("no..such..host"));
     }
 }

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod files;
 pub mod logging;
 pub mod machine;
+
 pub mod mail;
 pub mod netlink;
 pub mod notify_systemd;

@@ -104,6 +104,9 @@ fn vrrp_script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
         return;
     };
     let mut script = vrrp_script::Draft::new(name);
+    if let Some(block) = &statement.block {
+        script.end = block.close;
+    }
     super::apply(
         "vrrp_script",
         vrrp_script::KEYWORDS,

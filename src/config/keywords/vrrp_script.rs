@@ -4,7 +4,7 @@ use crate::time::Interval;
 
 use super::super::arguments;
 use super::super::diagnostic::Diagnostic;
-use super::super::lex::Word;
+use super::super::lex::{Origin, Word};
 use super::super::model::{Command, ScriptUser};
 use super::super::tree::Statement;
 use super::{Context, Keyword, works};
@@ -46,10 +46,12 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
 pub struct Draft {
     /// The name of the block.
     pub name: Word,
-    /// `script`
-    pub command: Option<Command>,
-    /// `user`
-    pub user: Option<ScriptUser>,
+    /// Where the block ends.
+    pub end: Origin,
+    /// `script`, and where it stands.
+    pub command: Option<(Command, Origin)>,
+    /// `user`, and where it stands.
+    pub user: Option<(ScriptUser, Origin)>,
     /// `interval`
     pub interval: Interval,
     /// `timeout`
@@ -70,6 +72,7 @@ impl Draft {
     /// An empty block of this name.
     pub fn new(name: Word) -> Self {
         Self {
+            end: name.origin,
             name,
             command: None,
             user: None,
@@ -89,7 +92,9 @@ const TIME_MAX: Interval = Interval::from_secs(4_294);
 
 fn script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if let Some(command) = cx.command(statement, false) {
-        draft.command = Some(command);
+        // The last one counts; the check of scripts finds it by its place.
+        let place = cx.scripts_seen.last().map(|used| used.origin);
+        draft.command = place.map(|place| (command, place));
     }
 }
 
@@ -157,7 +162,8 @@ fn fall(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 
 fn user(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if cx.argument(statement, 1).is_some() {
-        draft.user = arguments::script_user(statement.arguments());
+        let user = arguments::script_user(statement.arguments());
+        draft.user = user.map(|user| (user, statement.line.whole()));
     }
 }
 

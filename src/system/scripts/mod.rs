@@ -13,10 +13,12 @@ use crate::ids::{Errno, ScriptId};
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
 
+mod examine;
 mod security;
 mod spawn;
 mod user;
 
+pub use examine::{examine, user_exists};
 pub use spawn::{Kind, start};
 pub use user::{Identity, resolve};
 

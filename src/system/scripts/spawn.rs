@@ -130,7 +130,7 @@ pub fn start(command: &Command, kind: Kind, security: bool) -> Result<i32, Refus
 }
 
 /// A name without a slash is looked for in PATH.
-fn find(name: &str) -> Option<PathBuf> {
+pub(super) fn find(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(PathBuf::from(name));
     }

@@ -8,10 +8,8 @@ use std::ffi::CString;
 use nix::unistd::{Group, User, getegid, geteuid, getgrouplist};
 
 use crate::config::model::ScriptUser;
+use crate::config::scripts::DEFAULT_USER;
 use crate::ids::Errno;
-
-/// The user of scripts whose configuration names none, if it exists.
-pub const DEFAULT_USER: &str = "keepalived_script";
 
 /// Who a script runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]

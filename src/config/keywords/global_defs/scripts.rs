@@ -54,20 +54,9 @@ pub fn lifecycle_script(draft: &mut Draft, statement: &Statement, cx: &mut Conte
         cx.error("duplicate", word, text);
         return;
     }
-    let Some(command) = cx.command(statement, true) else {
-        return;
-    };
-    if command
-        .user
-        .as_ref()
-        .is_some_and(|user| !cx.machine.user_exists(user))
-    {
-        let text = format!("Invalid {which} script");
-        let help = "This machine has no such user or group.";
-        let diagnostic = Diagnostic::warning("script-user", text).at(&statement.line.whole());
-        cx.found.push(diagnostic.help(help));
+    if let Some(command) = cx.command(statement, true) {
+        script.command = Some(command);
     }
-    script.command = Some(command);
 }
 
 /// `startup_script_timeout`, `shutdown_script_timeout`: seconds.
