@@ -15,6 +15,7 @@ pub mod lints;
 pub mod machine;
 pub mod model;
 pub mod resolve;
+pub mod resolve_statics;
 pub mod scripts;
 pub mod source;
 pub mod tree;
@@ -94,7 +95,7 @@ pub fn load_with_statements(
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
     let scripts = scripts::check(&draft, machine, &mut found);
     lvs::complete(&draft.lvs, options.without_checkers, &mut found);
-    let config = resolve::resolve(draft, machine, &mut found);
+    let config = resolve::resolve(draft, machine, &scripts, &mut found);
     scripts.finish(&mut found);
     let loaded = Loaded {
         config,

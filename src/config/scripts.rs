@@ -6,7 +6,7 @@
 //! cannot run is kept, and it fails. Source: specification B.3 (script user
 //! resolution), D.8.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{root, vrrp_script};
@@ -67,6 +67,12 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
 /// What runs although nobody looks at its permissions.
 #[derive(Debug, Default)]
 pub struct Violations {
+    /// `vrrp_script` blocks that C removes while it reads, because nobody can run
+    /// them.
+    pub removed: HashSet<String>,
+    /// `vrrp_script` blocks that C takes out of all instances, because they cannot
+    /// be run.
+    pub disabled: HashSet<String>,
     start: Violation,
     track: Violation,
     check: Violation,
@@ -198,6 +204,7 @@ impl Checker<'_> {
                 .iter()
                 .map(|word| format!("'{word}'"))
                 .collect();
+            self.violations.removed.insert(name.clone());
             let text = format!("Unable to set uid/gid for script {}", quoted.join(" "));
             let diagnostic = Diagnostic::warning("script-user", text).at(place);
             self.found
@@ -205,6 +212,7 @@ impl Checker<'_> {
             return;
         }
         if !self.has_user(user, &script.end) {
+            self.violations.removed.insert(name.clone());
             let text = format!("Unable to set default user for vrrp script {name} - removing");
             let diagnostic = Diagnostic::warning("script-default-user", text).at(&script.end);
             let help = "Add `script_user NAME` to `global_defs`, or `user NAME` to the block.";
@@ -218,6 +226,7 @@ impl Checker<'_> {
                 self.tell(&finding, origin);
                 continue;
             }
+            self.violations.disabled.insert(name.clone());
             let reason = match finding.security {
                 true => "due to insecure",
                 false => "since not found/accessible",

@@ -422,3 +422,41 @@ fn misplaced_words_are_sent_to_their_block() {
         assert!(advice.starts_with(&start), "{}: {advice}", row.name);
     }
 }
+
+#[test]
+fn mixed_families_get_the_form_with_two_instances_once() {
+    let text = node("", "priority 100").replace(
+        "192.0.2.1/24",
+        "192.0.2.1/24\n2001:db8::1/64\n2001:db8::2/64 no_track",
+    );
+    let (loaded, statements) = read("a", &text);
+    let subject = Subject::new("a".to_string(), &loaded.config, &statements, 0);
+    let mut found = loaded.diagnostics.clone();
+    let before = found.len();
+    one_file(&subject, &Anywhere, true, &mut found);
+    assert_eq!(
+        found.len(),
+        before,
+        "reading has said it: {:?}",
+        told(&found)
+    );
+    let with_form: Vec<&Diagnostic> = found
+        .iter()
+        .filter(|one| {
+            one.help
+                .iter()
+                .any(|help| help.contains("vrrp_instance VI_v6 {"))
+        })
+        .collect();
+    let [one] = with_form.as_slice() else {
+        panic!("{with_form:?}");
+    };
+    assert!(one.message.contains("address family must match"));
+    let shown = one.as_snippet(&loaded.sources);
+    for line in [
+        "       vrrp_instance VI {",
+        "               2001:db8::2/64 no_track",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    }
+}

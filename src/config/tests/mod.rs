@@ -588,7 +588,7 @@ mod interplay {
         let loaded = parse(&format!("{}{}", peer(1), other(1)));
         assert_eq!(
             lines(&loaded),
-            ["(VJ) duplicate VRID conflict with VI VRID 5"]
+            ["(VI) duplicate VRID conflict with VJ VRID 5"]
         );
         let loaded = parse(&format!("{}{}", with(""), with("priority 5")));
         assert_eq!(
