@@ -50,6 +50,9 @@ pub fn resolve(
         found,
         is_interface_missing: false,
     };
+    for group in &draft.sync_groups {
+        resolver.tell_of_missing(&group.name.text, &group.tracking);
+    }
     let mut instances = Vec::new();
     let mut places = Vec::new();
     for instance in &draft.instances {

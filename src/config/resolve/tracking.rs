@@ -128,16 +128,27 @@ impl<'d> Definitions<'d> {
         }
     }
 
+    /// Where something of this name is defined.
+    fn place(&self, kind: Kind, name: &str) -> Option<Origin> {
+        let index = match kind {
+            Kind::Script => self.scripts.by_name.get(name),
+            Kind::File => self.files.by_name.get(name),
+            Kind::Process => self.processes.by_name.get(name),
+            Kind::Interface | Kind::Bfd => None,
+        };
+        Some(self.names(kind).get(*index?)?.origin)
+    }
+
     /// What may help somebody who tracks a name that nothing above defines.
     fn explain(&mut self, kind: Kind, name: &str, diagnostic: Diagnostic) -> Diagnostic {
-        let names = self.names(kind);
-        if let Some(later) = names.iter().find(|word| word.text == name) {
+        if let Some(later) = self.place(kind, name) {
             let help = format!("A `{}` must stand before who tracks it.", kind.definition());
-            return diagnostic.label(later.origin.span, "it is here").help(help);
+            return diagnostic.label(later.span, "it is here").help(help);
         }
         if self.suggestions >= SUGGESTIONS_MAX {
             return diagnostic;
         }
+        let names = self.names(kind);
         let near = names
             .iter()
             .take(100)
@@ -244,7 +255,6 @@ impl Resolver<'_, '_> {
 
     /// Resolves the names; tells of those that nothing defines.
     pub(super) fn lines(&mut self, owner: &str, draft: &draft::Draft) -> Lines {
-        self.tell_of_missing(owner, draft);
         let mut lines = Lines::default();
         for line in &draft.interfaces {
             let interface = line.name.text.clone();
@@ -261,7 +271,6 @@ impl Resolver<'_, '_> {
         }
         for line in &draft.scripts {
             lines.scripts.extend(self.script_line(line));
-            self.tell_of_removed(owner, line);
         }
         for line in &draft.files {
             if let Some((_, file)) = self.definitions.files.find(&line.name.text) {
@@ -321,7 +330,12 @@ impl Resolver<'_, '_> {
         Some((tracked, line.name.origin))
     }
 
-    fn tell_of_missing(&mut self, owner: &str, draft: &draft::Draft) {
+    /// Tells of names that nothing defines. C does so while it reads, whatever
+    /// becomes of their owner.
+    pub(super) fn tell_of_missing(&mut self, owner: &str, draft: &draft::Draft) {
+        for line in &draft.scripts {
+            self.tell_of_removed(owner, line);
+        }
         for (kind, name) in &draft.missing {
             let text = format!(
                 "({owner}) {} {} not found, ignoring...",

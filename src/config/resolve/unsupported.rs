@@ -1,14 +1,16 @@
 //! What is understood and what the daemon cannot do yet.
 //!
 //! Decides on properties that no single word asks for, and makes sure that
-//! nothing slips through: each field of an instance is looked at here.
+//! nothing slips through: what is not known to work must have its default.
 
 use std::sync::Arc;
 
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
 use super::super::lex::Origin;
-use super::super::model::{Authentication, Instance, SyncGroup, Version};
+use super::super::model::{
+    Authentication, Garp, Instance, Notify, SyncGroup, UnicastPeer, Version,
+};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -59,108 +61,88 @@ pub(super) fn tell(
     }
 }
 
-/// Whether an instance asks for anything beyond what the daemon can do. Every
-/// field is named, so that a new one cannot be forgotten.
+/// Whether an instance asks for anything beyond what the daemon can do. What is
+/// not named here must have its default, so that a new setting cannot be forgotten.
 fn is_beyond(instance: &Instance) -> bool {
-    let Instance {
-        // These work.
-        name: _,
-        initial_state: _,
-        interface,
-        vrid: _,
-        priority: _,
-        advert_interval: _,
-        nopreempt: _,
-        source_address: _,
-        unicast_peers,
-        multicast_group: _,
-        virtual_addresses,
-        track_scripts: _,
-        skip_check_adv_addr: _,
-        notify,
-        smtp_alert: _,
-        // These are printed only, or matter to version 3 only, or are harmless.
-        old_unicast_checksum: _,
-        v3_checksum_as_v2: _,
-        linkbeat_polling: _,
-        receive_buffer_bytes: _,
-        notify_priority_changes: _,
-        vmac_transmit_on_base: _,
-        debug: _,
-        // These do not work with other values than their defaults.
-        version,
-        ipv6,
-        vrf,
-        vmac,
-        vmac_addresses,
-        ipvlan,
-        down_timer_adverts,
-        timer_expired_backup,
-        strict,
-        preempt_delay,
-        authentication,
-        auth_hmac,
-        track_source_address,
-        fault_without_peer,
-        check_unicast_source,
-        unicast_ttl,
-        excluded_addresses,
-        virtual_routes,
-        virtual_rules,
-        promote_secondaries,
-        accept,
-        ignore_own_interface,
-        track_interfaces,
-        track_files,
-        track_processes,
-        track_bfds,
-        garp,
-        lower_prio_no_advert,
-        higher_prio_send_advert,
-        owner_ignore_adverts,
-        sync_daemon_interface,
-    } = instance;
-    let address_kinds = virtual_addresses.iter().any(|address| {
-        address.use_vmac || address.address.is_ipv6() || address.track_group.is_some()
-    });
-    let peer_ttl = unicast_peers
-        .iter()
-        .any(|peer| peer.min_ttl.is_some() || peer.max_ttl.is_some());
-    let header = matches!(authentication, Some(Authentication::Header(_)));
-    let link = interface.is_empty()
-        || vrf.is_some()
-        || vmac.is_some()
-        || *vmac_addresses
-        || ipvlan.is_some()
-        || *promote_secondaries
-        || sync_daemon_interface.is_some();
-    let protocol = *version != Version::V2
-        || *ipv6
-        || *strict
-        || header
-        || auth_hmac.is_some()
-        || *down_timer_adverts != 3
-        || timer_expired_backup.is_some()
-        || !preempt_delay.is_zero()
-        || *lower_prio_no_advert
-        || *higher_prio_send_advert
-        || *owner_ignore_adverts;
-    let unicast = *track_source_address
-        || *fault_without_peer
-        || *check_unicast_source && !unicast_peers.is_empty()
-        || unicast_ttl.is_some_and(|ttl| ttl != 255)
-        || peer_ttl;
-    let kernel = !excluded_addresses.is_empty()
-        || !virtual_routes.is_empty()
-        || !virtual_rules.is_empty()
-        || !*accept
-        || garp.extra_on_all
-        || address_kinds;
-    let tracking = *ignore_own_interface
-        || !track_interfaces.is_empty()
-        || !track_files.is_empty()
-        || !track_processes.is_empty()
-        || !track_bfds.is_empty();
-    let scripts = notify.tell_deleted || notify.master_rx_lower_pri.is_some();
-    link || protocol || unicast || kernel || tracking || scripts
+    let (name, interface) = (instance.name.clone(), instance.interface.clone());
+    let plain = Instance::new(name, interface, instance.vrid);
+    let only_what_works = Instance {
+        initial_state: instance.initial_state,
+        priority: instance.priority,
+        advert_interval: instance.advert_interval,
+        nopreempt: instance.nopreempt,
+        authentication: instance.password().copied().map(Authentication::Password),
+        source_address: instance.source_address,
+        unicast_peers: peers_without_ttl(instance),
+        unicast_ttl: instance.unicast_ttl.filter(|ttl| *ttl == 255),
+        // It matters to unicast only.
+        check_unicast_source: instance.check_unicast_source && instance.unicast_peers.is_empty(),
+        multicast_group: instance.multicast_group,
+        virtual_addresses: instance.virtual_addresses.clone(),
+        track_scripts: instance.track_scripts.clone(),
+        garp: Garp {
+            extra_on_all: false,
+            ..instance.garp.clone()
+        },
+        skip_check_adv_addr: instance.skip_check_adv_addr,
+        notify: Notify {
+            tell_deleted: false,
+            deleted: None,
+            master_rx_lower_pri: None,
+            ..instance.notify.clone()
+        },
+        smtp_alert: instance.smtp_alert,
+        // These have no effect, or only on version 3.
+        old_unicast_checksum: instance.old_unicast_checksum,
+        v3_checksum_as_v2: instance.v3_checksum_as_v2,
+        linkbeat_polling: instance.linkbeat_polling,
+        receive_buffer_bytes: instance.receive_buffer_bytes,
+        notify_priority_changes: instance.notify_priority_changes,
+        debug: instance.debug,
+        ..plain
+    };
+    let mut addresses = instance.virtual_addresses.iter();
+    instance.interface.is_empty()
+        || *instance != only_what_works
+        || addresses.any(|address| address.use_vmac || address.address.is_ipv6())
+}
+
+fn peers_without_ttl(instance: &Instance) -> Vec<UnicastPeer> {
+    let peers = instance.unicast_peers.iter();
+    peers.map(|peer| peer.address.into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Vrid;
+    use crate::time::Interval;
+
+    #[test]
+    fn the_net_holds_what_no_word_refuses() {
+        let plain = || Instance::new("VI", "e0", Vrid::new(5).unwrap());
+        assert!(!is_beyond(&plain()));
+        let works = Instance {
+            nopreempt: true,
+            unicast_ttl: Some(255),
+            check_unicast_source: true,
+            debug: 3,
+            ..plain()
+        };
+        assert!(!is_beyond(&works));
+        let cases: [fn(&mut Instance); 7] = [
+            |instance| instance.version = Version::V3,
+            |instance| instance.preempt_delay = Interval::from_secs(1),
+            |instance| instance.unicast_ttl = Some(64),
+            |instance| instance.accept = false,
+            |instance| instance.garp.extra_on_all = true,
+            |instance| instance.notify.tell_deleted = true,
+            |instance| instance.interface.clear(),
+        ];
+        for (number, change) in cases.into_iter().enumerate() {
+            let mut instance = plain();
+            change(&mut instance);
+            assert!(is_beyond(&instance), "case {number}");
+        }
+    }
 }

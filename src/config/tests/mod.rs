@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+mod groups;
+mod instances;
 mod lints;
 
 use super::model::{Config, InitialState, Instance};
 use super::*;
 
 mod reading;
+mod tracking;
 
 fn options() -> Options {
     Options {
@@ -362,7 +365,7 @@ mod not_yet {
             ),
             (
                 with("virtual_ipaddress {\n2001:db8::1\n}"),
-                "(Line 5) (VI) IPv6 address 2001:db8::1 does not work yet",
+                "(Line 5) (VI) IPv6 does not work yet",
             ),
             (
                 with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),
