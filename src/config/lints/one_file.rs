@@ -31,7 +31,9 @@ pub fn one_file(
         };
         lints.owner_by_state();
         lints.strict();
-        lints.nopreempt();
+        if is_alone {
+            lints.nopreempt();
+        }
         lints.weights(is_alone);
         lints.unicast();
         lints.mixed_families();

@@ -217,8 +217,8 @@ fn more_addresses_than_a_packet_holds_are_told() {
 #[test]
 fn a_good_pair_gets_a_prediction_only() {
     let found = compared(
-        &node("-60", "state BACKUP\npriority 150\nnopreempt"),
-        &node("-60", "state BACKUP\npriority 100"),
+        &node("0", "state BACKUP\npriority 150\nnopreempt"),
+        &node("0", "state BACKUP\npriority 100"),
     );
     assert_eq!(
         found,
@@ -459,4 +459,21 @@ fn mixed_families_get_the_form_with_two_instances_once() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{shown}");
     }
+}
+
+#[test]
+fn a_weight_against_nopreempt_is_told_for_the_node_it_concerns() {
+    let high = node("-60", "priority 150\nnopreempt");
+    let found = compared(&high, &node("-60", "priority 100"));
+    assert_eq!(found.len(), 2, "{found:?}");
+    let start = "nopreempt-with-weight: (VI) while b is MASTER, a failure of `chk` moves nothing";
+    assert!(found[0].starts_with(start), "{found:?}");
+    assert!(found[0].ends_with("a has `nopreempt` and does not take over from a live MASTER"));
+    let both = compared(&high, &node("-60", "priority 100\nnopreempt"));
+    let count = both
+        .iter()
+        .filter(|line| line.starts_with("nopreempt-with-weight"));
+    assert_eq!(count.count(), 2, "{both:?}");
+    let one_is_enough = [compared(&high, &node("", "priority 100"))];
+    assert_eq!(one_is_enough.concat().len(), 1, "b tracks nothing");
 }
