@@ -672,7 +672,7 @@ impl Vocabulary {
     }
 
     /// Sentences that may help somebody who wrote an unknown word.
-    fn advice(&self, block: &str, word: &str) -> Vec<String> {
+    pub(super) fn advice(&self, block: &str, word: &str) -> Vec<String> {
         let elsewhere = self.blocks_with(word);
         if !elsewhere.is_empty() {
             return vec![format!("`{word}` belongs {}.", elsewhere.join(" or "))];
