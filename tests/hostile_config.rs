@@ -134,10 +134,12 @@ fn read(main: Vec<u8>, other: Vec<u8>) {
             "{snippet:?}"
         );
     }
-    assert!(loaded.is_usable() || loaded.exit_code() != 0);
+    let mut findings = loaded.diagnostics.iter();
+    let is_not_yet = findings.any(|found| found.code == "does-not-work-yet");
+    assert!(loaded.is_usable() || is_not_yet || loaded.exit_code() != 0);
     for instance in &loaded.config.instances {
         assert!(instance.priority.0 > 0);
-        assert!((1..=255).contains(&instance.advert_interval.as_secs()));
+        assert!((10_000..=255_000_000).contains(&instance.advert_interval.as_us()));
         assert!(instance.garp.master_repeat > 0 && instance.garp.master_refresh_repeat > 0);
         assert!(
             instance

@@ -186,7 +186,10 @@ impl Resolver<'_, '_> {
         };
         instance.advert_interval = rounded;
         if rounded != interval {
-            let help = format!("It is {rounded} s now.");
+            let help = match instance.version {
+                Version::V2 => format!("It is {} s now.", rounded.as_secs()),
+                Version::V3 => format!("It is {rounded} s now."),
+            };
             let diagnostic = Diagnostic::warning("advert-interval", text).help(help);
             self.after(diagnostic, &origin);
         }
