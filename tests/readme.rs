@@ -60,7 +60,7 @@ fn table(text: &str) -> Vec<(Status, &str)> {
 fn is_true(rows: &[Row], status: Status, word: &str) -> bool {
     let mut meant = rows
         .iter()
-        .filter(|row| is_meant(word, row.name))
+        .filter(|row| is_meant(word, row.name) && !stands_in_a_refused_block(rows, row.block))
         .peekable();
     meant.peek().is_none() || meant.any(|row| row.status == status)
 }

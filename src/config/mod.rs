@@ -92,7 +92,7 @@ pub fn load_with_statements(
     let mut context = Context::new(options, machine, vocabulary, &mut found);
     keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
-    let scripts = scripts::check(&draft, options, machine, &mut found);
+    let scripts = scripts::check(&draft, machine, &mut found);
     lvs::complete(&draft.lvs, options.without_checkers, &mut found);
     let config = resolve::resolve(draft, machine, &scripts, &mut found);
     scripts.finish(&mut found);

@@ -8,7 +8,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Options;
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{root, vrrp_script};
 use super::lex::Origin;
@@ -33,12 +32,7 @@ pub struct ScriptUse {
 
 /// Tells what is wrong with the commands of a configuration, and returns what
 /// is to be told in the end.
-pub fn check(
-    draft: &root::Draft,
-    options: &Options,
-    machine: &dyn Machine,
-    found: &mut Collector,
-) -> Violations {
+pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) -> Violations {
     let globals = &draft.globals.globals;
     let security = globals.enable_script_security;
     let mut checker = Checker {
@@ -56,9 +50,6 @@ pub fn check(
     let blocks: HashMap<Origin, &vrrp_script::Draft> = with_place.collect();
     // C reads `global_defs` first, then what the checkers need.
     for group in [Group::StartOrShutdown, Group::Checker, Group::Vrrp] {
-        if group == Group::Checker && options.without_checkers {
-            continue;
-        }
         let uses = draft.scripts_seen.iter();
         for used in uses.filter(|used| Group::of(&used.keyword) == group) {
             match (group, blocks.get(&used.origin)) {

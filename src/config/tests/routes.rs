@@ -562,5 +562,7 @@ fn that_the_machine_cannot_carry_are_told_and_kept() {
         "(Line 12) WARNING - interface e7 for rule doesn't exist",
     ];
     assert_eq!(said(&dynamic), names);
-    assert_eq!(said(&text), [names, interfaces].concat());
+    let mut all = [names, interfaces].concat();
+    all.push("Non-existent interface specified in configuration");
+    assert_eq!(said(&text), all);
 }
