@@ -149,6 +149,32 @@ fn a_test_can_write_to_a_file_in_each_of_the_forms() {
 }
 
 #[test]
+fn the_name_and_the_environment_reach_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("k.conf");
+    fs::write(&file, "@one a_${_ENV NODE}\n@^one b_${_INSTANCE}\n").unwrap();
+    let said = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_keepalived-rs"))
+            .args(["-t", "-f", file.to_str().unwrap()])
+            .args(words)
+            .env("NODE", "7")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(said(&["-i", "one"]), "(Line 1) Unknown keyword 'a_7'\n");
+    assert_eq!(
+        said(&["--config-id=two"]),
+        "(Line 2) Unknown keyword 'b_two'\n"
+    );
+    // The name of this host, up to the first dot.
+    let host = nix::unistd::gethostname().unwrap();
+    let host = host.to_string_lossy();
+    let host = host.split('.').next().unwrap();
+    assert_eq!(said(&[]), format!("(Line 2) Unknown keyword 'b_{host}'\n"));
+}
+
+#[test]
 fn a_good_file_passes_quietly_with_any_mixture_of_options() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("keepalived.conf");

@@ -4,8 +4,10 @@
 //! With `UPDATE_EXPECTED=1` in the environment the `.txt` files are written anew;
 //! read the difference before you keep it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use keepalived_rs::config::diagnostic::{EXPLANATIONS, explanation};
 use keepalived_rs::config::{Options, load, source::FileProblem, source::Files};
 use keepalived_rs::system::files::DiskFiles;
 
@@ -74,4 +76,74 @@ fn findings_are_printed_as_expected() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// In front of the code of a finding stands one of these, then perhaps blanks.
+const BEFORE_A_CODE: [&str; 14] = [
+    "Diagnostic::new(",
+    "Diagnostic::error(",
+    "Diagnostic::warning(",
+    "Diagnostic::hint(",
+    "Diagnostic::fatal(",
+    ".error(",
+    "finding(",
+    ".on_machine(",
+    "fatal(",
+    ".warn(",
+    ".warning(",
+    ".hint(",
+    "code = ",
+    "code: ",
+];
+
+/// The codes in the text of a source file.
+fn codes_in(text: &str) -> Vec<&str> {
+    let behind = BEFORE_A_CODE.iter().flat_map(|before| {
+        text.match_indices(before)
+            .filter_map(|(at, _)| text.get(at + before.len()..))
+    });
+    behind
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+        .filter(|code| !code.is_empty() && code.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+        .collect()
+}
+
+fn sources_below(directory: &Path, out: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(directory).expect("a directory of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources_below(&path, out);
+        } else {
+            let text = std::fs::read_to_string(&path).expect("a source");
+            out.push((path, text));
+        }
+    }
+}
+
+#[test]
+fn each_code_is_explained() {
+    assert_eq!(
+        codes_in("cx.error(\n   \"a-b\", x); code = \"c\""),
+        ["a-b", "c"]
+    );
+    let mut sources = Vec::new();
+    sources_below(Path::new("src"), &mut sources);
+    sources.retain(|(path, _)| {
+        !path.ends_with("explanations.rs")
+            && !path.components().any(|part| part.as_os_str() == "tests")
+    });
+    let is_config = |path: &Path| {
+        let others = ["daemon/check.rs", "system/scripts/examine.rs"];
+        path.starts_with("src/config") || others.iter().any(|other| path.ends_with(other))
+    };
+    let mut missing = BTreeSet::new();
+    for (path, text) in sources.iter().filter(|(path, _)| is_config(path)) {
+        for code in codes_in(text) {
+            if explanation(code).is_none() {
+                missing.insert(format!("{code} in {}", path.display()));
+            }
+        }
+    }
+    assert_eq!(missing, BTreeSet::new(), "without a row in explanations.rs");
+    assert!(EXPLANATIONS.is_sorted_by_key(|(code, _)| code));
 }

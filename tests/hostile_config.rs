@@ -1,6 +1,7 @@
 //! A configuration may be anything: reading it never panics and always ends.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use keepalived_rs::config::{Options, load, source::Sources};
 use proptest::prelude::*;
@@ -133,10 +134,12 @@ fn read(main: Vec<u8>, other: Vec<u8>) {
             "{snippet:?}"
         );
     }
-    assert!(loaded.is_usable() || loaded.exit_code() != 0);
+    let mut findings = loaded.diagnostics.iter();
+    let is_not_yet = findings.any(|found| found.code == "does-not-work-yet");
+    assert!(loaded.is_usable() || is_not_yet || loaded.exit_code() != 0);
     for instance in &loaded.config.instances {
         assert!(instance.priority.0 > 0);
-        assert!((1..=255).contains(&instance.advert_interval.as_secs()));
+        assert!((10_000..=255_000_000).contains(&instance.advert_interval.as_us()));
         assert!(instance.garp.master_repeat > 0 && instance.garp.master_refresh_repeat > 0);
         assert!(
             instance
@@ -219,4 +222,93 @@ fn the_good_file_is_good() {
         (loaded.config.instances.len(), loaded.config.scripts.len()),
         (2, 1)
     );
+}
+
+/// A file of a given size and shape.
+type Shape = (&'static str, fn(usize) -> String);
+
+/// What could take quadratic time, if somebody is careless.
+const SHAPES: &[Shape] = &[
+    ("good lines", |n| GOOD.repeat(n / 20)),
+    ("one line of blocks", |n| "a { } ".repeat(n * 3)),
+    ("open braces", |n| "a {\n".repeat(n * 10)),
+    ("closing braces", |n| "}\n".repeat(n * 10)),
+    ("unknown words", |n| "prioritie 5\n".repeat(n * 10)),
+    ("definitions", |n| {
+        let line = |i: usize| format!("$N{i}=${{N{}}}\n", i / 2);
+        (1..n * 10).map(line).collect()
+    }),
+    ("uses", |n| {
+        format!("$A=x\n{}", "router_id ${A}${A} $B ${C}\n".repeat(n * 3))
+    }),
+    ("circles", |n| {
+        format!("$A=${{B}}\n$B=$A\n{}", "router_id $A\n".repeat(n))
+    }),
+    ("long definitions", |n| {
+        format!("$A= \\\n{}\n$A\n$A\n", "a \\\n".repeat(n * 5))
+    }),
+    ("sequences", |n| format!("~SEQ(i, {}) x ${{i}}\n", n * 5)),
+    ("open quotes", |n| "router_id \"a\n".repeat(n * 5)),
+    ("a long line", |n| {
+        format!("router_id {}", "x".repeat(n * 10_000))
+    }),
+    ("blanks", |n| "\u{a0}".repeat(n * 50)),
+    ("includes", |n| "include /k/other\n".repeat(n * 5)),
+];
+
+/// Twice the text takes about twice the time; of quadratic work it would be
+/// four times.
+#[test]
+fn time_grows_with_the_text_only() {
+    for (name, shape) in SHAPES {
+        let time = |n: usize| {
+            let files = vec![
+                (PathBuf::from("/k/main"), shape(n).into_bytes()),
+                (PathBuf::from("/k/other"), b"# nothing\n".to_vec()),
+            ];
+            let before = processor_time();
+            load(&files, Path::new("/k/main"), &Options::default());
+            processor_time().saturating_sub(before)
+        };
+        // From where it takes long enough to be measured, and not only once.
+        let mut n = 100;
+        while n < 800 && time(n) < Duration::from_millis(20) {
+            n *= 2;
+        }
+        let mut ratios = (0..5).map(|_| {
+            let (one, two) = (time(n), time(2 * n));
+            two.as_secs_f64() / one.as_secs_f64().max(0.002)
+        });
+        assert!(ratios.any(|ratio| ratio < 3.2), "{name}: quadratic");
+    }
+}
+
+/// Any line may be too long, too often, or without an end: an answer comes soon.
+#[test]
+fn huge_files_are_answered() {
+    let huge: &[(&str, Vec<u8>)] = &[
+        ("line too long - ignoring", vec![b'x'; 20 << 20]),
+        ("the configuration is too large", vec![b'\n'; 65 << 20]),
+        ("embedded NULs", vec![0; 60_000]),
+        ("line too long - ignoring", vec![0xff; 1 << 20]),
+        ("Extra '}' found", b"}".repeat(60_000)),
+        ("more than 200000 lines", b"~SEQ(i, 2000000000) x".to_vec()),
+    ];
+    for (said, bytes) in huge {
+        let files = vec![(PathBuf::from("/k/main"), bytes.clone())];
+        let before = processor_time();
+        let loaded = load(&files, Path::new("/k/main"), &Options::default());
+        let took = processor_time().saturating_sub(before);
+        assert!(took < Duration::from_secs(20), "{said}: {took:?}");
+        let first = &loaded.diagnostics[0];
+        assert!(first.message.contains(said), "{first:?}");
+        let line = first.as_c_line(&loaded.sources);
+        assert!(line.starts_with("(Line 1) "), "{line}");
+        assert!(first.as_snippet(&loaded.sources).len() < 2_000);
+    }
+}
+
+fn processor_time() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+    clock.now().map(Duration::from).unwrap_or_default()
 }

@@ -44,7 +44,7 @@ const NO_INTERFACE: &str = "vrrp_instance VI_1 {\n  virtual_router_id 51\n}\n";
 
 type Case = (&'static str, fn(&Path));
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     (
         "a_killed_worker_is_cleaned_up_after_and_replaced",
         a_killed_worker,
@@ -63,6 +63,10 @@ const CASES: [Case; 11] = [
         a_permanent_error,
     ),
     ("without_respawn_everything_stops", without_respawn),
+    (
+        "the_worker_is_told_of_a_signal_for_a_state_file",
+        a_state_file,
+    ),
     ("a_worker_that_hangs_at_a_stop_is_killed", a_hanging_worker),
     (
         "a_check_that_waits_for_the_stop_is_not_waited_for",
@@ -139,6 +143,7 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
         vrrp_pid_file: directory.join("vrrp.pid"),
         respawn: manner != "without_respawn",
         keep_addresses: false,
+        dump_configuration: false,
         ignore_interrupt: false,
         core_files: false,
         umask: None,
@@ -214,6 +219,7 @@ fn worker(start: WorkerStart) -> u8 {
                 ));
                 channel.send(&ToSupervisor::Reloaded, None).unwrap();
             }
+            Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
             Ok(Some((ToWorker::ScriptEnded { .. }, _))) => {}
             Err(ChannelError::Closed) => {
                 say("worker is alone");
@@ -300,6 +306,15 @@ fn a_broken_reload(directory: &Path) {
     // What runs, and what a new worker gets, is still the good text.
     kill(first, Signal::SIGKILL).unwrap();
     assert_eq!(daemon.worker_started().1, good);
+    daemon.stop();
+}
+
+fn a_state_file(directory: &Path) {
+    let mut daemon = Daemon::start(directory, "plain", ONE_INSTANCE);
+    daemon.worker_started();
+    daemon.expect("Startup complete");
+    daemon.signal(Signal::SIGUSR2);
+    daemon.expect("worker shows Statistics");
     daemon.stop();
 }
 

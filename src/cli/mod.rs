@@ -327,6 +327,7 @@ impl Arguments {
             vrrp_pid_file: absolute(self.vrrp_pid.unwrap_or_else(|| runtime.join("vrrp.pid"))),
             respawn: !self.dont_respawn,
             keep_addresses: self.dont_release_vrrp,
+            dump_configuration: self.dump_conf,
             ignore_interrupt: self.ignore_sigint,
             core_files: self.core_dump || self.core_dump_pattern.is_some(),
             umask,
@@ -347,7 +348,6 @@ impl Arguments {
             ("--log-file", self.log_file.is_some()),
             ("--flush-log-file", self.flush_log_file),
             ("--release-vips", self.release_vips),
-            ("--dump-conf", self.dump_conf),
             ("--address-monitoring", self.address_monitoring),
             ("--core-dump-pattern", self.core_dump_pattern.is_some()),
             ("--snmp", self.snmp),
@@ -549,6 +549,7 @@ mod tests {
         assert!(!settings.foreground && !settings.log.console && !settings.log.detail);
         assert!(settings.log.syslog.is_some() && settings.respawn);
         assert_eq!(settings.options.config_id, process::config_id());
+        assert!(!settings.options.config_id.contains('.'));
         assert!(settings.without_effect.is_empty());
     }
 
@@ -571,6 +572,24 @@ mod tests {
     }
 
     #[test]
+    fn each_part_is_left_out_by_its_own_option() {
+        for (line, expected) in [
+            ("-P", (true, false, false)),
+            ("-B", (false, true, false)),
+            ("-C", (false, false, true)),
+            ("--no_bfd --vrrp", (true, true, false)),
+        ] {
+            let options = settings(line).0.options;
+            let left_out = (
+                options.without_checkers,
+                options.without_bfd,
+                options.without_vrrp,
+            );
+            assert_eq!(left_out, expected, "{line}");
+        }
+    }
+
+    #[test]
     fn paths_do_not_depend_on_the_directory() {
         let here = std::env::current_dir().unwrap();
         assert_eq!(settings("-f a.conf").0.config_file, here.join("a.conf"));
@@ -583,6 +602,13 @@ mod tests {
             settings.pid_file,
             PathBuf::from("/run/keepalived/blue/keepalived.pid")
         );
+    }
+
+    #[test]
+    fn the_name_for_conditional_lines_may_be_given() {
+        for line in ["-i a.b", "-ia.b", "--config-id=a.b", "--config-id a.b"] {
+            assert_eq!(settings(line).0.options.config_id, "a.b", "{line}");
+        }
     }
 
     #[test]
@@ -624,12 +650,11 @@ mod tests {
             [
                 "--all",
                 "--log-file",
-                "--dump-conf",
                 "--address-monitoring",
                 "--core-dump-pattern",
                 "--snmp"
             ]
         );
-        assert!(settings.core_files);
+        assert!(settings.core_files && settings.dump_configuration);
     }
 }

@@ -57,6 +57,35 @@ pub fn number(text: &str, range: RangeInclusive<i64>) -> Result<i64, NumberProbl
     }
 }
 
+/// A whole number in a range, with nothing behind it.
+///
+/// # Errors
+/// C's text for what is wrong.
+pub fn exact_number(text: &str, range: RangeInclusive<i64>) -> Result<i64, NumberProblem<i64>> {
+    number(text, range).map_err(|mut problem| {
+        problem.usable = None;
+        problem
+    })
+}
+
+/// A number as programmers write it: decimal, `0` octal, `0x` hexadecimal.
+pub fn any_base(text: &str) -> Option<u64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let (digits, radix) = match (hexadecimal, text.strip_prefix('0')) {
+        (Some(digits), _) => (digits, 16),
+        (None, Some(digits)) if !digits.is_empty() => (digits, 8),
+        _ => (text, 10),
+    };
+    if digits.starts_with('+') {
+        return None;
+    }
+    u64::from_str_radix(digits, radix).ok()
+}
+
 /// `DIGITS[.DIGITS]` or `.DIGITS`.
 fn decimal(input: &str) -> IResult<&str, (&str, Option<&str>)> {
     let is_digit = |c: char| c.is_ascii_digit();

@@ -34,6 +34,25 @@ pub struct ScriptFinding {
     pub disables: bool,
 }
 
+/// What a name in a route or a rule is the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RoutingNames {
+    /// `rt_tables`
+    Tables,
+    /// `rt_protos`
+    Protocols,
+    /// `rt_scopes`
+    Scopes,
+    /// `rt_dsfield`
+    TypesOfService,
+    /// `rt_realms`
+    Realms,
+    /// `group`: groups of interfaces
+    Groups,
+    /// `/etc/protocols`
+    IpProtocols,
+}
+
 /// The machine that a configuration is read on.
 pub trait Machine {
     /// The interface of this name; `None` if there is none.
@@ -44,6 +63,12 @@ pub trait Machine {
 
     /// Whether the user, and the group if one is given, exist.
     fn user_exists(&self, user: &ScriptUser) -> bool;
+
+    /// Whether the tables of the machine (`/etc/iproute2` and its like) have this
+    /// name. Names that mean the same everywhere are not asked for.
+    fn knows_routing_name(&self, _: RoutingNames, _: &str) -> bool {
+        true
+    }
 
     /// What is wrong with a command that `user` runs (`None`: the default user).
     fn script(

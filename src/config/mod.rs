@@ -94,7 +94,7 @@ pub fn load_with_statements(
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
     let scripts = scripts::check(&draft, machine, &mut found);
     lvs::complete(&draft.lvs, options.without_checkers, &mut found);
-    let config = resolve::resolve(draft, machine, &mut found);
+    let config = resolve::resolve(draft, machine, &scripts, &mut found);
     scripts.finish(&mut found);
     let loaded = Loaded {
         config,

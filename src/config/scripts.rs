@@ -6,7 +6,7 @@
 //! cannot run is kept, and it fails. Source: specification B.3 (script user
 //! resolution), D.8.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{root, vrrp_script};
@@ -67,6 +67,12 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
 /// What runs although nobody looks at its permissions.
 #[derive(Debug, Default)]
 pub struct Violations {
+    /// `vrrp_script` blocks that C removes while it reads, because nobody can run
+    /// them.
+    pub removed: HashSet<String>,
+    /// `vrrp_script` blocks that C takes out of all instances, because they cannot
+    /// be run.
+    pub disabled: HashSet<String>,
     start: Violation,
     track: Violation,
     check: Violation,
@@ -159,7 +165,12 @@ impl Checker<'_> {
     /// it is only logged by C.
     fn notify(&mut self, used: &ScriptUse, group: Group) {
         let user = used.command.user.as_ref();
-        if !self.has_user(user, &used.origin) {
+        // Without a user on the line another line may name one.
+        let runs = match used.takes_user {
+            true => self.has_user(user, &used.origin),
+            false => self.has_default_user(),
+        };
+        if !runs {
             return;
         }
         for finding in self.examine(&used.command, user, &used.origin, group) {
@@ -198,6 +209,7 @@ impl Checker<'_> {
                 .iter()
                 .map(|word| format!("'{word}'"))
                 .collect();
+            self.violations.removed.insert(name.clone());
             let text = format!("Unable to set uid/gid for script {}", quoted.join(" "));
             let diagnostic = Diagnostic::warning("script-user", text).at(place);
             self.found
@@ -205,6 +217,7 @@ impl Checker<'_> {
             return;
         }
         if !self.has_user(user, &script.end) {
+            self.violations.removed.insert(name.clone());
             let text = format!("Unable to set default user for vrrp script {name} - removing");
             let diagnostic = Diagnostic::warning("script-default-user", text).at(&script.end);
             let help = "Add `script_user NAME` to `global_defs`, or `user NAME` to the block.";
@@ -218,6 +231,7 @@ impl Checker<'_> {
                 self.tell(&finding, origin);
                 continue;
             }
+            self.violations.disabled.insert(name.clone());
             let reason = match finding.security {
                 true => "due to insecure",
                 false => "since not found/accessible",
@@ -246,6 +260,22 @@ impl Checker<'_> {
             }
             return exists;
         }
+        if self.has_default_user() {
+            return true;
+        }
+        if self.default_user.is_none() && !self.told_of_default_user {
+            self.told_of_default_user = true;
+            let text = format!("Unable to set default user {DEFAULT_USER} for script");
+            let help = "Add `script_user NAME` to `global_defs`, or create that user.";
+            let diagnostic = Diagnostic::warning("script-default-user", text).at(origin);
+            self.found.push(diagnostic.help(help));
+        }
+        false
+    }
+
+    /// Whether there is a user for scripts that name none. Only with security C
+    /// does not fall back on its own user.
+    fn has_default_user(&self) -> bool {
         if let Some(user) = self.default_user {
             return self.machine.user_exists(user);
         }
@@ -254,17 +284,7 @@ impl Checker<'_> {
             group: None,
             supplementary_groups: false,
         };
-        if !self.security || self.machine.user_exists(&default) {
-            return true;
-        }
-        if !self.told_of_default_user {
-            self.told_of_default_user = true;
-            let text = format!("Unable to set default user {DEFAULT_USER} for script");
-            let help = "Add `script_user NAME` to `global_defs`, or create that user.";
-            let diagnostic = Diagnostic::warning("script-default-user", text).at(origin);
-            self.found.push(diagnostic.help(help));
-        }
-        false
+        !self.security || self.machine.user_exists(&default)
     }
 
     /// What the machine says of a command whose user exists.

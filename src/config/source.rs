@@ -2,7 +2,7 @@
 //!
 //! Decides how a place in the configuration is named (file, line, column) and
 //! how everything that was read is kept, so that a second reader gets exactly
-//! the same text. Does not decide what an include line means; see `expand.rs`.
+//! the same text. Does not decide what an include line means; see `expand/include.rs`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;

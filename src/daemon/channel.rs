@@ -18,6 +18,7 @@ use nix::sys::socket::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::state_files::StateFile;
 pub use crate::config::model::Command as ScriptCommand;
 use crate::ids::{Errno, ScriptId};
 pub use crate::vrrp::event::Outcome as ScriptOutcome;
@@ -45,6 +46,8 @@ pub enum ToWorker {
     /// Change over to the configuration in the memfd that comes along; answer
     /// `Reloaded` or `ReloadFailed`.
     Reload,
+    /// Write a file that shows the state.
+    Show(StateFile),
     /// Leave every mastership, take everything off, say `Stopped`, exit with 0.
     Stop,
 }

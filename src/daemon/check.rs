@@ -5,7 +5,7 @@
 //! Source: specification A.11.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::config::source::Sources;
 use crate::config::tree::Statement;
 use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
+use crate::system::machine::ThisMachine;
 
 use super::firewall;
 
@@ -59,30 +60,9 @@ pub fn run(task: &Task) -> (String, u8) {
     let mut nodes = Vec::new();
     for (index, file) in task.files.iter().enumerate() {
         let is_here = index == 0 && !task.elsewhere;
-        let machine: &dyn Machine = if is_here { this_machine() } else { &Anywhere };
-        let (loaded, statements) =
-            config::load_with_statements(machine, &DiskFiles, file, &task.options);
-        let node = Node {
-            name: file.display().to_string(),
-            loaded,
-            statements,
-        };
-        let mut found = node.loaded.diagnostics.clone();
-        let is_alone = task.files.len() == 1;
-        lints::one_file(&node.subject(0), machine, is_alone, &mut found);
-        if is_here {
-            look_at_firewall(&node, &mut found, &mut not_checked);
-        } else {
-            not_checked.push(format!(
-                "scripts, users, interfaces and the firewall of {}, which are on another machine",
-                node.name
-            ));
-        }
-        sections.push(Section {
-            sources: node.loaded.sources.clone(),
-            found,
-        });
+        let (node, section) = one(task, file, is_here, &mut not_checked);
         nodes.push(node);
+        sections.push(section);
     }
     sections.extend(pairs(&nodes));
     let least = if task.counts_hints {
@@ -90,13 +70,10 @@ pub fn run(task: &Task) -> (String, u8) {
     } else {
         Severity::Warning
     };
-    let found = sections.iter().flat_map(|section| &section.found);
     // The prediction who becomes MASTER is no mistake.
     let counts = |found: &Diagnostic| found.severity >= least && found.code != "who-is-master";
-    let code = match found.into_iter().any(counts) {
-        true => FINDINGS,
-        false => 0,
-    };
+    let mut all = sections.iter().flat_map(|section| &section.found);
+    let code = if all.any(counts) { FINDINGS } else { 0 };
     let text = match task.format {
         Format::Text => as_text(&sections, &not_checked),
         Format::Json => as_json(task, &sections, &not_checked, code),
@@ -104,16 +81,37 @@ pub fn run(task: &Task) -> (String, u8) {
     (text, code)
 }
 
+/// Reads one file; `is_here`: it is that of this machine.
+fn one(task: &Task, file: &Path, is_here: bool, not_checked: &mut Vec<String>) -> (Node, Section) {
+    let this_machine = ThisMachine::new();
+    let machine: &dyn Machine = if is_here { &this_machine } else { &Anywhere };
+    let (loaded, statements) =
+        config::load_with_statements(machine, &DiskFiles, file, &task.options);
+    let node = Node {
+        name: file.display().to_string(),
+        loaded,
+        statements,
+    };
+    let mut found = node.loaded.diagnostics.clone();
+    let is_alone = task.files.len() == 1;
+    lints::one_file(&node.subject(0), machine, is_alone, &mut found);
+    if is_here {
+        look_at_firewall(&node, &mut found, not_checked);
+    } else {
+        not_checked.push(format!(
+            "scripts, users, interfaces and the firewall of the machine of {}",
+            node.name
+        ));
+    }
+    let sources = node.loaded.sources.clone();
+    (node, Section { sources, found })
+}
+
 impl Node {
     fn subject(&self, files_before: usize) -> Subject<'_> {
         let config = &self.loaded.config;
         Subject::new(self.name.clone(), config, &self.statements, files_before)
     }
-}
-
-/// What is known of the machine that this runs on.
-fn this_machine() -> &'static dyn Machine {
-    &Anywhere
 }
 
 /// Every two nodes.
@@ -225,7 +223,7 @@ struct Tested<'a> {
 }
 
 /// What `-t` prints. `snippets`: for a person at a terminal.
-pub fn tested(loaded: &Loaded, file: &std::path::Path, format: Format, snippets: bool) -> String {
+pub fn tested(loaded: &Loaded, file: &Path, format: Format, snippets: bool) -> String {
     let sources = &loaded.sources;
     if format == Format::Json {
         let records = loaded.diagnostics.iter().map(|found| found.record(sources));
@@ -237,15 +235,12 @@ pub fn tested(loaded: &Loaded, file: &std::path::Path, format: Format, snippets:
         };
         return serde_json::to_string_pretty(&tested).unwrap_or_default() + "\n";
     }
-    let mut text = String::new();
-    for found in &loaded.diagnostics {
-        let line = if snippets {
-            found.as_snippet(sources)
-        } else {
-            found.as_c_line(sources)
-        };
-        text.push_str(line.trim_end_matches('\n'));
-        text.push('\n');
-    }
-    text
+    let (lines, between): (Vec<String>, _) = if snippets {
+        let snippets = loaded.diagnostics.iter().map(|one| one.as_snippet(sources));
+        (snippets.collect(), "\n")
+    } else {
+        let c_lines = loaded.diagnostics.iter().map(|one| one.as_c_line(sources));
+        (c_lines.map(|line| line + "\n").collect(), "")
+    };
+    lines.join(between)
 }

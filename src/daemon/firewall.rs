@@ -28,30 +28,26 @@ pub fn has_interface(name: &str) -> bool {
 /// Asks the tools of both kinds of packet filter.
 pub fn look() -> Seen {
     let mut seen = Seen::default();
-    let nft = printed("nft", &["-j", "list", "ruleset"]);
+    let nft = printed("nft", &["-j", "list", "ruleset"]).and_then(|text| {
+        let rules: Result<Value, _> = serde_json::from_str(&text);
+        rules.map_err(|_| "nft printed no JSON".to_string())
+    });
     let tables = printed("iptables-save", &["-t", "filter"]);
-    let mut failures = Vec::new();
-    match nft {
-        Ok(text) => match serde_json::from_str(&text) {
-            Ok(rules) => seen.drops.extend(nft_drops(&rules)),
-            Err(_) => failures.push("nft printed no JSON".to_string()),
-        },
-        Err(why) => failures.push(why),
+    match (&nft, &tables) {
+        (Ok(_), _) => {}
+        (Err(why), Ok(_)) => seen
+            .not_checked
+            .push(format!("the rules of nftables: {why}")),
+        (Err(one), Err(other)) => seen
+            .not_checked
+            .push(format!("the firewall of this machine: {one}; {other}")),
     }
-    match tables {
-        Ok(text) => {
-            for drop in iptables_drops(&text) {
-                if seen.drops.is_empty() {
-                    seen.drops.push(drop);
-                }
-            }
-        }
-        Err(why) => failures.push(why),
+    if let Ok(rules) = nft {
+        seen.drops.extend(nft_drops(&rules));
     }
-    if !failures.is_empty() {
-        let why = failures.join("; ");
-        seen.not_checked
-            .push(format!("all of the firewall of this machine: {why}"));
+    // iptables is often the other name of the same rules.
+    if let (Ok(text), true) = (tables, seen.drops.is_empty()) {
+        seen.drops.extend(iptables_drops(&text));
     }
     seen
 }

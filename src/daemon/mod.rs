@@ -70,6 +70,8 @@ pub struct Settings {
     pub respawn: bool,
     /// `-V`: the VIPs stay when the daemon stops.
     pub keep_addresses: bool,
+    /// `-d`: the configuration goes to the log.
+    pub dump_configuration: bool,
     /// `--ignore-sigint`.
     pub ignore_interrupt: bool,
     /// `-m`: no limit on the size of core files.

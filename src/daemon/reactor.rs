@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::task::Poll;
 
 use tokio::io::unix::AsyncFd;
@@ -36,6 +36,7 @@ use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::process;
+use super::state_files::{self, StateFile, Surroundings, View};
 use super::worker::Text;
 
 /// Longer than any IPv4 datagram.
@@ -54,6 +55,9 @@ const QUEUE_PER_TURN: usize = 256;
 /// How long mail that tells of a stop may take.
 const MAIL_LIMIT: Interval = Interval::from_secs(1);
 
+/// How long a file that is being written at a stop may take.
+const FILES_LIMIT: Interval = Interval::from_ms(200);
+
 /// What the reactor has to know besides the configuration.
 #[derive(Debug)]
 pub struct Settings {
@@ -61,6 +65,10 @@ pub struct Settings {
     pub text: Text,
     /// `-V`: the VIPs stay at a stop.
     pub keep_addresses: bool,
+    /// `-d`: the configuration goes to the log before the start.
+    pub dump_configuration: bool,
+    /// What the state files show besides the state.
+    pub around: Surroundings,
 }
 
 /// The worker's loop and all that it holds.
@@ -76,12 +84,15 @@ pub struct Reactor {
     netlink: Handle,
     reports: UnboundedReceiver<Report>,
     mailer: Mailer,
+    state_files: state_files::Writer,
     buffer: Vec<u8>,
     /// The last turn left something unread.
     more: bool,
     stopping: bool,
     stopped: bool,
     started: bool,
+    /// State files that were asked for before the start.
+    asked_early: Vec<StateFile>,
 }
 
 impl Reactor {
@@ -91,6 +102,7 @@ impl Reactor {
         let channel = WorkerEnd::new(channel);
         let signals = Signals::open()?;
         let mailer = Mailer::start(&config.globals, &process::host_name())?;
+        let state_files = state_files::Writer::start(settings.around.clone())?;
         let (netlink, reports) = Handle::start()?;
         Ok(Self {
             engine: Engine::new(config),
@@ -106,11 +118,13 @@ impl Reactor {
             netlink,
             reports,
             mailer,
+            state_files,
             buffer: vec![0; DATAGRAM_MAX],
             more: false,
             stopping: false,
             stopped: false,
             started: false,
+            asked_early: Vec::new(),
         })
     }
 
@@ -131,6 +145,7 @@ impl Reactor {
             self.act()?;
             self.timer.arm(self.engine.deadline())?;
         }
+        self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
             tracing::warn!("Mail was still waiting at the end and is lost");
         }
@@ -223,7 +238,15 @@ impl Reactor {
                 self.engine.event(now, Event::AllInterfaces(states), tx);
                 if !self.started {
                     self.started = true;
+                    if self.settings.dump_configuration {
+                        let text = self.view().data(&self.settings.around);
+                        text.lines().for_each(|line| tracing::info!("{line}"));
+                    }
+                    let tx = &mut self.sender;
                     self.engine.event(now, Event::Command(Command::Start), tx);
+                    for file in std::mem::take(&mut self.asked_early) {
+                        self.show(file);
+                    }
                 }
             }
             &Report::AddressRemoved {
@@ -249,9 +272,11 @@ impl Reactor {
 
     fn drain_signals(&mut self) {
         while let Some(signal) = self.signals.get_ref().next() {
-            // The others are the supervisor's business.
-            if matches!(signal, Signal::Stop) {
-                self.stop();
+            match StateFile::of(signal) {
+                Some(file) => self.show(file),
+                // The others are the supervisor's business.
+                None if signal == Signal::Stop => self.stop(),
+                None => {}
             }
         }
     }
@@ -279,6 +304,7 @@ impl Reactor {
     fn message(&mut self, message: ToWorker, descriptor: Option<OwnedFd>) {
         match message {
             ToWorker::Stop => self.stop(),
+            ToWorker::Show(file) => self.show(file),
             ToWorker::ScriptEnded { id, outcome } => {
                 let event = Event::Script { id, outcome };
                 self.engine.event(now(), event, &mut self.sender);
@@ -300,6 +326,28 @@ impl Reactor {
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
         Ok(())
+    }
+
+    /// Has a state file written. What is counted from now on is in the next one.
+    fn show(&mut self, file: StateFile) {
+        if !self.started {
+            // Nothing is known yet. Once is enough.
+            if !self.asked_early.contains(&file) {
+                self.asked_early.push(file);
+            }
+            return;
+        }
+        let accepted = self.state_files.ask(file, self.view());
+        if accepted && file == StateFile::StatisticsAndClear {
+            self.engine.clear_statistics();
+        }
+    }
+
+    fn view(&self) -> View {
+        let receivers = self.receivers.iter();
+        let receivers = receivers.map(|(on, it)| (*on, it.as_raw_fd())).collect();
+        let snapshot = self.engine.snapshot(now());
+        View::new(snapshot, receivers, self.sender.as_raw_fd())
     }
 
     fn stop(&mut self) {

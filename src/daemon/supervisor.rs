@@ -20,6 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
 use super::pid_files::PidFile;
 use super::process;
+use super::state_files::{StateFile, Surroundings, write_parent_data};
 use super::{Settings, VERSION, exit_code, load, log_diagnostics};
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
@@ -69,6 +70,10 @@ pub struct WorkerStart {
     pub options: config::Options,
     /// `-V`: leave the VIPs on the interfaces at a stop.
     pub keep_addresses: bool,
+    /// `-d`: the configuration goes to the log.
+    pub dump_configuration: bool,
+    /// `-s`
+    pub namespace: Option<String>,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -350,11 +355,20 @@ impl Supervisor<'_> {
             // A stop that has begun is not disturbed.
             _ if self.stop.is_some() => {}
             Signal::Reload => self.reload(),
-            Signal::Data => tracing::info!("The data dump is not available yet"),
-            Signal::Statistics | Signal::ClearStatistics => {
-                tracing::info!("The statistics are not available yet");
+            Signal::Data | Signal::Statistics | Signal::ClearStatistics | Signal::Json => {
+                self.show(signal);
             }
-            Signal::Json => tracing::info!("The JSON dump is not available yet"),
+        }
+    }
+
+    /// Writes what is the supervisor's to show, and has the worker do the same.
+    fn show(&mut self, signal: Signal) {
+        if signal == Signal::Data {
+            let around = Surroundings::now(self.settings.namespace.clone());
+            write_parent_data(&self.good.config, &around);
+        }
+        if let Some(file) = StateFile::of(signal) {
+            self.tell(&ToWorker::Show(file));
         }
     }
 
@@ -550,6 +564,8 @@ impl Supervisor<'_> {
             config_file: self.settings.config_file.clone(),
             options: self.settings.options.clone(),
             keep_addresses: self.settings.keep_addresses,
+            dump_configuration: self.settings.dump_configuration,
+            namespace: self.settings.namespace.clone(),
         };
         let entry = self.entries.worker;
         let not_for_it = [

@@ -14,6 +14,7 @@ use crate::system::logging;
 
 use super::exit_code;
 use super::reactor::{self, Reactor};
+use super::state_files::Surroundings;
 use super::supervisor::WorkerStart;
 
 /// The name under which it writes to the log.
@@ -44,6 +45,8 @@ pub fn run(start: WorkerStart) -> u8 {
         let settings = reactor::Settings {
             text,
             keep_addresses: start.keep_addresses,
+            dump_configuration: start.dump_configuration,
+            around: Surroundings::now(start.namespace),
         };
         match Reactor::new(start.channel, settings, loaded.config) {
             Ok(reactor) => match reactor.run().await {

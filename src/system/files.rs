@@ -167,4 +167,121 @@ mod tests {
         let line = loaded.diagnostics[0].as_c_line(&loaded.sources);
         assert_eq!(line, "Config files missing '/nonexistent/k.conf'.");
     }
+
+    /// What is said, and the exit code, of a file that includes by this line.
+    fn included(directory: &Path, line: &str) -> (Vec<String>, u8) {
+        let main = directory.join("main.conf");
+        std::fs::write(&main, format!("{line}\n")).unwrap();
+        let loaded = load(&DiskFiles, &main, &Options::default());
+        let said = loaded.diagnostics.iter();
+        let said = said.map(|found| found.message.replace(directory.to_str().unwrap(), ""));
+        (said.collect(), loaded.exit_code())
+    }
+
+    #[test]
+    fn the_braces_of_an_include_may_name_what_is_not_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("a.c"), "xa").unwrap();
+        std::fs::write(at("b.c"), "xb").unwrap();
+        let (xa, xb) = ("Unknown keyword 'xa'", "Unknown keyword 'xb'");
+        for (line, said, code) in [
+            ("include {b,a}.c", vec![xb, xa], 5),
+            ("include {{b,a},{a,b}}.c", vec![xb, xa, xb], 5),
+            ("include {a.c,*.none}", vec![xa], 5),
+            (
+                "include {a,b,q}.c",
+                vec!["Some config files missing: \"{a,b,q}.c\".", xa, xb],
+                5,
+            ),
+            (
+                "includem {a,q}.c",
+                vec!["Some config files missing: \"{a,q}.c\".", xa],
+                5,
+            ),
+            (
+                "includeb {a,q}.c",
+                vec!["Some config files missing: \"{a,q}.c\".", xa],
+                6,
+            ),
+            (
+                "includem {q,r}.c",
+                vec!["Config files missing '{q,r}.c'."],
+                0,
+            ),
+            (
+                "includeb {q,r}.c",
+                vec!["Config files missing '{q,r}.c'."],
+                6,
+            ),
+            ("includem q.c", vec!["Config files missing 'q.c'."], 6),
+            ("includem q*", vec![], 0),
+            ("includew q*", vec!["No config files matched 'q*'."], 6),
+            ("includea {a.c,q*}", vec![xa], 5),
+            (
+                "include \"a.c\"",
+                vec!["Config files missing '\"a.c\"'."],
+                0,
+            ),
+            (
+                "include a.c b.c",
+                vec!["Config files missing 'a.c b.c'."],
+                0,
+            ),
+            ("$F=a.c\ninclude $F", vec![xa], 5),
+            ("include", vec!["Unknown keyword 'include'"], 5),
+        ] {
+            let said: Vec<String> = said.into_iter().map(str::to_owned).collect();
+            assert_eq!(included(directory.path(), line), (said, code), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_checked_include_of_something_else_than_a_file_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.c");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::create_dir(directory.path().join("d")).unwrap();
+        let file = "Configuration file '/x.c' is not a regular non-executable file - skipping";
+        let folder = "Configuration file '/d' is a directory - skipping";
+        for (line, said, code) in [
+            ("include x.c", file, 0),
+            ("includer x.c", file, 6),
+            ("include d", folder, 0),
+            ("includer d", folder, 6),
+        ] {
+            let expected = (vec![said.to_owned()], code);
+            assert_eq!(included(directory.path(), line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn several_main_files_are_read_with_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a.m", "b.m"] {
+            let path = directory.path().join(name);
+            std::fs::write(path, "global_defs {\nrouter_id r\n}\n").unwrap();
+        }
+        let said = |pattern: &str| {
+            let loaded = load(
+                &DiskFiles,
+                &directory.path().join(pattern),
+                &Options::default(),
+            );
+            let said = loaded.diagnostics.iter();
+            let said: Vec<_> = said
+                .map(|found| {
+                    found
+                        .message
+                        .replace(directory.path().to_str().unwrap(), "")
+                })
+                .collect();
+            (said, loaded.exit_code(), loaded.sources.len())
+        };
+        let several = "WARNING, multiple configuration file matches of /*.m, starting with /a.m";
+        assert_eq!(said("*.m"), (vec![several.to_owned()], 5, 2));
+        let some = "Some config files missing: \"/{a,q}.m\".";
+        assert_eq!(said("{a,q}.m"), (vec![some.to_owned()], 0, 1));
+    }
 }

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use nix::ifaddrs::getifaddrs;
 
 use super::netlink;
+use super::routing_names;
 use super::scripts;
-use crate::config::machine::{Anywhere, Interface, Machine, ScriptFinding};
+use crate::config::machine::{Anywhere, Interface, Machine, RoutingNames, ScriptFinding};
 use crate::config::model::ScriptUser;
 
 /// The machine that we run on, as it is at the first question.
@@ -55,6 +56,10 @@ impl Machine for ThisMachine {
 
     fn user_exists(&self, user: &ScriptUser) -> bool {
         scripts::user_exists(user)
+    }
+
+    fn knows_routing_name(&self, names: RoutingNames, name: &str) -> bool {
+        routing_names::knows(names, name)
     }
 
     fn script(

@@ -25,7 +25,7 @@ use super::action::{Action, Transmit};
 use super::election::rank;
 use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome};
 use super::garp::{self, Pacer};
-use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey, standing};
+use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
 use super::log_lines::{InstanceLine, LogLine, ScriptLine};
 use super::plan::Plan;
@@ -34,7 +34,7 @@ use super::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
 use super::state_machine::{Input, State};
 use super::statistics::Statistics;
 use super::timers::Timers;
-use super::tracking::{Run, Tracked};
+use super::tracking::{Run, Standing, Tracked};
 
 /// The decisions of one daemon.
 #[derive(Debug)]
@@ -230,12 +230,20 @@ impl Engine {
 
     /// Everything that can be seen from outside, at `now`.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let standings: HashMap<&str, Standing> = self
+            .scripts
+            .values()
+            .map(|tracked| (tracked.script.name.as_str(), tracked.standing))
+            .collect();
+        let standing = |script: &Script| {
+            let known = standings.get(script.name.as_str());
+            known.copied().unwrap_or(Standing::Unknown)
+        };
         let mut by_name: HashMap<&str, InstanceSnapshot> = self
             .instances
             .values()
             .map(|running| {
                 let timer = self.timers.deadline_of(running.timer());
-                let standing = |script: &Script| standing(&self.scripts, &script.name);
                 let seen = running.snapshot(timer, standing);
                 (running.config.name.as_str(), seen)
             })

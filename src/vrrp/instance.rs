@@ -120,14 +120,12 @@ impl Context<'_> {
     }
 
     fn standing(&self, name: &str) -> Standing {
-        standing(self.scripts, name)
+        let named = self
+            .scripts
+            .values()
+            .find(|tracked| tracked.script.name == name);
+        named.map_or(Standing::Unknown, |tracked| tracked.standing)
     }
-}
-
-/// What the results of the script of this name say.
-pub fn standing(scripts: &BTreeMap<ScriptId, Tracked>, name: &str) -> Standing {
-    let named = scripts.values().find(|tracked| tracked.script.name == name);
-    named.map_or(Standing::Unknown, |tracked| tracked.standing)
 }
 
 /// What stands against taking part (specification F.6).

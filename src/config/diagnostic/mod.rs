@@ -218,6 +218,13 @@ impl Collector {
         }
     }
 
+    /// Whether no daemon may run with what was found so far.
+    pub fn is_refused(&self) -> bool {
+        self.seen
+            .iter()
+            .any(|(severity, _)| *severity == Severity::Fatal)
+    }
+
     /// From now on nothing is worse than a warning, because what is read is not
     /// carried out, or it is as before. The exit code of a test does not change.
     pub fn lower_to_warnings(&mut self, only_warns: bool) {

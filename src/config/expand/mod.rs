@@ -42,7 +42,7 @@ const GENERATED_LINES_MAX: usize = 200_000;
 const GENERATED_BYTES_MAX: usize = 64 << 20;
 
 /// A unit of the block structure.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
     /// A statement, trimmed and not empty.
     Line(Text),

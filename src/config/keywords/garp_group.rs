@@ -23,6 +23,8 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
 #[derive(Debug, Clone)]
 pub struct Draft {
     group: GarpGroup,
+    /// A delay was given, if only 0 or a wrong one.
+    has_delay_line: bool,
     /// Interfaces of the groups before.
     taken: std::collections::HashSet<String>,
 }
@@ -35,19 +37,21 @@ pub fn set(root: &mut root::Draft, statement: &Statement, cx: &mut Context<'_>) 
             gna_interval: Interval::ZERO,
             interfaces: Vec::new(),
         },
+        has_delay_line: false,
         taken: std::mem::take(&mut root.garp_interfaces),
     };
     let inner = statement.inner();
     super::apply("garp_group", KEYWORDS, inner, &mut draft, cx);
     root.garp_interfaces = draft.taken;
     let group = draft.group;
-    if group.garp_interval == Interval::ZERO && group.gna_interval == Interval::ZERO {
+    if !draft.has_delay_line {
         // C's number is always 0.
         let text = "garp group 0 does not have any delay set - removing";
-        let origin = statement.keyword_origin();
         let help = "Add `garp_interval` or `gna_interval`.";
-        let diagnostic = Diagnostic::error("no-delay", text).at(&origin);
+        let diagnostic = Diagnostic::error("no-delay", text).at(&statement.end());
         cx.found.push(diagnostic.help(help));
+    }
+    if group.garp_interval == Interval::ZERO && group.gna_interval == Interval::ZERO {
         for interface in &group.interfaces {
             root.garp_interfaces.remove(interface);
         }
@@ -66,11 +70,13 @@ fn interval(statement: &Statement, cx: &mut Context<'_>) -> Option<Interval> {
 }
 
 fn garp_interval(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.has_delay_line = true;
     let group = &mut draft.group;
     group.garp_interval = interval(statement, cx).unwrap_or(group.garp_interval);
 }
 
 fn gna_interval(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.has_delay_line = true;
     let group = &mut draft.group;
     group.gna_interval = interval(statement, cx).unwrap_or(group.gna_interval);
 }
@@ -84,7 +90,7 @@ fn interface(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 fn interfaces(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if statement.inner().is_empty() {
         let text = "Warning - empty garp_group interfaces block";
-        let origin = statement.line.whole();
+        let origin = statement.end();
         cx.found
             .push(Diagnostic::warning("no-interface", text).at(&origin));
     }

@@ -28,8 +28,8 @@ pub fn set(root: &mut root::Draft, statement: &Statement, cx: &mut Context<'_>) 
             Some(word) => {
                 let range = Interval::ZERO..=Interval::from_secs(255);
                 let seconds = arguments::seconds(&word.text, 6, range);
-                let invalid = || format!("Invalid up/down delay '{}'", word.text);
-                cx.usable(word, seconds, invalid)
+                let problem = seconds.as_ref().err().map(|problem| problem.text.clone());
+                cx.usable(word, seconds, || problem.unwrap_or_default())
             }
         };
         let (Some(down), Some(up)) = (delay(1), delay(2)) else {

@@ -20,6 +20,7 @@ use super::model::Command;
 use super::scripts::ScriptUse;
 use super::tree::{Statement, Wants};
 
+pub mod auth_hmac;
 pub mod authentication;
 pub mod defaults;
 pub mod garp_group;
@@ -28,12 +29,20 @@ pub mod interface_up_down_delays;
 pub mod linkbeat_interfaces;
 pub mod lvs;
 pub mod outer_words;
+pub mod own_interface;
 pub mod root;
-pub mod track_script;
+pub mod routing_words;
+pub mod track_file;
+pub mod track_group;
+pub mod tracking;
 pub mod unicast_peer;
 pub mod virtual_ipaddress;
+pub mod virtual_routes;
+pub mod virtual_rules;
 pub mod vrrp_instance;
 pub mod vrrp_script;
+pub mod vrrp_sync_group;
+pub mod vrrp_track_process;
 
 /// A keyword of a block whose settings are collected in a `T`.
 pub struct Keyword<T: 'static> {
@@ -228,6 +237,12 @@ pub fn apply<T>(
     }
 }
 
+/// A refusal to run with something that is understood. A configuration test
+/// still gives the exit code that C gives.
+pub fn not_yet(text: impl Into<String>) -> Diagnostic {
+    Diagnostic::new("does-not-work-yet", Severity::Fatal, Class::None, text)
+}
+
 /// What the rows need besides their statement.
 pub struct Context<'a> {
     /// Of the command line.
@@ -242,15 +257,23 @@ pub struct Context<'a> {
     pub names: Names,
     vocabulary: &'a Vocabulary,
     suggestions: usize,
+    /// What rules without a preference get.
+    rule_preferences: virtual_rules::Preferences,
 }
 
 /// Names that blocks further down may refer to (specification A.14).
 #[derive(Debug, Clone, Default)]
 pub struct Names {
+    /// `vrrp_script`
+    pub scripts: HashSet<String>,
     /// `track_file`
     pub track_files: HashSet<String>,
+    /// `vrrp_track_process`
+    pub track_processes: HashSet<String>,
     /// `bfd_instance`
     pub bfd_instances: HashSet<String>,
+    /// `lvs_sync_daemon_interface`: there is one for all instances.
+    pub sync_daemon_interface: Option<String>,
 }
 
 /// Searching for the nearest word is slow, and nobody reads more of them.
@@ -272,6 +295,7 @@ impl<'a> Context<'a> {
             names: Names::default(),
             vocabulary,
             suggestions: 0,
+            rule_preferences: virtual_rules::Preferences::default(),
         }
     }
 
@@ -315,10 +339,8 @@ impl<'a> Context<'a> {
             .collect();
         let text = format!("'{}' does not work yet", words.join(" "));
         let help = "It would change what the cluster does, so the daemon does not start with it.";
-        let code = "does-not-work-yet";
-        let diagnostic = Diagnostic::new(code, Severity::Fatal, Class::None, text);
         self.found
-            .push(diagnostic.at(&statement.keyword_origin()).help(help));
+            .push(not_yet(text).at(&statement.keyword_origin()).help(help));
     }
 
     /// The value of a number; findings are C's, joined into one. `invalid` is C's
@@ -433,6 +455,78 @@ impl<'a> Context<'a> {
         Some(command_line)
     }
 
+    /// The script of a line goes into `slot`; the first of its kind wins, as in C.
+    /// `who` begins the message about another one.
+    pub fn first_command(&mut self, slot: &mut Option<Command>, who: &str, statement: &Statement) {
+        let Some(command) = self.command(statement, true) else {
+            return;
+        };
+        if slot.is_some() {
+            let (keyword, program) = (statement.keyword(), command.argv.join(" "));
+            let text = format!("{who} {keyword} script already specified - ignoring {program}");
+            let origin = statement.line.whole();
+            self.found
+                .push(Diagnostic::error("notify-twice", text).at(&origin));
+            return;
+        }
+        *slot = Some(command);
+    }
+
+    /// Whether something of this kind and name stands above, and can be tracked.
+    /// Interfaces need nothing above.
+    pub fn is_declared(&self, kind: tracking::Kind, name: &str) -> bool {
+        match kind {
+            tracking::Kind::Interface => true,
+            tracking::Kind::Script => self.names.scripts.contains(name),
+            tracking::Kind::File => self.names.track_files.contains(name),
+            tracking::Kind::Process => self.names.track_processes.contains(name),
+            tracking::Kind::Bfd => self.names.bfd_instances.contains(name),
+        }
+    }
+
+    /// The `weight` of a file or process, -254 to 254. Only the first one counts,
+    /// and garbage behind a number makes it invalid.
+    pub fn first_weight(
+        &mut self,
+        what: &str,
+        name: &str,
+        known: Option<i32>,
+        statement: &Statement,
+        invalid: impl FnOnce(&str) -> String,
+    ) -> Option<i32> {
+        let Some(word) = statement.word(1) else {
+            let text = format!("No weight specified for {what} {name} - ignoring");
+            let origin = statement.line.whole();
+            self.found
+                .push(Diagnostic::error("no-weight", text).at(&origin));
+            return None;
+        };
+        if known.is_some() {
+            let text = format!(
+                "Weight already set for {what} {name} - ignoring {}",
+                word.text
+            );
+            self.error("weight-twice", word, text);
+            return None;
+        }
+        let result = arguments::exact_number(&word.text, -254..=254);
+        let value = self.usable(word, result, || invalid(&word.text))?;
+        i32::try_from(value).ok()
+    }
+
+    /// Whether `reverse` stands behind a weight.
+    pub fn is_reverse(&mut self, statement: &Statement, who: impl FnOnce() -> String) -> bool {
+        match statement.word(2) {
+            None => false,
+            Some(word) if word.text == "reverse" => true,
+            Some(word) => {
+                let text = format!("{} unknown weight option {}", who(), word.text);
+                self.error("weight-option", word, text);
+                false
+            }
+        }
+    }
+
     fn script_problem(&mut self, statement: &Statement, text: &str, problem: ScriptProblem) {
         let text = match problem {
             ScriptProblem::MissingTerminator(quote) => {
@@ -509,9 +603,15 @@ pub fn rows() -> Vec<Row> {
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
     add(&mut out, "garp_group", garp_group::KEYWORDS);
+    add(&mut out, "track_group", track_group::KEYWORDS);
     add(&mut out, "vrrp_script", vrrp_script::KEYWORDS);
     add(&mut out, "vrrp_instance", vrrp_instance::KEYWORDS);
     add(&mut out, "authentication", authentication::KEYWORDS);
+    add(&mut out, "auth_hmac", auth_hmac::KEYWORDS);
+    add(&mut out, "vrrp_sync_group", vrrp_sync_group::KEYWORDS);
+    add(&mut out, "track_file", track_file::KEYWORDS);
+    add(&mut out, "vrrp_track_file", track_file::KEYWORDS);
+    add(&mut out, "vrrp_track_process", vrrp_track_process::KEYWORDS);
     add(&mut out, "virtual_server", lvs::virtual_server::KEYWORDS);
     add(
         &mut out,
@@ -572,7 +672,7 @@ impl Vocabulary {
     }
 
     /// Sentences that may help somebody who wrote an unknown word.
-    fn advice(&self, block: &str, word: &str) -> Vec<String> {
+    pub(super) fn advice(&self, block: &str, word: &str) -> Vec<String> {
         let elsewhere = self.blocks_with(word);
         if !elsewhere.is_empty() {
             return vec![format!("`{word}` belongs {}.", elsewhere.join(" or "))];
@@ -607,7 +707,10 @@ impl Vocabulary {
         if blocks.len() > BLOCKS_MAX && blocks.contains(&"virtual_server") {
             return vec!["into `virtual_server` or a block in it".to_string()];
         }
-        blocks.into_iter().map(place).collect()
+        let mut places: Vec<String> = blocks.into_iter().map(place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     /// Whether a block is one of the checkers, or stands in one.
@@ -630,9 +733,10 @@ fn place(block: &str) -> String {
         None if block.is_empty() => {
             "at the outer level, outside of all blocks (is a '}' missing above?)".to_string()
         }
-        None if block == "authentication" => {
-            "into `authentication` of a `vrrp_instance`".to_string()
+        None if block == "authentication" || block == "auth_hmac" => {
+            format!("into `{block}` of a `vrrp_instance`")
         }
+        None if block == "vrrp_track_file" => "into `track_file`".to_string(),
         None => format!("into `{block}`"),
     }
 }

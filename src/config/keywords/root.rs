@@ -1,14 +1,18 @@
 //! The outer level (specification B.1).
 
+use std::collections::HashSet;
+
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
 use super::super::model::{GarpGroup, InterfaceDelay, LinkbeatInterface};
 use super::super::scripts::ScriptUse;
 use super::super::tree::Statement;
+use super::routing_words::Owner;
 use super::{
     Content, Context, Keyword, decisive, garp_group, global_defs, harmless,
-    interface_up_down_delays, linkbeat_interfaces, lvs, outer_words, unread, vrrp_instance,
-    vrrp_script, works,
+    interface_up_down_delays, linkbeat_interfaces, lvs, outer_words, track_file, track_group,
+    virtual_ipaddress, virtual_routes, virtual_rules, vrrp_instance, vrrp_script, vrrp_sync_group,
+    vrrp_track_process, works,
 };
 
 /// The rows.
@@ -22,17 +26,17 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("instance", "NAME", "Name in pid files and log", outer_words::instance),
     harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", outer_words::child_wait_time),
     works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
-    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", unread).with(Content::Keywords),
-    decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", unread).with(Content::Values),
-    decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop", unread).with(Content::Values),
-    decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop", unread).with(Content::Values),
-    decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together", unread).with(Content::Keywords),
+    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", track_group::set).with(Content::Keywords),
+    decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", static_ipaddress).with(Content::Values),
+    decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop", static_routes).with(Content::Values),
+    decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop", static_rules).with(Content::Values),
+    decisive("vrrp_sync_group", "NAME { ... }", "Instances that change state together", vrrp_sync_group).with(Content::Keywords),
     decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", garp_group::set).with(Content::Keywords),
     decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", linkbeat_interfaces::set).with(Content::Values),
     decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only", interface_up_down_delays::set).with(Content::Values),
     works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),
     works("vrrp_script", "NAME { ... }", "A script whose result instances can track", vrrp_script).with(Content::Keywords),
-    harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track", unread).with(Content::Keywords),
+    harmless("vrrp_track_process", "NAME { ... }", "A process that instances can track", vrrp_track_process).with(Content::Keywords),
     harmless("track_file", "NAME { ... }", "A file that instances can track", track_file).with(Content::Keywords),
     harmless("vrrp_track_file", "NAME { ... }", "Old name of track_file", track_file).with(Content::Keywords),
     lvs::part("virtual_server", "IP [PORT] | fwmark N | group NAME { ... }", "A balanced service", lvs::virtual_server::set).with(Content::Keywords),
@@ -51,14 +55,32 @@ pub struct Draft {
     pub scripts_seen: Vec<ScriptUse>,
     /// `vrrp_script` blocks in order.
     pub scripts: Vec<vrrp_script::Draft>,
+    /// `track_file` blocks in order.
+    pub track_files: Vec<track_file::Draft>,
+    /// `vrrp_track_process` blocks in order.
+    pub track_processes: Vec<vrrp_track_process::Draft>,
+    /// `vrrp_sync_group` blocks in order, names unique.
+    pub sync_groups: Vec<vrrp_sync_group::Draft>,
+    /// The names of the groups.
+    pub group_names: HashSet<String>,
     /// `vrrp_instance` blocks in order, names unique.
     pub instances: Vec<vrrp_instance::Draft>,
     /// The names of the instances.
-    pub instance_names: std::collections::HashSet<String>,
+    pub instance_names: HashSet<String>,
+    /// `static_ipaddress`
+    pub static_addresses: Vec<virtual_ipaddress::Line>,
+    /// `static_routes`
+    pub static_routes: Vec<virtual_routes::Line>,
+    /// `static_rules`
+    pub static_rules: Vec<virtual_rules::Line>,
+    /// `track_group` blocks in order, names unique.
+    pub track_groups: Vec<track_group::Draft>,
+    /// The names of the track groups.
+    pub track_group_names: HashSet<String>,
     /// `garp_group` blocks with a delay.
     pub garp_groups: Vec<GarpGroup>,
     /// The interfaces in them.
-    pub garp_interfaces: std::collections::HashSet<String>,
+    pub garp_interfaces: HashSet<String>,
     /// Lines of `linkbeat_interfaces`.
     pub linkbeat_interfaces: Vec<LinkbeatInterface>,
     /// Lines of `interface_up_down_delays`.
@@ -67,9 +89,27 @@ pub struct Draft {
     pub lvs: lvs::Draft,
 }
 
-fn track_file(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    if let Some(name) = statement.word(1) {
-        cx.names.track_files.insert(name.text.clone());
+fn static_ipaddress(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if !cx.options.without_vrrp {
+        let owner = Owner::Static(&draft.track_group_names);
+        let lines = virtual_ipaddress::read(statement, owner, cx);
+        draft.static_addresses.extend(lines);
+    }
+}
+
+fn static_routes(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if !cx.options.without_vrrp {
+        let owner = Owner::Static(&draft.track_group_names);
+        let lines = virtual_routes::read(statement, owner, cx);
+        draft.static_routes.extend(lines);
+    }
+}
+
+fn static_rules(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if !cx.options.without_vrrp {
+        let owner = Owner::Static(&draft.track_group_names);
+        let lines = virtual_rules::read(statement, owner, cx);
+        draft.static_rules.extend(lines);
     }
 }
 
@@ -85,10 +125,10 @@ fn global_defs(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 }
 
 /// The name behind a keyword. C skips a block without one.
-fn name(statement: &Statement, cx: &mut Context<'_>) -> Option<Word> {
+fn name(statement: &Statement, end: &str, cx: &mut Context<'_>) -> Option<Word> {
     let name = statement.word(1).cloned();
     if name.is_none() {
-        let text = format!("{} must have a name", statement.keyword());
+        let text = format!("{} must have a name{end}", statement.keyword());
         let origin = statement.line.whole();
         cx.found
             .push(Diagnostic::error("no-name", text).at(&origin));
@@ -120,9 +160,10 @@ fn vrrp_script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
             script.name.text
         );
         cx.found
-            .push(Diagnostic::error("no-script", text).at(&script.name.origin));
+            .push(Diagnostic::error("no-script", text).at(&statement.end()));
         return;
     }
+    cx.names.scripts.insert(script.name.text.clone());
     draft.scripts.push(script);
 }
 
@@ -130,7 +171,7 @@ fn vrrp_instance(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>)
     if cx.options.without_vrrp {
         return;
     }
-    let Some(name) = name(statement, cx) else {
+    let Some(name) = name(statement, "", cx) else {
         return;
     };
     if !draft.instance_names.insert(name.text.clone()) {
@@ -138,7 +179,7 @@ fn vrrp_instance(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>)
         cx.error("duplicate-instance", &name, text);
         return;
     }
-    let mut instance = vrrp_instance::Draft::new(name, draft.scripts.len());
+    let mut instance = vrrp_instance::Draft::new(name, statement.end());
     super::apply(
         "vrrp_instance",
         vrrp_instance::KEYWORDS,
@@ -146,5 +187,59 @@ fn vrrp_instance(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>)
         &mut instance,
         cx,
     );
+    vrrp_instance::finish(&mut instance, cx);
     draft.instances.push(instance);
+}
+
+fn track_file(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let Some(name) = cx.argument(statement, 1).cloned() else {
+        return;
+    };
+    let mut file = track_file::Draft::new(name);
+    let table = track_file::KEYWORDS;
+    super::apply("track_file", table, statement.inner(), &mut file, cx);
+    if file.path.is_none() {
+        let text = format!("No file set for track_file {} - ignoring", file.name.text);
+        cx.found
+            .push(Diagnostic::error("no-file", text).at(&statement.end()));
+        return;
+    }
+    cx.names.track_files.insert(file.name.text.clone());
+    draft.track_files.push(file);
+}
+
+fn vrrp_track_process(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if cx.options.without_vrrp {
+        return;
+    }
+    let Some(name) = cx.argument(statement, 1).cloned() else {
+        return;
+    };
+    let mut process = vrrp_track_process::Draft::new(name);
+    let table = vrrp_track_process::KEYWORDS;
+    let inner = statement.inner();
+    super::apply("vrrp_track_process", table, inner, &mut process, cx);
+    if vrrp_track_process::finish(&mut process, statement, cx) {
+        cx.names.track_processes.insert(process.name.text.clone());
+        draft.track_processes.push(process);
+    }
+}
+
+fn vrrp_sync_group(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if cx.options.without_vrrp {
+        return;
+    }
+    let Some(name) = name(statement, " - skipping", cx) else {
+        return;
+    };
+    if !draft.group_names.insert(name.text.clone()) {
+        let text = format!("vrrp sync group {} already defined", name.text);
+        cx.error("duplicate-group", &name, text);
+        return;
+    }
+    let mut group = vrrp_sync_group::Draft::new(name);
+    let table = vrrp_sync_group::KEYWORDS;
+    let inner = statement.inner();
+    super::apply("vrrp_sync_group", table, inner, &mut group, cx);
+    draft.sync_groups.push(group);
 }

@@ -10,37 +10,17 @@ use super::super::tree::Statement;
 use super::{Context, Keyword, works};
 
 /// The rows.
+#[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("script", "\"CMD args\"", "Command that is run", script),
-    works(
-        "interval",
-        "SECONDS",
-        "From one start to the next, default 1",
-        interval,
-    ),
-    works(
-        "timeout",
-        "SECONDS",
-        "Limit of one run, default the interval",
-        timeout,
-    ),
-    works(
-        "weight",
-        "-253..253 [reverse]",
-        "Added to the priority; 0 means FAULT",
-        weight,
-    ),
+    works("interval", "SECONDS", "From one start to the next, default 1", interval),
+    works("timeout", "SECONDS", "Limit of one run, default the interval", timeout),
+    works("weight", "-253..253 [reverse]", "Added to the priority; 0 means FAULT", weight),
     works("rise", "1..", "Successes in a row that bring it up", rise),
     works("fall", "1..", "Failures in a row that bring it down", fall),
     works("user", "USER [[:]GROUP]", "Who runs it", user),
-    works(
-        "init_fail",
-        "",
-        "Counts as failed until the first success",
-        init_fail,
-    ),
+    works("init_fail", "", "Counts as failed until the first success", init_fail),
 ];
-
 /// The settings of one block so far.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -100,8 +80,9 @@ fn script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 
 fn interval(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let name = draft.name.text.clone();
-    let invalid =
-        |text: &str| format!("({name}): vrrp script interval '{text}' invalid - ignoring");
+    let invalid = |text: &str| {
+        format!("({name}): vrrp script interval '{text}' must be between 1 and 4294 - ignoring")
+    };
     let value = cx.seconds(statement, 3, Interval::ZERO..=TIME_MAX, invalid);
     match value {
         Some(value) if value.is_zero() => {
@@ -120,9 +101,20 @@ fn interval(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 fn timeout(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let name = draft.name.text.clone();
     let invalid = |text: &str| format!("({name}): vrrp script timeout '{text}' invalid - ignoring");
-    if let Some(value) = cx.seconds(statement, 3, Interval::ZERO..=TIME_MAX, invalid) {
-        draft.timeout = Some(value).filter(|value| !value.is_zero());
+    let Some(value) = cx.seconds(statement, 3, Interval::ZERO..=TIME_MAX, invalid) else {
+        return;
+    };
+    if value.is_zero() {
+        let text = format!("({name}): vrrp script timeout must be greater than 0, setting to 1");
+        let origin = statement.line.whole();
+        cx.found
+            .push(Diagnostic::error("script-timeout", text).at(&origin));
     }
+    draft.timeout = Some(if value.is_zero() {
+        Interval::from_secs(1)
+    } else {
+        value
+    });
 }
 
 fn weight(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -135,7 +127,7 @@ fn weight(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
         None => draft.reverse = false,
         Some(word) if word.text == "reverse" => draft.reverse = true,
         Some(word) => {
-            let text = format!("unknown vrrp_script {name} weight option {}", word.text);
+            let text = format!("vrrp_script {name} unknown weight option {}", word.text);
             cx.error("script-weight", word, text);
         }
     }

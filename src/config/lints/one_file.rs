@@ -31,7 +31,9 @@ pub fn one_file(
         };
         lints.owner_by_state();
         lints.strict();
-        lints.nopreempt();
+        if is_alone {
+            lints.nopreempt();
+        }
         lints.weights(is_alone);
         lints.unicast();
         lints.mixed_families();
@@ -209,7 +211,10 @@ impl Lints<'_, '_> {
             found.span == Some(origin.span) && found.message.contains("address family must match")
         });
         match known {
-            Some(known) => *known = known.clone().help(help),
+            Some(known) => {
+                known.help.clear();
+                *known = known.clone().help(help);
+            }
             None => {
                 let text = "IPv4 and IPv6 addresses do not go together in one instance";
                 self.warn("mixed-families", text, Some(origin), help);

@@ -307,6 +307,8 @@ impl Both<'_, '_> {
     fn election(&mut self) {
         let (one, other) = (self.left.1, self.right.1);
         let weights = [self.left.0.weights(one), self.right.0.weights(other)];
+        self.nopreempt(self.left, &weights[0], self.right);
+        self.nopreempt(self.right, &weights[1], self.left);
         let priority = |instance: &Instance, weights: &[Weight]| {
             let best = best(instance, weights);
             best.map_or(i64::from(instance.priority.0), limited)
@@ -375,17 +377,40 @@ impl Both<'_, '_> {
         }
     }
 
+    /// Weights of a MASTER whose BACKUP does not preempt.
+    fn nopreempt(
+        &mut self,
+        (master, one): (&Subject<'_>, &Instance),
+        weights: &[Weight],
+        (backup, other): (&Subject<'_>, &Instance),
+    ) {
+        for weight in weights.iter().filter(|_| other.nopreempt) {
+            let text = format!(
+                "({}) while {} is MASTER, a failure of `{}` moves nothing: it only lowers the \
+                 priority by {}, and {} has `nopreempt` and does not take over from a live MASTER",
+                one.name, master.name, weight.name, weight.amount, backup.name
+            );
+            let origin = weight.origin.or_else(|| master.place(one, &["priority"]));
+            let mut diagnostic = placed(warning("nopreempt-with-weight", text), origin);
+            if let Some(origin) = backup.place(other, &["nopreempt"]) {
+                diagnostic = diagnostic.label(origin.span, "the other node");
+            }
+            let help = format!(
+                "Give `{}` weight 0: the instance goes to FAULT when it fails, and the other node \
+                 takes over.",
+                weight.name
+            );
+            self.found.push(diagnostic.help(help));
+        }
+    }
+
     /// Whether a failure of what the MASTER tracks moves the addresses.
     fn weights(&mut self, master: &Candidate<'_, '_>, backup: &Candidate<'_, '_>) {
         let Some(total) = best(master.instance, &master.weights) else {
             return;
         };
-        if backup
-            .instance
-            .track_files
-            .iter()
-            .any(|line| line.weight != 0)
-        {
+        let mut files = backup.instance.track_files.iter();
+        if backup.instance.nopreempt || files.any(|line| line.weight != 0) {
             return;
         }
         for weight in &master.weights {

@@ -159,7 +159,7 @@ pub struct Instance {
     pub ipv6: bool,
     /// `state`.
     pub initial_state: InitialState,
-    /// `interface`.
+    /// `interface`; empty for unicast that goes without one.
     pub interface: String,
     /// `vrf`
     pub vrf: Option<String>,
@@ -248,6 +248,8 @@ pub struct Instance {
     pub owner_ignore_adverts: bool,
     /// `kernel_rx_buf_size`, bytes.
     pub receive_buffer_bytes: Option<u32>,
+    /// `lvs_sync_daemon_interface`, deprecated.
+    pub sync_daemon_interface: Option<String>,
     /// `notify*`.
     pub notify: Notify,
     /// `notify_priority_changes`, resolved: instance, group, global, off.
@@ -315,6 +317,7 @@ impl Instance {
             higher_prio_send_advert: false,
             owner_ignore_adverts: false,
             receive_buffer_bytes: None,
+            sync_daemon_interface: None,
             notify: Notify::default(),
             notify_priority_changes: false,
             smtp_alert: false,
@@ -357,6 +360,8 @@ pub struct SyncGroup {
     pub name: String,
     /// Names of instances, at least one, each in one group only.
     pub instances: Vec<String>,
+    /// MASTER only if every member is an address owner that wishes it.
+    pub initial_state: InitialState,
     /// `track_interface`
     pub track_interfaces: Vec<TrackInterface>,
     /// `track_script`

@@ -217,8 +217,8 @@ fn more_addresses_than_a_packet_holds_are_told() {
 #[test]
 fn a_good_pair_gets_a_prediction_only() {
     let found = compared(
-        &node("-60", "state BACKUP\npriority 150\nnopreempt"),
-        &node("-60", "state BACKUP\npriority 100"),
+        &node("0", "state BACKUP\npriority 150\nnopreempt"),
+        &node("0", "state BACKUP\npriority 100"),
     );
     assert_eq!(
         found,
@@ -392,4 +392,88 @@ fn places_of_both_files_are_shown() {
         shown.contains("note: the other node\n --> b:7:1"),
         "{shown}"
     );
+}
+
+/// In every block a word with a slip of the pen gets the right word as advice.
+#[test]
+fn misspelt_words_find_their_neighbour_in_every_block() {
+    let vocabulary = Vocabulary::shared();
+    let rows = crate::config::keywords::rows();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let slip = format!("{}x", row.name);
+        let advice = vocabulary.advice(row.block, &slip).join(" ");
+        let is_known = rows.iter().any(|other| other.name == slip);
+        if !is_known && advice != format!("Did you mean `{}`?", row.name) {
+            wrong.push(format!("{}/{slip}: {advice}", row.block));
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!(rows.len() > 250);
+}
+
+/// In every other block the advice names the block that a word belongs to.
+#[test]
+fn misplaced_words_are_sent_to_their_block() {
+    let vocabulary = Vocabulary::shared();
+    for row in crate::config::keywords::rows() {
+        let advice = vocabulary.advice("no such block", row.name).join(" ");
+        let start = format!("`{}` belongs ", row.name);
+        assert!(advice.starts_with(&start), "{}: {advice}", row.name);
+    }
+}
+
+#[test]
+fn mixed_families_get_the_form_with_two_instances_once() {
+    let text = node("", "priority 100").replace(
+        "192.0.2.1/24",
+        "192.0.2.1/24\n2001:db8::1/64\n2001:db8::2/64 no_track",
+    );
+    let (loaded, statements) = read("a", &text);
+    let subject = Subject::new("a".to_string(), &loaded.config, &statements, 0);
+    let mut found = loaded.diagnostics.clone();
+    let before = found.len();
+    one_file(&subject, &Anywhere, true, &mut found);
+    assert_eq!(
+        found.len(),
+        before,
+        "reading has said it: {:?}",
+        told(&found)
+    );
+    let with_form: Vec<&Diagnostic> = found
+        .iter()
+        .filter(|one| {
+            one.help
+                .iter()
+                .any(|help| help.contains("vrrp_instance VI_v6 {"))
+        })
+        .collect();
+    let [one] = with_form.as_slice() else {
+        panic!("{with_form:?}");
+    };
+    assert!(one.message.contains("address family must match"));
+    let shown = one.as_snippet(&loaded.sources);
+    for line in [
+        "       vrrp_instance VI {",
+        "               2001:db8::2/64 no_track",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    }
+}
+
+#[test]
+fn a_weight_against_nopreempt_is_told_for_the_node_it_concerns() {
+    let high = node("-60", "priority 150\nnopreempt");
+    let found = compared(&high, &node("-60", "priority 100"));
+    assert_eq!(found.len(), 2, "{found:?}");
+    let start = "nopreempt-with-weight: (VI) while b is MASTER, a failure of `chk` moves nothing";
+    assert!(found[0].starts_with(start), "{found:?}");
+    assert!(found[0].ends_with("a has `nopreempt` and does not take over from a live MASTER"));
+    let both = compared(&high, &node("-60", "priority 100\nnopreempt"));
+    let count = both
+        .iter()
+        .filter(|line| line.starts_with("nopreempt-with-weight"));
+    assert_eq!(count.count(), 2, "{both:?}");
+    let one_is_enough = [compared(&high, &node("", "priority 100"))];
+    assert_eq!(one_is_enough.concat().len(), 1, "b tracks nothing");
 }

@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+mod groups;
+mod instances;
 mod lints;
 
 use super::model::{Config, InitialState, Instance};
 use super::*;
 
+mod address_lines;
 mod reading;
+mod routes;
+mod rules;
+mod script_checks;
+mod tracking;
 
 fn options() -> Options {
     Options {
@@ -62,6 +69,9 @@ fn instance(more: &str) -> (Instance, Vec<String>) {
     let instance = loaded.config.instances.first().expect("an instance");
     (Instance::clone(instance), lines(&loaded))
 }
+
+mod globals;
+mod lvs;
 
 mod braces {
     use super::*;
@@ -362,7 +372,7 @@ mod not_yet {
             ),
             (
                 with("virtual_ipaddress {\n2001:db8::1\n}"),
-                "(Line 5) (VI) IPv6 address 2001:db8::1 does not work yet",
+                "(Line 5) (VI) IPv6 does not work yet",
             ),
             (
                 with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),
@@ -426,22 +436,6 @@ mod not_yet {
                 "(Line 7) 'debug' has no effect yet"
             ]
         );
-    }
-
-    #[test]
-    fn the_balancer_is_skipped_without_checkers() {
-        let text = format!(
-            "virtual_server 10.0.0.1 80 {{\nfoo {{\n}}\n}}\n{}",
-            with("")
-        );
-        let files = vec![(PathBuf::from("/k"), text.into_bytes())];
-        let options = Options {
-            without_checkers: true,
-            ..options()
-        };
-        let loaded = load(&files, Path::new("/k"), &options);
-        assert!(loaded.diagnostics.is_empty());
-        assert_eq!(loaded.config.instances.len(), 1);
     }
 }
 
@@ -588,7 +582,7 @@ mod interplay {
         let loaded = parse(&format!("{}{}", peer(1), other(1)));
         assert_eq!(
             lines(&loaded),
-            ["(VJ) duplicate VRID conflict with VI VRID 5"]
+            ["(VI) duplicate VRID conflict with VJ VRID 5"]
         );
         let loaded = parse(&format!("{}{}", with(""), with("priority 5")));
         assert_eq!(
@@ -923,6 +917,17 @@ fn every_row_has_a_name_of_its_own_in_its_block() {
     assert!(seen.len() > 200);
 }
 
+/// What this thread has used of a processor; others do not disturb it.
+fn processor_time_ms() -> i64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is valid for writing for the time of the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
+    now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
+}
+
 /// Lines that begin alike and are all different.
 fn numbered(start: &str, count: usize) -> String {
     (0..count)
@@ -962,18 +967,9 @@ fn a_large_file_takes_no_longer_than_its_size_asks_for() {
         format!("{}\n", "${\u{4e2d}".repeat(13_000)).repeat(16),
         format!("{}\n", "\"$A \u{3000}' \\".repeat(5_000)).repeat(16),
     ] {
-        let processor_time = || {
-            let mut now = libc::timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            };
-            // SAFETY: `now` is valid for writing for the time of the call.
-            unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut now) };
-            now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
-        };
-        let start = processor_time();
+        let start = processor_time_ms();
         let _ = parse(&text);
-        let took = processor_time() - start;
+        let took = processor_time_ms() - start;
         assert!(took < 5_000, "{took} ms for {}", text.get(..20).unwrap());
     }
 }

@@ -4,13 +4,11 @@
 //! (processes and files that are tracked, routes and rules) is printed from
 //! the configuration, in the state of one that has not begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use super::page::{
-    Page, Users, WallClock, able, address, general_seconds, quoted, route, rule, truth, weight, yes,
-};
+use super::page::{Page, Users, able, general_seconds, quoted, truth, weight, yes};
 use super::{Surroundings, View, dump_state, globals};
 use crate::config::model::{
     Authentication, Command, Config, GarpGroup, Instance, ParameterMatch, SyncGroup, TrackBfd,
@@ -35,7 +33,7 @@ pub fn text(view: &View, around: &Surroundings) -> String {
         trackers: Trackers::of(config),
     };
     let mut page = Page::default();
-    globals::write(&mut page, &config.globals, &users, around);
+    globals::write(&mut page, &config.globals, &users, around, false);
     garp_delays(&mut page, config);
     statics(&mut page, config);
     if !view.snapshot.instances.is_empty() {
@@ -59,7 +57,7 @@ pub fn text(view: &View, around: &Surroundings) -> String {
 pub fn parent_text(config: &Config, around: &Surroundings) -> String {
     let users = Users::new(config.globals.enable_script_security);
     let mut page = Page::default();
-    globals::write(&mut page, &config.globals, &users, around);
+    globals::write(&mut page, &config.globals, &users, around, true);
     page.into_text()
 }
 
@@ -78,6 +76,8 @@ fn groups_of_instances(config: &Config) -> BTreeMap<&str, &SyncGroup> {
 #[derive(Default)]
 struct Trackers {
     scripts: BTreeMap<String, Vec<String>>,
+    /// The weight for the first that tracks it.
+    script_weights: BTreeMap<String, String>,
     files: BTreeMap<String, Vec<String>>,
     processes: BTreeMap<String, Vec<String>>,
     interfaces: BTreeMap<String, Vec<String>>,
@@ -87,25 +87,7 @@ impl Trackers {
     fn of(config: &Config) -> Self {
         let mut all = Self::default();
         for instance in &config.instances {
-            let own = [
-                !instance.ignore_own_interface,
-                !instance.virtual_addresses.is_empty(),
-            ];
-            let mut interfaces = vec![];
-            if own[0] {
-                interfaces.push((instance.interface.as_str(), 0, false));
-            }
-            if own[1] {
-                let vips = instance.virtual_addresses.iter();
-                for vip in vips.filter(|vip| !vip.no_track) {
-                    interfaces.push((vip.interface.as_str(), 0, false));
-                }
-            }
-            let tracked = instance.track_interfaces.iter();
-            interfaces.extend(tracked.map(|it| (it.interface.as_str(), it.weight, it.reverse)));
-            interfaces.sort_by(|a, b| a.0.cmp(b.0));
-            interfaces.dedup_by(|later, first| later.0 == first.0);
-            for (interface, value, reverse) in interfaces {
+            for (interface, (value, reverse)) in interfaces_of(instance) {
                 let lines = all.interfaces.entry(interface.to_owned()).or_default();
                 lines.push(tracker(&instance.name, value, reverse));
             }
@@ -137,6 +119,8 @@ impl Trackers {
         processes: &[TrackProcess],
     ) {
         for it in scripts {
+            let weights = self.script_weights.entry(it.script.name.clone());
+            weights.or_insert_with(|| reversed(it.weight, it.reverse));
             let lines = self.scripts.entry(it.script.name.clone()).or_default();
             lines.push(tracker(name, it.weight, it.reverse));
         }
@@ -151,6 +135,22 @@ impl Trackers {
     }
 }
 
+/// The interfaces whose state matters to an instance, each once: those that it
+/// tracks, its own, those of its addresses.
+fn interfaces_of(instance: &Instance) -> BTreeMap<&str, (i32, bool)> {
+    let tracked = instance.track_interfaces.iter();
+    let mut all: BTreeMap<&str, (i32, bool)> = tracked
+        .map(|it| (it.interface.as_str(), (it.weight, it.reverse)))
+        .collect();
+    let vips = instance.virtual_addresses.iter();
+    let vips = vips.filter(|vip| !vip.no_track).map(|vip| &vip.interface);
+    let own = (!instance.ignore_own_interface).then_some(&instance.interface);
+    for interface in own.into_iter().chain(vips) {
+        all.entry(interface).or_insert((0, false));
+    }
+    all
+}
+
 fn tracker(instance: &str, value: i32, reverse: bool) -> String {
     format!("{instance}, {}", weight(value, reverse))
 }
@@ -162,15 +162,14 @@ fn garp_delays(page: &mut Page, config: &Config) {
         all.push((place.saturating_add(1), group.clone()));
     }
     if !garp.interval.is_zero() || !garp.gna_interval.is_zero() {
-        let mut named: Vec<&str> = Vec::new();
+        let grouped = config.garp_groups.iter();
+        let grouped = grouped.flat_map(|group| &group.interfaces);
+        let mut named: BTreeSet<&str> = grouped.map(String::as_str).collect();
         for instance in &config.instances {
             let name = instance.interface.as_str();
-            let grouped = config.garp_groups.iter();
-            let mut grouped = grouped.flat_map(|group| &group.interfaces);
-            if named.contains(&name) || grouped.any(|there| there == name) {
+            if !named.insert(name) {
                 continue;
             }
-            named.push(name);
             let group = GarpGroup {
                 garp_interval: garp.interval,
                 gna_interval: garp.gna_interval,
@@ -200,17 +199,9 @@ fn garp_delays(page: &mut Page, config: &Config) {
 
 fn statics(page: &mut Page, config: &Config) {
     let addresses = config.static_addresses.iter();
-    section(
-        page,
-        "Static Addresses",
-        addresses.map(|it| address(it, true)),
-    );
-    section(
-        page,
-        "Static Routes",
-        config.static_routes.iter().map(route),
-    );
-    section(page, "Static Rules", config.static_rules.iter().map(rule));
+    section(page, "Static Addresses", addresses.map(|it| it.as_c(true)));
+    section(page, "Static Routes", &config.static_routes);
+    section(page, "Static Rules", &config.static_rules);
     if config.track_groups.is_empty() {
         return;
     }
@@ -221,8 +212,8 @@ fn statics(page: &mut Page, config: &Config) {
     }
 }
 
-fn section(page: &mut Page, title: &str, lines: impl Iterator<Item = String>) {
-    for (place, line) in lines.enumerate() {
+fn section<T: fmt::Display>(page: &mut Page, title: &str, lines: impl IntoIterator<Item = T>) {
+    for (place, line) in lines.into_iter().enumerate() {
         if place == 0 {
             page.section(title);
         }
@@ -264,8 +255,8 @@ impl Writer<'_> {
             }
             None => page.line("   No sockets allocated"),
         }
-        page.list("Virtual Routes", config.virtual_routes.iter().map(route));
-        page.list("Virtual Rules", config.virtual_rules.iter().map(rule));
+        page.list("Virtual Routes", &config.virtual_routes);
+        page.list("Virtual Rules", &config.virtual_rules);
         tracked(
             page,
             &config.track_interfaces,
@@ -302,7 +293,6 @@ impl Writer<'_> {
             u8::from(config.fault_without_peer)
         ));
         if self.running {
-            let WallClock { .. } = self.view.wall;
             let wall = &self.view.wall;
             page.line(format_args!(
                 "   Number of interface and track script faults = {}",
@@ -323,10 +313,10 @@ impl Writer<'_> {
                 )),
                 None => page.line("   Read timeout = DISABLED"),
             }
-            page.line(format_args!(
-                "   Master down timer = {} usecs",
-                it.master_down.as_us()
-            ));
+            // An owner does not wait for a master, and C says so.
+            let owner = config.priority.is_owner();
+            let down_us = if owner { 1 } else { it.master_down.as_us() };
+            page.line(format_args!("   Master down timer = {down_us} usecs"));
         }
     }
 
@@ -405,13 +395,13 @@ impl Writer<'_> {
         if !vips.is_empty() {
             page.line(format_args!("   Virtual IP ({}):", vips.len()));
             for vip in vips {
-                page.line(format_args!("     {}", address(vip, it.installed)));
+                page.line(format_args!("     {}", vip.as_c(it.installed)));
             }
         }
         let others = config.excluded_addresses.iter();
         page.list(
             "Virtual IP Excluded",
-            others.map(|vip| address(vip, it.installed)),
+            others.map(|vip| vip.as_c(it.installed)),
         );
     }
 
@@ -458,7 +448,10 @@ impl Writer<'_> {
         if !self.running {
             return None;
         }
-        let receive = it.on.and_then(|on| self.view.receivers.get(&on));
+        let receive = it.on.and_then(|on| {
+            let key = (on, it.config.family());
+            self.view.receivers.get(&key)
+        });
         Some(receive.map_or((-1, -1), |receive| (*receive, self.view.sender)))
     }
 
@@ -511,7 +504,12 @@ impl Writer<'_> {
 
 fn flags(page: &mut Page, config: &Instance) {
     let unicast = !config.unicast_peers.is_empty();
-    if !unicast && !config.nopreempt && config.vmac.is_none() {
+    // Some of C's flags have a line of their own further down.
+    let others = config.nopreempt
+        || config.skip_check_adv_addr
+        || config.source_address.is_some()
+        || config.vmac.is_some();
+    if !unicast && !others {
         return page.line("   Flags: none");
     }
     page.line("   Flags:");
@@ -690,6 +688,7 @@ impl Writer<'_> {
 
     fn script(&self, page: &mut Page, it: &ScriptSnapshot) {
         let script = &*it.script;
+        page.line(format_args!(" VRRP Script = {}", script.name));
         let mut line = |name: &str, value: &dyn fmt::Display| {
             page.line(format_args!("   {name} = {value}"));
         };
@@ -707,6 +706,9 @@ impl Writer<'_> {
             script.timeout
         };
         line("Timeout", &seconds(timeout));
+        // The weight of the block is gone into those of its trackers.
+        let first = self.trackers.script_weights.get(&script.name);
+        line("Weight", &first.map_or("0", String::as_str));
         line("Rise", &script.rise);
         line("Fall", &script.fall);
         line("Result", &it.result);
@@ -798,12 +800,18 @@ impl Writer<'_> {
     }
 
     fn interface(&self, page: &mut Page, it: &InterfaceState) {
+        page.line(format_args!(" Name = {}", it.name));
         let mut line = |name: &str, value: &dyn fmt::Display| {
             page.line(format_args!("   {name} = {value}"));
         };
+        // Of IPv6 only the address that adverts would be sent from.
         let first = |four: bool| {
             let mut all = it.addresses.iter().map(|on| on.address);
-            let found = all.find(|address| address.is_ipv4() == four && !self.is_vip(*address));
+            let found = all.find(|address| match address {
+                _ if self.view.vips.contains(address) => false,
+                IpAddr::V4(_) => four,
+                IpAddr::V6(six) => !four && six.is_unicast_link_local(),
+            });
             found.map_or_else(|| "(none)".to_owned(), |address| address.to_string())
         };
         let ethernet = it.mac != MacAddress([0; 6]);
@@ -854,10 +862,6 @@ impl Writer<'_> {
             page.line(format_args!("   {setting} 0"));
         }
         page.list("Tracking VRRP instances", used.into_iter().flatten());
-    }
-
-    fn is_vip(&self, address: IpAddr) -> bool {
-        self.view.vips.contains(&address)
     }
 }
 

@@ -10,14 +10,20 @@ use crate::config::model::{
 /// C's limit on the time of a real-time process without a rest.
 const REALTIME_LIMIT_US: u64 = 10_000;
 
-/// Writes the section.
-pub fn write(page: &mut Page, globals: &Globals, users: &Users, around: &Surroundings) {
+/// Writes the section. The supervisor's (`parent`) has no interfaces.
+pub fn write(
+    page: &mut Page,
+    globals: &Globals,
+    users: &Users,
+    around: &Surroundings,
+    parent: bool,
+) {
     page.section("Global definitions");
     places(page, globals, around);
     mail(page, globals, around);
     reload(page, globals);
     lifecycle(page, globals, users);
-    lvs(page, globals);
+    lvs(page, globals, parent);
     fifos(page, globals, users);
     defaults(page, globals);
     firewall(page, globals);
@@ -90,14 +96,15 @@ fn mail(page: &mut Page, globals: &Globals, around: &Surroundings) {
         page.line(format_args!(" Smtp server port = {}", server.port));
         page.line(format_args!(" Smtp HELO name = {name}"));
         page.line(format_args!(" Smtp server connection timeout = {timeout}"));
-    }
-    if let Some(from) = &globals.notification_email_from {
-        page.line(format_args!(" Email notification from = {from}"));
-    }
-    if !globals.notification_email.is_empty() {
-        page.line(" Email notification to:");
-        for address in &globals.notification_email {
-            page.line(format_args!("   {address}"));
+        // Without a server nobody gets mail.
+        if let Some(from) = &globals.notification_email_from {
+            page.line(format_args!(" Email notification from = {from}"));
+        }
+        if !globals.notification_email.is_empty() {
+            page.line(" Email notification to:");
+            for address in &globals.notification_email {
+                page.line(format_args!("   {address}"));
+            }
         }
     }
     for (what, setting) in [
@@ -179,7 +186,7 @@ fn lifecycle(page: &mut Page, globals: &Globals, users: &Users) {
     }
 }
 
-fn lvs(page: &mut Page, globals: &Globals) {
+fn lvs(page: &mut Page, globals: &Globals, parent: bool) {
     let lvs = &globals.lvs;
     for (what, timeout) in [
         ("TCP", lvs.tcp_timeout),
@@ -192,7 +199,9 @@ fn lvs(page: &mut Page, globals: &Globals) {
         }
     }
     let interface = globals.default_interface.as_deref().unwrap_or("eth0");
-    page.line(format_args!(" Default interface = {interface}"));
+    if !parent {
+        page.line(format_args!(" Default interface = {interface}"));
+    }
     let igmp = yes(globals.disable_local_igmp);
     page.line(format_args!(" Disable local IGMP = {igmp}"));
     if let Some(daemon) = &lvs.sync_daemon {

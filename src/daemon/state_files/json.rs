@@ -8,7 +8,7 @@
 use std::fmt::{self, Write as _};
 
 use super::dump_state;
-use super::page::{WallClock, address, general_seconds, quoted, route, rule};
+use super::page::{WallClock, general_seconds, quoted};
 use crate::config::model::{Authentication, ParameterMatch, TrackedProcess, Version};
 use crate::vrrp::snapshot::{InstanceSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
@@ -131,11 +131,17 @@ fn notify(data: &mut Object, it: &InstanceSnapshot) {
 fn tracking(data: &mut Object, it: &InstanceSnapshot) {
     let config = &it.config;
     let vips = config.virtual_addresses.iter();
-    data.texts("vips", vips.map(|vip| address(vip, it.installed)));
+    data.texts("vips", vips.map(|vip| vip.as_c(it.installed)));
     let others = config.excluded_addresses.iter();
-    data.texts("evips", others.map(|vip| address(vip, it.installed)));
-    data.texts("vroutes", config.virtual_routes.iter().map(route));
-    data.texts("vrules", config.virtual_rules.iter().map(rule));
+    data.texts("evips", others.map(|vip| vip.as_c(it.installed)));
+    data.texts(
+        "vroutes",
+        config.virtual_routes.iter().map(ToString::to_string),
+    );
+    data.texts(
+        "vrules",
+        config.virtual_rules.iter().map(ToString::to_string),
+    );
     let interfaces = config.track_interfaces.iter();
     data.texts("track_ifp", interfaces.map(|it| it.interface.clone()));
     let scripts = config.track_scripts.iter();

@@ -25,7 +25,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +33,19 @@ use super::process;
 use crate::config::model::Config;
 use crate::ids::IfIndex;
 use crate::system::clock;
+use crate::system::signals::Signal;
+use crate::time::Interval;
 use crate::vrrp::snapshot::{InstanceSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
+use crate::wire::advert::Family;
 
 mod data;
 mod globals;
 mod json;
 mod page;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use page::WallClock;
 
@@ -65,6 +70,17 @@ pub enum StateFile {
 }
 
 impl StateFile {
+    /// What a signal asks for (specification E.4).
+    pub const fn of(signal: Signal) -> Option<Self> {
+        match signal {
+            Signal::Data => Some(Self::Data),
+            Signal::Statistics => Some(Self::Statistics),
+            Signal::ClearStatistics => Some(Self::StatisticsAndClear),
+            Signal::Json => Some(Self::Json),
+            Signal::Stop | Signal::Interrupt | Signal::Reload | Signal::Child => None,
+        }
+    }
+
     /// The name of the file.
     pub const fn name(self) -> &'static str {
         match self {
@@ -119,7 +135,7 @@ pub struct View {
     snapshot: Snapshot,
     wall: WallClock,
     /// The descriptor that receives on each interface.
-    receivers: BTreeMap<IfIndex, i32>,
+    receivers: BTreeMap<(IfIndex, Family), i32>,
     /// The descriptor that sends.
     sender: i32,
     /// Every address of the configuration: not an interface's own.
@@ -128,7 +144,11 @@ pub struct View {
 
 impl View {
     /// A view of `snapshot`, which was taken just now.
-    pub fn new(snapshot: Snapshot, receivers: BTreeMap<IfIndex, i32>, sender: i32) -> Self {
+    pub fn new(
+        snapshot: Snapshot,
+        receivers: BTreeMap<(IfIndex, Family), i32>,
+        sender: i32,
+    ) -> Self {
         let wall = WallClock {
             at: clock::now(),
             epoch_us: clock::epoch_us(),
@@ -181,6 +201,7 @@ fn dump_state(snapshot: &Snapshot, it: &InstanceSnapshot) -> State {
 #[derive(Debug)]
 pub struct Writer {
     queue: SyncSender<(StateFile, View)>,
+    ended: Receiver<()>,
 }
 
 impl Writer {
@@ -190,14 +211,24 @@ impl Writer {
     /// There are too many threads.
     pub fn start(around: Surroundings) -> io::Result<Self> {
         let (queue, requests) = mpsc::sync_channel::<(StateFile, View)>(REQUESTS_MAX);
+        let (end, ended) = mpsc::channel();
         std::thread::Builder::new()
             .name("state".to_owned())
             .spawn(move || {
                 for (file, view) in requests {
                     write(file, &view, &around);
                 }
+                // Nobody may be waiting.
+                let _ = end.send(());
             })?;
-        Ok(Self { queue })
+        Ok(Self { queue, ended })
+    }
+
+    /// Ends the thread when what waits is written, or after `limit`: a file
+    /// that is half written would stay behind under its temporary name.
+    pub fn finish(self, limit: Interval) {
+        drop(self.queue);
+        let _ = self.ended.recv_timeout(limit.into());
     }
 
     /// Asks for a file. Returns whether it will be written: not if too many

@@ -7,10 +7,11 @@
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::fs;
+use std::path::Path;
 
 use nix::unistd::{getegid, geteuid};
 
-use crate::config::model::{Command, PreferredLifetime, Route, Rule, ScriptUser, VirtualAddress};
+use crate::config::model::{Command, ScriptUser};
 use crate::system::clock;
 use crate::system::scripts::{Identity, resolve};
 use crate::time::{Instant, Interval};
@@ -126,14 +127,22 @@ impl Users {
 pub fn quoted(command: &Command) -> String {
     let mut text = String::new();
     for (place, word) in command.argv.iter().enumerate() {
-        let real = (place == 0).then(|| fs::canonicalize(word).ok()).flatten();
-        let real = real.and_then(|path| path.into_os_string().into_string().ok());
+        let real = (place == 0).then(|| real_path(word)).flatten();
         let separator = if place == 0 { "" } else { " " };
         let word = real.as_deref().unwrap_or(word);
         // Writing to a String cannot fail.
         let _ = write!(text, "{separator}'{word}'");
     }
     text
+}
+
+/// The path without links in its directories; the program itself may be one,
+/// whose name counts (busybox).
+fn real_path(program: &str) -> Option<String> {
+    let path = Path::new(program);
+    let directory = fs::canonicalize(path.parent()?).ok()?;
+    let real = directory.join(path.file_name()?);
+    real.into_os_string().into_string().ok()
 }
 
 /// Seconds as C's `%g` prints them: up to six digits, no zeros at the end.
@@ -178,74 +187,6 @@ pub fn weight(value: i32, reverse: bool) -> String {
     format!("weight {value}{reverse}")
 }
 
-/// The line of an address (specification E.10, address string grammar).
-pub fn address(address: &VirtualAddress, set: bool) -> String {
-    let mut text = address.to_string();
-    let mut add = |part: fmt::Arguments<'_>| {
-        // Writing to a String cannot fail.
-        let _ = text.write_fmt(part);
-    };
-    if let Some(broadcast) = address.broadcast {
-        add(format_args!(" brd {broadcast}"));
-    }
-    add(format_args!(" dev {}", address.interface));
-    let words = [(address.use_vmac, "use_vmac")];
-    for (_, word) in words.into_iter().filter(|(there, _)| *there) {
-        add(format_args!(" {word}"));
-    }
-    match address.scope {
-        0 => add(format_args!(" scope global")),
-        200 => add(format_args!(" scope site")),
-        253 => add(format_args!(" scope link")),
-        254 => add(format_args!(" scope host")),
-        255 => add(format_args!(" scope nowhere")),
-        other => add(format_args!(" scope {other}")),
-    }
-    if let Some(label) = &address.label {
-        add(format_args!(" label {label}"));
-    }
-    if let Some(peer) = address.peer {
-        add(format_args!(" peer {peer}/{}", address.prefix_length));
-    }
-    let words = [
-        (address.home, "home"),
-        (address.detect_duplicates, "-nodad"),
-        (address.manage_temporary_addresses, "mngtmpaddr"),
-        (address.no_prefix_route, "noprefixroute"),
-        (address.autojoin, "autojoin"),
-        (address.no_track, "no_track"),
-    ];
-    for (_, word) in words.into_iter().filter(|(there, _)| *there) {
-        add(format_args!(" {word}"));
-    }
-    if let Some(group) = &address.track_group {
-        add(format_args!(" track_group {group}"));
-    }
-    if address.address.is_ipv6() {
-        let single = address.prefix_length == 128;
-        match address.preferred_lifetime {
-            Some(PreferredLifetime::Seconds(0)) => add(format_args!(" deprecated")),
-            Some(PreferredLifetime::Seconds(s)) => add(format_args!(" preferred_lft {s}")),
-            None if single => add(format_args!(" deprecated")),
-            None | Some(PreferredLifetime::Forever) => add(format_args!(" preferred_lft forever")),
-        }
-    }
-    if set {
-        add(format_args!(" set"));
-    }
-    text
-}
-
-/// The line of a route. Routes have no contents in this version.
-pub fn route(_: &Route) -> String {
-    String::new()
-}
-
-/// The line of a rule. Rules have no contents in this version.
-pub fn rule(_: &Rule) -> String {
-    String::new()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,34 +205,6 @@ mod tests {
         ] {
             assert_eq!(general_seconds(Interval::from_us(us)), text);
         }
-    }
-
-    #[test]
-    fn addresses_look_like_those_of_c() {
-        let ip = |text: &str| text.parse().unwrap();
-        let mut vip = VirtualAddress::new(ip("192.0.2.10"), 24, "dt0");
-        vip.label = Some("dt0:1".to_owned());
-        assert_eq!(
-            address(&vip, true),
-            "192.0.2.10/24 dev dt0 scope global label dt0:1 set"
-        );
-        let mut host = VirtualAddress::new(ip("10.1.0.98"), 32, "v1");
-        host.broadcast = Some(ip("10.1.0.255"));
-        (host.scope, host.no_prefix_route, host.no_track) = (254, true, true);
-        assert_eq!(
-            address(&host, true),
-            "10.1.0.98 brd 10.1.0.255 dev v1 scope host noprefixroute no_track set"
-        );
-        let mut six = VirtualAddress::new(ip("fe80::100"), 128, "v1");
-        assert_eq!(
-            address(&six, false),
-            "fe80::100 dev v1 scope global deprecated"
-        );
-        six.prefix_length = 64;
-        assert_eq!(
-            address(&six, false),
-            "fe80::100/64 dev v1 scope global preferred_lft forever"
-        );
     }
 
     #[test]

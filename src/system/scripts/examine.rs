@@ -29,11 +29,14 @@ pub fn user_exists(user: &ScriptUser) -> bool {
 
 /// What is wrong with a command that `user` runs (`None`: the default user).
 /// `security` is `enable_script_security`. A user that does not exist is not
-/// looked into.
+/// looked into, nor a redirection, which is a test of existence by itself.
 pub fn examine(argv: &[String], user: Option<&ScriptUser>, security: bool) -> Vec<ScriptFinding> {
     let (Some(name), Ok(identity)) = (argv.first(), user::resolve(user, security)) else {
         return Vec::new();
     };
+    if spawn::is_redirection(name) {
+        return Vec::new();
+    }
     let Some(path) = spawn::find(name) else {
         let text = format!("Cannot find script {name} in path - disabling");
         return vec![finding("script-not-found", text, Disables::AsMissing)];

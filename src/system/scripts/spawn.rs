@@ -34,6 +34,9 @@ const WITHHELD: [&str; 8] = [
 /// Where programs are looked for if our environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Who carries out a redirection.
+const SHELL: &str = "/bin/sh";
+
 /// What kind of script it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -101,7 +104,11 @@ pub fn start(command: &Command, kind: Kind, security: bool) -> Result<i32, Refus
         .first()
         .ok_or(Refusal::Start(Errno(libc::ENOENT)))?;
     let identity = user::resolve(command.user.as_ref(), security).map_err(Refusal::User)?;
-    let program = find(name).ok_or(Refusal::Start(Errno(libc::ENOENT)))?;
+    let program = match is_redirection(name) {
+        true => Some(PathBuf::from(SHELL)),
+        false => find(name),
+    };
+    let program = program.ok_or(Refusal::Start(Errno(libc::ENOENT)))?;
     if security
         && (identity.is_root() || security::becomes_root(&program))
         && let Some(part) = security::changeable_part(&program)
@@ -109,9 +116,13 @@ pub fn start(command: &Command, kind: Kind, security: bool) -> Result<i32, Refus
         return Err(Refusal::Unsafe(part));
     }
     let mut process = process::Command::new(&program);
+    process.arg0(name);
+    if is_redirection(name) {
+        process.arg("-c").arg(command.argv.join(" "));
+    } else {
+        process.args(command.argv.get(1..).unwrap_or_default());
+    }
     process
-        .arg0(name)
-        .args(command.argv.get(1..).unwrap_or_default())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -127,6 +138,11 @@ pub fn start(command: &Command, kind: Kind, security: bool) -> Result<i32, Refus
         Refusal::Start(Errno(errno))
     })?;
     i32::try_from(child.id()).map_err(|_| Refusal::Start(Errno(libc::EINVAL)))
+}
+
+/// `</path`: whether a file can be read, which a shell finds out.
+pub(super) fn is_redirection(name: &str) -> bool {
+    name.starts_with('<')
 }
 
 /// A name without a slash is looked for in PATH.
@@ -243,6 +259,13 @@ mod tests {
         let quoted = command(&["/bin/sh", "-c", text, "name", "a b", "c"]);
         assert_eq!(code_of(&quoted), 0);
         assert_eq!(code_of(&command(&["true"])), 0, "found in PATH");
+    }
+
+    #[test]
+    fn a_redirection_asks_whether_a_file_is_there() {
+        assert_eq!(code_of(&command(&["</etc/passwd"])), 0);
+        assert_eq!(code_of(&command(&["<", "/etc/passwd"])), 0);
+        assert_ne!(code_of(&command(&["</no/such/file"])), 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use crate::time::Interval;
 
 use super::super::super::arguments;
-use super::super::super::diagnostic::{Class, Diagnostic, Severity};
+use super::super::super::diagnostic::Diagnostic;
 use super::super::super::model::Garp;
 use super::super::super::tree::Statement;
 use super::super::Context;
@@ -150,7 +150,7 @@ pub fn vmac_interval(draft: &mut Draft, statement: &Statement, cx: &mut Context<
     extra(draft, statement, cx);
 }
 
-/// A span that C may find large: a warning that it does not count.
+/// C remarks on a large span, and does not count it.
 pub fn tell_if_large(
     value: Interval,
     limit: Interval,
@@ -161,9 +161,11 @@ pub fn tell_if_large(
         return;
     }
     let keyword = statement.keyword();
-    let text = format!("The {keyword} is very large - {value} seconds");
-    let diagnostic = Diagnostic::new("very-large", Severity::Warning, Class::None, text);
-    cx.found.push(diagnostic.at(&statement.line.whole()));
+    let seconds = value.to_string();
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    let text = format!("The {keyword} is very large - {seconds} seconds");
+    cx.found
+        .push(Diagnostic::hint("very-large", text).at(&statement.line.whole()));
 }
 
 /// C refuses 0 although it is what holds without the keyword, and so do we.

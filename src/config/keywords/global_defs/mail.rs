@@ -20,7 +20,7 @@ pub fn router_id(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>)
 pub fn notification_email(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if statement.inner().is_empty() {
         let text = "Warning - empty notification_email block";
-        let origin = statement.line.whole();
+        let origin = statement.end();
         cx.found
             .push(Diagnostic::warning("no-recipients", text).at(&origin));
     }

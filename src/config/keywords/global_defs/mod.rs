@@ -8,8 +8,8 @@ use super::super::lex::{Origin, Word};
 use super::super::model::Globals;
 use super::super::tree::Statement;
 use super::{
-    Content, Context, Keyword, decisive, harmless, is_not_all, is_off, is_three, is_two, is_zero,
-    works,
+    Content, Context, Keyword, Reload, decisive, harmless, is_not_all, is_off, is_three, is_two,
+    is_zero, works,
 };
 
 mod files;
@@ -151,7 +151,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("vmac_prefix", "STRING", "VMAC name prefix", instances::vmac_prefix),
     harmless("vmac_addr_prefix", "STRING", "Prefix for VMACs created for VIPs on other interfaces", instances::vmac_address_prefix),
     harmless("umask", "NUMBER | bit[|bit...]", "File creation mask; -u wins", files::umask),
-    harmless("random_seed", "UINT", "Seed of ${_RANDOM}", files::random_seed),
+    works("random_seed", "UINT", "Seed of ${_RANDOM}", files::random_seed).on_reload(Reload::Nothing),
     works("reload_check_config", "[LOGFILE]", "Test a new configuration before it is used; always so here", files::reload_check),
     harmless("reload_time_file", "PATH", "File that holds the time of a planned reload", files::reload_time_file),
     harmless("reload_repeat", "", "Do not delete the time file", |draft, _, _| draft.globals.reload.repeat = true),
@@ -193,16 +193,6 @@ impl Draft {
                  and 'vrrp_ipsets' with 'nftables' config option"
             };
             found.push(Diagnostic::warning("iptables", text).at(origin));
-        }
-        let has_script =
-            globals.startup_script.command.is_some() || globals.shutdown_script.command.is_some();
-        if has_script && !globals.enable_script_security {
-            let text = "SECURITY VIOLATION - start/shutdown scripts are being executed but \
-                        script_security not enabled.";
-            let (code, class) = ("script-security", Class::Security);
-            let diagnostic = Diagnostic::new(code, Severity::Warning, class, text);
-            let help = "Add `enable_script_security` to `global_defs`.";
-            found.push(diagnostic.after_reading().help(help));
         }
         Globals {
             garp: self.garp.resolved(&GarpDraft::default()),

@@ -46,7 +46,7 @@ pub fn buffer_force(draft: &mut Draft, statement: &Statement, cx: &mut Context<'
 
 /// `vrrp_rx_bufs_policy`: a size beats a word, MTU beats ADVERT.
 pub fn receive_policy(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let Some(word) = wanted(statement, "vrrp_rx_bufs_policy missing", cx) else {
+    let Some(first) = wanted(statement, "vrrp_rx_bufs_policy missing", cx) else {
         return;
     };
     let receive = &mut draft.globals.buffers.receive;
@@ -71,12 +71,13 @@ pub fn receive_policy(draft: &mut Draft, statement: &Statement, cx: &mut Context
     let is_word = |word: &&Word| {
         word.text.eq_ignore_ascii_case("MTU") || word.text.eq_ignore_ascii_case("ADVERT")
     };
+    // A size stands alone: C reads the first argument when it finds one.
     let Some(size) = statement.arguments().iter().find(|word| !is_word(word)) else {
         return;
     };
-    let number = arguments::number(&size.text, 0..=i64::from(u32::MAX));
+    let number = arguments::number(&first.text, 0..=i64::from(u32::MAX));
     let invalid = || format!("Invalid vrrp_rx_bufs_policy {}", size.text);
-    let bytes = cx.usable(word, number, invalid);
+    let bytes = cx.usable(size, number, invalid);
     if let Some(bytes) = bytes.and_then(|bytes| u32::try_from(bytes).ok()) {
         draft.globals.buffers.receive = Some(ReceivePolicy::Bytes(bytes));
     }

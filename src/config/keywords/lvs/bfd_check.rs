@@ -32,10 +32,12 @@ fn name(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if let Some(first) = &draft.name {
         let text = format!("({server}) BFD_CHECK - BFD {name} already specified as {first}");
         cx.error("bfd-check", word, text);
-    } else if !cx.names.bfd_instances.contains(name) {
+        return;
+    }
+    if !cx.names.bfd_instances.contains(name) {
         let text = format!("({server}) BFD_CHECK - BFD {name} not configured");
         cx.error("bfd-check", word, text);
-    } else {
-        draft.name = Some(word.text.clone());
     }
+    // One mistake is enough: a name that is not known is a name, too.
+    draft.name = Some(name.clone());
 }

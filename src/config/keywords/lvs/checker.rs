@@ -6,10 +6,11 @@
 use std::net::IpAddr;
 
 use super::super::super::arguments;
+use super::super::super::lex::Word;
 use super::super::super::tree::Statement;
 use super::super::{Context, Keyword, apply};
 use super::real_server;
-use super::{PORT, UNSIGNED, connect_timeout, error, error_at_end, interval, number, part, time};
+use super::{PORT, UNSIGNED, connect_timeout, error_at_end, interval, number, part, time};
 
 /// The rows of every checker that runs again and again.
 #[rustfmt::skip] // One row, one line.
@@ -45,6 +46,8 @@ pub const CONNECTION: &[Keyword<Draft>] = &CONNECTION_ROWS;
 pub struct Draft {
     /// The real server as C shows it.
     pub server: String,
+    /// The address of the real server.
+    pub address: Option<IpAddr>,
     /// `connect_ip`
     pub connect_ip: Option<IpAddr>,
     /// `bindto`
@@ -73,6 +76,7 @@ pub fn read_unconnected(
 ) -> Draft {
     let mut draft = Draft {
         server: server.shown(),
+        address: Some(server.address),
         longest_reply: 255,
         ..Draft::default()
     };
@@ -89,36 +93,60 @@ pub fn read(
     cx: &mut Context<'_>,
 ) -> Draft {
     let draft = read_unconnected(block, table, server, statement, cx);
-    check_addresses(&draft, server.address, statement, cx);
+    draft.expect_interface(statement, cx);
     draft
 }
 
-/// Whether the addresses of a connection fit together.
-pub fn check_addresses(draft: &Draft, server: IpAddr, statement: &Statement, cx: &mut Context<'_>) {
-    let target = draft.connect_ip.unwrap_or(server);
-    if let Some(from) = draft.bindto
-        && from.is_ipv4() != target.is_ipv4()
-    {
-        let text =
-            format!("bindto address {from} does not match address family of connect_ip - skipping");
-        error_at_end(cx, "checker-address", statement, text);
+impl Draft {
+    fn target(&self) -> Option<IpAddr> {
+        self.connect_ip.or(self.address)
     }
-    let is_link_local = matches!(target, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    if is_link_local && !draft.has_bind_if {
-        let text = format!("Checker link local address {target} requires a bind_if");
-        error_at_end(cx, "checker-address", statement, text);
+
+    /// A link-local address belongs to an interface.
+    pub fn expect_interface(&self, statement: &Statement, cx: &mut Context<'_>) {
+        let Some(IpAddr::V6(target)) = self.target() else {
+            return;
+        };
+        if target.is_unicast_link_local() && !self.has_bind_if {
+            let text = format!("Checker link local address {target} requires a bind_if");
+            error_at_end(cx, "checker-address", statement, text);
+        }
     }
 }
 
 fn connect_ip(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    draft.connect_ip = address(statement, cx).or(draft.connect_ip);
+    let Some((word, address)) = address(statement, cx) else {
+        return;
+    };
+    if draft
+        .bindto
+        .is_some_and(|from| from.is_ipv4() != address.is_ipv4())
+    {
+        let text = format!(
+            "connect_ip address {address} does not match address family of bindto - skipping"
+        );
+        cx.error("checker-address", word, text);
+        return;
+    }
+    draft.connect_ip = Some(address);
 }
 
 fn bindto(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    draft.bindto = address(statement, cx).or(draft.bindto);
+    let Some((word, address)) = address(statement, cx) else {
+        return;
+    };
+    let target = draft.target();
+    if target.is_some_and(|to| to.is_ipv4() != address.is_ipv4()) {
+        let text = format!(
+            "bindto address {address} does not match address family of connect_ip - skipping"
+        );
+        cx.error("checker-address", word, text);
+        return;
+    }
+    draft.bindto = Some(address);
 }
 
-fn address(statement: &Statement, cx: &mut Context<'_>) -> Option<IpAddr> {
+fn address<'s>(statement: &'s Statement, cx: &mut Context<'_>) -> Option<(&'s Word, IpAddr)> {
     let word = cx.argument(statement, 1)?;
     let address = arguments::address(&word.text);
     if address.is_none() {
@@ -126,7 +154,7 @@ fn address(statement: &Statement, cx: &mut Context<'_>) -> Option<IpAddr> {
         let text = format!("Invalid {keyword} address {} - ignoring", word.text);
         cx.error("checker-address", word, text);
     }
-    address
+    address.map(|address| (word, address))
 }
 
 fn port(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -190,13 +218,4 @@ fn log_all_failures(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) 
 /// `alpha [BOOL]`
 pub fn alpha(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     cx.switch(statement, |text| format!("Invalid alpha parameter {text}"));
-}
-
-/// A word that needs one argument; `error` if it has none.
-pub fn needs_text(cx: &mut Context<'_>, statement: &Statement, missing: &str) -> bool {
-    let is_there = statement.word(1).is_some();
-    if !is_there {
-        error(cx, "missing-value", statement, missing.to_string());
-    }
-    is_there
 }

@@ -2,11 +2,12 @@
 //! (keepalived-lvs.md B.3).
 
 use super::super::super::arguments;
+use super::super::super::diagnostic::Diagnostic;
 use super::super::super::lex::Word;
 use super::super::super::tree::Statement;
 use super::super::{Content, Context, Keyword, already, apply};
 use super::checker::{self, CONNECTION, Draft};
-use super::{UNSIGNED, error, error_at_end, joined, number, part, real_server, text};
+use super::{UNSIGNED, error_at_end, joined, number, part, real_server, text};
 
 #[rustfmt::skip] // One row, one line.
 const OWN: &[Keyword<Draft>] = &[
@@ -25,7 +26,7 @@ const HTTP_URL: &[Keyword<Draft>] = &[
 
 #[rustfmt::skip] // One row, one line.
 const SSL_URL: &[Keyword<Draft>] = &[
-    part("tls_compliant", "[BOOL]", "End a TLS connection with close_notify", already),
+    part("tls_compliant", "[BOOL]", "End a TLS connection with close_notify", |_, s, cx| tls_compliant(s, cx)),
     part("url", "{ ... }", "A page that is checked", |d, s, cx| url("SSL_GET/url", SSL_URL_KEYWORDS, d, s, cx)).with(Content::Keywords),
 ];
 
@@ -57,7 +58,7 @@ const SSL_URL_OWN: &[Keyword<Url>] = &[part(
     "tls_compliant",
     "[BOOL]",
     "End a TLS connection with close_notify",
-    already,
+    |_, s, cx| tls_compliant(s, cx),
 )];
 const SSL_URL_ROWS: [Keyword<Url>; URL.len() + SSL_URL_OWN.len()] = joined(URL, SSL_URL_OWN);
 
@@ -108,7 +109,10 @@ fn url(
 
 fn nb_get_retry(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let text = "nb_get_retry is deprecated - please use 'retry'";
-    error(cx, "deprecated", statement, text.to_string());
+    let origin = statement.keyword_origin();
+    let diagnostic = Diagnostic::warning("deprecated", text).at(&origin);
+    cx.found
+        .push(diagnostic.help("It is the same with the new name."));
     let invalid = |text: &str| format!("Invalid nb_get_retry value '{text}'");
     number(cx, statement, UNSIGNED, invalid);
 }
@@ -135,6 +139,12 @@ fn http_protocol(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 fn enable_sni(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     cx.switch(statement, |text| {
         format!("Invalid enable_sni parameter {text}")
+    });
+}
+
+fn tls_compliant(statement: &Statement, cx: &mut Context<'_>) {
+    cx.switch(statement, |text| {
+        format!("Invalid tls_compliant parameter {text}")
     });
 }
 

@@ -31,12 +31,16 @@ pub fn set(server: &mut real_server::Draft, statement: &Statement, cx: &mut Cont
 
 fn misc_path(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     // Without an argument there is no script, which is told at the end.
-    if statement.word(1).is_none() {
+    if statement.word(1).is_none_or(|word| word.text.is_empty()) {
         return;
     }
-    if let Some(command) = cx.command(statement, false) {
-        draft.command = command.argv.into_iter().next();
-    }
+    // Of a command that cannot be read the reason has been told.
+    let argv = cx.command(statement, false).map(|command| command.argv);
+    draft.command = argv
+        .unwrap_or_default()
+        .into_iter()
+        .next()
+        .or(Some(String::new()));
 }
 
 fn misc_timeout(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -52,7 +56,7 @@ fn user(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     };
     if !cx.machine.user_exists(&user) {
         let script = draft.command.as_deref().unwrap_or_default();
-        let text = format!("Failed to set uid/gid for misc checker script {script} - removing");
+        let text = format!("Failed to set uid/gid for misc checker script '{script}' - removing");
         let origin = statement.line.whole();
         cx.found
             .push(Diagnostic::warning("script-user", text).at(&origin));

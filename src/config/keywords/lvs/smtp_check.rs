@@ -21,8 +21,12 @@ pub fn set(server: &mut real_server::Draft, statement: &Statement, cx: &mut Cont
     checker::read("SMTP_CHECK", KEYWORDS, server, statement, cx);
 }
 
-fn host(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let mut host = Draft::default();
+fn host(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let mut host = Draft {
+        server: draft.server.clone(),
+        address: draft.address,
+        ..Draft::default()
+    };
     apply(
         "SMTP_CHECK/host",
         CONNECTION,
@@ -30,7 +34,5 @@ fn host(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
         &mut host,
         cx,
     );
-    if let Some(address) = host.connect_ip {
-        checker::check_addresses(&host, address, statement, cx);
-    }
+    host.expect_interface(statement, cx);
 }

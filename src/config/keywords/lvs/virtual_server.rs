@@ -519,13 +519,20 @@ impl<'a> Check<'a> {
         self.ports(&real_servers, protocol);
     }
 
+    /// Something is left out.
     fn tell(&mut self, code: &'static str, text: String) {
         let diagnostic = Diagnostic::error(code, text).at(&self.server.keyword);
         self.found.push(diagnostic.after_reading());
     }
 
+    /// Something is taken to be meant.
+    fn warn(&mut self, code: &'static str, text: String) {
+        let diagnostic = Diagnostic::warning(code, text).at(&self.server.keyword);
+        self.found.push(diagnostic.after_reading());
+    }
+
     fn protocol(&mut self) -> &'static str {
-        let is_mark = matches!(self.server.service, Service::Mark(_));
+        let is_mark = self.has_only_marks();
         match self.server.protocol {
             Some(_) if is_mark => {
                 let text = format!(
@@ -533,7 +540,7 @@ impl<'a> Check<'a> {
                      be ignored",
                     self.name
                 );
-                self.tell("protocol", text);
+                self.warn("protocol", text);
                 "none"
             }
             Some(protocol) => protocol,
@@ -543,7 +550,7 @@ impl<'a> Check<'a> {
                     "Virtual server {}: no protocol set - defaulting to UDP",
                     self.name
                 );
-                self.tell("protocol", text);
+                self.warn("protocol", text);
                 self.name = self.server.shown("udp", self.sequence);
                 "udp"
             }
@@ -569,14 +576,28 @@ impl<'a> Check<'a> {
         distinct
     }
 
+    fn has_only_marks(&self) -> bool {
+        matches!(self.server.service, Service::Mark(_))
+            || self.group.is_some_and(|group| !group.has_ranges())
+    }
+
     fn has_marks(&self) -> bool {
         matches!(self.server.service, Service::Mark(_))
             || self.group.is_some_and(|group| group.marks > 0)
     }
 
+    /// Whether the service is every port of an address.
+    fn has_open_port(&self) -> bool {
+        match &self.server.service {
+            Service::Address(_, port) => port.is_none(),
+            Service::Mark(_) => false,
+            Service::Group(_) => self.group.is_some_and(|group| group.has_open_port),
+        }
+    }
+
     fn service(&mut self, protocol: &str) {
         let name = self.name.clone();
-        if matches!(self.server.service, Service::Address(_, None)) && !self.server.persistent {
+        if self.has_open_port() && !self.server.persistent {
             let text = format!(
                 "Virtual server {name}: zero port only valid for persistent services - setting"
             );
@@ -588,8 +609,7 @@ impl<'a> Check<'a> {
             );
             self.tell("ha-suspend", text);
         }
-        let is_mark = matches!(self.server.service, Service::Mark(_));
-        if self.server.one_packet && protocol != "udp" && !is_mark {
+        if self.server.one_packet && protocol != "udp" && !self.has_only_marks() {
             let text =
                 format!("Virtual server {name}: one packet scheduling requires UDP - resetting");
             self.tell("one-packet", text);
@@ -600,7 +620,7 @@ impl<'a> Check<'a> {
         let (name, server) = (self.name.clone(), self.server);
         if server.scheduler.is_none() {
             let text = format!("Virtual server {name}: no scheduler set, setting default 'wlc'");
-            self.tell("scheduler", text);
+            self.warn("scheduler", text);
         }
         let is_open = real_servers.iter().any(|real| real.method.is_none())
             || server
@@ -609,7 +629,7 @@ impl<'a> Check<'a> {
         if server.method.is_none() && is_open {
             let text =
                 format!("Virtual server {name}: no forwarding method set, setting default NAT");
-            self.tell("forwarding-method", text);
+            self.warn("forwarding-method", text);
         }
     }
 
@@ -627,7 +647,7 @@ impl<'a> Check<'a> {
                  reducing quorum to {total}",
                 server.quorum
             );
-            self.tell("quorum", text);
+            self.warn("quorum", text);
         }
         let hysteresis = server.hysteresis;
         if hysteresis > 0 && hysteresis >= quorum {
@@ -636,7 +656,7 @@ impl<'a> Check<'a> {
                  hysteresis to {}",
                 quorum.saturating_sub(1).max(0)
             );
-            self.tell("hysteresis", text);
+            self.warn("hysteresis", text);
         }
     }
 
@@ -667,7 +687,7 @@ impl<'a> Check<'a> {
                     continue;
                 }
             };
-            self.tell("ports", text);
+            self.warn("ports", text);
         }
         if let (Service::Address(_, own), Some(sorry)) = (&server.service, server.sorry_server)
             && let Some(port) = sorry.port.filter(|_| !is_nat(sorry.method))
@@ -676,7 +696,7 @@ impl<'a> Check<'a> {
             let text = format!(
                 "WARNING - virtual server {name} and sorry server ports don't match - resetting"
             );
-            self.tell("ports", text);
+            self.warn("ports", text);
         }
     }
 
@@ -690,13 +710,13 @@ impl<'a> Check<'a> {
                 "WARNING - fwmark virtual server {name}, real server {real} has port specified - \
                  port will be ignored"
             );
-            self.tell("ports", text);
+            self.warn("ports", text);
         }
         if let Some((range, own)) = group.with_other_port(port) {
             let text = format!(
                 "virtual server {name}:[{range},{own}] and real server {real} ports don't match"
             );
-            self.tell("ports", text);
+            self.warn("ports", text);
         }
     }
 }

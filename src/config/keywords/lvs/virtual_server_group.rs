@@ -28,6 +28,8 @@ pub struct Draft {
     pub has_ipv4: bool,
     /// Whether there is an IPv6 address.
     pub has_ipv6: bool,
+    /// Whether there is an address without a port.
+    pub has_open_port: bool,
     /// How many marks there are.
     pub marks: usize,
     /// Whether one of the marks belongs to no family.
@@ -35,6 +37,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Whether there is anything but marks.
+    pub const fn has_ranges(&self) -> bool {
+        self.first.is_some()
+    }
+
     /// An address or a range whose port is not this one.
     pub fn with_other_port(&self, port: u16) -> Option<&(String, u16)> {
         let differs = |(_, own): &&(String, u16)| *own != port;
@@ -76,7 +83,7 @@ fn read(statement: &Statement, cx: &mut Context<'_>) -> Option<Draft> {
             None => entry(&mut group, line, cx),
         }
     }
-    if group.first.is_none() && group.marks == 0 {
+    if !group.has_ranges() && group.marks == 0 {
         let text = format!("virtual server group {name} has no entries - removing");
         error_at_end(cx, "virtual-server-group", statement, text);
         return None;
@@ -130,6 +137,7 @@ fn entry(group: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     };
     group.has_ipv4 |= from.is_ipv4();
     group.has_ipv6 |= from.is_ipv6();
+    group.has_open_port |= port.is_none();
     group.add_range(shown, port.unwrap_or(0));
 }
 

@@ -1,0 +1,46 @@
+//! Instances that would answer to each other's adverts (specification A.12).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::ids::Vrid;
+
+use super::super::diagnostic::Collector;
+use super::super::lex::Origin;
+use super::super::model::Instance;
+use super::{family_number, fatal};
+
+/// Two instances that would answer to the same adverts. `places` are those of
+/// their router identifiers.
+pub(super) fn tell(instances: &[Arc<Instance>], places: &[Origin], found: &mut Collector) {
+    let mut on_interface: HashMap<(Vrid, bool, &str), (&str, Origin)> = HashMap::new();
+    let mut with_peer: HashMap<(Vrid, IpAddr), (&str, Origin)> = HashMap::new();
+    for (instance, origin) in instances.iter().zip(places) {
+        let (name, vrid) = (instance.name.as_str(), instance.vrid);
+        let mut other = None;
+        if instance.unicast_peers.is_empty() {
+            let key = (vrid, instance.ipv6, instance.interface.as_str());
+            other = on_interface.insert(key, (name, *origin));
+        }
+        for peer in &instance.unicast_peers {
+            other = with_peer
+                .insert((vrid, peer.address), (name, *origin))
+                .or(other);
+        }
+        let Some((other, other_origin)) = other else {
+            continue;
+        };
+        let text = if instance.unicast_peers.is_empty() {
+            format!(
+                "{other} and {name} both use VRID {vrid} with IPv{} on interface {}",
+                family_number(instance.ipv6),
+                instance.interface
+            )
+        } else {
+            format!("({other}) duplicate VRID conflict with {name} VRID {vrid}")
+        };
+        let diagnostic = fatal("duplicate-vrid", text).at(origin).after_reading();
+        found.push(diagnostic.label(other_origin.span, "the other one is here"));
+    }
+}

@@ -1,0 +1,148 @@
+//! What is understood and what the daemon cannot do yet.
+//!
+//! Decides on properties that no single word asks for, and makes sure that
+//! nothing slips through: what is not known to work must have its default.
+
+use std::sync::Arc;
+
+use super::super::diagnostic::Collector;
+use super::super::keywords::{not_yet, root};
+use super::super::lex::Origin;
+use super::super::model::{
+    Authentication, Garp, Instance, Notify, SyncGroup, UnicastPeer, Version,
+};
+
+/// Refuses to run with what the daemon cannot do.
+pub(super) fn tell(
+    draft: &root::Draft,
+    instances: &[Arc<Instance>],
+    groups: &[SyncGroup],
+    found: &mut Collector,
+) {
+    let mut drafts = draft.instances.iter().peekable();
+    for instance in instances {
+        while drafts
+            .next_if(|draft| draft.name.text != instance.name)
+            .is_some()
+        {}
+        let Some(draft) = drafts.next() else { continue };
+        let name = &instance.name;
+        let mut refuse = |what: &str, origin: &Origin| {
+            found.push(not_yet(format!("({name}) {what} does not work yet")).at(origin));
+        };
+        let origin = draft.name.origin;
+        if let Some((true, origin)) = draft.ipv6 {
+            refuse("IPv6", &origin);
+        } else if instance.version == Version::V3 && draft.version.is_none() {
+            refuse("VRRP version 3", &origin);
+        }
+        if instance.interface.is_empty() {
+            refuse("unicast without an interface", &origin);
+        }
+        if !instance.excluded_addresses.is_empty() {
+            refuse("having more addresses than an advert holds", &origin);
+        }
+    }
+    if found.is_refused() {
+        return;
+    }
+    // The words that ask for these are refused where they stand.
+    for (instance, draft) in instances.iter().zip(&draft.instances) {
+        if is_beyond(instance) {
+            let text = format!("({}) something here does not work yet", instance.name);
+            found.push(not_yet(text).at(&draft.name.origin));
+        }
+    }
+    for group in groups {
+        found.push(not_yet(format!(
+            "sync group {} does not work yet",
+            group.name
+        )));
+    }
+}
+
+/// Whether an instance asks for anything beyond what the daemon can do. What is
+/// not named here must have its default, so that a new setting cannot be forgotten.
+fn is_beyond(instance: &Instance) -> bool {
+    let (name, interface) = (instance.name.clone(), instance.interface.clone());
+    let plain = Instance::new(name, interface, instance.vrid);
+    let only_what_works = Instance {
+        initial_state: instance.initial_state,
+        priority: instance.priority,
+        advert_interval: instance.advert_interval,
+        nopreempt: instance.nopreempt,
+        authentication: instance.password().copied().map(Authentication::Password),
+        source_address: instance.source_address,
+        unicast_peers: peers_without_ttl(instance),
+        unicast_ttl: instance.unicast_ttl.filter(|ttl| *ttl == 255),
+        // It matters to unicast only.
+        check_unicast_source: instance.check_unicast_source && instance.unicast_peers.is_empty(),
+        multicast_group: instance.multicast_group,
+        virtual_addresses: instance.virtual_addresses.clone(),
+        track_scripts: instance.track_scripts.clone(),
+        garp: Garp {
+            extra_on_all: false,
+            ..instance.garp.clone()
+        },
+        skip_check_adv_addr: instance.skip_check_adv_addr,
+        notify: Notify {
+            tell_deleted: false,
+            deleted: None,
+            master_rx_lower_pri: None,
+            ..instance.notify.clone()
+        },
+        smtp_alert: instance.smtp_alert,
+        // These have no effect, or only on version 3.
+        old_unicast_checksum: instance.old_unicast_checksum,
+        v3_checksum_as_v2: instance.v3_checksum_as_v2,
+        linkbeat_polling: instance.linkbeat_polling,
+        receive_buffer_bytes: instance.receive_buffer_bytes,
+        notify_priority_changes: instance.notify_priority_changes,
+        debug: instance.debug,
+        ..plain
+    };
+    let mut addresses = instance.virtual_addresses.iter();
+    instance.interface.is_empty()
+        || *instance != only_what_works
+        || addresses.any(|address| address.use_vmac || address.address.is_ipv6())
+}
+
+fn peers_without_ttl(instance: &Instance) -> Vec<UnicastPeer> {
+    let peers = instance.unicast_peers.iter();
+    peers.map(|peer| peer.address.into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Vrid;
+    use crate::time::Interval;
+
+    #[test]
+    fn the_net_holds_what_no_word_refuses() {
+        let plain = || Instance::new("VI", "e0", Vrid::new(5).unwrap());
+        assert!(!is_beyond(&plain()));
+        let works = Instance {
+            nopreempt: true,
+            unicast_ttl: Some(255),
+            check_unicast_source: true,
+            debug: 3,
+            ..plain()
+        };
+        assert!(!is_beyond(&works));
+        let cases: [fn(&mut Instance); 7] = [
+            |instance| instance.version = Version::V3,
+            |instance| instance.preempt_delay = Interval::from_secs(1),
+            |instance| instance.unicast_ttl = Some(64),
+            |instance| instance.accept = false,
+            |instance| instance.garp.extra_on_all = true,
+            |instance| instance.notify.tell_deleted = true,
+            |instance| instance.interface.clear(),
+        ];
+        for (number, change) in cases.into_iter().enumerate() {
+            let mut instance = plain();
+            change(&mut instance);
+            assert!(is_beyond(&instance), "case {number}");
+        }
+    }
+}

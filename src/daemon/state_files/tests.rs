@@ -1,0 +1,332 @@
+//! The texts for configurations that the daemon does not run yet, next to what C
+//! keepalived 2.2.7 printed for them, and how files are written.
+
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+
+use super::*;
+use crate::config::model::{
+    Authentication, Command, InitialState, Instance, Notify, ParameterMatch, Password,
+    PreferredLifetime, Script, ScriptUser, SyncGroup, TrackInterface, TrackScript, TrackedProcess,
+    UnicastPeer, Version, VirtualAddress,
+};
+use crate::ids::{Priority, Vrid};
+use crate::vrrp::Engine;
+
+fn view(config: Config) -> View {
+    let snapshot = Engine::new(config).snapshot(crate::time::Instant::ZERO);
+    View::new(snapshot, BTreeMap::new(), -1)
+}
+
+fn around(directory: &Path) -> Surroundings {
+    Surroundings {
+        directory: directory.to_owned(),
+        namespace: None,
+        host_name: "box".to_owned(),
+        umask: 0o177,
+    }
+}
+
+fn data(config: Config) -> String {
+    view(config).data(&around(Path::new("/tmp")))
+}
+
+fn command(words: &[&str]) -> Option<Command> {
+    let user = ScriptUser {
+        user: "root".to_owned(),
+        group: None,
+        supplementary_groups: false,
+    };
+    Some(Command {
+        argv: words.iter().map(ToString::to_string).collect(),
+        user: Some(user),
+    })
+}
+
+fn instance(name: &str, interface: &str, vrid: u8) -> Instance {
+    Instance::new(name, interface, Vrid::new(vrid).unwrap())
+}
+
+fn vip(text: &str, prefix_length: u8, interface: &str) -> VirtualAddress {
+    VirtualAddress::new(text.parse().unwrap(), prefix_length, interface)
+}
+
+/// What the configuration means for which C printed the texts below.
+fn groups() -> Config {
+    let script = Arc::new(Script {
+        name: "chk".to_owned(),
+        command: command(&["/usr/bin/true", "a", "b"]).unwrap(),
+        interval: Interval::from_secs(2),
+        timeout: Interval::from_secs(2),
+        rise: 2,
+        fall: 3,
+        init_fail: false,
+    });
+    let group = SyncGroup {
+        name: "G1".to_owned(),
+        instances: vec!["VI_1".to_owned(), "VI_2".to_owned()],
+        initial_state: InitialState::Backup,
+        track_interfaces: vec![TrackInterface {
+            interface: "v0".to_owned(),
+            weight: 2,
+            reverse: false,
+        }],
+        track_scripts: vec![TrackScript {
+            script: Arc::clone(&script),
+            weight: -4,
+            reverse: false,
+        }],
+        track_files: Vec::new(),
+        track_processes: Vec::new(),
+        track_bfds: Vec::new(),
+        tracking_weight: false,
+        notify: Notify {
+            master: command(&["/usr/bin/true"]),
+            any: command(&["/usr/bin/true", "x"]),
+            ..Notify::default()
+        },
+        smtp_alert: true,
+        notify_priority_changes: None,
+    };
+    let process = TrackedProcess {
+        name: "sshd".to_owned(),
+        program: "/usr/sbin/sshd".to_owned(),
+        parameters: vec!["a".to_owned(), "b".to_owned()],
+        parameter_match: ParameterMatch::Partial,
+        weight: 0,
+        reverse: false,
+        quorum: 2,
+        quorum_max: Some(3),
+        terminate_delay: Interval::ZERO,
+        fork_delay: Interval::from_ms(1_500),
+        full_command: true,
+    };
+    Config {
+        instances: vec![Arc::new(first()), Arc::new(second()), Arc::new(sixth())],
+        sync_groups: vec![Arc::new(group)],
+        scripts: vec![script],
+        track_processes: vec![Arc::new(process)],
+        ..Config::default()
+    }
+}
+
+fn first() -> Instance {
+    let mut it = instance("VI_1", "v0", 51);
+    it.initial_state = InitialState::Master;
+    it.authentication = Some(Authentication::Password(Password(*b"secret12")));
+    let mut labelled = vip("10.0.0.100", 24, "v0");
+    labelled.label = Some("v0:1".to_owned());
+    it.virtual_addresses.push(labelled);
+    let mut link = vip("10.0.0.102", 24, "v0");
+    link.broadcast = Some("10.0.0.255".parse().unwrap());
+    link.scope = 253;
+    it.excluded_addresses = vec![link, vip("2001:db8::5", 64, "v0")];
+    it
+}
+
+fn second() -> Instance {
+    let mut it = instance("VI_2", "v1", 52);
+    let peers: [IpAddr; 2] = ["10.1.0.2".parse().unwrap(), "10.1.0.3".parse().unwrap()];
+    it.unicast_peers = peers.map(UnicastPeer::from).to_vec();
+    it.unicast_peers[1].min_ttl = Some(250);
+    it.virtual_addresses.push(vip("10.1.0.100", 24, "v1"));
+    it
+}
+
+fn sixth() -> Instance {
+    let mut it = instance("VI_6", "v1", 53);
+    (it.version, it.ipv6) = (Version::V3, true);
+    it.priority = Priority(90);
+    it.advert_interval = Interval::from_ms(500);
+    it.preempt_delay = Interval::from_secs(5);
+    let mut deprecated = vip("2001:db8:1::1", 64, "v1");
+    deprecated.preferred_lifetime = Some(PreferredLifetime::Seconds(0));
+    it.virtual_addresses = vec![vip("fe80::100", 128, "v1"), deprecated];
+    it
+}
+
+#[track_caller]
+fn assert_in(text: &str, block: &str) {
+    assert!(text.contains(block), "no\n{block}in\n{text}");
+}
+
+#[test]
+fn groups_and_what_they_track_are_printed_as_c_does() {
+    let text = data(groups());
+    assert_in(
+        &text,
+        "   VRRP member instances :
+     VI_1
+     VI_2
+   Using smtp notification = yes
+   Tracked interfaces :
+     v0 weight 2
+   Tracked scripts :
+     chk weight -4
+   Master state transition script = '/usr/bin/true', uid:gid 0:0
+   Generic state transition script = '/usr/bin/true' 'x', uid:gid 0:0
+",
+    );
+    assert_in(
+        &text,
+        "------< VRRP Scripts >------
+ VRRP Script = chk
+   Command = '/usr/bin/true' 'a' 'b'
+   Interval = 2 sec
+   Timeout = 0 sec
+   Weight = -4
+   Rise = 2
+   Fall = 3
+",
+    );
+    assert_in(
+        &text,
+        "   Insecure = no
+   Init state = INIT
+   Status = BAD
+   Script uid:gid = 0:0
+   VRRP instances :
+   Tracking instances :
+     VI_1, weight -4
+     VI_2, weight -4
+   State = idle
+",
+    );
+}
+
+#[test]
+fn addresses_and_passwords_are_printed_as_c_does() {
+    assert_in(
+        &data(groups()),
+        "   Authentication type = SIMPLE_PASSWORD
+   Password = ********
+   Virtual IP (1):
+     10.0.0.100/24 dev v0 scope global label v0:1
+   Virtual IP Excluded :
+     10.0.0.102/24 brd 10.0.0.255 dev v0 scope link
+     2001:db8::5/64 dev v0 scope global preferred_lft forever
+   No sockets allocated
+   Using smtp notification = ",
+    );
+}
+
+#[test]
+fn processes_are_printed_as_c_does() {
+    assert_in(
+        &data(groups()),
+        "------< VRRP Track processes >------
+ VRRP Track process = sshd
+   Process = /usr/sbin/sshd
+   Parameters = a b
+   Param match = partial
+   Min processes = 2
+   Max processes = 3
+   Current processes = 0
+   Have quorum = false
+   Weight = 0
+   Terminate delay = 0.000000s
+   Fork delay = 1.500000s
+   Full command = true
+",
+    );
+}
+
+#[test]
+fn version_3_and_unicast_are_printed_as_c_does() {
+    let text = data(groups());
+    assert_in(
+        &text,
+        "   Virtual Router ID = 53
+   Priority = 90
+   Advert interval = 500 milli-sec
+   Accept = enabled
+   Preempt = enabled
+   Preempt delay = 5 secs
+   Promote_secondaries = disabled
+   Virtual IP (2):
+     fe80::100 dev v1 scope global deprecated
+     2001:db8:1::1/64 dev v1 scope global deprecated
+",
+    );
+    assert_in(
+        &text,
+        "   Unicast Peer :
+     10.1.0.2 min_ttl 0 max_ttl 255
+     10.1.0.3 min_ttl 250 max_ttl 255
+   Unicast checksum compatibility = no
+",
+    );
+}
+
+#[test]
+fn before_the_start_no_state_is_printed() {
+    let text = data(groups());
+    for line in [
+        "   State = MASTER",
+        "   Effective priority",
+        "   Last transition",
+    ] {
+        assert!(!text.contains(line), "{line}");
+    }
+    assert_in(&text, "   Wantstate = MASTER\n");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+#[test]
+fn json_version_2_is_an_object() {
+    let with = |version: u8| {
+        let mut config = groups();
+        config.globals.json_version = version;
+        let text = view(config).text(StateFile::Json, &around(Path::new("/tmp")));
+        let text = text.expect("instances");
+        assert!(!text.contains("secret"), "{text}");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    assert_eq!(with(1).as_array().map(Vec::len), Some(3));
+    let whole = with(2);
+    let instances = whole.get("vrrp").and_then(|it| it.as_array());
+    assert_eq!(instances.map(Vec::len), Some(3));
+    let interval = instances
+        .and_then(|all| all.get(2))
+        .map(|it| &it["data"]["adver_int"]);
+    assert_eq!(interval, Some(&serde_json::json!(0.5)));
+    let process = &whole["track_process"][0];
+    assert_eq!(process["param_match"], "partial");
+    assert_eq!(process["fork_delay"], serde_json::json!(1.5));
+}
+
+#[test]
+fn without_instances_there_is_no_json() {
+    let view = view(Config::default());
+    assert_eq!(view.text(StateFile::Json, &around(Path::new("/tmp"))), None);
+    assert_eq!(
+        view.text(StateFile::Statistics, &around(Path::new("/tmp"))),
+        Some(String::new())
+    );
+}
+
+#[test]
+fn a_file_replaces_what_was_there_and_follows_no_link() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("victim"), "precious").unwrap();
+    symlink(at("victim"), at("keepalived.data")).unwrap();
+    for text in ["one\n", "the second\n", ""] {
+        write_file(directory.path(), "keepalived.data", text).unwrap();
+        assert_eq!(fs::read_to_string(at("keepalived.data")).unwrap(), text);
+    }
+    assert_eq!(fs::read_to_string(at("victim")).unwrap(), "precious");
+    let metadata = fs::symlink_metadata(at("keepalived.data")).unwrap();
+    assert!(metadata.is_file());
+    assert_eq!(metadata.mode() & 0o7777, 0o600);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn what_cannot_be_replaced_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("keepalived.data")).unwrap();
+    assert!(write_file(directory.path(), "keepalived.data", "text").is_err());
+    assert!(write_file(&directory.path().join("none"), "keepalived.data", "text").is_err());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
