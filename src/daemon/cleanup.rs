@@ -24,7 +24,7 @@ pub fn run(config: &Config) -> u8 {
     let vips = config
         .instances
         .iter()
-        .flat_map(|instance| instance.virtual_addresses.iter().cloned())
+        .flat_map(|instance| instance.all_addresses().cloned())
         .collect::<Vec<_>>();
     let mut removed = Vec::new();
     let cleaned = netlink::clean_up(&vips, &mut removed);
@@ -32,7 +32,7 @@ pub fn run(config: &Config) -> u8 {
         tracing::error!("Unable to take off every VIP: {error}");
     }
     let held = config.instances.iter().filter(|instance| {
-        let mut own = instance.virtual_addresses.iter();
+        let mut own = instance.all_addresses();
         own.any(|vip| removed.contains(vip))
     });
     let told = resign(config, held.map(AsRef::as_ref));
@@ -51,7 +51,7 @@ fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std:
     let vips = config
         .instances
         .iter()
-        .flat_map(|instance| instance.virtual_addresses.iter().map(|vip| vip.address))
+        .flat_map(|instance| instance.all_addresses().map(|vip| vip.address))
         .collect();
     for instance in held {
         let Some(state) = interfaces

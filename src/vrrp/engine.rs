@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance, Script};
+use crate::config::model::{Config, Instance};
 use crate::ids::{IfIndex, InstanceId, Priority, ScriptId};
 use crate::time::Instant;
 use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
@@ -34,7 +34,7 @@ use super::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
 use super::state_machine::{Input, State};
 use super::statistics::Statistics;
 use super::timers::Timers;
-use super::tracking::{Run, Standing, Tracked};
+use super::tracking::{Run, Surroundings, Tracked};
 
 /// The decisions of one daemon.
 #[derive(Debug)]
@@ -230,21 +230,16 @@ impl Engine {
 
     /// Everything that can be seen from outside, at `now`.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let standings: HashMap<&str, Standing> = self
-            .scripts
-            .values()
-            .map(|tracked| (tracked.script.name.as_str(), tracked.standing))
-            .collect();
-        let standing = |script: &Script| {
-            let known = standings.get(script.name.as_str());
-            known.copied().unwrap_or(Standing::Unknown)
+        let around = Surroundings {
+            interfaces: &self.interfaces,
+            scripts: &self.scripts,
         };
         let mut by_name: HashMap<&str, InstanceSnapshot> = self
             .instances
             .values()
             .map(|running| {
                 let timer = self.timers.deadline_of(running.timer());
-                let seen = running.snapshot(timer, standing);
+                let seen = running.snapshot(timer, around);
                 (running.config.name.as_str(), seen)
             })
             .collect();
@@ -295,7 +290,7 @@ impl Engine {
     /// is ended.
     fn adopt(&mut self, config: Config) {
         let addresses = config.instances.iter().flat_map(|instance| {
-            let vips = instance.virtual_addresses.iter();
+            let vips = instance.all_addresses();
             vips.map(|vip| vip.address)
         });
         self.vips = addresses.collect();

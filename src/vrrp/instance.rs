@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{InitialState, Instance, Script, VirtualAddress};
+use crate::config::model::{InitialState, Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
@@ -26,7 +26,8 @@ use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
 use super::timers::Timers;
 use super::tracking::{
-    Standing, Tracked, effective_priority, is_awaited, is_fault, total_priority,
+    Surroundings, Tracked, effective_priority, is_awaited, is_fault, is_interface_fault,
+    total_priority,
 };
 
 /// A MASTER answers adverts of lower priority no more often than this
@@ -119,12 +120,11 @@ impl Context<'_> {
         token
     }
 
-    fn standing(&self, name: &str) -> Standing {
-        let named = self
-            .scripts
-            .values()
-            .find(|tracked| tracked.script.name == name);
-        named.map_or(Standing::Unknown, |tracked| tracked.standing)
+    fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            interfaces: self.interfaces,
+            scripts: self.scripts,
+        }
     }
 }
 
@@ -136,8 +136,12 @@ struct Faults {
     no_multicast: bool,
     down: bool,
     no_address: bool,
+    no_peer: bool,
     /// Interfaces of VIPs, other than the own one, that are missing or down.
     vip_interfaces: Vec<String>,
+    /// Interfaces of `track_interface` without a weight that are down, or, with
+    /// `reverse`, up.
+    tracked_interfaces: Vec<String>,
     scripts: Vec<String>,
 }
 
@@ -156,9 +160,11 @@ impl Faults {
             self.no_multicast,
             self.down,
             self.no_address,
+            self.no_peer,
         ];
         let own = own.into_iter().filter(|set| *set).count();
-        let others = self.vip_interfaces.len();
+        let tracked = self.tracked_interfaces.len();
+        let others = self.vip_interfaces.len().saturating_add(tracked);
         own.saturating_add(others)
             .saturating_add(self.scripts.len())
     }
@@ -171,6 +177,7 @@ impl Faults {
             (self.no_multicast, "has no multicast"),
             (self.down, "is down"),
             (self.no_address, "has no address to send from"),
+            (self.no_peer, "has no unicast peer in the configuration"),
         ];
         let own = own
             .into_iter()
@@ -180,11 +187,16 @@ impl Faults {
             .vip_interfaces
             .iter()
             .map(|name| format!("interface {name} of a VIP is down or missing"));
+        let tracked = self
+            .tracked_interfaces
+            .iter()
+            .map(|name| format!("tracked interface {name} is not as it must be"));
         let scripts = self
             .scripts
             .iter()
             .map(|name| format!("script {name} fails"));
         own.chain(vips)
+            .chain(tracked)
             .chain(scripts)
             .collect::<Vec<_>>()
             .join(", ")
@@ -281,8 +293,11 @@ impl Running {
 
     /// Whether the state of this interface matters to it.
     pub fn uses(&self, interface: &str) -> bool {
-        let vips = &self.config.virtual_addresses;
-        self.config.interface == interface || vips.iter().any(|vip| vip.interface == interface)
+        let config = &self.config;
+        let mut tracked = config.track_interfaces.iter();
+        config.interface == interface
+            || config.all_addresses().any(|vip| vip.interface == interface)
+            || tracked.any(|tracked| tracked.interface == interface)
     }
 
     /// Its timer: advert interval, master down or skew time.
@@ -292,14 +307,10 @@ impl Running {
 
     /// What can be seen of it from outside. `timer` is the deadline of
     /// [`Running::timer`].
-    pub fn snapshot(
-        &self,
-        timer: Option<Instant>,
-        standing: impl Fn(&Script) -> Standing,
-    ) -> InstanceSnapshot {
+    pub fn snapshot(&self, timer: Option<Instant>, around: Surroundings<'_>) -> InstanceSnapshot {
         let tracked = self.config.track_scripts.iter();
         let awaited = tracked
-            .filter(|tracked| is_awaited(tracked, standing(&tracked.script)))
+            .filter(|tracked| is_awaited(tracked, around.standing(&tracked.script)))
             .count();
         // Before it began it wants what the configuration says (specification F.2).
         let master =
@@ -319,7 +330,7 @@ impl Running {
             on: self.on,
             source: self.source,
             priority: self.priority,
-            total_priority: total_priority(&self.config, standing),
+            total_priority: total_priority(&self.config, around),
             master: self.master,
             heard_priority: self.heard_priority,
             installed: self.installed == Installed::Yes,
@@ -370,7 +381,7 @@ impl Running {
             .config
             .track_scripts
             .iter()
-            .any(|tracked| is_awaited(tracked, cx.standing(&tracked.script.name)));
+            .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
         self.waited |= awaited;
         self.faults = self.find_faults(cx);
         match (self.state, self.faults.any()) {
@@ -413,7 +424,7 @@ impl Running {
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
     fn follow_priority(&mut self, cx: &mut Context<'_>) {
-        let new = effective_priority(&self.config, |script| cx.standing(&script.name));
+        let new = effective_priority(&self.config, cx.around());
         if new == self.priority {
             return;
         }
@@ -435,28 +446,41 @@ impl Running {
             Some(state) => {
                 faults.loopback = state.loopback;
                 faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
-                faults.down = !state.up;
-                faults.no_address = self.source.is_none();
+                faults.down = !state.up && !self.config.ignore_own_interface;
+                faults.no_address = !self.has_source(state);
             }
         }
-        for vip in &self.config.virtual_addresses {
+        faults.no_peer = self.config.fault_without_peer;
+        let around = cx.around();
+        for vip in self.config.all_addresses() {
             let own = vip.interface == self.config.interface;
-            let up = || {
-                cx.interfaces
-                    .named(&vip.interface)
-                    .is_some_and(|state| state.up)
-            };
-            if own || vip.no_track || faults.vip_interfaces.contains(&vip.interface) || up() {
+            let known = faults.vip_interfaces.contains(&vip.interface);
+            if own || vip.no_track || known || around.is_up(&vip.interface) {
                 continue;
             }
             faults.vip_interfaces.push(vip.interface.clone());
         }
+        for tracked in &self.config.track_interfaces {
+            if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
+                faults.tracked_interfaces.push(tracked.interface.clone());
+            }
+        }
         for tracked in &self.config.track_scripts {
-            if is_fault(tracked, cx.standing(&tracked.script.name)) {
+            if is_fault(tracked, around.standing(&tracked.script)) {
                 faults.scripts.push(tracked.script.name.clone());
             }
         }
         faults
+    }
+
+    /// Whether there is an address to send from; with `track_src_ip` it must be
+    /// on the interface.
+    fn has_source(&self, state: &InterfaceState) -> bool {
+        let Some(source) = self.source else {
+            return false;
+        };
+        let mut there = state.addresses.iter();
+        !self.config.track_source_address || there.any(|on| on.address == source)
     }
 
     /// Feeds the state machine with something other than an advert or a timer.
@@ -499,10 +523,8 @@ impl Running {
                 self.preempt_at = Some(cx.now + delay);
                 self.log(InstanceLine::PreemptDelayStarted(delay), cx);
             }
-            Input::Advert(_) => {
-                if self.preempt_at.take().is_some() {
-                    self.log(InstanceLine::PreemptDelayStopped, cx);
-                }
+            Input::Advert(_) if self.preempt_at.take().is_some() => {
+                self.log(InstanceLine::PreemptDelayStopped, cx);
             }
             _ => {}
         }
@@ -729,7 +751,15 @@ impl Running {
         if self.faults.down {
             self.log(InstanceLine::FaultInterfaceDown(interface), cx);
         }
-        for name in self.faults.vip_interfaces.clone() {
+        let tracked = self.faults.tracked_interfaces.iter();
+        let names: Vec<_> = self
+            .faults
+            .vip_interfaces
+            .iter()
+            .chain(tracked)
+            .cloned()
+            .collect();
+        for name in names {
             self.log(InstanceLine::FaultInterfaceDown(name), cx);
         }
         if self.faults.no_address {
@@ -835,7 +865,7 @@ impl Running {
         config: &'c Instance,
         interfaces: &'c Interfaces,
     ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
-        config.virtual_addresses.iter().filter_map(|vip| {
+        config.all_addresses().filter_map(|vip| {
             let state = interfaces.named(&vip.interface)?;
             Some((state.index, vip))
         })

@@ -325,6 +325,13 @@ impl Instance {
         }
     }
 
+    /// Everything that the master has: addresses of the advert, and excluded ones.
+    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.virtual_addresses
+            .iter()
+            .chain(&self.excluded_addresses)
+    }
+
     /// Where an advert goes: to each peer, or to the group.
     pub fn destinations(&self) -> impl Iterator<Item = IpAddr> + '_ {
         let group = self

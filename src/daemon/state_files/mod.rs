@@ -155,7 +155,7 @@ impl View {
         };
         let instances = snapshot.config.instances.iter();
         let vips = instances
-            .flat_map(|it| it.virtual_addresses.iter().chain(&it.excluded_addresses))
+            .flat_map(|it| it.all_addresses())
             .map(|vip| vip.address)
             .collect();
         Self {
