@@ -390,7 +390,11 @@ impl InstanceLine {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
             Self::Announcing { on, address } => {
-                write!(f, "Sending/queueing gratuitous ARPs on {on} for {address}")
+                let what = match address {
+                    IpAddr::V4(_) => "gratuitous ARPs",
+                    IpAddr::V6(_) => "Unsolicited Neighbour Adverts",
+                };
+                write!(f, "Sending/queueing {what} on {on} for {address}")
             }
             Self::Rejected { from, reason } => reason.write(*from, f),
             Self::VipCountDiffers { expected, received } => {
