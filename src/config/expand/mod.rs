@@ -209,7 +209,7 @@ impl Reader<'_> {
             (path.to_path_buf(), problem)
         })?;
         self.total_bytes = self.total_bytes.saturating_add(bytes.len());
-        let (id, text) = self.sources.add(path, &bytes, included_at);
+        let (id, text) = self.sources.add(path, bytes, included_at);
         if self.total_bytes > TOTAL_BYTES_MAX || self.sources.len() > FILES_MAX {
             let start = Text::literal("", id, 0).whole();
             self.give_up(&start, "the configuration is too large");
