@@ -457,7 +457,12 @@ impl<'a> Context<'a> {
 
     /// The script of a line goes into `slot`; the first of its kind wins, as in C.
     /// `who` begins the message about another one.
-    pub fn first_command(&mut self, slot: &mut Option<Box<Command>>, who: &str, statement: &Statement) {
+    pub fn first_command(
+        &mut self,
+        slot: &mut Option<Box<Command>>,
+        who: &str,
+        statement: &Statement,
+    ) {
         let Some(command) = self.command(statement, true) else {
             return;
         };

@@ -402,7 +402,12 @@ fn notify_stop(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 }
 
 /// The first script of its kind wins, as in C.
-fn script(slot: &mut Option<Box<Command>>, name: &str, statement: &Statement, cx: &mut Context<'_>) {
+fn script(
+    slot: &mut Option<Box<Command>>,
+    name: &str,
+    statement: &Statement,
+    cx: &mut Context<'_>,
+) {
     cx.first_command(slot, &format!("({name})"), statement);
 }
 
