@@ -309,7 +309,7 @@ impl Reader<'_> {
         }
         // Without lines, what stood before is still there.
         if let Some(before) = before {
-            let before = before.trimmed();
+            let before = before.clone().trimmed();
             if !before.text.is_empty() && !self.gave_up {
                 self.logical_line(here, before);
             }
@@ -459,7 +459,7 @@ impl Reader<'_> {
             "_ENV" => {
                 let name = parameters.first().copied().unwrap_or_default();
                 let value = self.files.variable(name);
-                self.out.sources.remember_variable(name, value.as_deref());
+                self.sources.remember_variable(name, value.as_deref());
                 value.unwrap_or_default()
             }
             _ => match self.random_number(used.name, &parameters, origin) {

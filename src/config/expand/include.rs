@@ -124,8 +124,7 @@ impl Reader<'_> {
             self.includes = self.includes.saturating_add(1);
             let alternative = Path::new(&alternative);
             let found = self.files.matching(alternative, directory);
-            self.out
-                .sources
+            self.sources
                 .remember_matches(alternative, directory, &found);
             let wild = alternative.to_string_lossy().contains(['*', '?', '[']);
             all.wild |= wild;

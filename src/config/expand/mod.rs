@@ -1,4 +1,4 @@
-//! Files to a flat list of logical lines and braces: comments taken off,
+//! Files to a stream of logical lines and braces: comments taken off,
 //! conditions decided, definitions replaced, sequences repeated, includes
 //! followed, every part with its place.
 //!
@@ -52,22 +52,15 @@ pub enum Token {
     Close(Origin),
 }
 
-/// What came out of all files.
-#[derive(Debug, Default)]
-pub struct Expanded {
-    /// In the order of reading.
-    pub tokens: Vec<Token>,
-    /// Everything that was read.
-    pub sources: Sources,
-}
-
-/// Reads `main` and everything that it includes.
+/// Reads `main` and everything that it includes. `take` gets what comes out, in
+/// the order of reading; returned is everything that was read.
 pub fn read_all(
     files: &dyn Files,
     main: &Path,
     options: &Options,
     found: &mut Collector,
-) -> Expanded {
+    take: &mut dyn FnMut(Token),
+) -> Sources {
     let checks = if options.all_include_checks {
         IncludeChecks::ALL
     } else {
@@ -78,7 +71,9 @@ pub fn read_all(
         options,
         found,
         checks,
-        out: Expanded::default(),
+        sources: Sources::default(),
+        take,
+        tokens: Vec::new(),
         definitions: HashMap::new(),
         long_definition: None,
         expanding: Vec::new(),
@@ -91,11 +86,11 @@ pub fn read_all(
         generated_bytes: 0,
         includes: 0,
         suggestions: 0,
-        tokens_before: 0,
         gave_up: false,
     };
     reader.read_main(main);
-    reader.out
+    reader.hand_on();
+    reader.sources
 }
 
 struct Reader<'a> {
@@ -103,7 +98,10 @@ struct Reader<'a> {
     options: &'a Options,
     found: &'a mut Collector,
     checks: IncludeChecks,
-    out: Expanded,
+    sources: Sources,
+    take: &'a mut dyn FnMut(Token),
+    /// What the line in hand has produced so far.
+    tokens: Vec<Token>,
     definitions: HashMap<String, Definition>,
     /// The definition of several lines whose lines are being collected.
     long_definition: Option<LongDefinition>,
@@ -121,8 +119,6 @@ struct Reader<'a> {
     generated_bytes: usize,
     includes: usize,
     suggestions: usize,
-    /// How many tokens there were before the line that is being read.
-    tokens_before: usize,
     /// A limit was passed: nothing more is read.
     gave_up: bool,
 }
@@ -180,9 +176,14 @@ impl Reader<'_> {
     fn give_up(&mut self, origin: &Origin, text: &str) {
         if !self.gave_up {
             self.gave_up = true;
-            self.out.tokens.truncate(self.tokens_before);
+            self.tokens.clear();
             self.found.push(Diagnostic::fatal("limit", text).at(origin));
         }
+    }
+
+    /// Hands on what a line has produced: it is not dropped any more.
+    fn hand_on(&mut self) {
+        self.tokens.drain(..).for_each(&mut *self.take);
     }
 
     /// Counts what is produced; false if it is too much.
@@ -204,12 +205,12 @@ impl Reader<'_> {
         included_at: Option<Span>,
     ) -> Result<(), (PathBuf, FileProblem)> {
         let bytes = self.files.read(path).map_err(|problem| {
-            self.out.sources.remember_read(path, Err(problem));
+            self.sources.remember_read(path, Err(problem));
             (path.to_path_buf(), problem)
         })?;
         self.total_bytes = self.total_bytes.saturating_add(bytes.len());
-        let (id, text) = self.out.sources.add(path, &bytes, included_at);
-        if self.total_bytes > TOTAL_BYTES_MAX || self.out.sources.len() > FILES_MAX {
+        let (id, text) = self.sources.add(path, bytes, included_at);
+        if self.total_bytes > TOTAL_BYTES_MAX || self.sources.len() > FILES_MAX {
             let start = Text::literal("", id, 0).whole();
             self.give_up(&start, "the configuration is too large");
             return Ok(());
@@ -229,7 +230,7 @@ impl Reader<'_> {
                 break;
             }
             if self.nesting == 0 {
-                self.tokens_before = self.out.tokens.len();
+                self.hand_on();
             }
             self.physical_line(&mut here, line.trim_end_matches(['\n', '\r']), at);
             at = at.saturating_add(line.len());
@@ -260,9 +261,11 @@ impl Reader<'_> {
             self.end_long_definition();
             return;
         }
-        let raw = Text::literal(line, here.id, start);
-        let uncommented = lex::strip_comment(&raw);
-        self.tell_of_characters(here, &raw, &uncommented);
+        let blanks = line.len().saturating_sub(line.trim_ascii_start().len());
+        let start = start.saturating_add(blanks);
+        let raw = Text::literal(line.trim_ascii(), here.id, start);
+        let uncommented = lex::strip_comment(raw);
+        self.tell_of_characters(here, &uncommented);
         let text = uncommented.text;
         if text.text.is_empty() {
             return;
@@ -281,22 +284,11 @@ impl Reader<'_> {
 
     /// One hint for each file about blanks that C would not take for blanks,
     /// and one error about text that is not UTF-8 and is not in a comment.
-    fn tell_of_characters(
-        &mut self,
-        here: &mut Here<'_>,
-        raw: &Text,
-        uncommented: &lex::Uncommented,
-    ) {
-        if let Some((at, length)) = uncommented.foreign_blank.filter(|_| !here.told_of_blanks) {
+    fn tell_of_characters(&mut self, here: &mut Here<'_>, uncommented: &lex::Uncommented) {
+        if let Some((c, origin)) = uncommented.foreign_blank.filter(|_| !here.told_of_blanks) {
             here.told_of_blanks = true;
-            let c = raw
-                .text
-                .get(at..)
-                .and_then(|rest| rest.chars().next())
-                .unwrap_or(' ');
             let text = format!("U+{:04X} is taken for a blank here", c as u32);
             let help = "C keepalived takes it for a part of a word; replace it with a plain blank.";
-            let origin = raw.origin(at, at.saturating_add(length));
             self.found.push(
                 Diagnostic::hint("foreign-blank", text)
                     .at(&origin)
@@ -329,7 +321,7 @@ impl Reader<'_> {
                 return;
             }
             if !text.text.contains('$') {
-                self.expanded_line(here, &text);
+                self.expanded_line(here, text);
                 return;
             }
             let replaced = self.replace(here, &text);
@@ -341,7 +333,7 @@ impl Reader<'_> {
                 return;
             }
             if !replaced.changed {
-                self.expanded_line(here, &replaced.text);
+                self.expanded_line(here, replaced.text);
                 return;
             }
             let too_long = replaced.text.text.len() > LINE_BYTES_MAX;
@@ -372,14 +364,14 @@ impl Reader<'_> {
     }
 
     /// A line with nothing left to replace: an include, or statements.
-    fn expanded_line(&mut self, here: &Here<'_>, text: &Text) {
+    fn expanded_line(&mut self, here: &Here<'_>, text: Text) {
         let mut words = text.text.split(is_blank).filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let second = words.next();
         if second.is_some()
             && let Some(checks) = IncludeChecks::of_keyword(first)
         {
-            self.include(here, text, first.len(), checks);
+            self.include(here, &text, first.len(), checks);
             return;
         }
         match (first, second) {
@@ -397,7 +389,11 @@ impl Reader<'_> {
         self.split_at_braces(text);
     }
 
-    fn split_at_braces(&mut self, text: &Text) {
+    fn split_at_braces(&mut self, text: Text) {
+        if !text.text.contains(['{', '}']) {
+            self.statement(text);
+            return;
+        }
         let mut in_quotes = false;
         let mut from = 0;
         for (at, c) in text.text.char_indices() {
@@ -407,22 +403,22 @@ impl Reader<'_> {
             }
             let end = at.saturating_add(1);
             let origin = text.origin(at, end);
-            self.statement(text, from, at);
+            self.statement(text.part(from, at));
             from = end;
             let token = if c == '{' {
                 Token::Open(origin)
             } else {
                 Token::Close(origin)
             };
-            self.out.tokens.push(token);
+            self.tokens.push(token);
         }
-        self.statement(text, from, text.text.len());
+        self.statement(text.part(from, text.text.len()));
     }
 
-    fn statement(&mut self, text: &Text, from: usize, to: usize) {
-        let statement = text.part(from, to).trimmed();
+    fn statement(&mut self, text: Text) {
+        let statement = text.trimmed();
         if !statement.text.is_empty() {
-            self.out.tokens.push(Token::Line(statement));
+            self.tokens.push(Token::Line(statement));
         }
     }
 }
