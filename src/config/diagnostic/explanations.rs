@@ -155,6 +155,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("rule-option", "A word of a rule is unknown, or its value is."),
     ("rule-preference", "A rule has no `preference`. It gets one, counting down from 16384, that changes when rules are added: write the number that it should have."),
     ("rule-table", "A rule needs a table that exists."),
+    ("same-source", "Two nodes are told to send from the same address. Only one machine has it: the other stays in FAULT, or its adverts are taken for the first one's own. The line was probably copied with the rest of the file; write the address of its own machine into each."),
     ("scheduler", "The scheduler of a balanced service is missing or unknown; `wlc` is used."),
     ("script-default-user", "There is no user to run scripts: neither `script_user` nor a user keepalived_script. Write `script_user NAME` into `global_defs`."),
     ("script-file-type", "The program of a script is a directory, a device or the like, not a file that can be run."),

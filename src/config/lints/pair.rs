@@ -124,13 +124,19 @@ impl Both<'_, '_> {
             self.warn("family-differs", text, &["virtual_ipaddress"], help);
             return;
         }
+        let before = self.found.len();
         self.version();
         self.advert_interval();
         self.authentication();
         self.hmac();
-        self.addresses();
         self.ways();
-        self.election();
+        // Nodes that do not hear each other are both MASTER: nothing to predict.
+        let mut apart = self.found.iter().skip(before);
+        let is_one_cluster = apart.all(|found| found.severity == Severity::Hint);
+        self.addresses();
+        if is_one_cluster {
+            self.election();
+        }
     }
 
     /// A finding at these keywords on both nodes.
@@ -263,7 +269,10 @@ impl Both<'_, '_> {
                 let help = "Write the same group into both.";
                 self.warn("multicast-group-differs", &text, places, help);
             }
-            (true, true) => {}
+            (true, true) => {
+                self.same_source();
+            }
+            (false, false) if self.same_source() => {}
             (false, false) => {
                 self.reaches(self.left, self.right);
                 self.reaches(self.right, self.left);
@@ -282,6 +291,19 @@ impl Both<'_, '_> {
                 self.warn("unicast-differs", &text, places, help);
             }
         }
+    }
+
+    /// Whether both nodes name the same source address, which only one can have.
+    fn same_source(&mut self) -> bool {
+        let (one, other) = (self.left.1.source_address, self.right.1.source_address);
+        let Some(source) = one.filter(|_| one == other) else {
+            return false;
+        };
+        let text = format!("both nodes send from {source}, which only one of them can have");
+        let places = &["unicast_src_ip", "mcast_src_ip"];
+        let help = "Write the address of its own machine into each.";
+        self.warn("same-source", &text, places, help);
+        true
     }
 
     /// Whether the second node sends to the address that the first one sends from.
@@ -340,11 +362,16 @@ impl Both<'_, '_> {
     }
 
     fn equal(&mut self, priority: i64) {
+        let is_written = |one: &Instance| i64::from(one.priority.0) == priority;
+        let when = match is_written(self.left.1) && is_written(self.right.1) {
+            true => "",
+            false => " when all that they track is well",
+        };
         let text = format!(
-            "both nodes have priority {priority}: who is MASTER depends on who came first and on \
-             the greater source address"
+            "both nodes have priority {priority}{when}: who is MASTER depends on who came first \
+             and on the greater source address"
         );
-        let help = "Give the node that shall be MASTER a higher priority.";
+        let help = "Give the nodes different priorities; that with the higher one is MASTER.";
         self.warn("equal-priorities", &text, &["priority", "state"], help);
     }
 
@@ -414,21 +441,25 @@ impl Both<'_, '_> {
             return;
         }
         for weight in &master.weights {
-            let low = limited(total.saturating_sub(weight.amount));
+            let sum = total.saturating_sub(weight.amount);
+            let low = limited(sum);
             if low < backup.priority {
                 continue;
             }
+            let limit = match low == sum {
+                true => String::new(),
+                false => format!(", limited to {low},"),
+            };
             let relation = if low == backup.priority {
                 "equal to"
             } else {
                 "above"
             };
             let text = format!(
-                "({}) a failure of `{}` never moves the addresses: priority {} - {} = {low} in {} \
-                 is still {relation} {} in {}",
+                "({}) a failure of `{}` never moves the addresses: priority {total} - {} = \
+                 {sum}{limit} in {} is still {relation} {} in {}",
                 master.instance.name,
                 weight.name,
-                limited(total),
                 weight.amount,
                 master.name(),
                 backup.priority,
@@ -512,15 +543,18 @@ fn prediction(master: &Candidate<'_, '_>, backup: &Candidate<'_, '_>) -> String 
     let return_of_master = if first.nopreempt {
         format!("and keeps them when {} comes back", master.name())
     } else if first.preempt_delay.as_us() > 0 {
-        let delay = seconds(first.preempt_delay);
+        // The delay, and then the rest of the time without adverts (F.3).
+        let own_us = down_time_us(first, second.advert_interval, master.priority);
+        let delay_us = first.preempt_delay.as_us().saturating_add(own_us);
         format!(
-            "and gives them back {delay} s after {} came back",
+            "and gives them back about {} s after {} came back",
+            delay_us.saturating_add(500_000) / 1_000_000,
             master.name()
         )
     } else {
         format!("and gives them back when {} comes back", master.name())
     };
-    let wait_us = down_time_us(second, backup.priority);
+    let wait_us = down_time_us(second, first.advert_interval, backup.priority);
     format!(
         "{} becomes MASTER with priority {} against {}; if it goes silent, {} takes the \
          addresses over after {} s, {return_of_master}",
@@ -532,12 +566,12 @@ fn prediction(master: &Candidate<'_, '_>, backup: &Candidate<'_, '_>) -> String 
     )
 }
 
-/// The time that a BACKUP waits for adverts, in microseconds (specification F.1).
-fn down_time_us(instance: &Instance, priority: i64) -> u64 {
-    let interval = instance.advert_interval.as_us();
-    let unit = match instance.version {
-        Version::V2 => 1_000_000,
-        Version::V3 => interval,
+/// The time that a BACKUP waits for adverts of a MASTER that sends at `sent`, in
+/// microseconds (specification F.1).
+fn down_time_us(instance: &Instance, sent: Interval, priority: i64) -> u64 {
+    let (interval, unit) = match instance.version {
+        Version::V2 => (instance.advert_interval.as_us(), 1_000_000),
+        Version::V3 => (sent.as_us(), sent.as_us()),
     };
     let part = u64::try_from(256_i64.saturating_sub(priority)).unwrap_or(0);
     let skew = unit.saturating_mul(part) / 256;
