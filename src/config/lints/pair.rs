@@ -557,7 +557,7 @@ fn prediction(master: &Candidate<'_, '_>, backup: &Candidate<'_, '_>) -> String 
     let wait_us = down_time_us(second, first.advert_interval, backup.priority);
     format!(
         "{} becomes MASTER with priority {} against {}; if it goes silent, {} takes the \
-         addresses over after {} s, {return_of_master}",
+         addresses over within {} s, {return_of_master}",
         master.name(),
         master.described(),
         backup.described(),

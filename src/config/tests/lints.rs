@@ -232,7 +232,7 @@ fn a_prediction_counts_with_delays_and_the_interval_of_the_master() {
     );
     // 3 * 2 s + 156 * 2 s / 256
     assert!(
-        found[1].contains("takes the addresses over after 7.2 s"),
+        found[1].contains("takes the addresses over within 7.2 s"),
         "{found:?}"
     );
 }
@@ -363,7 +363,7 @@ fn a_good_pair_gets_a_prediction_only() {
         found,
         [
             "who-is-master: (VI) a becomes MASTER with priority 150 against 100; if it goes \
-             silent, b takes the addresses over after 3.6 s, and keeps them when a comes back"
+             silent, b takes the addresses over within 3.6 s, and keeps them when a comes back"
         ]
     );
 }
