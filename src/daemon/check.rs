@@ -150,7 +150,7 @@ fn look_at_firewall(
         let diagnostic =
             Diagnostic::new("firewall-drops-vrrp", Severity::Warning, Class::None, text);
         let help = "Let IP protocol 112 in from the other node: \
-                    `nft add rule inet filter input meta l4proto vrrp accept` or \
+                    `nft insert rule inet filter input meta l4proto vrrp accept` or \
                     `iptables -I INPUT -p vrrp -j ACCEPT`.";
         found.push(diagnostic.help(help));
     }

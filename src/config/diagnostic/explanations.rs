@@ -54,7 +54,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("family", "The address is of another family than the instance. An instance speaks one family."),
     ("family-differs", "A virtual router speaks IPv4 on one node and IPv6 on the other. These are two different virtual routers, and both nodes become MASTER."),
     ("file-twice", "A `track_file` block names two files. The first is read."),
-    ("firewall-drops-vrrp", "A rule set of this machine drops packets that come in and lets IP protocol 112 through nowhere. The node will not hear the other one, and both become MASTER. Let VRRP through: `nft add rule inet filter input meta l4proto vrrp accept`, or `iptables -I INPUT -p vrrp -j ACCEPT`."),
+    ("firewall-drops-vrrp", "A rule set of this machine drops packets that come in and lets IP protocol 112 through nowhere. The node will not hear the other one, and both become MASTER. Let VRRP through: `nft insert rule inet filter input meta l4proto vrrp accept`, or `iptables -I INPUT -p vrrp -j ACCEPT`."),
     ("first-address", "The first address of an IPv6 instance should be link-local (fe80::/10): it is the address that hosts learn as their router. Strict mode asks for it."),
     ("foreign-blank", "A character that looks like a blank is none, for example a non-breaking space from a web page. C keepalived reads it as part of a word."),
     ("forwarding-method", "How packets reach a real server is missing or unknown: NAT, DR or TUN."),

@@ -560,6 +560,12 @@ fn misplaced_words_are_sent_to_their_block() {
         let start = format!("`{}` belongs ", row.name);
         assert!(advice.starts_with(&start), "{}: {advice}", row.name);
     }
+    let advice = vocabulary.advice("vrrp_instance", "weight").join(" ");
+    let blocks = ["`vrrp_script`", "`track_file`", "`virtual_server` or"];
+    assert!(
+        blocks.iter().all(|block| advice.contains(block)),
+        "{advice}"
+    );
 }
 
 #[test]
