@@ -187,6 +187,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("sync-daemon-twice", "The IPVS synchronisation daemon is configured twice. The first holds."),
     ("sync-group", "A sync group has no instances, one only, or one that does not exist or is in another group."),
     ("sync-group-owner", "In one sync group some members own their addresses and others do not. They cannot always agree on a state."),
+    ("sync-group-split", "The instances of a sync group are MASTER together or not at all: one becomes MASTER only when all others can. If one instance has its higher priority on this node and another on that node, neither node can take the group from the other, and it stays where it came up first. Give one node the higher priority in all of them."),
     ("timer-expired-backup", "`timer_expired_backup` works together with `nopreempt` only."),
     ("too-deep", "Blocks lie deeper in each other than any keyword needs. The innermost are left out. Is a '}' missing above?"),
     ("too-many", "More was found than anybody reads; the first thousand findings are shown."),

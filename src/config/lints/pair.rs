@@ -4,6 +4,7 @@
 //! other, and who becomes MASTER. Source: specification E.5 (bad packets), F.1,
 //! F.3, F.4, F.8.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -22,13 +23,14 @@ pub fn pair(left: &Subject<'_>, right: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let (together, alone_left, alone_right) =
         matched(&left.config.instances, &right.config.instances);
+    let split = split_groups(left, right, &together, &mut found);
     for (one, other) in together {
         let mut both = Both {
             left: (left, one),
             right: (right, other),
             found: &mut found,
         };
-        both.compare();
+        both.compare(split.contains(one.name.as_str()));
     }
     for (node, missing, instances) in [(left, right, alone_left), (right, left, alone_right)] {
         for instance in instances {
@@ -99,6 +101,62 @@ fn matched<'a>(
     (together, left, right)
 }
 
+/// Tells of sync groups whose members have their higher priorities on different
+/// nodes; returns the names that their instances have on the left node. A member
+/// becomes MASTER only if all others do, so such a group stays where it came up
+/// first (specification F.7).
+fn split_groups<'a>(
+    left: &Subject<'_>,
+    right: &Subject<'_>,
+    together: &[(&'a Instance, &'a Instance)],
+    found: &mut Vec<Diagnostic>,
+) -> HashSet<&'a str> {
+    let mut split = HashSet::new();
+    let left_names: HashMap<&str, _> = together.iter().map(|one| (&*one.0.name, *one)).collect();
+    let right_names: HashMap<&str, _> = together.iter().map(|one| (&*one.1.name, *one)).collect();
+    for (config, names) in [(left.config, &left_names), (right.config, &right_names)] {
+        for group in &config.sync_groups {
+            let members = group.instances.iter();
+            let members: Vec<(&Instance, &Instance)> = members
+                .filter_map(|name| names.get(name.as_str()).copied())
+                .filter(|(one, _)| !split.contains(one.name.as_str()))
+                .collect();
+            let higher = |wanted: Ordering| {
+                members.iter().find(move |(one, other)| {
+                    priority_when_well(left, one).cmp(&priority_when_well(right, other)) == wanted
+                })
+            };
+            let (Some((here, _)), Some((there, _))) =
+                (higher(Ordering::Greater), higher(Ordering::Less))
+            else {
+                continue;
+            };
+            let text = format!(
+                "({}) the instances of this sync group contradict each other: the priority of {} is \
+                 higher in {}, that of {} in {}; who is MASTER depends on who came first",
+                group.name, here.name, left.name, there.name, right.name
+            );
+            let mut diagnostic = placed(
+                warning("sync-group-split", text),
+                left.place(here, &["priority"]),
+            );
+            if let Some(origin) = left.place(there, &["priority"]) {
+                diagnostic = diagnostic.label(origin.span, "the other instance");
+            }
+            let help = "Give the node that shall be MASTER the higher priority in all of them.";
+            found.push(diagnostic.help(help));
+            split.extend(members.iter().map(|(one, _)| one.name.as_str()));
+        }
+    }
+    split
+}
+
+/// The priority of an instance when all that it tracks is well.
+fn priority_when_well(subject: &Subject<'_>, instance: &Instance) -> i64 {
+    let best = best(instance, &subject.weights(instance));
+    best.map_or(i64::from(instance.priority.0), limited)
+}
+
 /// One virtual router on two nodes.
 struct Both<'a, 's> {
     left: (&'a Subject<'s>, &'a Instance),
@@ -107,7 +165,8 @@ struct Both<'a, 's> {
 }
 
 impl Both<'_, '_> {
-    fn compare(&mut self) {
+    /// `is_split`: nobody can say who will be MASTER, as its group has told.
+    fn compare(&mut self, is_split: bool) {
         let ((_, one), (_, other)) = (self.left, self.right);
         if one.vrid != other.vrid {
             let text = format!(
@@ -134,7 +193,7 @@ impl Both<'_, '_> {
         let mut apart = self.found.iter().skip(before);
         let is_one_cluster = apart.all(|found| found.severity == Severity::Hint);
         self.addresses();
-        if is_one_cluster {
+        if is_one_cluster && !is_split {
             self.election();
         }
     }
@@ -331,11 +390,10 @@ impl Both<'_, '_> {
         let weights = [self.left.0.weights(one), self.right.0.weights(other)];
         self.nopreempt(self.left, &weights[0], self.right);
         self.nopreempt(self.right, &weights[1], self.left);
-        let priority = |instance: &Instance, weights: &[Weight]| {
-            let best = best(instance, weights);
-            best.map_or(i64::from(instance.priority.0), limited)
-        };
-        let numbers = [priority(one, &weights[0]), priority(other, &weights[1])];
+        let numbers = [
+            priority_when_well(self.left.0, one),
+            priority_when_well(self.right.0, other),
+        ];
         if numbers[0] == numbers[1] {
             self.equal(numbers[0]);
             return;

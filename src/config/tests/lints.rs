@@ -201,6 +201,34 @@ fn nothing_is_predicted_of_nodes_that_do_not_hear_each_other() {
 }
 
 #[test]
+fn a_sync_group_with_contradicting_priorities_is_told_instead_of_predictions() {
+    let node = |first: u8, second: u8| {
+        let instance = |name: &str, vrid: u8, priority: u8| {
+            format!(
+                "vrrp_instance {name} {{\ninterface e0\nvirtual_router_id {vrid}\n\
+                 priority {priority}\nvirtual_ipaddress {{\n192.0.2.{vrid}/24\n}}\n}}\n"
+            )
+        };
+        let (first, second) = (instance("A", 1, first), instance("B", 2, second));
+        format!("vrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n}}\n{first}{second}")
+    };
+    let found = compared(&node(150, 100), &node(100, 150));
+    assert_eq!(
+        found,
+        [
+            "sync-group-split: (G) the instances of this sync group contradict each other: the \
+             priority of A is higher in a, that of B in b; who is MASTER depends on who came first"
+        ]
+    );
+    let found = compared(&node(150, 100), &node(100, 90));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found.iter().all(|text| text.starts_with("who-is-master")),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn nodes_with_one_source_address_are_told() {
     let unicast = |source: &str| {
         let peers = "unicast_peer {\n192.0.2.8\n192.0.2.9\n}";
