@@ -17,7 +17,7 @@ use super::expand::missing_parameter;
 use super::lex::{self, ScriptProblem, Word};
 use super::machine::Machine;
 use super::model::Command;
-use super::scripts::ScriptUse;
+use super::scripts::{self, ScriptUse};
 use super::tree::{Statement, Wants};
 
 pub mod auth_hmac;
@@ -451,6 +451,7 @@ impl<'a> Context<'a> {
             keyword: statement.keyword().to_string(),
             takes_user,
             command: command_line.clone(),
+            owner: scripts::Owner::Other,
         });
         Some(command_line)
     }

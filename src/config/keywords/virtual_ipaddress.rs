@@ -6,7 +6,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::arguments;
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::{Origin, Word};
 use super::super::model::{Family, PreferredLifetime, VirtualAddress};
@@ -78,8 +77,7 @@ impl<'s, 'o> Reader<'s, 'o> {
         let mut words = Words::of(statement);
         let word = words.next()?;
         let Some((prefix, has_length)) = routing_words::prefix(word, cx) else {
-            let (text, _) = arguments::address_and_length(&word.text);
-            let text = format!("VRRP parsed invalid IP {text}. skipping IP...");
+            let text = format!("VRRP parsed invalid IP {}. skipping IP...", word.text);
             cx.error("address", word, text);
             return None;
         };

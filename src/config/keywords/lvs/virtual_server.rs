@@ -511,12 +511,36 @@ impl<'a> Check<'a> {
             self.tell("no-real-server", text);
             return;
         }
+        if !self.is_of_the_family_of_its_group() {
+            return;
+        }
         let protocol = self.protocol();
         let real_servers = self.distinct_servers(protocol);
         self.service(protocol);
         self.scheduler_and_method(&real_servers);
         self.quorum(&real_servers);
         self.ports(&real_servers, protocol);
+    }
+
+    /// C says nothing and drops the server; so nothing else is said of it.
+    fn is_of_the_family_of_its_group(&mut self) -> bool {
+        let (Some(group), Some(is_ipv4)) = (self.group, self.server.is_ipv4) else {
+            return true;
+        };
+        let is_other = match is_ipv4 {
+            true => group.has_ipv6 && !group.has_ipv4,
+            false => group.has_ipv4 && !group.has_ipv6,
+        };
+        if is_other {
+            let text = format!(
+                "Virtual server {}: its group and its real servers are of different address \
+                 families - ignoring it",
+                self.name
+            );
+            let hint = Diagnostic::hint("address-family", text).at(&self.server.keyword);
+            self.found.push(hint.after_reading());
+        }
+        !is_other
     }
 
     /// Something is left out.
