@@ -70,7 +70,7 @@ pub fn load_on(
     main: &Path,
     options: &Options,
 ) -> Loaded {
-    load_with_statements(machine, files, main, options).0
+    read(machine, files, main, options, &mut drop)
 }
 
 /// Reads a configuration as [`load_on`] does, and keeps its lines and blocks.
@@ -80,29 +80,50 @@ pub fn load_with_statements(
     main: &Path,
     options: &Options,
 ) -> (Loaded, Vec<tree::Statement>) {
+    let mut statements = Vec::new();
+    let mut keep = |statement| statements.push(statement);
+    let loaded = read(machine, files, main, options, &mut keep);
+    (loaded, statements)
+}
+
+/// Each statement of the outer level is done with before the next one is read;
+/// `done` gets it then. Findings of the text come first all the same, then those
+/// of the braces, then those of the keywords.
+fn read(
+    machine: &dyn machine::Machine,
+    files: &dyn source::Files,
+    main: &Path,
+    options: &Options,
+    done: &mut dyn FnMut(tree::Statement),
+) -> Loaded {
     let mut found = Collector::default();
+    let (mut in_braces, mut in_keywords) = (Collector::default(), Collector::default());
     let vocabulary = Vocabulary::shared();
-    let expanded = expand::read_all(files, main, options, &mut found);
-    let statements = tree::build(
-        expanded.tokens,
-        &|block, word| vocabulary.wants(block, word),
-        &mut found,
-    );
     let mut draft = root::Draft::default();
-    let mut context = Context::new(options, machine, vocabulary, &mut found);
-    keywords::apply("", root::KEYWORDS, &statements, &mut draft, &mut context);
+    let mut context = Context::new(options, machine, vocabulary, &mut in_keywords);
+    let mut take = |statement: tree::Statement| {
+        let statements = std::slice::from_ref(&statement);
+        keywords::apply("", root::KEYWORDS, statements, &mut draft, &mut context);
+        done(statement);
+    };
+    let wants = |block: &str, word: &str| vocabulary.wants(block, word);
+    let mut builder = tree::Builder::new(&wants, &mut in_braces, &mut take);
+    let mut put = |token| builder.token(token);
+    let sources = expand::read_all(files, main, options, &mut found, &mut put);
+    builder.finish();
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
+    found.append(in_braces);
+    found.append(in_keywords);
     let scripts = scripts::check(&draft, machine, &mut found);
     lvs::complete(&draft.lvs, options.without_checkers, &mut found);
     let config = resolve::resolve(draft, machine, &scripts, &mut found);
     scripts.finish(&mut found);
-    let loaded = Loaded {
+    Loaded {
         config,
         diagnostics: found.into_found(),
-        sources: expanded.sources,
+        sources,
         strict: options.strict,
-    };
-    (loaded, statements)
+    }
 }
 
 impl Loaded {

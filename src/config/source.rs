@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,9 +54,28 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// One file that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct FileId(u32);
+/// One file that was read. Counted from 1, which makes an `Option<Span>` as small
+/// as a `Span`: there are many of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(NonZeroU32);
+
+impl FileId {
+    fn of_index(index: usize) -> Self {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        Self(NonZeroU32::MIN.saturating_add(index))
+    }
+
+    fn index(self) -> usize {
+        usize::try_from(self.0.get().saturating_sub(1)).unwrap_or(usize::MAX)
+    }
+}
+
+/// The main file.
+impl Default for FileId {
+    fn default() -> Self {
+        Self::of_index(0)
+    }
+}
 
 /// A stretch of one file, in bytes of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,9 +91,8 @@ pub struct Span {
 impl Span {
     /// The same stretch when `files` files stand in front of its own.
     pub fn moved_by(self, files: usize) -> Self {
-        let files = u32::try_from(files).unwrap_or(u32::MAX);
         Self {
-            file: FileId(self.file.0.saturating_add(files)),
+            file: FileId::of_index(self.file.index().saturating_add(files)),
             ..self
         }
     }
@@ -101,7 +120,7 @@ pub struct Place<'a> {
 struct SourceFile {
     path: PathBuf,
     text: Arc<str>,
-    line_starts: Vec<usize>,
+    line_starts: Vec<u32>,
     included_at: Option<Span>,
 }
 
@@ -237,8 +256,9 @@ impl Sources {
     pub fn place(&self, span: Span) -> Option<Place<'_>> {
         let file = self.file(span.file)?;
         let start = (span.start as usize).min(file.text.len());
-        let line = file.line_starts.partition_point(|&at| at <= start).max(1);
-        let line_start = *file.line_starts.get(line.saturating_sub(1))?;
+        let starts = &file.line_starts;
+        let line = starts.partition_point(|&at| at as usize <= start).max(1);
+        let line_start = *starts.get(line.saturating_sub(1))? as usize;
         let rest = file.text.get(line_start..)?;
         let text = rest.split('\n').next().unwrap_or_default();
         let text = text.trim_end_matches('\r');
@@ -268,20 +288,27 @@ impl Sources {
     }
 
     fn file(&self, id: FileId) -> Option<&SourceFile> {
-        self.files.get(id.0 as usize)
+        self.files.get(id.index())
     }
 
     /// Adds a file that was read. Bytes that are not UTF-8 become U+FFFD.
     pub(super) fn add(
         &mut self,
         path: &Path,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         included_at: Option<Span>,
     ) -> (FileId, Arc<str>) {
-        let text: Arc<str> = Arc::from(String::from_utf8_lossy(bytes).into_owned());
-        let mut line_starts = vec![0];
-        line_starts.extend(text.match_indices('\n').map(|(at, _)| at.saturating_add(1)));
-        let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
+        let text = String::from_utf8(bytes);
+        let text = text.unwrap_or_else(|error| {
+            let bytes = error.into_bytes();
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let text: Arc<str> = Arc::from(text);
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        // No file is larger than 4 GiB, see `Span`.
+        let starts = ends.filter_map(|(at, _)| u32::try_from(at.saturating_add(1)).ok());
+        let line_starts = std::iter::once(0).chain(starts).collect();
+        let id = FileId::of_index(self.files.len());
         self.files.push(SourceFile {
             path: path.to_path_buf(),
             text: text.clone(),
@@ -376,7 +403,7 @@ mod tests {
     #[test]
     fn columns_count_characters_and_lines_count_from_one() {
         let mut sources = Sources::default();
-        let (file, _) = sources.add(Path::new("k.conf"), "a\n中文 word\r\n".as_bytes(), None);
+        let (file, _) = sources.add(Path::new("k.conf"), "a\n中文 word\r\n".into(), None);
         let place = sources
             .place(Span {
                 file,
@@ -391,7 +418,7 @@ mod tests {
     #[test]
     fn a_replay_gives_the_same_answers() {
         let mut sources = Sources::default();
-        sources.add(Path::new("/etc/k.conf"), b"include *.c\n", None);
+        sources.add(Path::new("/etc/k.conf"), b"include *.c\n".into(), None);
         sources.remember_read(Path::new("/etc/d"), Err(FileProblem::Directory));
         sources.remember_matches(
             Path::new("*.c"),

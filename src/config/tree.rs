@@ -82,60 +82,78 @@ pub enum Wants {
     Keywords,
 }
 
-/// Builds the outer level. `wants` tells, for the name of a block (empty for the
-/// outer level) and a word in it, what the word wants.
-pub fn build(
-    tokens: Vec<Token>,
-    wants: &dyn Fn(&str, &str) -> Wants,
-    found: &mut Collector,
-) -> Vec<Statement> {
-    let mut builder = Builder {
-        wants,
-        found,
-        outer: Vec::new(),
-        open: Vec::new(),
-        too_deep: 0,
-    };
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        match token {
-            Token::Line(line) => {
-                let block_follows = matches!(tokens.peek(), Some(Token::Open(_)));
-                builder.line(line, block_follows);
-            }
-            Token::Open(origin) => builder.open(origin),
-            Token::Close(origin) => builder.close(origin),
-        }
-    }
-    builder.finish()
-}
-
-struct Builder<'a> {
+/// Puts blocks together, one statement of the outer level at a time.
+pub struct Builder<'a> {
     wants: &'a dyn Fn(&str, &str) -> Wants,
     found: &'a mut Collector,
-    outer: Vec<Statement>,
+    take: &'a mut dyn FnMut(Statement),
+    /// What comes next decides whether a block belongs to this line.
+    line: Option<Text>,
+    /// The last statement of the outer level; a block may still follow it.
+    outer: Option<Statement>,
     /// The statements whose blocks are open, outermost first.
     open: Vec<Statement>,
     /// How many blocks beyond the limit are open.
     too_deep: usize,
 }
 
-impl Builder<'_> {
-    fn current(&mut self) -> &mut Vec<Statement> {
-        match self
-            .open
-            .last_mut()
-            .and_then(|statement| statement.block.as_mut())
-        {
-            Some(block) => &mut block.statements,
-            None => &mut self.outer,
+impl<'a> Builder<'a> {
+    /// `wants` tells, for the name of a block (empty for the outer level) and a
+    /// word in it, what the word wants. `take` gets each statement of the outer
+    /// level as soon as it is complete.
+    pub fn new(
+        wants: &'a dyn Fn(&str, &str) -> Wants,
+        found: &'a mut Collector,
+        take: &'a mut dyn FnMut(Statement),
+    ) -> Self {
+        Self {
+            wants,
+            found,
+            take,
+            line: None,
+            outer: None,
+            open: Vec::new(),
+            too_deep: 0,
         }
     }
 
-    fn line(&mut self, line: Text, block_follows: bool) {
+    /// Goes on with the next token.
+    pub fn token(&mut self, token: Token) {
+        if let Some(line) = self.line.take() {
+            self.line(line, Some(&token));
+        }
+        match token {
+            Token::Line(line) => self.line = Some(line),
+            Token::Open(origin) => self.open(origin),
+            Token::Close(origin) => self.close(origin),
+        }
+    }
+
+    /// Adds a statement to the innermost open block.
+    fn push(&mut self, statement: Statement) {
+        let block = self.open.last_mut().and_then(|last| last.block.as_mut());
+        if let Some(block) = block {
+            block.statements.push(statement);
+        } else if let Some(complete) = self.outer.replace(statement) {
+            (self.take)(complete);
+        }
+    }
+
+    /// The last statement of the innermost open block, if it has no block itself.
+    fn owner(&mut self) -> Option<Statement> {
+        let block = self.open.last_mut().and_then(|last| last.block.as_mut());
+        match block {
+            Some(block) => block.statements.pop_if(|last| last.block.is_none()),
+            None => self.outer.take_if(|last| last.block.is_none()),
+        }
+    }
+
+    /// `next` is what stands behind the line, `None` at the end of all files.
+    fn line(&mut self, line: Text, next: Option<&Token>) {
         if self.too_deep > 0 {
             return;
         }
+        let block_follows = matches!(next, Some(Token::Open(_)));
         let words = lex::words(&line);
         let statement = Statement {
             line,
@@ -159,13 +177,21 @@ impl Builder<'_> {
                 }
                 _ => "Missing '{' at beginning of configuration block".to_string(),
             };
+            // C names the line on which it looked for the brace.
+            let missed_at = match next {
+                Some(Token::Line(line)) => line.whole(),
+                Some(Token::Open(at) | Token::Close(at)) => *at,
+                None => origin,
+            };
+            let diagnostic = Diagnostic::error("missing-brace", text).at(&missed_at);
+            let label = statement.keyword_origin().span;
             self.found
-                .push(Diagnostic::error("missing-brace", text).at(&origin));
-            self.current().push(statement);
+                .push(diagnostic.label(label, "this needs a block"));
+            self.push(statement);
             self.open(origin);
             return;
         }
-        self.current().push(statement);
+        self.push(statement);
     }
 
     /// A list of values holds no blocks. If one begins in it that the block around
@@ -186,7 +212,7 @@ impl Builder<'_> {
             if let Some(block) = &list.block {
                 diagnostic = diagnostic.label(block.open.span, "this list is not closed");
             }
-            self.current().push(list);
+            self.push(list);
         }
         self.found.push(diagnostic);
     }
@@ -201,9 +227,8 @@ impl Builder<'_> {
             self.too_deep = self.too_deep.saturating_add(1);
             return;
         }
-        let owner = self.current().pop_if(|last| last.block.is_none());
         // A block without an owner is skipped, with its own closing brace.
-        let mut owner = owner.unwrap_or_else(|| {
+        let mut owner = self.owner().unwrap_or_else(|| {
             let text = "Unexpected '{' - ignoring";
             let help = "No keyword stands before this block, so all of it is ignored.";
             self.found.push(
@@ -235,7 +260,7 @@ impl Builder<'_> {
         }
         match self.open.pop() {
             Some(statement) if statement.words.is_empty() => {}
-            Some(statement) => self.current().push(statement),
+            Some(statement) => self.push(statement),
             None => {
                 let text = "Extra '}' found";
                 self.found
@@ -244,7 +269,11 @@ impl Builder<'_> {
         }
     }
 
-    fn finish(mut self) -> Vec<Statement> {
+    /// Ends all blocks: there is nothing more.
+    pub fn finish(mut self) {
+        if let Some(line) = self.line.take() {
+            self.line(line, None);
+        }
         let missing = self.open.len().saturating_add(self.too_deep);
         if missing > 0 {
             let text = format!("There are {missing} missing '}}'s or extra '{{'s");
@@ -262,9 +291,11 @@ impl Builder<'_> {
         self.too_deep = 0;
         while let Some(statement) = self.open.pop() {
             if !statement.words.is_empty() {
-                self.current().push(statement);
+                self.push(statement);
             }
         }
-        self.outer
+        if let Some(complete) = self.outer.take() {
+            (self.take)(complete);
+        }
     }
 }

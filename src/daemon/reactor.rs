@@ -465,7 +465,8 @@ fn notify_commands(notification: &Notification) -> Vec<model::Command> {
         ]);
         command
     });
-    specific.clone().into_iter().chain(general).collect()
+    let commands = specific.clone().into_iter().chain(general);
+    commands.map(|command| *command).collect()
 }
 
 fn log(line: &LogLine) {

@@ -34,7 +34,9 @@ impl Files for DiskFiles {
         if !metadata.is_file() || metadata.mode() & 0o111 != 0 {
             return Err(FileProblem::NotRegularOrExecutable);
         }
-        let mut bytes = Vec::new();
+        // One byte more, so that the end is found without growing.
+        let size = metadata.len().min(FILE_BYTES_MAX).saturating_add(1);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         file.take(FILE_BYTES_MAX.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(problem)?;

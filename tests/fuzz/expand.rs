@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use keepalived_rs::config::Options;
 use keepalived_rs::config::diagnostic::{Collector, Diagnostic};
-use keepalived_rs::config::expand::{Expanded, Token, read_all};
+use keepalived_rs::config::expand::{Token, read_all};
 use keepalived_rs::config::lex::{self, Origin};
 use keepalived_rs::config::source::{Files, Sources};
 
@@ -21,6 +21,12 @@ fn main() -> ExitCode {
     common::run("expand", check)
 }
 
+/// What came out of all files.
+struct Expanded {
+    tokens: Vec<Token>,
+    sources: Sources,
+}
+
 fn read(files: &dyn Files) -> (Expanded, Vec<Diagnostic>) {
     let options = Options {
         config_id: "a".to_string(),
@@ -28,7 +34,10 @@ fn read(files: &dyn Files) -> (Expanded, Vec<Diagnostic>) {
         ..Options::default()
     };
     let mut found = Collector::default();
-    let expanded = read_all(files, Path::new(MAIN), &options, &mut found);
+    let mut tokens = Vec::new();
+    let mut take = |token| tokens.push(token);
+    let sources = read_all(files, Path::new(MAIN), &options, &mut found, &mut take);
+    let expanded = Expanded { tokens, sources };
     (expanded, found.into_found())
 }
 

@@ -218,6 +218,12 @@ impl Collector {
         }
     }
 
+    /// Adds what was found elsewhere.
+    pub fn append(&mut self, other: Self) {
+        other.found.into_iter().for_each(|found| self.push(found));
+        self.left_out = self.left_out.saturating_add(other.left_out);
+    }
+
     /// Whether no daemon may run with what was found so far.
     pub fn is_refused(&self) -> bool {
         self.seen

@@ -459,7 +459,7 @@ impl Reader<'_> {
             "_ENV" => {
                 let name = parameters.first().copied().unwrap_or_default();
                 let value = self.files.variable(name);
-                self.out.sources.remember_variable(name, value.as_deref());
+                self.sources.remember_variable(name, value.as_deref());
                 value.unwrap_or_default()
             }
             _ => match self.random_number(used.name, &parameters, origin) {

@@ -138,9 +138,7 @@ impl Reader<'_> {
     /// The files that a pattern without braces names; a replay answers the same.
     fn matching(&mut self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
         let found = self.files.matching(pattern, directory);
-        self.out
-            .sources
-            .remember_matches(pattern, directory, &found);
+        self.sources.remember_matches(pattern, directory, &found);
         found
     }
 

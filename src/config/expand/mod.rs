@@ -1,4 +1,4 @@
-//! Files to a flat list of logical lines and braces: comments taken off,
+//! Files to a stream of logical lines and braces: comments taken off,
 //! conditions decided, definitions replaced, sequences repeated, includes
 //! followed, every part with its place.
 //!
@@ -52,22 +52,15 @@ pub enum Token {
     Close(Origin),
 }
 
-/// What came out of all files.
-#[derive(Debug, Default)]
-pub struct Expanded {
-    /// In the order of reading.
-    pub tokens: Vec<Token>,
-    /// Everything that was read.
-    pub sources: Sources,
-}
-
-/// Reads `main` and everything that it includes.
+/// Reads `main` and everything that it includes. `take` gets what comes out, in
+/// the order of reading; returned is everything that was read.
 pub fn read_all(
     files: &dyn Files,
     main: &Path,
     options: &Options,
     found: &mut Collector,
-) -> Expanded {
+    take: &mut dyn FnMut(Token),
+) -> Sources {
     let checks = if options.all_include_checks {
         IncludeChecks::ALL
     } else {
@@ -78,7 +71,9 @@ pub fn read_all(
         options,
         found,
         checks,
-        out: Expanded::default(),
+        sources: Sources::default(),
+        take,
+        tokens: Vec::new(),
         definitions: HashMap::new(),
         long_definition: None,
         expanding: Vec::new(),
@@ -91,11 +86,11 @@ pub fn read_all(
         generated_bytes: 0,
         includes: 0,
         suggestions: 0,
-        tokens_before: 0,
         gave_up: false,
     };
     reader.read_main(main);
-    reader.out
+    reader.hand_on();
+    reader.sources
 }
 
 struct Reader<'a> {
@@ -103,7 +98,10 @@ struct Reader<'a> {
     options: &'a Options,
     found: &'a mut Collector,
     checks: IncludeChecks,
-    out: Expanded,
+    sources: Sources,
+    take: &'a mut dyn FnMut(Token),
+    /// What the line in hand has produced so far.
+    tokens: Vec<Token>,
     definitions: HashMap<String, Definition>,
     /// The definition of several lines whose lines are being collected.
     long_definition: Option<LongDefinition>,
@@ -121,8 +119,6 @@ struct Reader<'a> {
     generated_bytes: usize,
     includes: usize,
     suggestions: usize,
-    /// How many tokens there were before the line that is being read.
-    tokens_before: usize,
     /// A limit was passed: nothing more is read.
     gave_up: bool,
 }
@@ -180,9 +176,14 @@ impl Reader<'_> {
     fn give_up(&mut self, origin: &Origin, text: &str) {
         if !self.gave_up {
             self.gave_up = true;
-            self.out.tokens.truncate(self.tokens_before);
+            self.tokens.clear();
             self.found.push(Diagnostic::fatal("limit", text).at(origin));
         }
+    }
+
+    /// Hands on what a line has produced: it is not dropped any more.
+    fn hand_on(&mut self) {
+        self.tokens.drain(..).for_each(&mut *self.take);
     }
 
     /// Counts what is produced; false if it is too much.
@@ -204,12 +205,12 @@ impl Reader<'_> {
         included_at: Option<Span>,
     ) -> Result<(), (PathBuf, FileProblem)> {
         let bytes = self.files.read(path).map_err(|problem| {
-            self.out.sources.remember_read(path, Err(problem));
+            self.sources.remember_read(path, Err(problem));
             (path.to_path_buf(), problem)
         })?;
         self.total_bytes = self.total_bytes.saturating_add(bytes.len());
-        let (id, text) = self.out.sources.add(path, &bytes, included_at);
-        if self.total_bytes > TOTAL_BYTES_MAX || self.out.sources.len() > FILES_MAX {
+        let (id, text) = self.sources.add(path, bytes, included_at);
+        if self.total_bytes > TOTAL_BYTES_MAX || self.sources.len() > FILES_MAX {
             let start = Text::literal("", id, 0).whole();
             self.give_up(&start, "the configuration is too large");
             return Ok(());
@@ -229,7 +230,7 @@ impl Reader<'_> {
                 break;
             }
             if self.nesting == 0 {
-                self.tokens_before = self.out.tokens.len();
+                self.hand_on();
             }
             self.physical_line(&mut here, line.trim_end_matches(['\n', '\r']), at);
             at = at.saturating_add(line.len());
@@ -414,7 +415,7 @@ impl Reader<'_> {
             } else {
                 Token::Close(origin)
             };
-            self.out.tokens.push(token);
+            self.tokens.push(token);
         }
         self.statement(text, from, text.text.len());
     }
@@ -422,7 +423,7 @@ impl Reader<'_> {
     fn statement(&mut self, text: &Text, from: usize, to: usize) {
         let statement = text.part(from, to).trimmed();
         if !statement.text.is_empty() {
-            self.out.tokens.push(Token::Line(statement));
+            self.tokens.push(Token::Line(statement));
         }
     }
 }

@@ -458,7 +458,12 @@ impl<'a> Context<'a> {
 
     /// The script of a line goes into `slot`; the first of its kind wins, as in C.
     /// `who` begins the message about another one.
-    pub fn first_command(&mut self, slot: &mut Option<Command>, who: &str, statement: &Statement) {
+    pub fn first_command(
+        &mut self,
+        slot: &mut Option<Box<Command>>,
+        who: &str,
+        statement: &Statement,
+    ) {
         let Some(command) = self.command(statement, true) else {
             return;
         };
@@ -470,7 +475,7 @@ impl<'a> Context<'a> {
                 .push(Diagnostic::error("notify-twice", text).at(&origin));
             return;
         }
-        *slot = Some(command);
+        *slot = Some(Box::new(command));
     }
 
     /// Whether something of this kind and name stands above, and can be tracked.

@@ -47,12 +47,14 @@ const LABEL_MAX: usize = 15;
 
 /// Reads `virtual_ipaddress_excluded`.
 pub fn set_excluded(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    draft.excluded.extend(read(statement, Owner::Instance, cx));
+    let lines = read(statement, Owner::Instance, cx);
+    draft.excluded.reserve_exact(lines.len());
+    draft.excluded.extend(lines);
 }
 
 /// The lines of a block.
 pub fn read(statement: &Statement, owner: Owner<'_>, cx: &mut Context<'_>) -> Vec<Line> {
-    let mut lines = Vec::new();
+    let mut lines = Vec::with_capacity(statement.inner().len());
     for value in statement.inner() {
         cx.expect_no_block(value);
         lines.extend(Reader::line(value, owner, cx));

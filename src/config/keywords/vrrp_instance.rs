@@ -152,7 +152,7 @@ pub struct Draft {
     /// `auth_pass`
     pub password: Option<Password>,
     /// `auth_hmac`
-    pub hmac: Option<auth_hmac::Draft>,
+    pub hmac: Option<Box<auth_hmac::Draft>>,
     /// `mcast_src_ip`, `unicast_src_ip`
     pub source: Option<IpAddr>,
     /// `track_src_ip`
@@ -194,7 +194,7 @@ pub struct Draft {
     /// `linkbeat_use_polling`
     pub linkbeat_polling: bool,
     /// `track_*`
-    pub tracking: tracking::Draft,
+    pub tracking: Option<Box<tracking::Draft>>,
     /// `garp_*`
     pub garp: GarpDraft,
     /// `garp_lower_prio_delay`
@@ -271,7 +271,7 @@ impl Draft {
             accept: None,
             ignore_own_interface: false,
             linkbeat_polling: false,
-            tracking: tracking::Draft::default(),
+            tracking: None,
             garp: GarpDraft::default(),
             garp_lower_prio_delay: None,
             garp_lower_prio_repeat: None,
@@ -402,7 +402,12 @@ fn notify_stop(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 }
 
 /// The first script of its kind wins, as in C.
-fn script(slot: &mut Option<Command>, name: &str, statement: &Statement, cx: &mut Context<'_>) {
+fn script(
+    slot: &mut Option<Box<Command>>,
+    name: &str,
+    statement: &Statement,
+    cx: &mut Context<'_>,
+) {
     cx.first_command(slot, &format!("({name})"), statement);
 }
 
@@ -423,7 +428,7 @@ fn notify_deleted(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
     }
     draft.notify.tell_deleted = true;
     if statement.word(1).is_some() {
-        draft.notify.deleted = cx.command(statement, true);
+        draft.notify.deleted = cx.command(statement, true).map(Box::new);
     }
 }
 
@@ -570,7 +575,9 @@ fn native_ipv6(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
 
 /// Those of the other family are left out.
 fn virtual_addresses(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    for line in virtual_ipaddress::read(statement, Owner::Instance, cx) {
+    let lines = virtual_ipaddress::read(statement, Owner::Instance, cx);
+    draft.addresses.reserve_exact(lines.len());
+    for line in lines {
         if draft.fixes_family(line.address(), &line.origin) {
             draft.addresses.push(line);
             continue;
@@ -802,27 +809,32 @@ fn lvs_sync_daemon_interface(draft: &mut Draft, statement: &Statement, cx: &mut 
 
 fn track_interface(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let owner = &draft.name.text;
-    draft.tracking.read(Kind::Interface, owner, statement, cx);
+    let tracking = draft.tracking.get_or_insert_default();
+    tracking.read(Kind::Interface, owner, statement, cx);
 }
 
 fn track_script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let owner = &draft.name.text;
-    draft.tracking.read(Kind::Script, owner, statement, cx);
+    let tracking = draft.tracking.get_or_insert_default();
+    tracking.read(Kind::Script, owner, statement, cx);
 }
 
 fn track_file(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let owner = &draft.name.text;
-    draft.tracking.read(Kind::File, owner, statement, cx);
+    let tracking = draft.tracking.get_or_insert_default();
+    tracking.read(Kind::File, owner, statement, cx);
 }
 
 fn track_process(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let owner = &draft.name.text;
-    draft.tracking.read(Kind::Process, owner, statement, cx);
+    let tracking = draft.tracking.get_or_insert_default();
+    tracking.read(Kind::Process, owner, statement, cx);
 }
 
 fn track_bfd(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let owner = &draft.name.text;
-    draft.tracking.read(Kind::Bfd, owner, statement, cx);
+    let tracking = draft.tracking.get_or_insert_default();
+    tracking.read(Kind::Bfd, owner, statement, cx);
 }
 
 fn auth_hmac(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -830,7 +842,7 @@ fn auth_hmac(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let mut block = auth_hmac::Draft::new(&draft.name.text, origin);
     let table = auth_hmac::KEYWORDS;
     super::apply("auth_hmac", table, statement.inner(), &mut block, cx);
-    draft.hmac = auth_hmac::finish(block, cx);
+    draft.hmac = auth_hmac::finish(block, cx).map(Box::new);
 }
 
 /// What can be said when the block ends.

@@ -111,7 +111,12 @@ fn track_bfd(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.tracking.read(Kind::Bfd, owner, statement, cx);
 }
 
-fn script(slot: &mut Option<Command>, name: &str, statement: &Statement, cx: &mut Context<'_>) {
+fn script(
+    slot: &mut Option<Box<Command>>,
+    name: &str,
+    statement: &Statement,
+    cx: &mut Context<'_>,
+) {
     cx.first_command(slot, &format!("vrrp group {name}:"), statement);
 }
 

@@ -429,23 +429,24 @@ impl Default for Garp {
     }
 }
 
-/// The commands that tell of a change of state (specification E.6).
+/// The commands that tell of a change of state (specification E.6). Most instances
+/// have few of them or none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notify {
     /// `notify`, with `INSTANCE NAME STATE PRIORITY` appended.
-    pub any: Option<Command>,
+    pub any: Option<Box<Command>>,
     /// `notify_master`.
-    pub master: Option<Command>,
+    pub master: Option<Box<Command>>,
     /// `notify_backup`.
-    pub backup: Option<Command>,
+    pub backup: Option<Box<Command>>,
     /// `notify_fault`.
-    pub fault: Option<Command>,
+    pub fault: Option<Box<Command>>,
     /// `notify_stop`.
-    pub stop: Option<Command>,
+    pub stop: Option<Box<Command>>,
     /// `notify_master_rx_lower_pri`
-    pub master_rx_lower_pri: Option<Command>,
+    pub master_rx_lower_pri: Option<Box<Command>>,
     /// `notify_deleted`: tell of DELETED, not of FAULT, when a reload removes it.
     pub tell_deleted: bool,
     /// The command of `notify_deleted`.
-    pub deleted: Option<Command>,
+    pub deleted: Option<Box<Command>>,
 }

@@ -56,7 +56,7 @@ impl Resolver<'_, '_> {
         known: &mut HashMap<(IpAddr, u8, String), &'static str>,
     ) -> Vec<VirtualAddress> {
         let name = &draft.name.text;
-        let mut addresses = Vec::new();
+        let mut addresses = Vec::with_capacity(lines.len());
         for line in lines {
             let address = line.resolved(&instance.interface);
             let interface = address.interface.clone();

@@ -12,7 +12,9 @@ impl Resolver<'_, '_> {
     /// One instance; `None` if it cannot be run at all. The steps are in the order
     /// of C's messages, and each needs what those before it decided.
     pub(super) fn instance(&mut self, draft: &Draft) -> Option<Instance> {
-        self.tell_of_missing(&draft.name.text, &draft.tracking);
+        if let Some(tracking) = &draft.tracking {
+            self.tell_of_missing(&draft.name.text, tracking);
+        }
         let Some((vrid, interface)) = self.identity(draft) else {
             self.tell_of_machine(draft, None);
             return None;

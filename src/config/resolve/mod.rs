@@ -50,7 +50,7 @@ pub fn resolve(
     for group in &draft.sync_groups {
         resolver.tell_of_missing(&group.name.text, &group.tracking);
     }
-    let mut instances = Vec::new();
+    let mut instances = Vec::with_capacity(draft.instances.len());
     let mut places = Vec::new();
     for instance in &draft.instances {
         if let Some(resolved) = resolver.instance(instance) {
@@ -59,7 +59,7 @@ pub fn resolve(
                     .vrid
                     .map_or(instance.name.origin, |(_, origin)| origin),
             );
-            instances.push(resolved);
+            instances.push(Arc::new(resolved));
         }
     }
     let sync_groups = resolver.sync_groups(&members, &mut instances);
@@ -67,7 +67,6 @@ pub fn resolve(
     let Resolver {
         definitions, found, ..
     } = resolver;
-    let instances: Vec<_> = instances.into_iter().map(Arc::new).collect();
     collisions::tell(&instances, &places, found);
     unsupported::tell(&draft, &instances, &sync_groups, found);
     let tracked = definitions.finish(found);
@@ -126,7 +125,7 @@ fn family_number(ipv6: bool) -> u8 {
 }
 
 fn with_user(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
-    let with_user = |command: &Option<Command>| {
+    let with_user = |command: &Option<Box<Command>>| {
         let mut command = command.clone()?;
         command.user = command.user.or_else(|| user.cloned());
         Some(command)

@@ -2,6 +2,7 @@
 //! start (specification D.1).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::diagnostic::{Collector, Diagnostic};
 use super::super::keywords::{root, vrrp_sync_group};
@@ -90,8 +91,11 @@ impl<'d> Resolver<'_, 'd> {
     pub(super) fn sync_groups(
         &mut self,
         members: &Members<'d>,
-        instances: &mut [Instance],
+        instances: &mut [Arc<Instance>],
     ) -> Vec<SyncGroup> {
+        if self.draft.sync_groups.is_empty() {
+            return Vec::new();
+        }
         let mut position: HashMap<String, usize> = HashMap::new();
         for (index, instance) in instances.iter().enumerate() {
             position.insert(instance.name.clone(), index);
@@ -111,7 +115,7 @@ impl<'d> Resolver<'_, 'd> {
         &mut self,
         draft: &vrrp_sync_group::Draft,
         own: &[usize],
-        instances: &mut [Instance],
+        instances: &mut [Arc<Instance>],
     ) -> SyncGroup {
         let name = draft.name.text.clone();
         let members = || own.iter().filter_map(|index| instances.get(*index));
@@ -136,7 +140,7 @@ impl<'d> Resolver<'_, 'd> {
             InitialState::Backup
         };
         for index in own {
-            if let Some(member) = instances.get_mut(*index) {
+            if let Some(member) = instances.get_mut(*index).map(Arc::make_mut) {
                 if initial_state == InitialState::Backup {
                     member.initial_state = InitialState::Backup;
                 }

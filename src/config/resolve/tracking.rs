@@ -225,8 +225,11 @@ pub(super) fn plain<T>(lines: Vec<(T, Origin)>) -> Vec<T> {
 impl Resolver<'_, '_> {
     /// What an instance tracks.
     pub(super) fn tracking(&mut self, draft: &vrrp_instance::Draft, instance: &mut Instance) {
+        let Some(tracking) = &draft.tracking else {
+            return;
+        };
         let name = draft.name.text.clone();
-        let mut lines = self.lines(&name, &draft.tracking);
+        let mut lines = self.lines(&name, tracking);
         lines.interfaces.retain(|(line, origin)| {
             let is_own = line.interface == instance.interface;
             if is_own {

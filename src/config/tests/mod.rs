@@ -133,7 +133,7 @@ mod braces {
         );
         assert_eq!(
             lines(&loaded),
-            ["(Line 1) Missing '{' at beginning of configuration block"]
+            ["(Line 2) Missing '{' at beginning of configuration block"]
         );
         assert_eq!(loaded.config.instances.len(), 1);
     }

@@ -426,7 +426,7 @@ impl Writer<'_> {
             ("Generic", &notify.any),
             ("Master rx lower pri", &notify.master_rx_lower_pri),
         ] {
-            self.transition_script(page, what, command.as_ref());
+            self.transition_script(page, what, command.as_deref());
         }
         page.line(format_args!(
             "   Notify priority changes = {}",
@@ -668,7 +668,7 @@ impl Writer<'_> {
                 ("Stop", &notify.stop),
                 ("Generic", &notify.any),
             ] {
-                self.transition_script(page, what, command.as_ref());
+                self.transition_script(page, what, command.as_deref());
             }
         }
     }

@@ -81,8 +81,8 @@ fn groups() -> Config {
         track_bfds: Vec::new(),
         tracking_weight: false,
         notify: Notify {
-            master: command(&["/usr/bin/true"]),
-            any: command(&["/usr/bin/true", "x"]),
+            master: command(&["/usr/bin/true"]).map(Box::new),
+            any: command(&["/usr/bin/true", "x"]).map(Box::new),
             ..Notify::default()
         },
         smtp_alert: true,
