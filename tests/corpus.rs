@@ -10,23 +10,29 @@
 //! `(FILE: Line n)`, 0 if the message has none. The word is what the message is
 //! about: the first word in quotes, or else the message itself without the name
 //! in front and with every number as `N`. Sets, because C says one thing up to
-//! four times. Where C says two things about one number on one line (what is
-//! wrong with the number, then what it is for), either of the two will do.
+//! four times. Where C says two things about one value on one line (what is
+//! wrong with the number or the address, then what it is for), either of the two
+//! will do.
 //!
-//! Three documented differences are taken out, so that only what follows from
-//! them does not count.
+//! Four documented differences are taken out, so that only what follows from them
+//! does not count.
 //!
 //! - C ends at once when an argument is missing (exit code 2). Then all that it
 //!   said must be among ours, which go on.
+//! - C ends after reading when an interface is missing, where ours waits for it.
+//!   Then what ours says without a line may be more.
 //! - C drops a script that cannot run, which ours keeps as failed. Then what is
 //!   said of the lines that track a script does not count.
 //! - C reads the inside of an unknown block as if it stood in the block around
 //!   it, and ends that with the inner brace, where ours skips the inner block.
-//!   Then what C alone says behind the unknown word, up to the end of the outer
-//!   block, does not count.
+//!   Then what one of the two alone says behind the unknown word, up to the end of
+//!   the outer block, does not count.
+//!
+//! Every other file with another verdict stands in a list here, with the reason.
 //!
 //! Of our findings those count that C counts, too: a finding of `Class::None`
-//! is one that C only logs, or has not at all.
+//! is one that C only logs, or has not at all. Includes are the exception: the
+//! verdicts of C have those lines.
 //!
 //! `CORPUS_REPORT=1 cargo test --test corpus -- --nocapture` prints every file
 //! that differs, and what it is that differs, the most frequent first.
@@ -58,22 +64,35 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 /// Files whose exit code differs on purpose, and why.
-const OTHER_CODE: &[(&str, &str)] = &[
-    (
-        "005.conf",
-        "the missing argument stands in an unknown block, which is skipped",
-    ),
-    (
-        "272.conf",
-        "scripts of a sync group without members count as scripts, too",
-    ),
-];
+const OTHER_CODE: &[(&str, &str)] = &[(
+    "005.conf",
+    "the missing argument stands in an unknown block, which is skipped",
+)];
 
 /// Files whose findings differ on purpose, and why.
-const OTHER_FINDINGS: &[(&str, &str)] = &[("156.conf", "its lines begin with no-break spaces")];
-
-/// Of 100 files, this many have the same findings at least.
-const SAME_FINDINGS_PERCENT: usize = 95;
+const OTHER_FINDINGS: &[(&str, &str)] = &[
+    (
+        "077.conf",
+        "its definitions open more blocks than they close, so the second server comes to stand in \
+         an unknown block, which is skipped",
+    ),
+    ("156.conf", "its lines begin with no-break spaces"),
+    (
+        "216.conf",
+        "servers stand in a group of addresses: C takes the words of their blocks for addresses \
+         and its first brace for the group's, ours skips the blocks",
+    ),
+    (
+        "230.conf",
+        "a virtual_server without its brace: ours says so once and reads on in it, C's other \
+         readers, which would skip the block, call its words unknown, too",
+    ),
+    (
+        "355.conf",
+        "a virtual_server that is never closed: C happens to go on in the next one, which it calls \
+         empty, ours skips what is unknown in the first one to the end",
+    ),
+];
 
 /// Where C hangs or kills itself, ours answers within this time of the processor;
 /// without the optimiser it may take longer.
@@ -81,6 +100,9 @@ const ANSWER_TIME_MAX: Duration = match cfg!(debug_assertions) {
     true => Duration::from_secs(5),
     false => Duration::from_secs(1),
 };
+
+/// After this C says nothing more.
+const MISSING_INTERFACE: &str = "Non-existent interface specified in configuration";
 
 /// C's exit code when it ends at once.
 const MISSING_ARGUMENT: u8 = 2;
@@ -107,8 +129,8 @@ struct Said {
     /// Unknown words, and braces that C did not expect: their lines.
     unknown: BTreeSet<usize>,
     braces: BTreeSet<usize>,
-    /// Lines on which C says what is wrong with a number.
-    numbers: BTreeSet<usize>,
+    /// Lines on which C says what is wrong with a number or an address.
+    values: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
@@ -223,8 +245,8 @@ fn said<'a>(lines: impl Iterator<Item = &'a str> + Clone) -> Said {
         } else if message.starts_with("Unexpected '{'") {
             said.braces.insert(number);
         }
-        if is_about_a_number(message) {
-            said.numbers.insert(number);
+        if is_about_a_value(message) {
+            said.values.insert(number);
         } else {
             said.places.insert((number, word_of(message)));
         }
@@ -243,11 +265,15 @@ fn place_of(line: &str) -> (usize, &str) {
     parts().unwrap_or((0, line))
 }
 
-fn is_about_a_number(message: &str) -> bool {
+fn is_about_a_value(message: &str) -> bool {
     let message = message.strip_prefix("WARNING - ").unwrap_or(message);
-    ["number '", "invalid number '", "negative number '"]
-        .iter()
-        .any(|start| message.starts_with(start))
+    let starts = [
+        "number '",
+        "invalid number '",
+        "negative number '",
+        "VRRP parsed invalid IP ",
+    ];
+    starts.iter().any(|start| message.starts_with(start))
 }
 
 fn word_of(message: &str) -> String {
@@ -303,7 +329,7 @@ fn judge(corpus: &Path, directory: &Path, name: &str) -> Verdict {
     let lines: Vec<String> = loaded
         .diagnostics
         .iter()
-        .filter(|found| found.class != Class::None)
+        .filter(|found| found.class != Class::None || found.code == "include")
         .map(|found| found.as_c_line(&loaded.sources))
         .collect();
     Verdict {
@@ -442,17 +468,15 @@ impl Comparison {
 
     #[track_caller]
     fn check(&self) {
-        assert!(
-            self.wrong.is_empty(),
-            "{} exit codes differ (CORPUS_REPORT=1 tells of findings):\n{}",
-            self.wrong.len(),
-            self.wrong.join("\n")
-        );
-        let percent = self.same_findings * 100 / self.comparable.max(1);
-        assert!(
-            percent >= SAME_FINDINGS_PERCENT,
-            "only {percent} % of the files have the findings of C (CORPUS_REPORT=1 tells more)"
-        );
+        let other = self.other.iter().map(|(name, differences)| {
+            let differences: Vec<String> = differences
+                .iter()
+                .map(|(who, line, word)| format!("    {who}, line {line}: {word}"))
+                .collect();
+            format!("{name}: other findings\n{}", differences.join("\n"))
+        });
+        let wrong: Vec<String> = self.wrong.iter().cloned().chain(other).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }
 
@@ -468,10 +492,11 @@ fn differences(case: &Case, ours: &Said) -> Vec<Difference> {
         .map(|(code, c)| {
             let mut out = difference(c, ours);
             let ended = *code == MISSING_ARGUMENT;
+            let waits = c.places.contains(&(0, MISSING_INTERFACE.to_owned()));
             let skipped = in_unknown_blocks(c, &case.text);
             out.retain(|(who, line, word)| match *who {
-                "ours only" => !ended,
-                _ if word == "{" && c.unknown.contains(line) => false,
+                "ours only" if ended || waits && *line == 0 => false,
+                "C only" if word == "{" && c.unknown.contains(line) => false,
                 _ => !skipped.contains(line),
             });
             out
@@ -511,26 +536,26 @@ fn in_unknown_blocks(c: &Said, text: &str) -> BTreeSet<usize> {
 fn difference(c: &Said, ours: &Said) -> Vec<Difference> {
     let dropped = &c.about_dropped | &ours.about_dropped;
     let our_lines: BTreeSet<usize> = ours.places.iter().map(|(line, _)| *line).collect();
-    let our_lines = &our_lines | &ours.numbers;
+    let our_lines = &our_lines | &ours.values;
     let mut out = Vec::new();
     for (line, word) in ours.places.difference(&c.places) {
         let place = (*line, word.clone());
-        if !c.numbers.contains(line) && !dropped.contains(&place) {
+        if !c.values.contains(line) && !dropped.contains(&place) {
             out.push(("ours only", *line, word.clone()));
         }
     }
     for (line, word) in c.places.difference(&ours.places) {
         let place = (*line, word.clone());
-        let is_number = c.numbers.contains(line) && our_lines.contains(line);
-        if !is_number && !dropped.contains(&place) {
+        let is_value = c.values.contains(line) && our_lines.contains(line);
+        if !is_value && !dropped.contains(&place) {
             out.push(("C only", *line, word.clone()));
         }
     }
-    for line in ours.numbers.difference(&c.numbers) {
-        out.push(("ours only", *line, "a number".to_owned()));
+    for line in ours.values.difference(&c.values) {
+        out.push(("ours only", *line, "a value".to_owned()));
     }
-    for line in c.numbers.difference(&our_lines) {
-        out.push(("C only", *line, "a number".to_owned()));
+    for line in c.values.difference(&our_lines) {
+        out.push(("C only", *line, "a value".to_owned()));
     }
     out
 }
@@ -552,5 +577,5 @@ fn places_are_read_from_both_forms_of_a_line() {
     ];
     let expected = expected.map(|(line, word)| (line, word.to_owned()));
     assert_eq!(said.places, BTreeSet::from(expected));
-    assert_eq!(said.numbers, BTreeSet::from([9]));
+    assert_eq!(said.values, BTreeSet::from([9]));
 }

@@ -26,8 +26,22 @@ pub struct ScriptUse {
     pub keyword: String,
     /// A user can stand behind the command; if not, a line of the block says.
     pub takes_user: bool,
-    /// The command, with the user that stands behind it.
+    /// The command, with the user that stands behind it, or in the block of a
+    /// checker.
     pub command: Command,
+    /// What runs it.
+    pub owner: Owner,
+}
+
+/// What runs a command, where it matters for what is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// An instance, a server, a FIFO, the daemon.
+    Other,
+    /// This one of the sync groups. Without members there is no such group.
+    SyncGroup(usize),
+    /// A checker, whose block ends there.
+    Checker(Origin),
 }
 
 /// Tells what is wrong with the commands of a configuration, and returns what
@@ -48,6 +62,7 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
         Some((*place, script))
     });
     let blocks: HashMap<Origin, &vrrp_script::Draft> = with_place.collect();
+    let memberless = memberless_groups(draft);
     // C reads `global_defs` first, then what the checkers need.
     for group in [Group::StartOrShutdown, Group::Checker, Group::Vrrp] {
         let uses = draft.scripts_seen.iter();
@@ -57,11 +72,33 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
                 (_, Some(script)) => checker.tracked(script),
                 // A `vrrp_script` that was removed, or a line that a later one replaced.
                 (Group::Vrrp, None) if !used.takes_user => {}
-                (_, None) => checker.notify(used, group),
+                (_, None) => match used.owner {
+                    Owner::Checker(end) => checker.misc_check(used, &end),
+                    Owner::SyncGroup(index) if memberless.contains(&index) => {
+                        checker.has_user(used.command.user.as_ref(), &used.origin);
+                    }
+                    Owner::Other | Owner::SyncGroup(_) => checker.notify(used, group),
+                },
             }
         }
     }
     checker.violations
+}
+
+/// The sync groups that come to nothing. An instance belongs to the first group
+/// that names it.
+fn memberless_groups(draft: &root::Draft) -> HashSet<usize> {
+    let mut taken = HashSet::new();
+    let mut memberless = HashSet::new();
+    for (index, group) in draft.sync_groups.iter().enumerate() {
+        let before = taken.len();
+        let members = group.members.iter().flatten().map(|word| &word.text);
+        taken.extend(members.filter(|name| draft.instance_names.contains(*name)));
+        if taken.len() == before {
+            memberless.insert(index);
+        }
+    }
+    memberless
 }
 
 /// What runs although nobody looks at its permissions.
@@ -161,19 +198,34 @@ const KEPT: &str =
     "C keepalived goes on as if the script were not there; here it counts as failed.";
 
 impl Checker<'_> {
-    /// A script of an instance, a group, a checker or a FIFO: what is wrong with
-    /// it is only logged by C.
+    /// A script of an instance, a group, a server or a FIFO: what is wrong with it
+    /// is only logged by C.
     fn notify(&mut self, used: &ScriptUse, group: Group) {
         let user = used.command.user.as_ref();
-        // Without a user on the line another line may name one.
-        let runs = match used.takes_user {
-            true => self.has_user(user, &used.origin),
-            false => self.has_default_user(),
-        };
-        if !runs {
+        if !self.has_user(user, &used.origin) {
             return;
         }
         for finding in self.examine(&used.command, user, &used.origin, group) {
+            self.tell(&finding, &used.origin);
+        }
+    }
+
+    /// A script of a checker; C goes on without it. Its line about a user who does
+    /// not exist comes from the row.
+    fn misc_check(&mut self, used: &ScriptUse, end: &Origin) {
+        let user = used.command.user.as_ref();
+        if user.is_some_and(|user| !self.machine.user_exists(user)) {
+            return;
+        }
+        if !self.has_user(user, end) {
+            let script = quoted(&used.command.argv);
+            let text = format!("Unable to set default user for misc script {script} - removing");
+            let diagnostic = Diagnostic::warning("script-default-user", text).at(end);
+            let help = "Add `script_user NAME` to `global_defs`, or `user NAME` to the block.";
+            self.found.push(diagnostic.help(help));
+            return;
+        }
+        for finding in self.examine(&used.command, user, &used.origin, Group::Checker) {
             self.tell(&finding, &used.origin);
         }
     }
@@ -204,13 +256,8 @@ impl Checker<'_> {
         if let Some((user, place)) = &script.user
             && !self.machine.user_exists(user)
         {
-            let quoted: Vec<String> = command
-                .argv
-                .iter()
-                .map(|word| format!("'{word}'"))
-                .collect();
             self.violations.removed.insert(name.clone());
-            let text = format!("Unable to set uid/gid for script {}", quoted.join(" "));
+            let text = format!("Unable to set uid/gid for script {}", quoted(&command.argv));
             let diagnostic = Diagnostic::warning("script-user", text).at(place);
             self.found
                 .push(diagnostic.help(no_such_user(user)).help(KEPT));
@@ -324,6 +371,12 @@ impl Checker<'_> {
         }
         self.found.push(diagnostic);
     }
+}
+
+/// A command as C shows it.
+pub(super) fn quoted(argv: &[String]) -> String {
+    let words: Vec<String> = argv.iter().map(|word| format!("'{word}'")).collect();
+    words.join(" ")
 }
 
 /// What the log of C says.

@@ -358,7 +358,8 @@ impl Files for Sources {
 }
 
 /// A file system in memory: path and text. Patterns match literally, with `*`
-/// in the last part of the path. For tests.
+/// in the last part of the path; without one they match directories, too. For
+/// tests.
 impl Files for Vec<(PathBuf, Vec<u8>)> {
     fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
         self.iter()
@@ -368,8 +369,8 @@ impl Files for Vec<(PathBuf, Vec<u8>)> {
     }
 
     fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
-        let wanted = directory.join(pattern);
-        let wanted = wanted.to_string_lossy();
+        let whole = directory.join(pattern);
+        let wanted = whole.to_string_lossy();
         let (before, after) = wanted.split_once('*').unwrap_or((&wanted, ""));
         let star = wanted.contains('*');
         let fits = |path: &Path| {
@@ -385,6 +386,11 @@ impl Files for Vec<(PathBuf, Vec<u8>)> {
             .map(|(path, _)| path.clone())
             .filter(|path| fits(path))
             .collect();
+        let is_directory =
+            |(path, _): &(PathBuf, _)| path.ancestors().skip(1).any(|up| up == whole);
+        if !star && self.iter().any(is_directory) {
+            found.push(whole.clone());
+        }
         found.sort();
         found
     }

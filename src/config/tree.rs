@@ -120,7 +120,7 @@ impl<'a> Builder<'a> {
     /// Goes on with the next token.
     pub fn token(&mut self, token: Token) {
         if let Some(line) = self.line.take() {
-            self.line(line, matches!(token, Token::Open(_)));
+            self.line(line, Some(&token));
         }
         match token {
             Token::Line(line) => self.line = Some(line),
@@ -148,10 +148,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn line(&mut self, line: Text, block_follows: bool) {
+    /// `next` is what stands behind the line, `None` at the end of all files.
+    fn line(&mut self, line: Text, next: Option<&Token>) {
         if self.too_deep > 0 {
             return;
         }
+        let block_follows = matches!(next, Some(Token::Open(_)));
         let words = lex::words(&line);
         let statement = Statement {
             line,
@@ -175,8 +177,16 @@ impl<'a> Builder<'a> {
                 }
                 _ => "Missing '{' at beginning of configuration block".to_string(),
             };
+            // C names the line on which it looked for the brace.
+            let missed_at = match next {
+                Some(Token::Line(line)) => line.whole(),
+                Some(Token::Open(at) | Token::Close(at)) => *at,
+                None => origin,
+            };
+            let diagnostic = Diagnostic::error("missing-brace", text).at(&missed_at);
+            let label = statement.keyword_origin().span;
             self.found
-                .push(Diagnostic::error("missing-brace", text).at(&origin));
+                .push(diagnostic.label(label, "this needs a block"));
             self.push(statement);
             self.open(origin);
             return;
@@ -262,7 +272,7 @@ impl<'a> Builder<'a> {
     /// Ends all blocks: there is nothing more.
     pub fn finish(mut self) {
         if let Some(line) = self.line.take() {
-            self.line(line, false);
+            self.line(line, None);
         }
         let missing = self.open.len().saturating_add(self.too_deep);
         if missing > 0 {

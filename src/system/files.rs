@@ -218,6 +218,14 @@ mod tests {
             ),
             ("includem q.c", vec!["Config files missing 'q.c'."], 6),
             ("includem q*", vec![], 0),
+            ("include q/*.c", vec!["Config files missing 'q/*.c'."], 0),
+            ("includem q/*.c", vec!["Config files missing 'q/*.c'."], 6),
+            ("includem q*/a.c", vec![], 0),
+            (
+                "includem /*/none.c",
+                vec!["Config files missing '/*/none.c'."],
+                6,
+            ),
             ("includew q*", vec!["No config files matched 'q*'."], 6),
             ("includea {a.c,q*}", vec![xa], 5),
             (

@@ -12,7 +12,8 @@ use crate::config::diagnostic::{Class, Diagnostic, Severity};
 use crate::config::lex::{Origin, Text};
 use crate::config::source::FileProblem;
 
-/// Braces in a longer pattern are plain characters.
+/// Braces in a longer pattern are plain characters, and its directories are not
+/// looked at.
 const PATTERN_BYTES_MAX: usize = 1_023;
 /// Patterns that the braces of one pattern may stand for.
 const ALTERNATIVES_MAX: usize = 1_024;
@@ -103,7 +104,7 @@ impl IncludeChecks {
 pub(super) struct Matches {
     /// The files, in the order of the alternatives.
     pub paths: Vec<PathBuf>,
-    /// An alternative without wildcards names nothing.
+    /// An alternative names nothing, and not because of its wildcards.
     pub missing: bool,
     /// One of the alternatives has wildcards.
     wild: bool,
@@ -122,13 +123,9 @@ impl Reader<'_> {
         };
         for alternative in alternatives {
             self.includes = self.includes.saturating_add(1);
-            let alternative = Path::new(&alternative);
-            let found = self.files.matching(alternative, directory);
-            self.sources
-                .remember_matches(alternative, directory, &found);
-            let wild = alternative.to_string_lossy().contains(['*', '?', '[']);
-            all.wild |= wild;
-            all.missing |= !wild && found.is_empty();
+            let found = self.matching(Path::new(&alternative), directory);
+            all.wild |= is_wild(&alternative);
+            all.missing |= found.is_empty() && self.is_missing(&alternative, directory);
             for path in found {
                 if all.paths.last() != Some(&path) {
                     all.paths.push(path);
@@ -136,6 +133,35 @@ impl Reader<'_> {
             }
         }
         Some(all)
+    }
+
+    /// The files that a pattern without braces names; a replay answers the same.
+    fn matching(&mut self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
+        let found = self.files.matching(pattern, directory);
+        self.sources.remember_matches(pattern, directory, &found);
+        found
+    }
+
+    /// Whether a pattern without a match names something that should be there: a
+    /// file, or the directory of a wildcard. C says so (observed); a wildcard that
+    /// nothing fits in its directory is no mistake.
+    fn is_missing(&mut self, pattern: &str, directory: &Path) -> bool {
+        let mut pattern = pattern.trim_end_matches('/');
+        if pattern.len() > PATTERN_BYTES_MAX {
+            return !is_wild(pattern);
+        }
+        loop {
+            self.includes = self.includes.saturating_add(1);
+            let (outer, last) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+            let outer = outer.trim_end_matches('/');
+            if outer.is_empty() || !self.matching(Path::new(outer), directory).is_empty() {
+                return !is_wild(last);
+            }
+            if !is_wild(outer) {
+                return true;
+            }
+            pattern = outer;
+        }
     }
 
     pub(super) fn include(
@@ -217,6 +243,11 @@ impl Reader<'_> {
         self.found
             .push(Diagnostic::new("include", severity, class, text).at(origin));
     }
+}
+
+/// Whether there are wildcards in it.
+fn is_wild(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '['])
 }
 
 /// C's text for braces of which some name nothing.

@@ -1,6 +1,8 @@
 //! `garp_group { ... }`: interfaces that share a limit of gratuitous ARPs
 //! (specification D.6).
 
+use std::collections::HashSet;
+
 use crate::time::Interval;
 
 use super::super::diagnostic::Diagnostic;
@@ -26,7 +28,9 @@ pub struct Draft {
     /// A delay was given, if only 0 or a wrong one.
     has_delay_line: bool,
     /// Interfaces of the groups before.
-    taken: std::collections::HashSet<String>,
+    taken: HashSet<String>,
+    /// Every interface, for what the machine says of it.
+    named: Vec<Word>,
 }
 
 /// Reads a block.
@@ -39,10 +43,12 @@ pub fn set(root: &mut root::Draft, statement: &Statement, cx: &mut Context<'_>) 
         },
         has_delay_line: false,
         taken: std::mem::take(&mut root.garp_interfaces),
+        named: std::mem::take(&mut root.garp_interface_words),
     };
     let inner = statement.inner();
     super::apply("garp_group", KEYWORDS, inner, &mut draft, cx);
     root.garp_interfaces = draft.taken;
+    root.garp_interface_words = draft.named;
     let group = draft.group;
     if !draft.has_delay_line {
         // C's number is always 0.
@@ -110,11 +116,7 @@ impl Draft {
             cx.error("duplicate", word, text);
             return;
         }
-        if cx.machine.interface(name).is_none() {
-            let text = format!("WARNING - interface {name} specified for garp_group doesn't exist");
-            let diagnostic = Diagnostic::warning("no-such-interface", text);
-            cx.found.push(diagnostic.at(&word.origin));
-        }
+        self.named.push(word.clone());
         self.group.interfaces.push(name.clone());
     }
 }

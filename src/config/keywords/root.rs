@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
 use super::super::model::{GarpGroup, InterfaceDelay, LinkbeatInterface};
-use super::super::scripts::ScriptUse;
+use super::super::scripts::{self, ScriptUse};
 use super::super::tree::Statement;
 use super::routing_words::Owner;
 use super::{
@@ -82,6 +82,8 @@ pub struct Draft {
     pub garp_groups: Vec<GarpGroup>,
     /// The interfaces in them.
     pub garp_interfaces: HashSet<String>,
+    /// The same, and those of groups without a delay, where they stand.
+    pub garp_interface_words: Vec<Word>,
     /// Lines of `linkbeat_interfaces`.
     pub linkbeat_interfaces: Vec<LinkbeatInterface>,
     /// Lines of `interface_up_down_delays`.
@@ -241,6 +243,11 @@ fn vrrp_sync_group(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_
     let mut group = vrrp_sync_group::Draft::new(name);
     let table = vrrp_sync_group::KEYWORDS;
     let inner = statement.inner();
+    let before = cx.scripts_seen.len();
     super::apply("vrrp_sync_group", table, inner, &mut group, cx);
+    let owner = scripts::Owner::SyncGroup(draft.sync_groups.len());
+    for used in cx.scripts_seen.iter_mut().skip(before) {
+        used.owner = owner;
+    }
     draft.sync_groups.push(group);
 }

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::super::arguments::{self, NumberProblem};
-use super::super::diagnostic::{Class, Diagnostic, Severity};
-use super::super::lex::{Origin, Word};
+use super::super::diagnostic::Diagnostic;
+use super::super::lex::Word;
 use super::super::machine::RoutingNames;
 use super::super::model::{Family, Prefix, Realms, RoutingName};
 use super::super::tree::Statement;
@@ -178,13 +178,6 @@ pub fn track_group(
 /// An address without a length.
 pub fn address(word: &Word) -> Option<IpAddr> {
     arguments::address(&word.text)
-}
-
-/// Refuses to run with a part of a line; C's exit code stays.
-pub fn refuse(origin: &Origin, text: String, cx: &mut Context<'_>) {
-    let code = "does-not-work-yet";
-    let diagnostic = Diagnostic::new(code, Severity::Fatal, Class::None, text);
-    cx.found.push(diagnostic.at(origin));
 }
 
 fn named_text(

@@ -6,14 +6,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::arguments;
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::{Origin, Word};
 use super::super::model::{Family, PreferredLifetime, VirtualAddress};
 use super::super::tree::Statement;
-use super::Context;
 use super::routing_words::{self, Owner, Words};
 use super::vrrp_instance::Draft;
+use super::{Context, not_yet};
 
 /// One line. The interface may still be missing.
 #[derive(Debug, Clone)]
@@ -80,8 +79,7 @@ impl<'s, 'o> Reader<'s, 'o> {
         let mut words = Words::of(statement);
         let word = words.next()?;
         let Some((prefix, has_length)) = routing_words::prefix(word, cx) else {
-            let (text, _) = arguments::address_and_length(&word.text);
-            let text = format!("VRRP parsed invalid IP {text}. skipping IP...");
+            let text = format!("VRRP parsed invalid IP {}. skipping IP...", word.text);
             cx.error("address", word, text);
             return None;
         };
@@ -126,8 +124,8 @@ impl<'s, 'o> Reader<'s, 'o> {
             "autojoin" => address.autojoin = true,
             "use_vmac" if matches!(self.owner, Owner::Instance) => {
                 address.use_vmac = true;
-                let text = "'use_vmac' does not work yet".to_string();
-                routing_words::refuse(&option.origin, text, cx);
+                let refusal = not_yet("'use_vmac' does not work yet");
+                cx.found.push(refusal.at(&option.origin));
             }
             _ => return false,
         }

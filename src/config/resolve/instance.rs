@@ -15,7 +15,10 @@ impl Resolver<'_, '_> {
         if let Some(tracking) = &draft.tracking {
             self.tell_of_missing(&draft.name.text, tracking);
         }
-        let (vrid, interface) = self.identity(draft)?;
+        let Some((vrid, interface)) = self.identity(draft) else {
+            self.tell_of_machine(draft, None);
+            return None;
+        };
         let mut instance = self.plain(draft, interface, vrid);
         self.unicast(draft, &mut instance);
         self.strict_identity(draft, &mut instance);
@@ -30,7 +33,7 @@ impl Resolver<'_, '_> {
         self.advert_interval(draft, &mut instance);
         self.hmac(draft, &mut instance);
         self.tracking(draft, &mut instance);
-        self.tell_of_machine(draft, &instance);
+        self.tell_of_machine(draft, Some(&instance));
         Some(instance)
     }
 
@@ -190,10 +193,7 @@ impl Resolver<'_, '_> {
         };
         instance.advert_interval = rounded;
         if rounded != interval {
-            let help = match instance.version {
-                Version::V2 => format!("It is {} s now.", rounded.as_secs()),
-                Version::V3 => format!("It is {rounded} s now."),
-            };
+            let help = format!("It is {} s now.", shortest(rounded));
             let diagnostic = Diagnostic::warning("advert-interval", text).help(help);
             self.after(diagnostic, &origin);
         }
@@ -202,6 +202,13 @@ impl Resolver<'_, '_> {
 
 /// The field of the packet has 12 bits (RFC 9568 section 5.2.7).
 const ADVERT_INTERVAL_V3_MAX: Interval = Interval::from_us(40_950_000);
+
+/// Seconds without the zeros at the end.
+fn shortest(interval: Interval) -> String {
+    let text = interval.to_string();
+    let text = text.trim_end_matches('0');
+    text.trim_end_matches('.').to_string()
+}
 
 /// A wish to be master without a priority means the address owner (D.7).
 fn priority(draft: &Draft) -> Priority {

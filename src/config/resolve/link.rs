@@ -152,8 +152,8 @@ impl Resolver<'_, '_> {
     }
 
     /// What does not fit this machine. The daemon runs all the same and waits for
-    /// interfaces that are missing.
-    pub(super) fn tell_of_machine(&mut self, draft: &Draft, instance: &Instance) {
+    /// interfaces that are missing. `instance`: what came of the draft.
+    pub(super) fn tell_of_machine(&mut self, draft: &Draft, instance: Option<&Instance>) {
         let name = &draft.name.text;
         let vrf = draft.vrf.as_ref();
         if let Some(word) = vrf {
@@ -192,7 +192,9 @@ impl Resolver<'_, '_> {
                 word.text
             );
             self.on_machine("loopback", text, &word.origin);
-        } else if !interface.multicast && instance.unicast_peers.is_empty() {
+        } else if !interface.multicast
+            && instance.is_some_and(|instance| instance.unicast_peers.is_empty())
+        {
             let text = format!(
                 "({name}) interface {} does not support multicast, specify unicast peers - \
                  disabling",
@@ -200,7 +202,7 @@ impl Resolver<'_, '_> {
             );
             self.warn("no-multicast", text, &word.origin);
         }
-        if instance.vmac.is_some() && !interface.ethernet {
+        if instance.is_some_and(|instance| instance.vmac.is_some()) && !interface.ethernet {
             let text = format!("({name}): vmacs are only supported on Ethernet type interfaces");
             self.warn("vmac-ethernet", text, &word.origin);
         }

@@ -63,8 +63,8 @@ fn members(
     members
 }
 
-/// Tells of interfaces that addresses, routes and rules name and that the machine
-/// does not have. It does not change the configuration: they count as down until
+/// Tells of interfaces that addresses, routes, rules and groups for gratuitous ARPs
+/// name and that the machine does not have. It does not change the configuration: they count as down until
 /// they appear. Returns whether there is any.
 pub fn tell_of_missing_interfaces(
     draft: &root::Draft,
@@ -87,6 +87,11 @@ pub fn tell_of_missing_interfaces(
         missing.addresses(&instance.excluded);
         missing.routes(&instance.routes);
         missing.rules(&instance.rules);
+    }
+    for interface in &draft.garp_interface_words {
+        let name = &interface.text;
+        let text = format!("WARNING - interface {name} specified for garp_group doesn't exist");
+        missing.tell_as(interface, text);
     }
     missing.is_any
 }
@@ -119,12 +124,16 @@ impl Missing<'_> {
     }
 
     fn tell(&mut self, device: &Word, what: &str) {
+        let name = &device.text;
+        let text = format!("WARNING - interface {name} for {what} doesn't exist");
+        self.tell_as(device, text);
+    }
+
+    fn tell_as(&mut self, device: &Word, text: String) {
         if self.machine.interface(&device.text).is_some() {
             return;
         }
         self.is_any = true;
-        let name = &device.text;
-        let text = format!("WARNING - interface {name} for {what} doesn't exist");
         let diagnostic = Diagnostic::warning("no-such-interface", text).at(&device.origin);
         let help = "It counts as down until it appears.";
         self.found.push(diagnostic.help(help));

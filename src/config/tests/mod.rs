@@ -133,7 +133,7 @@ mod braces {
         );
         assert_eq!(
             lines(&loaded),
-            ["(Line 1) Missing '{' at beginning of configuration block"]
+            ["(Line 2) Missing '{' at beginning of configuration block"]
         );
         assert_eq!(loaded.config.instances.len(), 1);
     }
@@ -262,6 +262,12 @@ mod includes {
         assert_eq!(missing("includem no*"), (vec![], 0, true));
         let text = "(Line 1) No config files matched 'no*'.";
         assert_eq!(missing("includew no*"), (line(text), 6, false));
+        // A wildcard may fit nothing, but its directory must be there.
+        let text = "(Line 1) Config files missing 'no/*.c'.";
+        assert_eq!(missing("include no/*.c"), (line(text), 0, true));
+        assert_eq!(missing("includew no/*.c"), (line(text), 6, false));
+        assert_eq!(missing("include /etc/keepalived/*.c"), (vec![], 0, true));
+        assert_eq!(missing("include no*/x.c"), (vec![], 0, true));
         let (said, code, _) = missing("global_defs {\ninclude_check\n}\ninclude no");
         assert_eq!((said.len(), code), (1, 6));
     }

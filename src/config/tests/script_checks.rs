@@ -175,6 +175,57 @@ fn other_scripts_are_only_logged() {
 }
 
 #[test]
+fn a_sync_group_without_members_runs_nothing() {
+    let group = |member: &str| {
+        format!(
+            "vrrp_sync_group G {{\ngroup {{\n{member}\n}}\nnotify_master {GOOD}\n}}\n{}",
+            with("")
+        )
+    };
+    let says_violation = |text: &str| {
+        let loaded = on_small(text);
+        lines(&loaded).contains(&VIOLATION.to_owned())
+    };
+    assert!(says_violation(&group("VI")));
+    assert!(!says_violation(&group("OTHER")));
+    // An instance belongs to the first group that names it.
+    let second = group("VI")
+        .replace("group G", "group H")
+        .replace(GOOD, "/no");
+    let second = second.split_once("vrrp_instance").unwrap().0.to_owned();
+    assert!(!says_violation(&(second + &group("VI"))));
+}
+
+#[test]
+fn a_script_of_a_checker_needs_a_user() {
+    let checker = |globals: &str, more: &str| {
+        let text = format!(
+            "global_defs {{\n{globals}\n}}\nvirtual_server 10.0.0.1 80 {{\nlb_algo rr\nlb_kind \
+             NAT\nprotocol TCP\nreal_server 10.0.0.2 80 {{\nMISC_CHECK {{\nmisc_path \"{GOOD} \
+             a\"\n{more}\n}}\n}}\n}}\n"
+        );
+        let loaded = on_small(&text);
+        let mut lines = lines(&loaded);
+        lines.retain(|line| !line.ends_with("does not work yet"));
+        (lines, loaded.exit_code())
+    };
+    let removed = "Unable to set default user for misc script '/bin/good' 'a' - removing";
+    let default = [
+        "(Line 12) Unable to set default user keepalived_script for script".to_owned(),
+        format!("(Line 12) {removed}"),
+    ];
+    assert_eq!(checker(SECURE, ""), (default.to_vec(), 5));
+    let of_globals = [
+        "(Line 2) Error setting global script uid/gid".to_owned(),
+        format!("(Line 12) {removed}"),
+    ];
+    assert_eq!(checker("script_user bob", ""), (of_globals.to_vec(), 5));
+    let own = "(Line 11) Failed to set uid/gid for misc checker script '/bin/good' 'a' - removing";
+    assert_eq!(checker(SECURE, "user bob"), (vec![own.to_owned()], 5));
+    assert_eq!(checker(SECURE, "user root"), (Vec::new(), 0));
+}
+
+#[test]
 fn the_machine_changes_no_configuration() {
     for text in [
         tracked(SECURE, "/no", "user bob"),

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::super::super::arguments;
 use super::super::super::lex::Word;
+use super::super::super::model::ScriptUser;
 use super::super::super::tree::Statement;
 use super::super::{Context, Keyword, apply};
 use super::real_server;
@@ -57,7 +58,9 @@ pub struct Draft {
     /// How many `url` blocks can be used.
     pub urls: usize,
     /// The command of `misc_path`.
-    pub command: Option<String>,
+    pub command: Option<Vec<String>>,
+    /// `user`
+    pub user: Option<ScriptUser>,
     /// The name of what is looked up or followed.
     pub name: Option<String>,
     /// `min_reply_length`

@@ -2,6 +2,7 @@
 
 use super::super::super::arguments;
 use super::super::super::diagnostic::Diagnostic;
+use super::super::super::scripts;
 use super::super::super::tree::Statement;
 use super::super::{Context, Keyword, already};
 use super::checker::{self, Draft, REPETITION};
@@ -22,10 +23,15 @@ pub const KEYWORDS: &[Keyword<Draft>] = &ROWS;
 
 /// Reads the block.
 pub fn set(server: &mut real_server::Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let before = cx.scripts_seen.len();
     let draft = checker::read_unconnected("MISC_CHECK", KEYWORDS, server, statement, cx);
     if draft.command.is_none() {
         let text = "No script path has been specified for MISC_CHECKER - skipping";
         error_at_end(cx, "no-script", statement, text.to_string());
+    }
+    for used in cx.scripts_seen.iter_mut().skip(before) {
+        used.owner = scripts::Owner::Checker(statement.end());
+        used.command.user = draft.user.clone();
     }
 }
 
@@ -36,11 +42,7 @@ fn misc_path(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     }
     // Of a command that cannot be read the reason has been told.
     let argv = cx.command(statement, false).map(|command| command.argv);
-    draft.command = argv
-        .unwrap_or_default()
-        .into_iter()
-        .next()
-        .or(Some(String::new()));
+    draft.command = Some(argv.unwrap_or_default());
 }
 
 fn misc_timeout(_: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -55,10 +57,11 @@ fn user(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
         return;
     };
     if !cx.machine.user_exists(&user) {
-        let script = draft.command.as_deref().unwrap_or_default();
-        let text = format!("Failed to set uid/gid for misc checker script '{script}' - removing");
+        let script = scripts::quoted(draft.command.as_deref().unwrap_or_default());
+        let text = format!("Failed to set uid/gid for misc checker script {script} - removing");
         let origin = statement.line.whole();
         cx.found
             .push(Diagnostic::warning("script-user", text).at(&origin));
     }
+    draft.user = Some(user);
 }
