@@ -114,7 +114,6 @@ fn of_a_large_configuration_each_instance_takes_its_share() {
 
     let (bytes_small, bytes_large) = (bytes_at_most(&small), bytes_at_most(&large));
     let each = bytes_large / 10_000;
-    println!("{each} bytes for each instance");
     assert!(each < 4_096, "{each} bytes for each instance");
     // The text itself, and what the two have in common.
     let more = bytes_large - bytes_small;
@@ -124,7 +123,6 @@ fn of_a_large_configuration_each_instance_takes_its_share() {
     );
 
     let (time_small, time_large) = (processor_time_us(&small), processor_time_us(&large));
-    println!("{time_small} us, then {time_large} us");
     assert!(
         time_large < 4 * time_small,
         "{time_small} us, then {time_large} us"
