@@ -161,7 +161,7 @@ fn read(main: Vec<u8>, other: Vec<u8>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40_000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     /// Words of the language in any order.
     #[test]
@@ -200,7 +200,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
 
     /// Bytes that mean nothing at all, as a file and as a recording.
     #[test]
