@@ -9,7 +9,7 @@ use keepalived_rs::ids::{Errno, IfIndex};
 use keepalived_rs::time::Instant;
 use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Transmit};
-use keepalived_rs::vrrp::event::{Command, Datagram, Event};
+use keepalived_rs::vrrp::event::{Command, Datagram, Envelope, Event};
 use keepalived_rs::vrrp::state_machine::State;
 
 #[path = "engine/world.rs"]
@@ -79,6 +79,7 @@ fn receive(engine: &mut Engine, now: Instant, tx: &mut Count) {
     let bytes = world::advert(world::source(2), 200);
     let event = Datagram {
         on: IfIndex(2),
+        envelope: Envelope::Ipv4,
         bytes: &bytes,
     };
     engine.event(now, Event::Datagram(event), tx);
@@ -104,6 +105,7 @@ fn a_backup_receives_without_allocating() {
     let bytes = world::advert(world::source(2), 200);
     let datagram = Datagram {
         on: IfIndex(2),
+        envelope: Envelope::Ipv4,
         bytes: &bytes,
     };
     let before = ALLOCATIONS.with(Cell::get);

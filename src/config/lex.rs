@@ -88,6 +88,7 @@ impl Text {
     /// A stretch of a file as it is; `start` is its first byte there.
     pub fn literal(text: &str, file: FileId, start: usize) -> Self {
         let mut out = Self::new();
+        out.pieces.reserve_exact(1);
         out.push_literal(text, file, start);
         out
     }
@@ -189,12 +190,15 @@ impl Text {
     }
 
     /// This text without blanks at its ends.
-    pub fn trimmed(&self) -> Self {
+    pub fn trimmed(self) -> Self {
         let start = self
             .text
             .len()
             .saturating_sub(self.text.trim_start_matches(is_blank).len());
         let end = self.text.trim_end_matches(is_blank).len();
+        if start == 0 && end == self.text.len() {
+            return self;
+        }
         self.part(start, end.max(start))
     }
 
@@ -289,14 +293,13 @@ pub struct Uncommented {
     pub text: Text,
     /// A `"` was opened and not closed.
     pub unterminated: bool,
-    /// The first blank, outside quotes, that C would not take for one: where in
-    /// the line, and its length in bytes.
-    pub foreign_blank: Option<(usize, usize)>,
+    /// The first blank, outside quotes, that C would not take for one.
+    pub foreign_blank: Option<(char, Origin)>,
 }
 
 /// Takes the comment off a line. `#` and `!` begin one anywhere outside
 /// double quotes; `\#` and `\!` are the plain characters.
-pub fn strip_comment(line: &Text) -> Uncommented {
+pub fn strip_comment(line: Text) -> Uncommented {
     let mut out = Text::new();
     let mut kept_from = 0;
     let mut in_quotes = false;
@@ -308,7 +311,7 @@ pub fn strip_comment(line: &Text) -> Uncommented {
             '\\' => {
                 let next = characters.next_if(|&(_, c)| !c.is_whitespace());
                 if !in_quotes && matches!(next, Some((_, '#' | '!'))) {
-                    out.push_part(line, kept_from, at);
+                    out.push_part(&line, kept_from, at);
                     kept_from = at.saturating_add(1);
                 }
             }
@@ -318,14 +321,21 @@ pub fn strip_comment(line: &Text) -> Uncommented {
                 break;
             }
             c if !in_quotes && foreign_blank.is_none() && is_foreign_blank(c) => {
-                foreign_blank = Some((at, c.len_utf8()));
+                let end = at.saturating_add(c.len_utf8());
+                foreign_blank = Some((c, line.origin(at, end)));
             }
             _ => {}
         }
     }
-    out.push_part(line, kept_from, end);
+    let is_whole = kept_from == 0 && end == line.text.len();
+    let text = if is_whole {
+        line
+    } else {
+        out.push_part(&line, kept_from, end);
+        out
+    };
     Uncommented {
-        text: out.trimmed(),
+        text: text.trimmed(),
         unterminated: in_quotes,
         foreign_blank,
     }
@@ -532,7 +542,7 @@ mod tests {
 
     #[test]
     fn comments_end_lines_outside_double_quotes_only() {
-        let strip = |line| strip_comment(&text(line)).text.text;
+        let strip = |line| strip_comment(text(line)).text.text;
         assert_eq!(strip("  priority 5#x"), "priority 5");
         assert_eq!(strip("a ! b"), "a");
         assert_eq!(strip("script \"a # b\" # c"), "script \"a # b\"");
@@ -544,7 +554,7 @@ mod tests {
     #[test]
     fn places_survive_an_escape() {
         let line = text(r"a\#b cde");
-        let stripped = strip_comment(&line).text;
+        let stripped = strip_comment(line).text;
         let word = &words(&stripped)[1];
         assert_eq!(
             (

@@ -4,6 +4,8 @@
 //! configuration means: both processes of a daemon read the same text and must
 //! come to the same configuration. Source: specification A.11, D.8.
 
+use std::net::IpAddr;
+
 use super::model::ScriptUser;
 
 /// A network interface, as far as messages depend on it.
@@ -57,6 +59,12 @@ pub enum RoutingNames {
 pub trait Machine {
     /// The interface of this name; `None` if there is none.
     fn interface(&self, name: &str) -> Option<Interface>;
+
+    /// The addresses of an interface, each with the length of its prefix; `None`
+    /// if nothing is known.
+    fn networks(&self, _: &str) -> Option<Vec<(IpAddr, u32)>> {
+        None
+    }
 
     /// Whether the name of a mail server can be resolved.
     fn resolves(&self, host: &str) -> bool;

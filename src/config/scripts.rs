@@ -303,7 +303,9 @@ impl Checker<'_> {
                 let text = no_such_user(user);
                 let diagnostic =
                     Diagnostic::new("script-user", Severity::Warning, class, text).at(origin);
-                self.found.push(diagnostic);
+                let help = "The words behind a command are the user and the group that run it; \
+                            arguments stand in the quotes of the command.";
+                self.found.push(diagnostic.help(help));
             }
             return exists;
         }

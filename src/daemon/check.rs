@@ -96,7 +96,7 @@ fn one(task: &Task, file: &Path, is_here: bool, not_checked: &mut Vec<String>) -
     let is_alone = task.files.len() == 1;
     lints::one_file(&node.subject(0), machine, is_alone, &mut found);
     if is_here {
-        look_at_firewall(&node, &mut found, not_checked);
+        look_at_firewall(&node, machine, &mut found, not_checked);
     } else {
         not_checked.push(format!(
             "scripts, users, interfaces and the firewall of the machine of {}",
@@ -129,9 +129,14 @@ fn pairs(nodes: &[Node]) -> Vec<Section> {
     sections
 }
 
-fn look_at_firewall(node: &Node, found: &mut Vec<Diagnostic>, not_checked: &mut Vec<String>) {
+fn look_at_firewall(
+    node: &Node,
+    machine: &dyn Machine,
+    found: &mut Vec<Diagnostic>,
+    not_checked: &mut Vec<String>,
+) {
     let instances = &node.loaded.config.instances;
-    let is_here = |name: &str| firewall::has_interface(name);
+    let is_here = |name: &str| machine.interface(name).is_some();
     if !instances.iter().any(|one| is_here(&one.interface)) {
         not_checked.push(format!(
             "the firewall: no interface of {} is on this machine",
@@ -145,7 +150,7 @@ fn look_at_firewall(node: &Node, found: &mut Vec<Diagnostic>, not_checked: &mut 
         let diagnostic =
             Diagnostic::new("firewall-drops-vrrp", Severity::Warning, Class::None, text);
         let help = "Let IP protocol 112 in from the other node: \
-                    `nft add rule inet filter input meta l4proto vrrp accept` or \
+                    `nft insert rule inet filter input meta l4proto vrrp accept` or \
                     `iptables -I INPUT -p vrrp -j ACCEPT`.";
         found.push(diagnostic.help(help));
     }

@@ -11,7 +11,7 @@ use crate::ids::Errno;
 use crate::system::netlink;
 use crate::system::sockets::tx::Sender;
 use crate::vrrp::event::InterfaceState;
-use crate::vrrp::interfaces::primary_ipv4;
+use crate::vrrp::interfaces::source_address;
 use crate::vrrp::outgoing::Outgoing;
 
 use super::exit_code;
@@ -24,7 +24,7 @@ pub fn run(config: &Config) -> u8 {
     let vips = config
         .instances
         .iter()
-        .flat_map(|instance| instance.virtual_addresses.iter().cloned())
+        .flat_map(|instance| instance.all_addresses().cloned())
         .collect::<Vec<_>>();
     let mut removed = Vec::new();
     let cleaned = netlink::clean_up(&vips, &mut removed);
@@ -32,7 +32,7 @@ pub fn run(config: &Config) -> u8 {
         tracing::error!("Unable to take off every VIP: {error}");
     }
     let held = config.instances.iter().filter(|instance| {
-        let mut own = instance.virtual_addresses.iter();
+        let mut own = instance.all_addresses();
         own.any(|vip| removed.contains(vip))
     });
     let told = resign(config, held.map(AsRef::as_ref));
@@ -51,7 +51,7 @@ fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std:
     let vips = config
         .instances
         .iter()
-        .flat_map(|instance| instance.virtual_addresses.iter().map(|vip| vip.address))
+        .flat_map(|instance| instance.all_addresses().map(|vip| vip.address))
         .collect();
     for instance in held {
         let Some(state) = interfaces
@@ -60,10 +60,7 @@ fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std:
         else {
             continue;
         };
-        let source = match instance.source_address {
-            Some(IpAddr::V4(address)) => Some(address),
-            _ => primary_ipv4(state, &vips),
-        };
+        let source = source_address(instance, Some(state), &vips);
         let sent = source.map(|source| send_priority_zero(instance, state, source, &mut sender));
         match sent {
             Some(Ok(())) => tracing::info!("({}) sent 0 priority", instance.name),
@@ -80,7 +77,7 @@ fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std:
 fn send_priority_zero(
     instance: &Instance,
     state: &InterfaceState,
-    source: std::net::Ipv4Addr,
+    source: IpAddr,
     sender: &mut Sender,
 ) -> Result<(), Errno> {
     let mut outgoing = Outgoing::default();

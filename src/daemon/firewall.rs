@@ -5,7 +5,6 @@
 //! packets that drops by default, or a rule that drops protocol 112. When in
 //! doubt a packet is taken to pass.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -17,12 +16,6 @@ pub struct Seen {
     pub drops: Vec<String>,
     /// What could not be looked at.
     pub not_checked: Vec<String>,
-}
-
-/// Whether this machine has an interface of this name.
-pub fn has_interface(name: &str) -> bool {
-    let is_name = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
-    is_name && Path::new("/sys/class/net").join(name).exists()
 }
 
 /// Asks the tools of both kinds of packet filter.
@@ -304,12 +297,5 @@ mod tests {
         assert_eq!(iptables_drops(&common.replace("DROP", "ACCEPT")), [""; 0]);
         let last = ":INPUT ACCEPT [0:0]\n-A INPUT -j REJECT\n";
         assert_eq!(iptables_drops(last).len(), 1);
-    }
-
-    #[test]
-    fn names_that_are_no_interface_are_none() {
-        for name in ["", "..", "a/b", "surely-not-here"] {
-            assert!(!has_interface(name), "{name}");
-        }
     }
 }

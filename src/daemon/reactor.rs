@@ -31,7 +31,8 @@ use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event};
 use crate::vrrp::log_lines::LogLine;
 use crate::vrrp::plan::plan;
-use crate::wire::frames::gratuitous_arp;
+use crate::wire::advert::Family;
+use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::process;
@@ -77,7 +78,7 @@ pub struct Reactor {
     channel: AsyncFd<WorkerEnd>,
     signals: AsyncFd<Signals>,
     timer: Timer,
-    receivers: BTreeMap<IfIndex, Receiver>,
+    receivers: BTreeMap<(IfIndex, Family), Receiver>,
     sender: Sender,
     arp: ArpSender,
     netlink: Handle,
@@ -187,10 +188,10 @@ impl Reactor {
     fn drain_sockets(&mut self) -> io::Result<bool> {
         for _ in 0..ROUNDS_MAX {
             let mut more = false;
-            for (&on, receiver) in &self.receivers {
+            for (&(on, _), receiver) in &self.receivers {
                 for _ in 0..DATAGRAMS_PER_SOCKET {
-                    let length = match receiver.receive(&mut self.buffer) {
-                        Ok(Some(length)) => length,
+                    let (length, envelope) = match receiver.receive(&mut self.buffer) {
+                        Ok(Some(received)) => received,
                         Ok(None) => break,
                         Err(error) => {
                             // The link went down, say. It is told by netlink.
@@ -200,7 +201,11 @@ impl Reactor {
                     };
                     more = true;
                     let bytes = self.buffer.get(..length).unwrap_or_default();
-                    let event = Event::Datagram(Datagram { on, bytes });
+                    let event = Event::Datagram(Datagram {
+                        on,
+                        envelope,
+                        bytes,
+                    });
                     self.engine.event(now(), event, &mut self.sender);
                 }
             }
@@ -357,9 +362,9 @@ impl Reactor {
     fn act(&mut self) -> io::Result<()> {
         while let Some(action) = self.engine.poll() {
             match action {
-                Action::Listen { on, group } => self.listen(on, group)?,
-                Action::Unlisten { on } => {
-                    self.receivers.remove(&on);
+                Action::Listen { on, family, group } => self.listen(on, family, group)?,
+                Action::Unlisten { on, family } => {
+                    self.receivers.remove(&(on, family));
                 }
                 Action::Kernel { token, operations } => self.kernel(token, operations),
                 Action::Announce { on, mac, address } => self.announce(on, mac, address),
@@ -379,16 +384,13 @@ impl Reactor {
 
     /// An instance that cannot hear must not run: every error but a vanished
     /// interface ends the worker.
-    fn listen(&mut self, on: IfIndex, group: Option<IpAddr>) -> io::Result<()> {
-        let group = group.and_then(|group| match group {
-            IpAddr::V4(group) => Some(group),
-            IpAddr::V6(_) => None,
-        });
-        let opened = match (self.receivers.get(&on), group) {
+    fn listen(&mut self, on: IfIndex, family: Family, group: Option<IpAddr>) -> io::Result<()> {
+        let key = (on, family);
+        let opened = match (self.receivers.get(&key), group) {
             (Some(receiver), Some(group)) => receiver.join(group),
             (Some(_), None) => Ok(()),
-            (None, group) => Receiver::open(on, group).map(|receiver| {
-                self.receivers.insert(on, receiver);
+            (None, group) => Receiver::open(on, family, group).map(|receiver| {
+                self.receivers.insert(key, receiver);
             }),
         };
         match opened {
@@ -408,10 +410,20 @@ impl Reactor {
         self.netlink.carry_out(token, operations);
     }
 
-    fn announce(&mut self, on: IfIndex, mac: MacAddress, address: std::net::Ipv4Addr) {
-        if let Err(errno) = self.arp.send(on, &gratuitous_arp(mac, address)) {
+    fn announce(&mut self, on: IfIndex, mac: MacAddress, address: IpAddr) {
+        let (sent, what) = match address {
+            IpAddr::V4(address) => {
+                let frame = gratuitous_arp(mac, address);
+                (self.arp.send(on, &frame), "gratuitous ARP")
+            }
+            IpAddr::V6(address) => {
+                let frame = neighbour_advert(mac, address, false);
+                (self.arp.send(on, &frame), "unsolicited Neighbour Advert")
+            }
+        };
+        if let Err(errno) = sent {
             tracing::info!(
-                "Error {} ({errno}) sending gratuitous ARP on interface {} for {address}",
+                "Error {} ({errno}) sending {what} on interface {} for {address}",
                 errno.0,
                 on.0
             );

@@ -6,8 +6,10 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::SockaddrStorage;
 
 use super::netlink;
 use super::routing_names;
@@ -48,6 +50,20 @@ impl Machine for ThisMachine {
         }
     }
 
+    fn networks(&self, name: &str) -> Option<Vec<(IpAddr, u32)>> {
+        let entries = getifaddrs()
+            .ok()?
+            .filter(|entry| entry.interface_name == name);
+        let networks = entries.filter_map(|entry| {
+            let ones = match ip_of(entry.netmask.as_ref()?)? {
+                IpAddr::V4(mask) => mask.to_bits().count_ones(),
+                IpAddr::V6(mask) => mask.to_bits().count_ones(),
+            };
+            Some((ip_of(entry.address.as_ref()?)?, ones))
+        });
+        Some(networks.collect())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "not in a daemon, see for_daemon")]
     fn resolves(&self, host: &str) -> bool {
         use std::net::ToSocketAddrs;
@@ -70,6 +86,11 @@ impl Machine for ThisMachine {
     ) -> Vec<ScriptFinding> {
         scripts::examine(argv, user, security)
     }
+}
+
+fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
+    let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
+    four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))
 }
 
 /// Every interface by name.
@@ -108,6 +129,13 @@ mod tests {
         assert!(interface.loopback && !interface.ethernet);
         assert!(interface.mtu >= 1_280);
         assert_eq!(machine.interface("no-such-device"), None);
+        assert_eq!(machine.networks("no-such-device"), Some(Vec::new()));
+        let networks = machine.networks("lo").unwrap();
+        let is_sound = |(address, length): &(IpAddr, u32)| match address {
+            IpAddr::V4(_) => *length <= 32,
+            IpAddr::V6(_) => *length <= 128,
+        };
+        assert!(networks.iter().all(is_sound), "{networks:?}");
     }
 
     #[test]

@@ -163,7 +163,7 @@ fn post(globals: &Globals, host_name: &str) -> Option<Arc<Post>> {
     }
     let from = match &globals.notification_email_from {
         Some(written) => mailbox(written, host_name)?,
-        None => mailbox(&user_name(), host_name)?,
+        None => mailbox(&default_sender(host_name), host_name)?,
     };
     let or_host_name = |name: &Option<String>| name.as_deref().unwrap_or(host_name).to_owned();
     Some(Arc::new(Post {
@@ -176,13 +176,15 @@ fn post(globals: &Globals, host_name: &str) -> Option<Arc<Post>> {
     }))
 }
 
-/// The name of the user that the daemon runs as.
-fn user_name() -> String {
+/// Who sends mail if `notification_email_from` does not say it: the user that the
+/// daemon runs as, at this host.
+pub fn default_sender(host_name: &str) -> String {
     let user = nix::unistd::geteuid();
-    match nix::unistd::User::from_uid(user) {
+    let name = match nix::unistd::User::from_uid(user) {
         Ok(Some(entry)) => entry.name,
         _ => user.to_string(),
-    }
+    };
+    format!("{name}@{host_name}")
 }
 
 /// Reads `ADDRESS` or `NAME <ADDRESS>`. A user without a host is one of this

@@ -3,11 +3,12 @@
 //! Adverts are not here: they leave at once through `Transmit`. Everything here
 //! is queued and drained by the caller with `Engine::poll`, in order.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{Command, Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
+use crate::wire::advert::Family;
 
 use super::log_lines::LogLine;
 
@@ -25,6 +26,8 @@ pub enum Action {
     Listen {
         /// The interface.
         on: IfIndex,
+        /// IPv4 or IPv6.
+        family: Family,
         /// The multicast group to join.
         group: Option<IpAddr>,
     },
@@ -32,6 +35,8 @@ pub enum Action {
     Unlisten {
         /// The interface.
         on: IfIndex,
+        /// IPv4 or IPv6.
+        family: Family,
     },
     /// Change addresses in the kernel, in this order; then report
     /// `Event::KernelDone` with the token.
@@ -41,14 +46,14 @@ pub enum Action {
         /// What to do.
         operations: Vec<Operation>,
     },
-    /// Send one gratuitous ARP.
+    /// Send one gratuitous ARP, or for IPv6 one unsolicited neighbour advert.
     Announce {
         /// Out of this interface.
         on: IfIndex,
         /// Sender hardware address.
         mac: MacAddress,
         /// The VIP.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// Start a run of a script; report `Event::Script` when it has ended.
     Run {

@@ -12,10 +12,10 @@
 //! instance does is in `instance.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance, Script};
+use crate::config::model::{Config, Instance};
 use crate::ids::{IfIndex, InstanceId, Priority, ScriptId};
 use crate::time::Instant;
 use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
@@ -23,18 +23,18 @@ use crate::wire::frames::Ipv4Datagram;
 
 use super::action::{Action, Transmit};
 use super::election::rank;
-use super::event::{Command, Datagram, Event, InterfaceState, Outcome};
-use super::garp::Pacer;
+use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome};
+use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
 use super::log_lines::{InstanceLine, LogLine, ScriptLine};
 use super::plan::Plan;
-use super::receive::{addressee, check};
+use super::receive::{Arrival, addressee, check};
 use super::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
 use super::state_machine::{Input, State};
 use super::statistics::Statistics;
 use super::timers::Timers;
-use super::tracking::{Run, Standing, Tracked};
+use super::tracking::{Run, Surroundings, Tracked};
 
 /// The decisions of one daemon.
 #[derive(Debug)]
@@ -46,9 +46,9 @@ pub struct Engine {
     next_script: u32,
     interfaces: Interfaces,
     /// Which instances a VRID on an interface means.
-    routes: HashMap<(IfIndex, u8), Vec<InstanceId>>,
+    routes: HashMap<(IfIndex, Family, u8), Vec<InstanceId>>,
     /// The receive sockets that were asked for.
-    listening: BTreeSet<(IfIndex, Option<IpAddr>)>,
+    listening: BTreeSet<(IfIndex, Family, Option<IpAddr>)>,
     /// Every VIP of the configuration.
     vips: BTreeSet<IpAddr>,
     timers: Timers<TimerKey>,
@@ -157,8 +157,8 @@ impl Engine {
                 | TimerKey::LowerPriorityBurst(id) => {
                     self.one(now, id, tx, |it, cx| it.scheduled_burst(key, cx));
                 }
-                TimerKey::Pace(on) => {
-                    if let Some(next) = self.pacer.send_due(on, now, &mut self.actions) {
+                TimerKey::Pace(lane) => {
+                    if let Some(next) = self.pacer.send_due(lane, now, &mut self.actions) {
                         self.timers.arm(key, next);
                     }
                 }
@@ -230,21 +230,16 @@ impl Engine {
 
     /// Everything that can be seen from outside, at `now`.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let standings: HashMap<&str, Standing> = self
-            .scripts
-            .values()
-            .map(|tracked| (tracked.script.name.as_str(), tracked.standing))
-            .collect();
-        let standing = |script: &Script| {
-            let known = standings.get(script.name.as_str());
-            known.copied().unwrap_or(Standing::Unknown)
+        let around = Surroundings {
+            interfaces: &self.interfaces,
+            scripts: &self.scripts,
         };
         let mut by_name: HashMap<&str, InstanceSnapshot> = self
             .instances
             .values()
             .map(|running| {
                 let timer = self.timers.deadline_of(running.timer());
-                let seen = running.snapshot(timer, standing);
+                let seen = running.snapshot(timer, around);
                 (running.config.name.as_str(), seen)
             })
             .collect();
@@ -295,7 +290,7 @@ impl Engine {
     /// is ended.
     fn adopt(&mut self, config: Config) {
         let addresses = config.instances.iter().flat_map(|instance| {
-            let vips = instance.virtual_addresses.iter();
+            let vips = instance.all_addresses();
             vips.map(|vip| vip.address)
         });
         self.vips = addresses.collect();
@@ -351,13 +346,13 @@ impl Engine {
         if self.moved && self.phase == Phase::Running {
             self.follow_sockets();
         }
-        let busy: Vec<IfIndex> = self.pacer.busy().collect();
-        for on in busy {
-            if self.timers.deadline_of(TimerKey::Pace(on)).is_some() {
+        let busy: Vec<garp::Key> = self.pacer.busy().collect();
+        for lane in busy {
+            if self.timers.deadline_of(TimerKey::Pace(lane)).is_some() {
                 continue;
             }
-            if let Some(next) = self.pacer.send_due(on, now, &mut self.actions) {
-                self.timers.arm(TimerKey::Pace(on), next);
+            if let Some(next) = self.pacer.send_due(lane, now, &mut self.actions) {
+                self.timers.arm(TimerKey::Pace(lane), next);
             }
         }
         if self.phase == Phase::Stopping && self.requests.is_empty() {
@@ -471,67 +466,88 @@ impl Engine {
     /// interface that an instance is on, and says which VRIDs mean whom.
     fn follow_sockets(&mut self) {
         self.moved = false;
-        let wanted: BTreeSet<(IfIndex, Option<IpAddr>)> = self
+        let wanted: BTreeSet<(IfIndex, Family, Option<IpAddr>)> = self
             .instances
             .values()
             .filter_map(|running| {
                 let group = running.config.multicast_group;
-                let unicast = !running.config.unicast_peers.is_empty();
-                Some((running.on?, (!unicast).then_some(group)))
+                let multicast = running.config.unicast_peers.is_empty();
+                let family = running.config.family();
+                Some((running.on?, family, multicast.then_some(group)))
             })
             .collect();
         self.routes.clear();
         for (id, running) in &self.instances {
             if let Some(on) = running.on {
-                let route = (on, running.config.vrid.get());
+                let config = &running.config;
+                let route = (on, config.family(), config.vrid.get());
                 self.routes.entry(route).or_default().push(*id);
             }
         }
         let before = std::mem::replace(&mut self.listening, wanted);
-        let is_used = |on| self.listening.iter().any(|(used, _)| *used == on);
-        let unused: BTreeSet<IfIndex> = before
+        let is_used = |on, family| {
+            let mut used = self.listening.iter();
+            used.any(|(there, of, _)| (*there, *of) == (on, family))
+        };
+        let unused: BTreeSet<(IfIndex, Family)> = before
             .iter()
-            .map(|(on, _)| *on)
-            .filter(|on| !is_used(*on))
+            .map(|(on, family, _)| (*on, *family))
+            .filter(|(on, family)| !is_used(*on, *family))
             .collect();
-        for on in unused {
-            self.actions.push_back(Action::Unlisten { on });
+        for (on, family) in unused {
+            self.actions.push_back(Action::Unlisten { on, family });
         }
-        for &(on, group) in self.listening.difference(&before) {
-            self.actions.push_back(Action::Listen { on, group });
+        for &(on, family, group) in self.listening.difference(&before) {
+            self.actions.push_back(Action::Listen { on, family, group });
         }
     }
 
     // Datagrams.
 
     fn datagram(&mut self, now: Instant, datagram: &Datagram<'_>, tx: &mut impl Transmit) {
-        let Some(ip) = Ipv4Datagram::new(datagram.bytes) else {
-            return self.too_short(datagram.bytes.len());
+        let arrival = match datagram.envelope {
+            Envelope::Ipv4 => match Ipv4Datagram::new(datagram.bytes) {
+                Some(ip) if ip.protocol != IP_PROTOCOL => {
+                    self.ignored = self.ignored.saturating_add(1);
+                    return;
+                }
+                Some(ip) => Arrival::from(ip),
+                None => return self.too_short(Family::V4, datagram.bytes.len()),
+            },
+            Envelope::Ipv6 {
+                source,
+                destination,
+                hop_limit,
+            } => Arrival {
+                source: source.into(),
+                destination: destination.into(),
+                ttl: hop_limit,
+                header_length: 0,
+                total_length: None,
+                message: datagram.bytes,
+            },
         };
-        if ip.protocol != IP_PROTOCOL {
-            self.ignored = self.ignored.saturating_add(1);
-            return;
-        }
-        let Some(packet) = Packet::new(ip.payload, Family::V4) else {
-            return self.too_short(datagram.bytes.len());
+        let family = Family::of(arrival.source);
+        let Some(packet) = Packet::new(arrival.message, family) else {
+            return self.too_short(family, datagram.bytes.len());
         };
-        let route = self.routes.get(&(datagram.on, packet.vrid()));
+        let route = self.routes.get(&(datagram.on, family, packet.vrid()));
         let candidates = route
             .into_iter()
             .flatten()
             .filter_map(|id| Some((*id, &*self.instances.get(id)?.config)));
-        let Some(id) = addressee(candidates, &ip) else {
+        let Some(id) = addressee(candidates, &arrival) else {
             self.ignored = self.ignored.saturating_add(1);
             return;
         };
-        self.one(now, id, tx, |it, cx| receive(it, &ip, &packet, cx));
+        self.one(now, id, tx, |it, cx| receive(it, &arrival, &packet, cx));
     }
 
-    fn too_short(&mut self, length: usize) {
+    fn too_short(&mut self, family: Family, length: usize) {
         self.ignored = self.ignored.saturating_add(1);
         if !self.too_short_logged {
             self.too_short_logged = true;
-            self.log(LogLine::TooShort { length });
+            self.log(LogLine::TooShort { family, length });
         }
     }
 
@@ -661,21 +677,25 @@ impl Engine {
 /// A datagram whose VRID and interface are those of `running`.
 fn receive(
     running: &mut Running,
-    ip: &Ipv4Datagram<'_>,
+    arrival: &Arrival<'_>,
     packet: &Packet<'_>,
     cx: &mut Context<'_>,
 ) {
-    if let Err(reason) = check(&running.config, ip, packet) {
-        return running.refuse(ip.source, reason, cx);
-    }
-    let statistics = &mut running.statistics;
-    statistics.advert_rcvd = statistics.advert_rcvd.saturating_add(1);
-    let sender = Sender {
-        address: ip.source,
-        priority: Priority(packet.priority()),
+    let remarks = match check(&running.config, arrival, packet) {
+        Ok(remarks) => remarks,
+        Err(reason) => return running.refuse(arrival.source, reason, cx),
     };
+    let sender = Sender {
+        address: arrival.source,
+        priority: Priority(packet.priority()),
+        advert_interval: packet.advert_interval(),
+    };
+    if running.ignores_as_owner(sender.address, cx) {
+        return;
+    }
+    running.count_accepted(remarks);
     if !running.config.skip_check_adv_addr || !running.is_known_master(sender.address) {
-        compare_addresses(running, ip.source, packet, cx);
+        compare_addresses(running, arrival.source, packet, cx);
     }
     if sender.priority == Priority::ZERO {
         running.statistics.pri_zero_rcvd = running.statistics.pri_zero_rcvd.saturating_add(1);
@@ -690,7 +710,7 @@ fn receive(
 /// did before 2.3.3, puts the VIPs on two nodes.
 fn compare_addresses(
     running: &mut Running,
-    from: Ipv4Addr,
+    from: IpAddr,
     packet: &Packet<'_>,
     cx: &mut Context<'_>,
 ) {
@@ -701,10 +721,11 @@ fn compare_addresses(
         let line = InstanceLine::VipCountDiffers { expected, received };
         return running.note_addresses(line, cx);
     }
-    let missing = ours.iter().find_map(|vip| match vip.address {
-        IpAddr::V4(address) if !packet.addresses().any(|there| there == address) => Some(address),
-        _ => None,
-    });
+    let is_there = |address: &IpAddr| packet.addresses().any(|there| there == *address);
+    let missing = ours
+        .iter()
+        .map(|vip| vip.address)
+        .find(|vip| !is_there(vip));
     if let Some(address) = missing {
         let vrid = packet.vrid();
         let line = InstanceLine::VipMissing {

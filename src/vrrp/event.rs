@@ -3,7 +3,7 @@
 //! Each value is complete in itself: the engine asks nobody back. Source:
 //! specification parts D to F.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,13 +51,31 @@ pub enum Event<'a> {
     Command(Command),
 }
 
-/// A received IPv4 datagram, header included, as the kernel gives it to a raw socket.
+/// A received datagram, as the kernel gives it to a raw socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
     /// The interface whose socket it came in on.
     pub on: IfIndex,
-    /// IP header and payload; untrusted.
+    /// What carried it.
+    pub envelope: Envelope,
+    /// The payload, of IPv4 with its header in front; untrusted.
     pub bytes: &'a [u8],
+}
+
+/// What the kernel says of the IP header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    /// Nothing: an IPv4 header stands in front of the payload.
+    Ipv4,
+    /// The fields of an IPv6 header, which is not delivered.
+    Ipv6 {
+        /// Source address.
+        source: Ipv6Addr,
+        /// Destination address.
+        destination: Ipv6Addr,
+        /// Hop limit.
+        hop_limit: u8,
+    },
 }
 
 /// Everything the engine knows of an interface.

@@ -5,27 +5,29 @@
 //! (`receive.rs`); does not know of other instances.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{InitialState, Instance, Script, VirtualAddress};
+use crate::config::model::{InitialState, Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::time::{Instant, Interval};
+use crate::wire::advert::Version;
 
 use super::action::{Action, Notification, NotifyState, Operation, Token, Transmit};
-use super::election::{Rank, master_down_time, skew_time};
+use super::election::{Rank, Timing};
 use super::event::InterfaceState;
-use super::garp::{Pacer, Target};
-use super::interfaces::{Interfaces, primary_ipv4};
+use super::garp::{self, Pacer, Target};
+use super::interfaces::{Interfaces, source_address};
 use super::log_lines::{InstanceLine, LogLine, interface_name};
 use super::outgoing::Outgoing;
-use super::receive::Reject;
+use super::receive::{Reject, Remarks};
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
 use super::timers::Timers;
 use super::tracking::{
-    Standing, Tracked, effective_priority, is_awaited, is_fault, total_priority,
+    Surroundings, Tracked, effective_priority, is_awaited, is_fault, is_interface_fault,
+    total_priority,
 };
 
 /// A MASTER answers adverts of lower priority no more often than this
@@ -43,8 +45,8 @@ pub enum TimerKey {
     Refresh(InstanceId),
     /// The second burst after an advert of lower priority.
     LowerPriorityBurst(InstanceId),
-    /// The next gratuitous ARP of an interface.
-    Pace(IfIndex),
+    /// The next gratuitous ARP or neighbour advert of an interface.
+    Pace(garp::Key),
     /// The next run of a script.
     ScriptStart(ScriptId),
     /// The end of the time that a run has.
@@ -118,12 +120,11 @@ impl Context<'_> {
         token
     }
 
-    fn standing(&self, name: &str) -> Standing {
-        let named = self
-            .scripts
-            .values()
-            .find(|tracked| tracked.script.name == name);
-        named.map_or(Standing::Unknown, |tracked| tracked.standing)
+    fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            interfaces: self.interfaces,
+            scripts: self.scripts,
+        }
     }
 }
 
@@ -135,8 +136,12 @@ struct Faults {
     no_multicast: bool,
     down: bool,
     no_address: bool,
+    no_peer: bool,
     /// Interfaces of VIPs, other than the own one, that are missing or down.
     vip_interfaces: Vec<String>,
+    /// Interfaces of `track_interface` without a weight that are down, or, with
+    /// `reverse`, up.
+    tracked_interfaces: Vec<String>,
     scripts: Vec<String>,
 }
 
@@ -155,9 +160,11 @@ impl Faults {
             self.no_multicast,
             self.down,
             self.no_address,
+            self.no_peer,
         ];
         let own = own.into_iter().filter(|set| *set).count();
-        let others = self.vip_interfaces.len();
+        let tracked = self.tracked_interfaces.len();
+        let others = self.vip_interfaces.len().saturating_add(tracked);
         own.saturating_add(others)
             .saturating_add(self.scripts.len())
     }
@@ -169,7 +176,8 @@ impl Faults {
             (self.loopback, "is a loopback interface"),
             (self.no_multicast, "has no multicast"),
             (self.down, "is down"),
-            (self.no_address, "has no IPv4 address"),
+            (self.no_address, "has no address to send from"),
+            (self.no_peer, "has no unicast peer in the configuration"),
         ];
         let own = own
             .into_iter()
@@ -179,11 +187,16 @@ impl Faults {
             .vip_interfaces
             .iter()
             .map(|name| format!("interface {name} of a VIP is down or missing"));
+        let tracked = self
+            .tracked_interfaces
+            .iter()
+            .map(|name| format!("tracked interface {name} is not as it must be"));
         let scripts = self
             .scripts
             .iter()
             .map(|name| format!("script {name} fails"));
         own.chain(vips)
+            .chain(tracked)
             .chain(scripts)
             .collect::<Vec<_>>()
             .join(", ")
@@ -202,9 +215,11 @@ enum Installed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sender {
     /// Its address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Its priority.
     pub priority: Priority,
+    /// The interval that it sends with.
+    pub advert_interval: Interval,
 }
 
 /// A running instance.
@@ -223,7 +238,7 @@ pub struct Running {
     /// Its counters.
     pub statistics: Statistics,
     id: InstanceId,
-    source: Option<Ipv4Addr>,
+    source: Option<IpAddr>,
     mtu: u32,
     faults: Faults,
     /// It waited for a script before its first state.
@@ -234,6 +249,10 @@ pub struct Running {
     send_failure_logged: bool,
     outgoing: Outgoing,
     announcing: Vec<Target>,
+    /// The interval that the master sends with, as far as it is known.
+    master_advert_interval: Interval,
+    /// Until then a lower master is left alone.
+    preempt_at: Option<Instant>,
     /// When it last answered an advert as MASTER.
     answered: Option<Instant>,
     mac: Option<MacAddress>,
@@ -262,6 +281,8 @@ impl Running {
             send_failure_logged: false,
             outgoing: Outgoing::default(),
             announcing: Vec::new(),
+            master_advert_interval: config.advert_interval,
+            preempt_at: None,
             answered: None,
             mac: None,
             entered_at: None,
@@ -272,8 +293,11 @@ impl Running {
 
     /// Whether the state of this interface matters to it.
     pub fn uses(&self, interface: &str) -> bool {
-        let vips = &self.config.virtual_addresses;
-        self.config.interface == interface || vips.iter().any(|vip| vip.interface == interface)
+        let config = &self.config;
+        let mut tracked = config.track_interfaces.iter();
+        config.interface == interface
+            || config.all_addresses().any(|vip| vip.interface == interface)
+            || tracked.any(|tracked| tracked.interface == interface)
     }
 
     /// Its timer: advert interval, master down or skew time.
@@ -283,14 +307,10 @@ impl Running {
 
     /// What can be seen of it from outside. `timer` is the deadline of
     /// [`Running::timer`].
-    pub fn snapshot(
-        &self,
-        timer: Option<Instant>,
-        standing: impl Fn(&Script) -> Standing,
-    ) -> InstanceSnapshot {
+    pub fn snapshot(&self, timer: Option<Instant>, around: Surroundings<'_>) -> InstanceSnapshot {
         let tracked = self.config.track_scripts.iter();
         let awaited = tracked
-            .filter(|tracked| is_awaited(tracked, standing(&tracked.script)))
+            .filter(|tracked| is_awaited(tracked, around.standing(&tracked.script)))
             .count();
         // Before it began it wants what the configuration says (specification F.2).
         let master =
@@ -306,11 +326,11 @@ impl Running {
             wanted,
             last_transition: self.entered_at.unwrap_or_default(),
             timer,
-            master_down: master_down_time(self.config.advert_interval, self.priority),
+            master_down: self.timing().master_down_time(self.priority),
             on: self.on,
             source: self.source,
             priority: self.priority,
-            total_priority: total_priority(&self.config, standing),
+            total_priority: total_priority(&self.config, around),
             master: self.master,
             heard_priority: self.heard_priority,
             installed: self.installed == Installed::Yes,
@@ -321,12 +341,12 @@ impl Running {
     }
 
     /// The address that adverts are sent from.
-    pub fn source(&self) -> Option<Ipv4Addr> {
+    pub fn source(&self) -> Option<IpAddr> {
         self.source
     }
 
     /// Whether this is the master that a backup listens to.
-    pub fn is_known_master(&self, address: Ipv4Addr) -> bool {
+    pub fn is_known_master(&self, address: IpAddr) -> bool {
         self.master.is_some_and(|master| master.address == address)
     }
 
@@ -336,7 +356,7 @@ impl Running {
     pub fn leave(&mut self, removed: bool, cx: &mut Context<'_>) {
         let before = self.state;
         let now = cx.now;
-        let next = transition(before, Input::Stop, self.params());
+        let next = transition(before, Input::Stop, self.params(now));
         self.state = next.state;
         self.send_effects(next.effects, cx);
         self.rest_of_effects(next.effects, None, now, cx);
@@ -361,7 +381,7 @@ impl Running {
             .config
             .track_scripts
             .iter()
-            .any(|tracked| is_awaited(tracked, cx.standing(&tracked.script.name)));
+            .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
         self.waited |= awaited;
         self.faults = self.find_faults(cx);
         match (self.state, self.faults.any()) {
@@ -377,10 +397,7 @@ impl Running {
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
         let state = cx.interfaces.named(&self.config.interface);
         self.on = state.map(|state| state.index);
-        let source = match self.config.source_address {
-            Some(IpAddr::V4(address)) => Some(address),
-            _ => state.and_then(|state| primary_ipv4(state, cx.vips)),
-        };
+        let source = source_address(&self.config, state, cx.vips);
         let mac = state.map(|state| state.mac);
         if self.installed == Installed::Yes && mac.is_some() && mac != self.mac {
             cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
@@ -407,7 +424,7 @@ impl Running {
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
     fn follow_priority(&mut self, cx: &mut Context<'_>) {
-        let new = effective_priority(&self.config, |script| cx.standing(&script.name));
+        let new = effective_priority(&self.config, cx.around());
         if new == self.priority {
             return;
         }
@@ -416,7 +433,8 @@ impl Running {
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
-            let moved = deadline + skew_time(new) - skew_time(old);
+            let timing = self.timing();
+            let moved = deadline + timing.skew_time(new) - timing.skew_time(old);
             cx.timers.arm(key, moved);
         }
     }
@@ -428,28 +446,41 @@ impl Running {
             Some(state) => {
                 faults.loopback = state.loopback;
                 faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
-                faults.down = !state.up;
-                faults.no_address = self.source.is_none();
+                faults.down = !state.up && !self.config.ignore_own_interface;
+                faults.no_address = !self.has_source(state);
             }
         }
-        for vip in &self.config.virtual_addresses {
+        faults.no_peer = self.config.fault_without_peer;
+        let around = cx.around();
+        for vip in self.config.all_addresses() {
             let own = vip.interface == self.config.interface;
-            let up = || {
-                cx.interfaces
-                    .named(&vip.interface)
-                    .is_some_and(|state| state.up)
-            };
-            if own || vip.no_track || faults.vip_interfaces.contains(&vip.interface) || up() {
+            let known = faults.vip_interfaces.contains(&vip.interface);
+            if own || vip.no_track || known || around.is_up(&vip.interface) {
                 continue;
             }
             faults.vip_interfaces.push(vip.interface.clone());
         }
+        for tracked in &self.config.track_interfaces {
+            if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
+                faults.tracked_interfaces.push(tracked.interface.clone());
+            }
+        }
         for tracked in &self.config.track_scripts {
-            if is_fault(tracked, cx.standing(&tracked.script.name)) {
+            if is_fault(tracked, around.standing(&tracked.script)) {
                 faults.scripts.push(tracked.script.name.clone());
             }
         }
         faults
+    }
+
+    /// Whether there is an address to send from; with `track_src_ip` it must be
+    /// on the interface.
+    fn has_source(&self, state: &InterfaceState) -> bool {
+        let Some(source) = self.source else {
+            return false;
+        };
+        let mut there = state.addresses.iter();
+        !self.config.track_source_address || there.any(|on| on.address == source)
     }
 
     /// Feeds the state machine with something other than an advert or a timer.
@@ -474,8 +505,100 @@ impl Running {
             }
         }
         self.log_advert(input, sender, cx);
+        if self.state == State::Backup {
+            self.follow_preempt_delay(input, cx);
+        }
         let base = cx.now;
         self.step(input, Some(sender), base, cx);
+    }
+
+    /// `preempt_delay` counts from the first advert of lower priority that a
+    /// backup hears (specification F.3); one that is not lower ends it.
+    fn follow_preempt_delay(&mut self, input: Input, cx: &mut Context<'_>) {
+        let delay = self.config.preempt_delay;
+        match input {
+            Input::Advert(Rank::Lower) if self.config.nopreempt || delay.is_zero() => {}
+            Input::Advert(Rank::Lower) if self.preempt_at.is_some() => {}
+            Input::Advert(Rank::Lower) => {
+                self.preempt_at = Some(cx.now + delay);
+                self.log(InstanceLine::PreemptDelayStarted(delay), cx);
+            }
+            Input::Advert(_) if self.preempt_at.take().is_some() => {
+                self.log(InstanceLine::PreemptDelayStopped, cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a lower master is left alone for now.
+    fn waits_to_preempt(&self, now: Instant) -> bool {
+        self.preempt_at.is_some_and(|at| now < at)
+    }
+
+    /// What a backup counts with.
+    fn timing(&self) -> Timing {
+        Timing {
+            version: self.config.version,
+            master_advert_interval: self.master_advert_interval,
+            down_timer_adverts: self.config.down_timer_adverts,
+        }
+    }
+
+    /// Takes the interval over that the master sends with (RFC 9568 section
+    /// 6.4.2); version 2 has only one.
+    fn learn_interval(&mut self, theirs: Interval, cx: &mut Context<'_>) {
+        let ours = self.master_advert_interval;
+        if self.config.version == Version::V2 || theirs == ours || theirs.is_zero() {
+            return;
+        }
+        self.master_advert_interval = theirs;
+        let line = InstanceLine::IntervalLearned {
+            from: ours,
+            to: theirs,
+        };
+        self.log(line, cx);
+    }
+
+    /// Goes back to the interval of the configuration.
+    fn forget_interval(&mut self, cx: &mut Context<'_>) {
+        let own = self.config.advert_interval;
+        let learned = std::mem::replace(&mut self.master_advert_interval, own);
+        if learned != own {
+            let line = InstanceLine::IntervalForgotten {
+                from: learned,
+                to: own,
+            };
+            self.log(line, cx);
+        }
+    }
+
+    /// Whether an advert is dropped because we own the addresses
+    /// (`owner_ignore_adverts`).
+    pub fn ignores_as_owner(&mut self, from: IpAddr, cx: &mut Context<'_>) -> bool {
+        const BIT: u16 = 1 << 13;
+        let ignores = self.config.owner_ignore_adverts && self.config.priority.is_owner();
+        if ignores {
+            self.statistics.owner_ignored = self.statistics.owner_ignored.saturating_add(1);
+            self.log_once(BIT, InstanceLine::IgnoredAsOwner(from), cx);
+        }
+        ignores
+    }
+
+    /// Counts an advert that passed all checks.
+    pub fn count_accepted(&mut self, remarks: Remarks) {
+        let statistics = &mut self.statistics;
+        statistics.advert_rcvd = statistics.advert_rcvd.saturating_add(1);
+        if remarks.other_checksum {
+            statistics.other_checksum = statistics.other_checksum.saturating_add(1);
+        }
+    }
+
+    /// Logs a line once until the state or the master changes.
+    fn log_once(&mut self, bit: u16, line: InstanceLine, cx: &mut Context<'_>) {
+        if self.logged & bit == 0 {
+            self.logged |= bit;
+            self.log(line, cx);
+        }
     }
 
     /// Feeds the state machine with the end of its timer, which was due at
@@ -502,7 +625,7 @@ impl Running {
 
     fn step(&mut self, input: Input, sender: Option<Sender>, base: Instant, cx: &mut Context<'_>) {
         let before = self.state;
-        let next = transition(before, input, self.params());
+        let next = transition(before, input, self.params(cx.now));
         self.state = next.state;
         // The peers learn first: a packet costs microseconds, a line may not.
         self.send_effects(next.effects, cx);
@@ -515,10 +638,12 @@ impl Running {
         }
     }
 
-    fn params(&self) -> Params {
+    fn params(&self, now: Instant) -> Params {
         Params {
             owner: self.config.priority.is_owner(),
-            nopreempt: self.config.nopreempt,
+            nopreempt: self.config.nopreempt || self.waits_to_preempt(now),
+            silent_to_lower: self.config.lower_prio_no_advert,
+            last_word_to_higher: self.config.higher_prio_send_advert,
         }
     }
 
@@ -553,22 +678,24 @@ impl Running {
             self.answer_with_garp(cx);
         }
         let key = TimerKey::Protocol(self.id);
-        let interval = self.config.advert_interval;
+        let timing = self.timing();
         if effects.contains(Effects::ARM_ADVERT) {
-            cx.timers.arm(key, base + interval);
+            cx.timers.arm(key, base + self.config.advert_interval);
         }
         if effects.contains(Effects::ARM_MASTER_DOWN) {
-            let wait = master_down_time(interval, self.priority);
+            let wait = timing.master_down_time(self.priority);
             cx.timers.arm(key, base + wait);
         }
         if effects.contains(Effects::ARM_SKEW) {
-            cx.timers.arm(key, base + skew_time(self.priority));
+            cx.timers.arm(key, base + timing.skew_time(self.priority));
         }
         if effects.contains(Effects::DISARM) {
             cx.timers.disarm(key);
         }
         if effects.contains(Effects::NOTE_LOWER)
-            && let Some(Sender { address, priority }) = sender
+            && let Some(Sender {
+                address, priority, ..
+            }) = sender
         {
             let (from, theirs) = (address, priority);
             self.log(InstanceLine::DiscardedLower { from, theirs }, cx);
@@ -582,6 +709,10 @@ impl Running {
     fn entered(&mut self, before: State, cx: &mut Context<'_>) {
         self.logged = 0;
         self.entered_at = Some(cx.now);
+        self.preempt_at = None;
+        if before == State::Fault || self.state == State::Master {
+            self.forget_interval(cx);
+        }
         if before == State::Master {
             self.statistics.release_master = self.statistics.release_master.saturating_add(1);
         }
@@ -620,11 +751,19 @@ impl Running {
         if self.faults.down {
             self.log(InstanceLine::FaultInterfaceDown(interface), cx);
         }
-        for name in self.faults.vip_interfaces.clone() {
+        let tracked = self.faults.tracked_interfaces.iter();
+        let names: Vec<_> = self
+            .faults
+            .vip_interfaces
+            .iter()
+            .chain(tracked)
+            .cloned()
+            .collect();
+        for name in names {
             self.log(InstanceLine::FaultInterfaceDown(name), cx);
         }
         if self.faults.no_address {
-            self.log(InstanceLine::FaultNoAddress, cx);
+            self.log(InstanceLine::FaultNoAddress(self.config.family()), cx);
         }
         for name in self.faults.scripts.clone() {
             self.log(InstanceLine::FaultScript(name), cx);
@@ -636,6 +775,7 @@ impl Running {
         let Sender {
             address: from,
             priority: theirs,
+            ..
         } = sender;
         let ours = self.priority;
         let line = match (self.state, input) {
@@ -659,25 +799,20 @@ impl Running {
     }
 
     /// Counts a refused datagram, and logs the first one of its kind.
-    pub fn refuse(&mut self, from: Ipv4Addr, reason: Reject, cx: &mut Context<'_>) {
+    pub fn refuse(&mut self, from: IpAddr, reason: Reject, cx: &mut Context<'_>) {
         reason.count(&mut self.statistics);
-        if self.logged & reason.bit() == 0 {
-            self.logged |= reason.bit();
-            self.log(InstanceLine::Rejected { from, reason }, cx);
-        }
+        self.log_once(reason.bit(), InstanceLine::Rejected { from, reason }, cx);
     }
 
     /// Notes that the VIPs of an accepted advert are others than ours.
     pub fn note_addresses(&mut self, line: InstanceLine, cx: &mut Context<'_>) {
         const BIT: u16 = 1 << 15;
         self.statistics.addr_list_err = self.statistics.addr_list_err.saturating_add(1);
-        if self.logged & BIT == 0 {
-            self.logged |= BIT;
-            self.log(line, cx);
-        }
+        self.log_once(BIT, line, cx);
     }
 
     fn learn_master(&mut self, sender: Sender, cx: &mut Context<'_>) {
+        self.learn_interval(sender.advert_interval, cx);
         let before = self.master.replace(sender).map(|master| master.address);
         if before == Some(sender.address) {
             return;
@@ -730,7 +865,7 @@ impl Running {
         config: &'c Instance,
         interfaces: &'c Interfaces,
     ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
-        config.virtual_addresses.iter().filter_map(|vip| {
+        config.all_addresses().filter_map(|vip| {
             let state = interfaces.named(&vip.interface)?;
             Some((state.index, vip))
         })
@@ -815,21 +950,19 @@ impl Running {
         self.notify(NotifyState::Master, cx);
     }
 
-    /// Which VIPs are announced where: IPv4, on interfaces that do ARP.
+    /// Which VIPs are announced where: on interfaces that do ARP.
     fn find_targets(&mut self, cx: &Context<'_>) {
         self.announcing.clear();
         for (on, vip) in Self::vips(&self.config, cx.interfaces) {
             let Some(state) = cx.interfaces.get(on).filter(|state| !state.no_arp) else {
                 continue;
             };
-            if let IpAddr::V4(address) = vip.address {
-                self.announcing.push(Target {
-                    owner: self.id,
-                    on,
-                    mac: state.mac,
-                    address,
-                });
-            }
+            self.announcing.push(Target {
+                owner: self.id,
+                on,
+                mac: state.mac,
+                address: vip.address,
+            });
         }
     }
 
@@ -838,14 +971,13 @@ impl Running {
             let name = cx.interfaces.get(target.on).map(|state| &*state.name);
             let line = InstanceLine::Announcing {
                 on: interface_name(name, target.on),
-                address: IpAddr::V4(target.address),
+                address: target.address,
             };
             let line = LogLine::Instance(self.config.name.clone(), line);
             cx.actions.push_back(Action::Log(line));
         }
-        let interval = self.config.garp.interval;
-        cx.pacer
-            .burst(&self.announcing, repeat, interval, cx.actions);
+        let garp = &self.config.garp;
+        cx.pacer.burst(&self.announcing, repeat, garp, cx.actions);
     }
 
     /// A burst is due: announces from what is true now.

@@ -4,9 +4,11 @@
 //! (specification E.5): people grep for them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crate::ids::{Errno, IfIndex, Priority};
+use crate::time::Interval;
+use crate::wire::advert::Family;
 
 use super::event::Outcome;
 use super::receive::Reject;
@@ -33,6 +35,8 @@ pub enum LogLine {
     InterfaceMissing(String),
     /// A datagram too short to say whose it is.
     TooShort {
+        /// What carried it.
+        family: Family,
         /// Its length in bytes.
         length: usize,
     },
@@ -61,7 +65,7 @@ pub enum InstanceLine {
     /// Why it starts in FAULT: the link.
     FaultInterfaceDown(String),
     /// Why it starts in FAULT: no address to send from.
-    FaultNoAddress,
+    FaultNoAddress(Family),
     /// Why it starts in FAULT: a script.
     FaultScript(String),
     /// Loopback interfaces cannot carry VRRP.
@@ -88,7 +92,7 @@ pub enum InstanceLine {
     /// As MASTER; an advert is sent back.
     AnsweredLower {
         /// The sender.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Its priority.
         theirs: Priority,
         /// Ours.
@@ -97,7 +101,7 @@ pub enum InstanceLine {
     /// As MASTER; we step back.
     YieldedToHigher {
         /// The sender.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Its priority.
         theirs: Priority,
         /// Ours.
@@ -106,7 +110,7 @@ pub enum InstanceLine {
     /// As MASTER; we step back.
     YieldedToHigherAddress {
         /// The sender.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Both our priorities.
         priority: Priority,
     },
@@ -115,18 +119,38 @@ pub enum InstanceLine {
     /// As BACKUP, about to preempt.
     DiscardedLower {
         /// The sender.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Its priority.
         theirs: Priority,
     },
     /// The first master we hear.
-    MasterSet(Ipv4Addr),
+    MasterSet(IpAddr),
+    /// The master sends with another interval than was known.
+    IntervalLearned {
+        /// Known before.
+        from: Interval,
+        /// Known now.
+        to: Interval,
+    },
+    /// The interval of the configuration counts again.
+    IntervalForgotten {
+        /// The one that was learned.
+        from: Interval,
+        /// The one of the configuration.
+        to: Interval,
+    },
+    /// A lower master was heard, and is left alone for this time.
+    PreemptDelayStarted(Interval),
+    /// The master is no longer a lower one.
+    PreemptDelayStopped,
+    /// An advert was dropped since we own the addresses.
+    IgnoredAsOwner(IpAddr),
     /// Another one than before.
     MasterChanged {
         /// Before.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Now.
-        to: Ipv4Addr,
+        to: IpAddr,
     },
     /// VIPs go on.
     SettingVips,
@@ -142,7 +166,7 @@ pub enum InstanceLine {
     /// A datagram was refused.
     Rejected {
         /// The sender.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// Why.
         reason: Reject,
     },
@@ -156,9 +180,9 @@ pub enum InstanceLine {
     /// One of our VIPs is not in an accepted advert.
     VipMissing {
         /// The first such VIP.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The sender.
-        from: Ipv4Addr,
+        from: IpAddr,
         /// The virtual router.
         vrid: u8,
     },
@@ -212,12 +236,24 @@ impl LogLine {
                     | InstanceLine::BackupGotPriorityZero
                     | InstanceLine::MasterSet(_)
                     | InstanceLine::MasterChanged { .. }
+                    | InstanceLine::IntervalLearned { .. }
+                    | InstanceLine::IntervalForgotten { .. }
+                    | InstanceLine::PreemptDelayStarted(_)
+                    | InstanceLine::PreemptDelayStopped
                     | InstanceLine::SettingVips
                     | InstanceLine::RemovingVips
                     | InstanceLine::Announcing { .. }
             ),
             _ => false,
         }
+    }
+}
+
+/// The number in the name of a protocol.
+const fn version_of(family: Family) -> u8 {
+    match family {
+        Family::V4 => 4,
+        Family::V6 => 6,
     }
 }
 
@@ -237,8 +273,9 @@ impl fmt::Display for LogLine {
                 "Configuration specifies interface {name} which doesn't currently exist \
                  - will use if created"
             ),
-            Self::TooShort { length } => {
-                write!(f, "IPv4 VRRP packet too short - {length} bytes")
+            Self::TooShort { family, length } => {
+                let version = version_of(*family);
+                write!(f, "IPv{version} VRRP packet too short - {length} bytes")
             }
             Self::AddressRemoved { address, interface } => write!(
                 f,
@@ -273,8 +310,12 @@ impl InstanceLine {
             Self::EnteringMaster => f.write_str("Entering MASTER STATE"),
             Self::EnteringFault => f.write_str("Entering FAULT STATE"),
             Self::EnteringFaultInit => f.write_str("Entering FAULT STATE (init)"),
-            Self::FaultNoAddress => {
-                f.write_str("entering FAULT state (no IPv4 address for interface)")
+            Self::FaultNoAddress(family) => {
+                let version = version_of(*family);
+                write!(
+                    f,
+                    "entering FAULT state (no IPv{version} address for interface)"
+                )
             }
             Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
             Self::Loopback(interface) => write!(
@@ -322,11 +363,38 @@ impl InstanceLine {
                 "received lower priority ({theirs}) advert from {from} - discarding"
             ),
             Self::MasterSet(to) => write!(f, "master set to {to}"),
+            Self::IntervalLearned { from, to } => write!(
+                f,
+                "advertisement interval updated from {}ms to {}ms by master",
+                from.as_us() / 1_000,
+                to.as_us() / 1_000
+            ),
+            Self::IntervalForgotten { from, to } => write!(
+                f,
+                "changing advert interval from {}ms to locally configured {}ms",
+                from.as_us() / 1_000,
+                to.as_us() / 1_000
+            ),
+            Self::PreemptDelayStarted(delay) => write!(
+                f,
+                "start preempt delay ({}.{:06})",
+                delay.as_secs(),
+                delay.as_us() % 1_000_000
+            ),
+            Self::PreemptDelayStopped => f.write_str("stop preempt delay"),
+            Self::IgnoredAsOwner(from) => write!(
+                f,
+                "Dropping packet(s) from {from} since we are address owner"
+            ),
             Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
             Self::Announcing { on, address } => {
-                write!(f, "Sending/queueing gratuitous ARPs on {on} for {address}")
+                let what = match address {
+                    IpAddr::V4(_) => "gratuitous ARPs",
+                    IpAddr::V6(_) => "Unsolicited Neighbour Adverts",
+                };
+                write!(f, "Sending/queueing {what} on {on} for {address}")
             }
             Self::Rejected { from, reason } => reason.write(*from, f),
             Self::VipCountDiffers { expected, received } => {

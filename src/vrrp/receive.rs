@@ -5,10 +5,10 @@
 //! what an acceptable advert leads to: `election.rs` and `state_machine.rs` do.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use crate::config::model::Instance;
-use crate::wire::advert::{Checksum, Packet, TYPE_ADVERTISEMENT, Version, auth_type};
+use crate::config::model::{Instance, UnicastPeer};
+use crate::wire::advert::{Checksum, Family, Packet, TYPE_ADVERTISEMENT, Version, auth_type};
 use crate::wire::auth::equal_in_constant_time;
 use crate::wire::frames::Ipv4Datagram;
 
@@ -27,7 +27,12 @@ pub enum Reject {
     /// A multicast datagram that crossed a router (RFC 3768 section 5.2.3).
     Ttl(u8),
     /// Another protocol version.
-    Version(u8),
+    Version {
+        /// Theirs.
+        received: u8,
+        /// Ours.
+        expected: u8,
+    },
     /// An authentication type that does not exist.
     InvalidAuthType(u8),
     /// An authentication type that we are not configured for.
@@ -55,12 +60,23 @@ pub enum Reject {
         /// What was received.
         received: usize,
     },
-    /// The checksum is wrong.
-    Checksum,
+    /// The checksum is wrong, in a message of this version.
+    Checksum(Version),
     /// Multicast where unicast is configured, or the other way round.
     Cast {
         /// Whether unicast is configured.
         expected_unicast: bool,
+    },
+    /// The sender is not one of the peers.
+    NotAPeer,
+    /// The peer is nearer or farther than its range allows.
+    TtlRange {
+        /// Received.
+        ttl: u8,
+        /// Least.
+        min: u8,
+        /// Greatest.
+        max: u8,
     },
 }
 
@@ -70,15 +86,17 @@ impl Reject {
         match self {
             Self::Length { .. } => 1 << 0,
             Self::Ttl(_) => 1 << 1,
-            Self::Version(_) => 1 << 2,
+            Self::Version { .. } => 1 << 2,
             Self::InvalidAuthType(_) => 1 << 3,
             Self::AuthTypeMismatch { .. } => 1 << 4,
             Self::Password => 1 << 5,
             Self::Interval { .. } => 1 << 6,
             Self::Type(_) => 1 << 7,
             Self::TotalLength { .. } => 1 << 8,
-            Self::Checksum => 1 << 9,
+            Self::Checksum(_) => 1 << 9,
             Self::Cast { .. } => 1 << 10,
+            Self::NotAPeer => 1 << 11,
+            Self::TtlRange { .. } => 1 << 12,
         }
     }
 
@@ -86,21 +104,22 @@ impl Reject {
     pub fn count(self, statistics: &mut Statistics) {
         let counter = match self {
             Self::Length { .. } | Self::TotalLength { .. } => &mut statistics.packet_len_err,
-            Self::Ttl(_) => &mut statistics.ip_ttl_err,
-            Self::Version(_) => &mut statistics.vers_err,
+            Self::Ttl(_) | Self::TtlRange { .. } => &mut statistics.ip_ttl_err,
+            Self::Version { .. } => &mut statistics.vers_err,
             Self::InvalidAuthType(_) => &mut statistics.invalid_authtype,
             Self::AuthTypeMismatch { .. } => &mut statistics.authtype_mismatch,
             Self::Password => &mut statistics.auth_failure,
             Self::Interval { .. } => &mut statistics.advert_interval_err,
             Self::Type(_) => &mut statistics.invalid_type_rcvd,
-            Self::Checksum => &mut statistics.chk_err,
+            Self::Checksum(_) => &mut statistics.chk_err,
             Self::Cast { .. } => &mut statistics.addr_list_err,
+            Self::NotAPeer => &mut statistics.not_a_peer,
         };
         *counter = counter.saturating_add(1);
     }
 
     /// The text after the name of the instance (specification E.5).
-    pub fn write(self, from: Ipv4Addr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub fn write(self, from: IpAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Length { received, expected } => {
                 let side = if received > expected { "long" } else { "short" };
@@ -113,9 +132,9 @@ impl Reject {
                 f,
                 "invalid TTL/HL from {from}. Received {ttl} and expect 255"
             ),
-            Self::Version(version) => write!(
+            Self::Version { received, expected } => write!(
                 f,
-                "wrong VRRP version from {from}. Received {version} and expect 2"
+                "wrong VRRP version from {from}. Received {received} and expect {expected}"
             ),
             Self::InvalidAuthType(kind) => write!(f, "Invalid auth type from {from}: {kind}"),
             Self::AuthTypeMismatch { received, expected } => write!(
@@ -136,7 +155,14 @@ impl Reject {
                 "ip_tot_len mismatch against received length from {from}. \
                  {header} and received {received}"
             ),
-            Self::Checksum => write!(f, "Invalid VRRPv2 checksum from {from}"),
+            Self::Checksum(version) => {
+                let version = version.number();
+                write!(f, "Invalid VRRPv{version} checksum from {from}")
+            }
+            Self::NotAPeer => write!(f, "unicast source address {from} not a unicast peer"),
+            Self::TtlRange { ttl, min, max } => {
+                write!(f, "TTL/HL {ttl} from {from} not in range [{min}, {max}]")
+            }
             Self::Cast { expected_unicast } => {
                 let (expected, got) = if expected_unicast {
                     ("un", "mult")
@@ -152,26 +178,86 @@ impl Reject {
     }
 }
 
+/// A datagram as the checks see it, whatever carried it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// Time to live, or hop limit.
+    pub ttl: u8,
+    /// Octets of the IP header that count in a length: none for IPv6.
+    pub header_length: usize,
+    /// The length that an IPv4 header gives for the whole datagram.
+    pub total_length: Option<usize>,
+    /// The message; untrusted.
+    pub message: &'a [u8],
+}
+
+impl<'a> From<Ipv4Datagram<'a>> for Arrival<'a> {
+    fn from(datagram: Ipv4Datagram<'a>) -> Self {
+        Self {
+            source: datagram.source.into(),
+            destination: datagram.destination.into(),
+            ttl: datagram.ttl,
+            header_length: datagram.header_length,
+            total_length: Some(datagram.total_length),
+            message: datagram.payload,
+        }
+    }
+}
+
+/// What is remarkable about a datagram that is accepted all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Remarks {
+    /// A version 3 checksum of the other kind: without a pseudo header where we
+    /// send one, or with one where we do not.
+    pub other_checksum: bool,
+}
+
 /// Checks a datagram whose VRID is that of `instance`.
 pub fn check(
     instance: &Instance,
-    datagram: &Ipv4Datagram<'_>,
+    arrival: &Arrival<'_>,
     packet: &Packet<'_>,
-) -> Result<(), Reject> {
+) -> Result<Remarks, Reject> {
+    let version = instance.version;
     let expected = packet
-        .expected_length(Version::V2)
-        .saturating_add(datagram.header_length);
-    let received = packet.length().saturating_add(datagram.header_length);
+        .expected_length(version)
+        .saturating_add(arrival.header_length);
+    let received = packet.length().saturating_add(arrival.header_length);
     if received != expected {
         return Err(Reject::Length { received, expected });
     }
-    let multicast = datagram.destination.is_multicast();
-    if multicast && datagram.ttl != 255 {
-        return Err(Reject::Ttl(datagram.ttl));
+    let multicast = arrival.destination.is_multicast();
+    if multicast && arrival.ttl != 255 {
+        return Err(Reject::Ttl(arrival.ttl));
     }
-    if packet.version() != 2 {
-        return Err(Reject::Version(packet.version()));
+    if packet.version() != version.number() {
+        let (received, expected) = (packet.version(), version.number());
+        return Err(Reject::Version { received, expected });
     }
+    if version == Version::V2 {
+        check_version_2(instance, packet)?;
+    }
+    if packet.message_type() != TYPE_ADVERTISEMENT {
+        return Err(Reject::Type(packet.message_type()));
+    }
+    if let Some(header) = arrival.total_length.filter(|&header| header != received) {
+        return Err(Reject::TotalLength { header, received });
+    }
+    let remarks = check_checksum(instance, arrival, packet)?;
+    let expected_unicast = !instance.unicast_peers.is_empty();
+    if expected_unicast == multicast {
+        return Err(Reject::Cast { expected_unicast });
+    }
+    check_peer(instance, arrival)?;
+    Ok(remarks)
+}
+
+/// What only version 2 has: authentication, and an interval that must be ours.
+fn check_version_2(instance: &Instance, packet: &Packet<'_>) -> Result<(), Reject> {
     check_authentication(instance, packet)?;
     let (theirs, ours) = (packet.advert_interval(), instance.advert_interval);
     if theirs != ours {
@@ -180,21 +266,55 @@ pub fn check(
             ours_s: ours.as_secs(),
         });
     }
-    if packet.message_type() != TYPE_ADVERTISEMENT {
-        return Err(Reject::Type(packet.message_type()));
+    Ok(())
+}
+
+/// Version 3 over IPv4 is right in either form: RFC 5798 could be read both
+/// ways, and routers of both kinds exist.
+fn check_checksum(
+    instance: &Instance,
+    arrival: &Arrival<'_>,
+    packet: &Packet<'_>,
+) -> Result<Remarks, Reject> {
+    let with_header = Checksum::PseudoHeader {
+        source: arrival.source,
+        destination: arrival.destination,
+    };
+    let is_right = |checksum| packet.checksum_is_right(checksum);
+    let other_checksum = match (instance.version, instance.family()) {
+        (Version::V2, _) if is_right(Checksum::Plain) => false,
+        (Version::V3, Family::V6) if is_right(with_header) => false,
+        (Version::V3, Family::V4) if is_right(with_header) => instance.v3_checksum_as_v2,
+        (Version::V3, Family::V4) if is_right(Checksum::Plain) => !instance.v3_checksum_as_v2,
+        (Version::V3, Family::V4) if instance.old_unicast_checksum == Some(true) => {
+            let old = Checksum::PseudoHeader {
+                source: arrival.source,
+                destination: instance.multicast_group,
+            };
+            if !is_right(old) {
+                return Err(Reject::Checksum(instance.version));
+            }
+            false
+        }
+        (version, _) => return Err(Reject::Checksum(version)),
+    };
+    Ok(Remarks { other_checksum })
+}
+
+/// Who may send to an instance with peers, and from how far away.
+fn check_peer(instance: &Instance, arrival: &Arrival<'_>) -> Result<(), Reject> {
+    let ranged = |peer: &UnicastPeer| peer.min_ttl.is_some() || peer.max_ttl.is_some();
+    let peers = &instance.unicast_peers;
+    if !instance.check_unicast_source && !peers.iter().any(ranged) {
+        return Ok(());
     }
-    if datagram.total_length != received {
-        return Err(Reject::TotalLength {
-            header: datagram.total_length,
-            received,
-        });
-    }
-    if !packet.checksum_is_right(Checksum::Plain) {
-        return Err(Reject::Checksum);
-    }
-    let expected_unicast = !instance.unicast_peers.is_empty();
-    if expected_unicast == multicast {
-        return Err(Reject::Cast { expected_unicast });
+    let Some(peer) = peers.iter().find(|peer| peer.address == arrival.source) else {
+        return Err(Reject::NotAPeer);
+    };
+    let (min, max) = (peer.min_ttl.unwrap_or(0), peer.max_ttl.unwrap_or(u8::MAX));
+    if !(min..=max).contains(&arrival.ttl) {
+        let ttl = arrival.ttl;
+        return Err(Reject::TtlRange { ttl, min, max });
     }
     Ok(())
 }
@@ -222,18 +342,16 @@ fn check_authentication(instance: &Instance, packet: &Packet<'_>) -> Result<(), 
 /// Multicast: the first that is in this group; what goes to a group that a
 /// multicast instance is not in is for nobody. Unicast: the one that names the sender among its
 /// peers, else the first; C allows one VRID twice with disjoint peers.
-pub fn addressee<'i, I, T>(candidates: I, datagram: &Ipv4Datagram<'_>) -> Option<T>
+pub fn addressee<'i, I, T>(candidates: I, arrival: &Arrival<'_>) -> Option<T>
 where
     I: Iterator<Item = (T, &'i Instance)> + Clone,
 {
-    let sender = IpAddr::V4(datagram.source);
-    let multicast = datagram.destination.is_multicast();
+    let multicast = arrival.destination.is_multicast();
     let knows_it = |instance: &Instance| {
         if multicast {
-            instance.multicast_group == IpAddr::V4(datagram.destination)
-                && instance.unicast_peers.is_empty()
+            instance.multicast_group == arrival.destination && instance.unicast_peers.is_empty()
         } else {
-            instance.is_peer(sender)
+            instance.is_peer(arrival.source)
         }
     };
     let mut fitting = candidates

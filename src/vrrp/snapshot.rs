@@ -4,7 +4,7 @@
 //! Decides what can be seen from outside. What is made of it, dump files for
 //! example, is decided by whoever reads it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{Config, Instance, Script};
@@ -54,7 +54,7 @@ pub struct InstanceSnapshot {
     /// The interface it is on, while that exists.
     pub on: Option<IfIndex>,
     /// The address that adverts are sent from.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// The effective priority, 1 to 255.
     pub priority: Priority,
     /// The sum of the priority and all weights, before it is kept within 1 to 254.

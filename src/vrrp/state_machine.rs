@@ -63,8 +63,14 @@ pub enum Input {
 pub struct Params {
     /// The priority of the configuration is 255.
     pub owner: bool,
-    /// `nopreempt`: a lower master is left alone.
+    /// `nopreempt`, or a `preempt_delay` that has not passed: a lower master is
+    /// left alone.
     pub nopreempt: bool,
+    /// `lower_prio_no_advert`: an advert of lower priority gets no answer.
+    pub silent_to_lower: bool,
+    /// `higher_prio_send_advert`: one more advert before giving way to a higher
+    /// priority.
+    pub last_word_to_higher: bool,
 }
 
 /// A set of things to do; carried out in the order of the constants.
@@ -159,7 +165,7 @@ pub const fn transition(state: State, input: Input, params: Params) -> Transitio
     match state {
         State::Init => init(input, params),
         State::Backup => backup(input, params),
-        State::Master => master(input),
+        State::Master => master(input, params),
         State::Fault => fault(input),
         State::Stopped => to(State::Stopped, Effects::NONE),
     }
@@ -206,12 +212,18 @@ const fn backup(input: Input, params: Params) -> Transition {
 }
 
 /// RFC 3768 section 6.4.3; specification F.4, F.5.
-const fn master(input: Input) -> Transition {
+const fn master(input: Input, params: Params) -> Transition {
     match input {
         Input::TimerExpired => to(State::Master, ANSWER),
         Input::PriorityZero => to(State::Master, ANSWER),
+        Input::Advert(Rank::Higher | Rank::EqualHigherAddress) if params.last_word_to_higher => {
+            to(State::Backup, Effects::SEND_ADVERT.and(YIELD))
+        }
         Input::Advert(Rank::Higher | Rank::EqualHigherAddress) => to(State::Backup, YIELD),
         Input::Advert(Rank::EqualSameAddress) => to(State::Master, Effects::WARN_OWN_ADDRESS),
+        Input::Advert(Rank::Lower | Rank::EqualLowerAddress) if params.silent_to_lower => {
+            to(State::Master, Effects::REPEAT_GARP)
+        }
         Input::Advert(Rank::Lower | Rank::EqualLowerAddress) => {
             to(State::Master, ANSWER.and(Effects::REPEAT_GARP))
         }
@@ -242,14 +254,16 @@ mod tests {
     const PLAIN: Params = Params {
         owner: false,
         nopreempt: false,
+        silent_to_lower: false,
+        last_word_to_higher: false,
     };
     const OWNER: Params = Params {
         owner: true,
-        nopreempt: false,
+        ..PLAIN
     };
     const NOPREEMPT: Params = Params {
-        owner: false,
         nopreempt: true,
+        ..PLAIN
     };
 
     const STATES: [State; 5] = [

@@ -27,6 +27,12 @@ pub struct Statistics {
     pub auth_ext_replay: u64,
     pub pri_zero_rcvd: u64,
     pub pri_zero_sent: u64,
+    /// Adverts from somebody who is not a peer.
+    pub not_a_peer: u64,
+    /// Accepted adverts of version 3 whose checksum is of the other kind.
+    pub other_checksum: u64,
+    /// Adverts that an owner ignored.
+    pub owner_ignored: u64,
     /// Adverts that a stall made too late to be worth sending.
     pub adverts_skipped: u64,
     /// Adverts that the kernel did not take.

@@ -1,15 +1,18 @@
-//! Check scripts: what their results mean, and what they add to a priority.
+//! What is tracked, check scripts and interfaces: what it means, and what it adds
+//! to a priority.
 //!
 //! Decides up and down from a sequence of results (specification D.2) and the
 //! effective priority from those (F.8). When a script runs is decided in
 //! `engine.rs`; how it runs, by whoever carries the actions out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::model::{Instance, Script, TrackScript};
-use crate::ids::Priority;
+use crate::config::model::{Instance, Script, TrackInterface, TrackScript};
+use crate::ids::{Priority, ScriptId};
 
 use super::event::Outcome;
+use super::interfaces::Interfaces;
 use super::snapshot::ScriptSnapshot;
 
 /// What the results so far say.
@@ -118,6 +121,36 @@ impl Tracked {
     }
 }
 
+/// What an instance sees of the things that it tracks.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The interfaces there are.
+    pub interfaces: &'a Interfaces,
+    /// The scripts that run.
+    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
+}
+
+impl Surroundings<'_> {
+    /// What the results of a script say.
+    pub fn standing(self, script: &Script) -> Standing {
+        let mut tracked = self.scripts.values();
+        let known = tracked.find(|tracked| tracked.script.name == script.name);
+        known.map_or(Standing::Unknown, |tracked| tracked.standing)
+    }
+
+    /// Whether an interface exists and is up.
+    pub fn is_up(self, interface: &str) -> bool {
+        self.interfaces
+            .named(interface)
+            .is_some_and(|state| state.up)
+    }
+}
+
+/// Whether an interface keeps an instance in FAULT.
+pub const fn is_interface_fault(tracked: &TrackInterface, up: bool) -> bool {
+    tracked.weight == 0 && up == tracked.reverse
+}
+
 /// Whether a script in this standing keeps an instance in FAULT.
 pub const fn is_fault(tracked: &TrackScript, standing: Standing) -> bool {
     let bad = if tracked.reverse {
@@ -147,24 +180,37 @@ pub const fn contribution(tracked: &TrackScript, standing: Standing) -> i32 {
     }
 }
 
-/// The priority of the configuration and everything that scripts add to it.
-pub fn total_priority(instance: &Instance, standing_of: impl Fn(&Script) -> Standing) -> i32 {
+/// What an interface adds to the priority now, -253 to 253.
+pub const fn interface_contribution(tracked: &TrackInterface, up: bool) -> i32 {
+    let counts = if up {
+        tracked.weight > 0
+    } else {
+        tracked.weight < 0
+    };
+    match (counts, tracked.reverse) {
+        (false, _) => 0,
+        (true, false) => tracked.weight,
+        (true, true) => tracked.weight.saturating_neg(),
+    }
+}
+
+/// The priority of the configuration and everything that is added to it.
+pub fn total_priority(instance: &Instance, around: Surroundings<'_>) -> i32 {
     let own = i32::from(instance.priority.0);
-    let tracked = instance.track_scripts.iter();
-    tracked
-        .map(|tracked| contribution(tracked, standing_of(&tracked.script)))
-        .fold(own, i32::saturating_add)
+    let scripts = instance.track_scripts.iter();
+    let scripts = scripts.map(|tracked| contribution(tracked, around.standing(&tracked.script)));
+    let interfaces = instance.track_interfaces.iter();
+    let interfaces =
+        interfaces.map(|tracked| interface_contribution(tracked, around.is_up(&tracked.interface)));
+    scripts.chain(interfaces).fold(own, i32::saturating_add)
 }
 
 /// The effective priority: the sum, kept within 1 to 254; the owner's is fixed.
-pub fn effective_priority(
-    instance: &Instance,
-    standing_of: impl Fn(&Script) -> Standing,
-) -> Priority {
+pub fn effective_priority(instance: &Instance, around: Surroundings<'_>) -> Priority {
     if instance.priority.is_owner() {
         return Priority::OWNER;
     }
-    let total = total_priority(instance, standing_of);
+    let total = total_priority(instance, around);
     Priority(u8::try_from(total.clamp(1, 254)).unwrap_or(Priority::DEFAULT.0))
 }
 

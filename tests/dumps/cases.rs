@@ -207,7 +207,7 @@ pub fn mail() -> Case {
 
 pub fn definitions() -> Case {
     alone(
-        "$IF=eth0\n$VRID=77\n\
+        "$IF=eth0\n$VRID=77\nglobal_defs {\n smtp_server 127.0.0.1\n}\n\
          vrrp_instance VI_1 {\n interface $IF\n virtual_router_id ${VRID}\n priority 254 # high\n \
          virtual_ipaddress {\n 192.0.2.100/24 dev $IF\n }\n}\n",
         UP,

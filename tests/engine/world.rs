@@ -13,7 +13,7 @@ use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
-    Command, Datagram, Event, InterfaceAddress, InterfaceState, Outcome,
+    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome,
 };
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
@@ -24,6 +24,14 @@ const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
 pub fn source(node: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, node)
+}
+
+/// This world has IPv4 only.
+fn ipv4(address: std::net::IpAddr) -> Ipv4Addr {
+    match address {
+        std::net::IpAddr::V4(address) => address,
+        std::net::IpAddr::V6(address) => panic!("{address} is not of this world"),
+    }
 }
 
 pub fn ms(ms: u64) -> Interval {
@@ -178,7 +186,7 @@ impl Node {
     pub fn master(&self) -> Option<Master> {
         let master = self.view().master?;
         Some(Master {
-            address: master.address,
+            address: ipv4(master.address),
             priority: master.priority,
         })
     }
@@ -260,7 +268,14 @@ impl Wire {
 
     pub fn inject(&mut self, node: usize, bytes: &[u8]) {
         let on = self.nodes[node].interface.index;
-        self.feed(node, Event::Datagram(Datagram { on, bytes }));
+        self.feed(
+            node,
+            Event::Datagram(Datagram {
+                on,
+                envelope: Envelope::Ipv4,
+                bytes,
+            }),
+        );
     }
 
     pub fn change_interface(&mut self, node: usize, change: impl FnOnce(&mut InterfaceState)) {
@@ -385,7 +400,7 @@ impl Wire {
         let here = &mut self.nodes[node];
         match action {
             Action::Listen { on, .. } => here.listening.push(on),
-            Action::Unlisten { on } => here.listening.retain(|other| *other != on),
+            Action::Unlisten { on, .. } => here.listening.retain(|other| *other != on),
             Action::Kernel { token, operations } => {
                 for operation in operations {
                     here.kernel(&operation);
@@ -395,7 +410,10 @@ impl Wire {
                 self.feed(node, Event::KernelDone { token, result });
             }
             Action::Announce { address, .. } => {
-                assert!(here.vips.contains(&address), "announced before it was on");
+                assert!(
+                    here.vips.contains(&ipv4(address)),
+                    "announced before it was on"
+                );
                 here.announced.push(at_us);
             }
             Action::Run { id, .. } => {

@@ -309,7 +309,7 @@ impl Reader<'_> {
         }
         // Without lines, what stood before is still there.
         if let Some(before) = before {
-            let before = before.trimmed();
+            let before = before.clone().trimmed();
             if !before.text.is_empty() && !self.gave_up {
                 self.logical_line(here, before);
             }

@@ -261,9 +261,11 @@ impl Reader<'_> {
             self.end_long_definition();
             return;
         }
-        let raw = Text::literal(line, here.id, start);
-        let uncommented = lex::strip_comment(&raw);
-        self.tell_of_characters(here, &raw, &uncommented);
+        let blanks = line.len().saturating_sub(line.trim_ascii_start().len());
+        let start = start.saturating_add(blanks);
+        let raw = Text::literal(line.trim_ascii(), here.id, start);
+        let uncommented = lex::strip_comment(raw);
+        self.tell_of_characters(here, &uncommented);
         let text = uncommented.text;
         if text.text.is_empty() {
             return;
@@ -282,22 +284,11 @@ impl Reader<'_> {
 
     /// One hint for each file about blanks that C would not take for blanks,
     /// and one error about text that is not UTF-8 and is not in a comment.
-    fn tell_of_characters(
-        &mut self,
-        here: &mut Here<'_>,
-        raw: &Text,
-        uncommented: &lex::Uncommented,
-    ) {
-        if let Some((at, length)) = uncommented.foreign_blank.filter(|_| !here.told_of_blanks) {
+    fn tell_of_characters(&mut self, here: &mut Here<'_>, uncommented: &lex::Uncommented) {
+        if let Some((c, origin)) = uncommented.foreign_blank.filter(|_| !here.told_of_blanks) {
             here.told_of_blanks = true;
-            let c = raw
-                .text
-                .get(at..)
-                .and_then(|rest| rest.chars().next())
-                .unwrap_or(' ');
             let text = format!("U+{:04X} is taken for a blank here", c as u32);
             let help = "C keepalived takes it for a part of a word; replace it with a plain blank.";
-            let origin = raw.origin(at, at.saturating_add(length));
             self.found.push(
                 Diagnostic::hint("foreign-blank", text)
                     .at(&origin)
@@ -330,7 +321,7 @@ impl Reader<'_> {
                 return;
             }
             if !text.text.contains('$') {
-                self.expanded_line(here, &text);
+                self.expanded_line(here, text);
                 return;
             }
             let replaced = self.replace(here, &text);
@@ -342,7 +333,7 @@ impl Reader<'_> {
                 return;
             }
             if !replaced.changed {
-                self.expanded_line(here, &replaced.text);
+                self.expanded_line(here, replaced.text);
                 return;
             }
             let too_long = replaced.text.text.len() > LINE_BYTES_MAX;
@@ -373,14 +364,14 @@ impl Reader<'_> {
     }
 
     /// A line with nothing left to replace: an include, or statements.
-    fn expanded_line(&mut self, here: &Here<'_>, text: &Text) {
+    fn expanded_line(&mut self, here: &Here<'_>, text: Text) {
         let mut words = text.text.split(is_blank).filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let second = words.next();
         if second.is_some()
             && let Some(checks) = IncludeChecks::of_keyword(first)
         {
-            self.include(here, text, first.len(), checks);
+            self.include(here, &text, first.len(), checks);
             return;
         }
         match (first, second) {
@@ -398,7 +389,11 @@ impl Reader<'_> {
         self.split_at_braces(text);
     }
 
-    fn split_at_braces(&mut self, text: &Text) {
+    fn split_at_braces(&mut self, text: Text) {
+        if !text.text.contains(['{', '}']) {
+            self.statement(text);
+            return;
+        }
         let mut in_quotes = false;
         let mut from = 0;
         for (at, c) in text.text.char_indices() {
@@ -408,7 +403,7 @@ impl Reader<'_> {
             }
             let end = at.saturating_add(1);
             let origin = text.origin(at, end);
-            self.statement(text, from, at);
+            self.statement(text.part(from, at));
             from = end;
             let token = if c == '{' {
                 Token::Open(origin)
@@ -417,11 +412,11 @@ impl Reader<'_> {
             };
             self.tokens.push(token);
         }
-        self.statement(text, from, text.text.len());
+        self.statement(text.part(from, text.text.len()));
     }
 
-    fn statement(&mut self, text: &Text, from: usize, to: usize) {
-        let statement = text.part(from, to).trimmed();
+    fn statement(&mut self, text: Text) {
+        let statement = text.trimmed();
         if !statement.text.is_empty() {
             self.tokens.push(Token::Line(statement));
         }

@@ -63,8 +63,9 @@ pub struct Draft {
     pub sync_groups: Vec<vrrp_sync_group::Draft>,
     /// The names of the groups.
     pub group_names: HashSet<String>,
-    /// `vrrp_instance` blocks in order, names unique.
-    pub instances: Vec<vrrp_instance::Draft>,
+    /// `vrrp_instance` blocks in order, names unique. Boxed, because they are large
+    /// and a growing list would move all of them.
+    pub instances: Vec<Box<vrrp_instance::Draft>>,
     /// The names of the instances.
     pub instance_names: HashSet<String>,
     /// `static_ipaddress`
@@ -190,7 +191,7 @@ fn vrrp_instance(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>)
         cx,
     );
     vrrp_instance::finish(&mut instance, cx);
-    draft.instances.push(instance);
+    draft.instances.push(Box::new(instance));
 }
 
 fn track_file(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {

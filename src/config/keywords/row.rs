@@ -140,16 +140,6 @@ pub fn is_off(statement: &Statement) -> bool {
     value == Some(Some(false))
 }
 
-/// Whether the argument is the number 3.
-pub fn is_three(statement: &Statement) -> bool {
-    statement.word(1).is_some_and(|word| word.text == "3")
-}
-
-/// Whether the argument is the number 2.
-pub fn is_two(statement: &Statement) -> bool {
-    statement.word(1).is_some_and(|word| word.text == "2")
-}
-
 /// Whether the argument is zero.
 pub fn is_zero(statement: &Statement) -> bool {
     let zero = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '0' | '.'));

@@ -74,8 +74,6 @@ fn options(peer: &mut UnicastPeer, instance: &str, statement: &Statement, cx: &m
                 continue;
             }
         };
-        let text = format!("({instance}) '{}' does not work yet", option.text);
-        cx.found.push(super::not_yet(text).at(&option.origin));
         if option.text == "min_ttl" {
             peer.min_ttl = ttl;
         } else {

@@ -128,13 +128,20 @@ impl Vocabulary {
         if blocks.len() > BLOCKS_MAX && blocks.iter().all(|block| self.is_checker(block)) {
             return vec!["into a checker of a `real_server`".to_string()];
         }
+        let mut balancer = Vec::new();
         if blocks.len() > BLOCKS_MAX && blocks.contains(&"virtual_server") {
-            return vec!["into `virtual_server` or a block in it".to_string()];
+            blocks.retain(|block| !self.is_of_balancer(block));
+            balancer.push("into `virtual_server` or a block in it".to_string());
         }
         let mut places: Vec<String> = blocks.into_iter().map(place).collect();
         places.sort_unstable();
         places.dedup();
+        places.extend(balancer);
         places
+    }
+
+    fn is_of_balancer(&self, block: &str) -> bool {
+        block == "virtual_server" || block == "real_server" || self.is_checker(block)
     }
 
     /// Whether a block is one of the checkers, or stands in one.

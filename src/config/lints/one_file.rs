@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use crate::ids::Priority;
 
 use super::super::diagnostic::{Class, Diagnostic, Severity};
+use super::super::keywords::{Status, rows};
 use super::super::lex::Origin;
 use super::super::machine::Machine;
 use super::super::model::{InitialState, Instance, Version, VirtualAddress};
@@ -37,7 +38,7 @@ pub fn one_file(
         lints.weights(is_alone);
         lints.unicast();
         lints.mixed_families();
-        lints.prefixes();
+        lints.prefixes(machine);
         lints.too_many_addresses(machine);
     }
 }
@@ -133,18 +134,18 @@ impl Lints<'_, '_> {
         for weight in &weights {
             let (high, low) = (limited(best), limited(best.saturating_sub(weight.amount)));
             let difference = high.saturating_sub(low);
-            if difference < weight.amount {
+            // Nothing is lost at the lower end: 1 is below every other node.
+            if difference < weight.amount && (best > high || difference == 0) {
                 self.limited_weight(weight, best, (high, low));
             } else if is_alone && !self.instance.nopreempt {
                 let text = format!(
-                    "a failure of `{}` lowers the priority by {}, from {high} to {low}: the \
-                     addresses move only to a node whose priority is above {low}",
-                    weight.name, weight.amount
+                    "a failure of `{}` lowers the priority by {difference}, from {high} to {low}: \
+                     the addresses move only to a node whose priority is above {low}",
+                    weight.name
                 );
                 let help = format!(
-                    "The other node's priority must be less than {} below this one's. Give both \
-                     files to `check` to see the numbers of both.",
-                    weight.amount
+                    "The other node's priority must be less than {difference} below this one's. \
+                     Give both files to `check` to see the numbers of both."
                 );
                 self.hint("weight-needs-difference", &text, weight.origin, help);
             }
@@ -161,7 +162,7 @@ impl Lints<'_, '_> {
         let help = if best > 254 {
             "Lower `priority` so that all weights together do not lift it above 254."
         } else {
-            "Raise `priority`, or make the weight smaller."
+            "Raise `priority`."
         };
         let origin = weight.origin;
         self.warn("weight-is-limited", &text, origin, help.to_string());
@@ -184,11 +185,15 @@ impl Lints<'_, '_> {
         }
         if !instance.check_unicast_source && instance.auth_hmac.is_none() {
             let text = "adverts of any sender are accepted, not only those of the peers";
-            let help = "Add `check_unicast_src`, or `vrrp_check_unicast_src` to `global_defs`; a \
-                        filter for protocol 112 does it, too.";
+            let mut help = "Let the packet filter accept protocol 112 from the peers only. \
+                            `check_unicast_src` does it, too"
+                .to_string();
+            if is_refused("vrrp_instance", "check_unicast_src") {
+                help.push_str(" (this daemon does not start with it yet)");
+            }
+            help.push('.');
             let origin = self.place(&["unicast_peer"]);
-            let code = "unicast-without-source-check";
-            self.hint(code, text, origin, help.to_string());
+            self.hint("unicast-without-source-check", text, origin, help);
         }
     }
 
@@ -222,13 +227,14 @@ impl Lints<'_, '_> {
         }
     }
 
-    fn prefixes(&mut self) {
+    fn prefixes(&mut self, machine: &dyn Machine) {
         let mut without = Vec::new();
         for line in self.subject.values(self.instance, "virtual_ipaddress") {
             let origin = Some(self.subject.moved(line.keyword_origin()));
             match line.keyword().split_once('/') {
                 Some((address, length)) => self.host_bits(address, length, origin),
                 None if line.words.iter().any(|word| word.text == "peer") => {}
+                None if self.is_in_network(line, machine) => {}
                 None => without.push((line.keyword(), origin)),
             }
         }
@@ -244,6 +250,32 @@ impl Lints<'_, '_> {
         let help = "This is right if the interface has another address of that network; write the \
                     prefix length otherwise.";
         self.hint("vip-without-prefix", &text, *origin, help.to_string());
+    }
+
+    /// Whether the interface of a virtual address is known to have another of its
+    /// network, so that it needs no prefix length.
+    fn is_in_network(&self, line: &Statement, machine: &dyn Machine) -> bool {
+        let Ok(virtual_address) = line.keyword().parse::<IpAddr>() else {
+            return true;
+        };
+        let mut words = line.words.iter().skip_while(|word| word.text != "dev");
+        let interface = words
+            .nth(1)
+            .map_or(&*self.instance.interface, |word| &*word.text);
+        let networks = machine.networks(interface).unwrap_or_default();
+        networks
+            .iter()
+            .any(|(own, length)| match (own, virtual_address) {
+                (IpAddr::V4(own), IpAddr::V4(address)) if own.to_bits() != address.to_bits() => {
+                    let other = own.to_bits() ^ address.to_bits();
+                    *length < 32 && other.leading_zeros() >= *length
+                }
+                (IpAddr::V6(own), IpAddr::V6(address)) if own.to_bits() != address.to_bits() => {
+                    let other = own.to_bits() ^ address.to_bits();
+                    *length < 128 && other.leading_zeros() >= *length
+                }
+                _ => false,
+            })
     }
 
     fn host_bits(&mut self, address: &str, length: &str, origin: Option<Origin>) {
@@ -287,6 +319,13 @@ impl Lints<'_, '_> {
     }
 }
 
+/// Whether the daemon does not start with a keyword yet.
+fn is_refused(block: &str, keyword: &str) -> bool {
+    let mut rows = rows().into_iter();
+    let row = rows.find(|row| row.block == block && row.name == keyword);
+    row.is_some_and(|row| row.status == Status::Decisive)
+}
+
 fn addresses(instance: &Instance) -> impl Iterator<Item = &VirtualAddress> {
     let excluded = instance.excluded_addresses.iter();
     instance.virtual_addresses.iter().chain(excluded)
@@ -313,6 +352,7 @@ fn two_instances(
                 text.push_str(&format!("    {}\n", line.line.text.trim()));
             }
         }
+        text.push_str("    # And the other lines of this instance.\n");
         text.push_str("    virtual_ipaddress {\n");
         let is_link_local = |line: &&Statement| line.keyword().starts_with("fe80");
         if suffix == "_v6" && !lines.first().is_some_and(is_link_local) {

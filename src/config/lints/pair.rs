@@ -4,6 +4,7 @@
 //! other, and who becomes MASTER. Source: specification E.5 (bad packets), F.1,
 //! F.3, F.4, F.8.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -22,13 +23,14 @@ pub fn pair(left: &Subject<'_>, right: &Subject<'_>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let (together, alone_left, alone_right) =
         matched(&left.config.instances, &right.config.instances);
+    let split = split_groups(left, right, &together, &mut found);
     for (one, other) in together {
         let mut both = Both {
             left: (left, one),
             right: (right, other),
             found: &mut found,
         };
-        both.compare();
+        both.compare(split.contains(one.name.as_str()));
     }
     for (node, missing, instances) in [(left, right, alone_left), (right, left, alone_right)] {
         for instance in instances {
@@ -99,6 +101,62 @@ fn matched<'a>(
     (together, left, right)
 }
 
+/// Tells of sync groups whose members have their higher priorities on different
+/// nodes; returns the names that their instances have on the left node. A member
+/// becomes MASTER only if all others do, so such a group stays where it came up
+/// first (specification F.7).
+fn split_groups<'a>(
+    left: &Subject<'_>,
+    right: &Subject<'_>,
+    together: &[(&'a Instance, &'a Instance)],
+    found: &mut Vec<Diagnostic>,
+) -> HashSet<&'a str> {
+    let mut split = HashSet::new();
+    let left_names: HashMap<&str, _> = together.iter().map(|one| (&*one.0.name, *one)).collect();
+    let right_names: HashMap<&str, _> = together.iter().map(|one| (&*one.1.name, *one)).collect();
+    for (config, names) in [(left.config, &left_names), (right.config, &right_names)] {
+        for group in &config.sync_groups {
+            let members = group.instances.iter();
+            let members: Vec<(&Instance, &Instance)> = members
+                .filter_map(|name| names.get(name.as_str()).copied())
+                .filter(|(one, _)| !split.contains(one.name.as_str()))
+                .collect();
+            let higher = |wanted: Ordering| {
+                members.iter().find(move |(one, other)| {
+                    priority_when_well(left, one).cmp(&priority_when_well(right, other)) == wanted
+                })
+            };
+            let (Some((here, _)), Some((there, _))) =
+                (higher(Ordering::Greater), higher(Ordering::Less))
+            else {
+                continue;
+            };
+            let text = format!(
+                "({}) the instances of this sync group contradict each other: the priority of {} is \
+                 higher in {}, that of {} in {}; who is MASTER depends on who came first",
+                group.name, here.name, left.name, there.name, right.name
+            );
+            let mut diagnostic = placed(
+                warning("sync-group-split", text),
+                left.place(here, &["priority"]),
+            );
+            if let Some(origin) = left.place(there, &["priority"]) {
+                diagnostic = diagnostic.label(origin.span, "the other instance");
+            }
+            let help = "Give the node that shall be MASTER the higher priority in all of them.";
+            found.push(diagnostic.help(help));
+            split.extend(members.iter().map(|(one, _)| one.name.as_str()));
+        }
+    }
+    split
+}
+
+/// The priority of an instance when all that it tracks is well.
+fn priority_when_well(subject: &Subject<'_>, instance: &Instance) -> i64 {
+    let best = best(instance, &subject.weights(instance));
+    best.map_or(i64::from(instance.priority.0), limited)
+}
+
 /// One virtual router on two nodes.
 struct Both<'a, 's> {
     left: (&'a Subject<'s>, &'a Instance),
@@ -107,7 +165,8 @@ struct Both<'a, 's> {
 }
 
 impl Both<'_, '_> {
-    fn compare(&mut self) {
+    /// `is_split`: nobody can say who will be MASTER, as its group has told.
+    fn compare(&mut self, is_split: bool) {
         let ((_, one), (_, other)) = (self.left, self.right);
         if one.vrid != other.vrid {
             let text = format!(
@@ -124,13 +183,19 @@ impl Both<'_, '_> {
             self.warn("family-differs", text, &["virtual_ipaddress"], help);
             return;
         }
+        let before = self.found.len();
         self.version();
         self.advert_interval();
         self.authentication();
         self.hmac();
-        self.addresses();
         self.ways();
-        self.election();
+        // Nodes that do not hear each other are both MASTER: nothing to predict.
+        let mut apart = self.found.iter().skip(before);
+        let is_one_cluster = apart.all(|found| found.severity == Severity::Hint);
+        self.addresses();
+        if is_one_cluster && !is_split {
+            self.election();
+        }
     }
 
     /// A finding at these keywords on both nodes.
@@ -263,7 +328,10 @@ impl Both<'_, '_> {
                 let help = "Write the same group into both.";
                 self.warn("multicast-group-differs", &text, places, help);
             }
-            (true, true) => {}
+            (true, true) => {
+                self.same_source();
+            }
+            (false, false) if self.same_source() => {}
             (false, false) => {
                 self.reaches(self.left, self.right);
                 self.reaches(self.right, self.left);
@@ -282,6 +350,19 @@ impl Both<'_, '_> {
                 self.warn("unicast-differs", &text, places, help);
             }
         }
+    }
+
+    /// Whether both nodes name the same source address, which only one can have.
+    fn same_source(&mut self) -> bool {
+        let (one, other) = (self.left.1.source_address, self.right.1.source_address);
+        let Some(source) = one.filter(|_| one == other) else {
+            return false;
+        };
+        let text = format!("both nodes send from {source}, which only one of them can have");
+        let places = &["unicast_src_ip", "mcast_src_ip"];
+        let help = "Write the address of its own machine into each.";
+        self.warn("same-source", &text, places, help);
+        true
     }
 
     /// Whether the second node sends to the address that the first one sends from.
@@ -309,11 +390,10 @@ impl Both<'_, '_> {
         let weights = [self.left.0.weights(one), self.right.0.weights(other)];
         self.nopreempt(self.left, &weights[0], self.right);
         self.nopreempt(self.right, &weights[1], self.left);
-        let priority = |instance: &Instance, weights: &[Weight]| {
-            let best = best(instance, weights);
-            best.map_or(i64::from(instance.priority.0), limited)
-        };
-        let numbers = [priority(one, &weights[0]), priority(other, &weights[1])];
+        let numbers = [
+            priority_when_well(self.left.0, one),
+            priority_when_well(self.right.0, other),
+        ];
         if numbers[0] == numbers[1] {
             self.equal(numbers[0]);
             return;
@@ -340,11 +420,16 @@ impl Both<'_, '_> {
     }
 
     fn equal(&mut self, priority: i64) {
+        let is_written = |one: &Instance| i64::from(one.priority.0) == priority;
+        let when = match is_written(self.left.1) && is_written(self.right.1) {
+            true => "",
+            false => " when all that they track is well",
+        };
         let text = format!(
-            "both nodes have priority {priority}: who is MASTER depends on who came first and on \
-             the greater source address"
+            "both nodes have priority {priority}{when}: who is MASTER depends on who came first \
+             and on the greater source address"
         );
-        let help = "Give the node that shall be MASTER a higher priority.";
+        let help = "Give the nodes different priorities; that with the higher one is MASTER.";
         self.warn("equal-priorities", &text, &["priority", "state"], help);
     }
 
@@ -414,21 +499,25 @@ impl Both<'_, '_> {
             return;
         }
         for weight in &master.weights {
-            let low = limited(total.saturating_sub(weight.amount));
+            let sum = total.saturating_sub(weight.amount);
+            let low = limited(sum);
             if low < backup.priority {
                 continue;
             }
+            let limit = match low == sum {
+                true => String::new(),
+                false => format!(", limited to {low},"),
+            };
             let relation = if low == backup.priority {
                 "equal to"
             } else {
                 "above"
             };
             let text = format!(
-                "({}) a failure of `{}` never moves the addresses: priority {} - {} = {low} in {} \
-                 is still {relation} {} in {}",
+                "({}) a failure of `{}` never moves the addresses: priority {total} - {} = \
+                 {sum}{limit} in {} is still {relation} {} in {}",
                 master.instance.name,
                 weight.name,
-                limited(total),
                 weight.amount,
                 master.name(),
                 backup.priority,
@@ -512,18 +601,21 @@ fn prediction(master: &Candidate<'_, '_>, backup: &Candidate<'_, '_>) -> String 
     let return_of_master = if first.nopreempt {
         format!("and keeps them when {} comes back", master.name())
     } else if first.preempt_delay.as_us() > 0 {
-        let delay = seconds(first.preempt_delay);
+        // The delay, and then the rest of the time without adverts (F.3).
+        let own_us = down_time_us(first, second.advert_interval, master.priority);
+        let delay_us = first.preempt_delay.as_us().saturating_add(own_us);
         format!(
-            "and gives them back {delay} s after {} came back",
+            "and gives them back about {} s after {} came back",
+            delay_us.saturating_add(500_000) / 1_000_000,
             master.name()
         )
     } else {
         format!("and gives them back when {} comes back", master.name())
     };
-    let wait_us = down_time_us(second, backup.priority);
+    let wait_us = down_time_us(second, first.advert_interval, backup.priority);
     format!(
         "{} becomes MASTER with priority {} against {}; if it goes silent, {} takes the \
-         addresses over after {} s, {return_of_master}",
+         addresses over within {} s, {return_of_master}",
         master.name(),
         master.described(),
         backup.described(),
@@ -532,12 +624,12 @@ fn prediction(master: &Candidate<'_, '_>, backup: &Candidate<'_, '_>) -> String 
     )
 }
 
-/// The time that a BACKUP waits for adverts, in microseconds (specification F.1).
-fn down_time_us(instance: &Instance, priority: i64) -> u64 {
-    let interval = instance.advert_interval.as_us();
-    let unit = match instance.version {
-        Version::V2 => 1_000_000,
-        Version::V3 => interval,
+/// The time that a BACKUP waits for adverts of a MASTER that sends at `sent`, in
+/// microseconds (specification F.1).
+fn down_time_us(instance: &Instance, sent: Interval, priority: i64) -> u64 {
+    let (interval, unit) = match instance.version {
+        Version::V2 => (instance.advert_interval.as_us(), 1_000_000),
+        Version::V3 => (sent.as_us(), sent.as_us()),
     };
     let part = u64::try_from(256_i64.saturating_sub(priority)).unwrap_or(0);
     let skew = unit.saturating_mul(part) / 256;

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::ids::{Priority, Vrid};
 use crate::time::Interval;
+use crate::wire::advert::Family;
+pub use crate::wire::advert::Version;
 
 use super::{
     Command, Route, Rule, TrackBfd, TrackFile, TrackInterface, TrackProcess, TrackScript,
@@ -30,16 +32,6 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(********)")
     }
-}
-
-/// The version of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Version {
-    /// RFC 3768
-    #[default]
-    V2,
-    /// RFC 5798, RFC 9568
-    V3,
 }
 
 /// `authentication` (specification D.7). Version 2 only.
@@ -269,6 +261,11 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// What carries the adverts.
+    pub const fn family(&self) -> Family {
+        if self.ipv6 { Family::V6 } else { Family::V4 }
+    }
+
     /// An instance with every default.
     pub fn new(name: impl Into<String>, interface: impl Into<String>, vrid: Vrid) -> Self {
         Self {
@@ -326,6 +323,13 @@ impl Instance {
             smtp_alert: false,
             debug: 0,
         }
+    }
+
+    /// Everything that the master has: addresses of the advert, and excluded ones.
+    pub fn all_addresses(&self) -> impl Iterator<Item = &VirtualAddress> {
+        self.virtual_addresses
+            .iter()
+            .chain(&self.excluded_addresses)
     }
 
     /// Where an advert goes: to each peer, or to the group.

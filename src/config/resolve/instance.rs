@@ -146,6 +146,8 @@ impl Resolver<'_, '_> {
         };
         let help = if draft.priority.is_none() && is_owner {
             "`state MASTER` without `priority` means priority 255."
+        } else if is_owner {
+            "Write a priority below 255, or take `nopreempt` out."
         } else {
             "Write `state BACKUP` on both nodes."
         };

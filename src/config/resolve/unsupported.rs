@@ -8,9 +8,7 @@ use std::sync::Arc;
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
 use super::super::lex::Origin;
-use super::super::model::{
-    Authentication, Garp, Instance, Notify, SyncGroup, UnicastPeer, Version,
-};
+use super::super::model::{Authentication, Garp, Instance, Notify, SyncGroup};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -30,17 +28,8 @@ pub(super) fn tell(
         let mut refuse = |what: &str, origin: &Origin| {
             found.push(not_yet(format!("({name}) {what} does not work yet")).at(origin));
         };
-        let origin = draft.name.origin;
-        if let Some((true, origin)) = draft.ipv6 {
-            refuse("IPv6", &origin);
-        } else if instance.version == Version::V3 && draft.version.is_none() {
-            refuse("VRRP version 3", &origin);
-        }
         if instance.interface.is_empty() {
-            refuse("unicast without an interface", &origin);
-        }
-        if !instance.excluded_addresses.is_empty() {
-            refuse("having more addresses than an advert holds", &origin);
+            refuse("unicast without an interface", &draft.name.origin);
         }
     }
     if found.is_refused() {
@@ -67,16 +56,27 @@ fn is_beyond(instance: &Instance) -> bool {
     let (name, interface) = (instance.name.clone(), instance.interface.clone());
     let plain = Instance::new(name, interface, instance.vrid);
     let only_what_works = Instance {
+        version: instance.version,
+        ipv6: instance.ipv6,
+        down_timer_adverts: instance.down_timer_adverts,
+        preempt_delay: instance.preempt_delay,
+        track_source_address: instance.track_source_address,
+        fault_without_peer: instance.fault_without_peer,
+        check_unicast_source: instance.check_unicast_source,
+        excluded_addresses: instance.excluded_addresses.clone(),
+        ignore_own_interface: instance.ignore_own_interface,
+        track_interfaces: instance.track_interfaces.clone(),
+        lower_prio_no_advert: instance.lower_prio_no_advert,
+        higher_prio_send_advert: instance.higher_prio_send_advert,
+        owner_ignore_adverts: instance.owner_ignore_adverts,
         initial_state: instance.initial_state,
         priority: instance.priority,
         advert_interval: instance.advert_interval,
         nopreempt: instance.nopreempt,
         authentication: instance.password().copied().map(Authentication::Password),
         source_address: instance.source_address,
-        unicast_peers: peers_without_ttl(instance),
-        unicast_ttl: instance.unicast_ttl.filter(|ttl| *ttl == 255),
-        // It matters to unicast only.
-        check_unicast_source: instance.check_unicast_source && instance.unicast_peers.is_empty(),
+        unicast_peers: instance.unicast_peers.clone(),
+        unicast_ttl: instance.unicast_ttl,
         multicast_group: instance.multicast_group,
         virtual_addresses: instance.virtual_addresses.clone(),
         track_scripts: instance.track_scripts.clone(),
@@ -101,22 +101,16 @@ fn is_beyond(instance: &Instance) -> bool {
         debug: instance.debug,
         ..plain
     };
-    let mut addresses = instance.virtual_addresses.iter();
+    let mut addresses = instance.all_addresses();
     instance.interface.is_empty()
         || *instance != only_what_works
-        || addresses.any(|address| address.use_vmac || address.address.is_ipv6())
-}
-
-fn peers_without_ttl(instance: &Instance) -> Vec<UnicastPeer> {
-    let peers = instance.unicast_peers.iter();
-    peers.map(|peer| peer.address.into()).collect()
+        || addresses.any(|address| address.use_vmac)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ids::Vrid;
-    use crate::time::Interval;
 
     #[test]
     fn the_net_holds_what_no_word_refuses() {
@@ -130,10 +124,8 @@ mod tests {
             ..plain()
         };
         assert!(!is_beyond(&works));
-        let cases: [fn(&mut Instance); 7] = [
-            |instance| instance.version = Version::V3,
-            |instance| instance.preempt_delay = Interval::from_secs(1),
-            |instance| instance.unicast_ttl = Some(64),
+        let cases: [fn(&mut Instance); 5] = [
+            |instance| instance.strict = true,
             |instance| instance.accept = false,
             |instance| instance.garp.extra_on_all = true,
             |instance| instance.notify.tell_deleted = true,

@@ -245,14 +245,17 @@ fn of_an_instance_follow_no_group_and_do_not_change_the_exit_code() {
         lines(&loaded).first().map(String::as_str),
         Some("(Line 5) Unknown configuration entry 'track_group' for ip address - ignoring")
     );
-    for more in [
-        "virtual_ipaddress_excluded {\n10.0.0.1\n2001:db8::1\n}",
-        "virtual_ipaddress {\n10.0.0.1 use_vmac\n}",
+    for (more, usable) in [
+        (
+            "virtual_ipaddress_excluded {\n10.0.0.1\n2001:db8::1\n}",
+            true,
+        ),
+        ("virtual_ipaddress {\n10.0.0.1 use_vmac\n}", false),
     ] {
         let loaded = parse(&with(more));
         assert_eq!(
             (loaded.exit_code(), loaded.is_usable()),
-            (0, false),
+            (0, usable),
             "{more}"
         );
     }

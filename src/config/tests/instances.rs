@@ -530,7 +530,6 @@ mod unicast {
         };
         assert_eq!(got.unicast_peers.last(), Some(&expected));
         assert!(got.check_unicast_source);
-        assert!(!loaded.is_usable());
     }
 
     #[test]
@@ -628,8 +627,10 @@ mod families {
             told(&loaded),
             ["(VI) the first IPv6 VIP address should be link local"]
         );
-        assert_eq!((loaded.exit_code(), loaded.is_usable()), (0, false));
-        assert_eq!(one(&loaded).multicast_group.to_string(), "ff02::12");
+        assert_eq!((loaded.exit_code(), loaded.is_usable()), (0, true));
+        let got = one(&loaded);
+        assert_eq!(got.multicast_group.to_string(), "ff02::12");
+        assert_eq!((got.version, got.ipv6), (Version::V3, true));
         let loaded = of(&format!("version 2\nstrict_mode\n{vip}"));
         assert_eq!(
             told(&loaded),
@@ -694,7 +695,7 @@ mod addresses {
             (got.virtual_addresses.len(), got.excluded_addresses.len()),
             (255, 5)
         );
-        assert!(!loaded.is_usable());
+        assert!(loaded.is_usable());
         let loaded = parse(&bare(&format!("virtual_ipaddress {{\n{}}}", lines(255))));
         assert!(loaded.is_usable());
     }
@@ -830,28 +831,13 @@ mod machines {
 #[test]
 fn nothing_that_does_not_work_gets_past() {
     for lines in [
-        "version 3",
         "strict_mode",
         "use_vmac",
         "use_ipvlan 10.0.0.1",
         "vrf x",
         "no_accept",
-        "dont_track_primary",
-        "track_interface {\ne1\n}",
-        "preempt_delay 5",
-        "down_timer_adverts 5",
         "nopreempt\ntimer_expired_backup",
-        "lower_prio_no_advert",
-        "higher_prio_send_advert",
-        "priority 255\nowner_ignore_adverts",
-        "mcast_src_ip 10.0.0.1\ntrack_src_ip",
-        "unicast_fault_no_peer",
-        "unicast_peer {\n10.0.0.2\n}\ncheck_unicast_src",
-        "unicast_peer {\n10.0.0.2\n}\nunicast_ttl 5",
-        "unicast_peer {\n10.0.0.2 min_ttl 250\n}",
-        "mcast_dst_ip 224.0.0.99",
         "promote_secondaries",
-        "virtual_ipaddress_excluded {\n10.0.0.8\n}",
         "virtual_routes {\n10.0.0.0/8 dev e0\n}",
         "virtual_rules {\nfrom 10.0.0.0/8 table 5\n}",
         "garp_extra_if all 5",
@@ -867,8 +853,62 @@ fn nothing_that_does_not_work_gets_past() {
             .any(|found| found.code == "does-not-work-yet");
         assert!(refused && !loaded.is_usable(), "{lines}");
     }
-    for globals in ["vrrp_version 3", "vrrp_strict", "vrrp_lower_prio_no_advert"] {
-        let text = format!("global_defs {{\n{globals}\n}}\n{}", with(""));
-        assert!(!parse(&text).is_usable(), "{globals}");
+    let text = format!("global_defs {{\nvrrp_strict\n}}\n{}", with(""));
+    assert!(!parse(&text).is_usable());
+}
+
+/// What the engine can do is accepted, and stands in the configuration.
+#[test]
+fn what_works_is_held() {
+    type Held = fn(&Instance) -> bool;
+    let cases: [(&str, Held); 19] = [
+        ("version 3", |it| it.version == Version::V3),
+        ("version 3\nadvert_int 0.01", |it| {
+            it.advert_interval == Interval::from_ms(10)
+        }),
+        ("dont_track_primary", |it| it.ignore_own_interface),
+        ("track_interface {\ne1\n}", |it| {
+            it.track_interfaces[0].interface == "e1" && it.track_interfaces[0].weight == 0
+        }),
+        ("track_interface {\ne1 weight -20 reverse\n}", |it| {
+            it.track_interfaces[0].weight == -20 && it.track_interfaces[0].reverse
+        }),
+        ("preempt_delay 5", |it| {
+            it.preempt_delay == Interval::from_secs(5)
+        }),
+        ("down_timer_adverts 5", |it| it.down_timer_adverts == 5),
+        ("lower_prio_no_advert", |it| it.lower_prio_no_advert),
+        ("higher_prio_send_advert", |it| it.higher_prio_send_advert),
+        ("priority 255\nowner_ignore_adverts", |it| {
+            it.owner_ignore_adverts
+        }),
+        ("mcast_src_ip 10.0.0.1\ntrack_src_ip", |it| {
+            it.track_source_address
+        }),
+        ("unicast_fault_no_peer", |it| it.fault_without_peer),
+        ("unicast_peer {\n10.0.0.2\n}\ncheck_unicast_src", |it| {
+            it.check_unicast_source
+        }),
+        ("unicast_peer {\n10.0.0.2\n}\nunicast_ttl 5", |it| {
+            it.unicast_ttl == Some(5)
+        }),
+        ("unicast_peer {\n10.0.0.2 min_ttl 250\n}", |it| {
+            it.unicast_peers[0].min_ttl == Some(250)
+        }),
+        ("mcast_dst_ip 224.0.0.99", |it| {
+            it.multicast_group.to_string() == "224.0.0.99"
+        }),
+        ("virtual_ipaddress_excluded {\n10.0.0.8\n}", |it| {
+            it.excluded_addresses.len() == 1
+        }),
+        ("version 3\nv3_checksum_as_v2", |it| it.v3_checksum_as_v2),
+        ("unicast_peer {\n10.0.0.2\n}\nold_unicast_checksum", |it| {
+            it.old_unicast_checksum == Some(true)
+        }),
+    ];
+    for (lines, held) in cases {
+        let loaded = parse(&with(lines));
+        assert!(loaded.is_usable(), "{lines}: {:?}", told(&loaded));
+        assert!(held(&one(&loaded)), "{lines}");
     }
 }

@@ -1,7 +1,10 @@
 //! Lints of one file and of two.
 
+use std::net::IpAddr;
+
 use crate::config::lints::{Subject, one_file, pair};
-use crate::config::machine::Anywhere;
+use crate::config::machine::{Anywhere, Interface, Machine, ScriptFinding};
+use crate::config::model::ScriptUser;
 use crate::config::tree::Statement;
 
 use super::*;
@@ -49,7 +52,9 @@ fn lints(text: &str) -> Vec<String> {
 fn pair_findings(left: &str, right: &str) -> (Vec<Diagnostic>, crate::config::source::Sources) {
     let (one, other) = (read("a", left), read("b", right));
     for loaded in [&one.0, &other.0] {
-        assert_eq!(lines(loaded), [""; 0]);
+        let mut said = lines(loaded);
+        said.retain(|line| !line.ends_with("does not work yet"));
+        assert_eq!(said, [""; 0]);
     }
     let mut sources = one.0.sources.clone();
     let before = sources.len();
@@ -101,11 +106,173 @@ fn a_weight_beyond_the_limits_is_told() {
     let text = "changes the priority by 4 and not by 50: from 254 to 250";
     assert!(found[0].starts_with("weight-is-limited"), "{found:?}");
     assert!(found[0].ends_with(text), "{found:?}");
-    let found = lints(&node("-50", "priority 40"));
+    let found = lints(&node("-50", "priority 1"));
     assert!(
-        found[0].ends_with("by 39 and not by 50: from 40 to 1"),
+        found[0].ends_with("by 0 and not by 50: from 1 to 1"),
         "{found:?}"
     );
+    // 1 is below every other node: nothing is lost.
+    let found = lints(&node("-50", "priority 40"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("lowers the priority by 39, from 40 to 1"),
+        "{found:?}"
+    );
+}
+
+/// e0 has 192.0.2.7/24, lo nothing.
+struct Addressed;
+
+impl Machine for Addressed {
+    fn interface(&self, name: &str) -> Option<Interface> {
+        Anywhere.interface(name)
+    }
+
+    fn networks(&self, name: &str) -> Option<Vec<(IpAddr, u32)>> {
+        let own = "192.0.2.7".parse().unwrap();
+        Some(if name == "e0" {
+            vec![(own, 24)]
+        } else {
+            Vec::new()
+        })
+    }
+
+    fn resolves(&self, _: &str) -> bool {
+        true
+    }
+
+    fn user_exists(&self, _: &ScriptUser) -> bool {
+        true
+    }
+
+    fn script(&self, _: &[String], _: Option<&ScriptUser>, _: bool) -> Vec<ScriptFinding> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_missing_prefix_is_told_where_the_network_is_not_known() {
+    for (line, is_told) in [
+        ("192.0.2.1", false),
+        ("192.0.2.7", true),
+        ("198.51.100.1", true),
+        ("192.0.2.1 dev lo", true),
+        ("192.0.2.1/24 dev lo", false),
+    ] {
+        let text = node("", "").replace("192.0.2.1/24", line);
+        let (loaded, statements) = read("a", &text);
+        let subject = Subject::new("a".to_string(), &loaded.config, &statements, 0);
+        let mut found = Vec::new();
+        one_file(&subject, &Addressed, true, &mut found);
+        let codes: Vec<&str> = found.iter().map(|found| found.code).collect();
+        let expected: &[&str] = if is_told {
+            &["vip-without-prefix"]
+        } else {
+            &[]
+        };
+        assert_eq!(codes, expected, "{line}");
+    }
+    let (loaded, statements) = read("a", &node("", "").replace("192.0.2.1/24", "X.X.X.1"));
+    let subject = Subject::new("a".to_string(), &loaded.config, &statements, 0);
+    let mut found = Vec::new();
+    one_file(&subject, &Anywhere, true, &mut found);
+    assert_eq!(
+        told(&found),
+        [""; 0],
+        "reading has said that it is no address"
+    );
+}
+
+#[test]
+fn nothing_is_predicted_of_nodes_that_do_not_hear_each_other() {
+    for (left, right) in [
+        ("advert_int 2", ""),
+        ("authentication {\nauth_type PASS\nauth_pass a\n}", ""),
+        ("unicast_peer {\n192.0.2.8\n}", ""),
+        ("mcast_src_ip 192.0.2.8", "mcast_src_ip 192.0.2.8"),
+    ] {
+        let found = compared(
+            &node("", &format!("priority 150\n{left}")),
+            &node("", &format!("priority 100\n{right}")),
+        );
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(!found[0].starts_with("who-is-master"), "{found:?}");
+    }
+}
+
+#[test]
+fn a_sync_group_with_contradicting_priorities_is_told_instead_of_predictions() {
+    let node = |first: u8, second: u8| {
+        let instance = |name: &str, vrid: u8, priority: u8| {
+            format!(
+                "vrrp_instance {name} {{\ninterface e0\nvirtual_router_id {vrid}\n\
+                 priority {priority}\nvirtual_ipaddress {{\n192.0.2.{vrid}/24\n}}\n}}\n"
+            )
+        };
+        let (first, second) = (instance("A", 1, first), instance("B", 2, second));
+        format!("vrrp_sync_group G {{\ngroup {{\nA\nB\n}}\n}}\n{first}{second}")
+    };
+    let found = compared(&node(150, 100), &node(100, 150));
+    assert_eq!(
+        found,
+        [
+            "sync-group-split: (G) the instances of this sync group contradict each other: the \
+             priority of A is higher in a, that of B in b; who is MASTER depends on who came first"
+        ]
+    );
+    let found = compared(&node(150, 100), &node(100, 90));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found.iter().all(|text| text.starts_with("who-is-master")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn nodes_with_one_source_address_are_told() {
+    let unicast = |source: &str| {
+        let peers = "unicast_peer {\n192.0.2.8\n192.0.2.9\n}";
+        node("", &format!("priority 150\n{source}\n{peers}"))
+    };
+    let found = compared(
+        &unicast("unicast_src_ip 192.0.2.7"),
+        &unicast("unicast_src_ip 192.0.2.7"),
+    );
+    assert_eq!(
+        found,
+        ["same-source: (VI) both nodes send from 192.0.2.7, which only one of them can have"]
+    );
+}
+
+#[test]
+fn a_prediction_counts_with_delays_and_the_interval_of_the_master() {
+    let found = compared(
+        &node("", "priority 150\npreempt_delay 30"),
+        &node("", "priority 100"),
+    );
+    assert!(
+        found[0].contains("gives them back about 33 s after a came back"),
+        "{found:?}"
+    );
+    let found = compared(
+        &node("", "version 3\npriority 150\nadvert_int 2"),
+        &node("", "version 3\npriority 100"),
+    );
+    // 3 * 2 s + 156 * 2 s / 256
+    assert!(
+        found[1].contains("takes the addresses over within 7.2 s"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn sums_of_weights_are_shown_as_they_are_counted() {
+    let found = compared(&node("20", "priority 250"), &node("", "priority 200"));
+    let text = "priority 270 - 20 = 250 in a is still above 200 in b";
+    assert!(found[0].contains(text), "{found:?}");
+    let found = compared(&node("20", "priority 250"), &node("20", "priority 245"));
+    let text = "both nodes have priority 254 when all that they track is well";
+    assert!(found[0].contains(text), "{found:?}");
 }
 
 #[test]
@@ -224,7 +391,7 @@ fn a_good_pair_gets_a_prediction_only() {
         found,
         [
             "who-is-master: (VI) a becomes MASTER with priority 150 against 100; if it goes \
-             silent, b takes the addresses over after 3.6 s, and keeps them when a comes back"
+             silent, b takes the addresses over within 3.6 s, and keeps them when a comes back"
         ]
     );
 }
@@ -421,6 +588,12 @@ fn misplaced_words_are_sent_to_their_block() {
         let start = format!("`{}` belongs ", row.name);
         assert!(advice.starts_with(&start), "{}: {advice}", row.name);
     }
+    let advice = vocabulary.advice("vrrp_instance", "weight").join(" ");
+    let blocks = ["`vrrp_script`", "`track_file`", "`virtual_server` or"];
+    assert!(
+        blocks.iter().all(|block| advice.contains(block)),
+        "{advice}"
+    );
 }
 
 #[test]

@@ -6,30 +6,13 @@ use super::*;
 fn what_would_change_the_cluster_is_refused_with_its_place() {
     for (text, said) in [
         (with("use_vmac"), "(Line 4) 'use_vmac' does not work yet"),
-        (with("version 3"), "(Line 4) 'version 3' does not work yet"),
         (
-            with("native_ipv6"),
-            "(Line 4) 'native_ipv6' does not work yet",
-        ),
-        (
-            with("track_interface {\neth1 weight 5\n}"),
-            "(Line 4) 'track_interface' does not work yet",
-        ),
-        (
-            with("preempt_delay 5"),
-            "(Line 4) 'preempt_delay 5' does not work yet",
+            with("strict_mode on"),
+            "(Line 4) 'strict_mode on' does not work yet",
         ),
         (
             with("authentication {\nauth_type AH\nauth_pass x\n}"),
             "(Line 5) 'auth_type AH' does not work yet",
-        ),
-        (
-            with("unicast_peer {\n10.0.0.1 min_ttl 3\n}"),
-            "(Line 5) (VI) 'min_ttl' does not work yet",
-        ),
-        (
-            with("virtual_ipaddress {\n2001:db8::1\n}"),
-            "(Line 5) (VI) IPv6 does not work yet",
         ),
         (
             with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),

@@ -448,7 +448,10 @@ impl Writer<'_> {
         if !self.running {
             return None;
         }
-        let receive = it.on.and_then(|on| self.view.receivers.get(&on));
+        let receive = it.on.and_then(|on| {
+            let key = (on, it.config.family());
+            self.view.receivers.get(&key)
+        });
         Some(receive.map_or((-1, -1), |receive| (*receive, self.view.sender)))
     }
 
@@ -460,7 +463,7 @@ impl Writer<'_> {
             let config = &*it.config;
             let header = matches!(config.authentication, Some(Authentication::Header(_)));
             let unicast = !config.unicast_peers.is_empty();
-            let source = it.source.map(IpAddr::V4).filter(|_| unicast);
+            let source = it.source.filter(|_| unicast);
             let key = (config.interface.as_str(), config.ipv6, header, source);
             let place = *known.entry(key).or_insert(pools.len());
             match pools.get_mut(place) {

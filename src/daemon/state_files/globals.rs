@@ -6,6 +6,7 @@ use super::page::{Page, Users, able, general_seconds, truth, yes};
 use crate::config::model::{
     Buffer, DynamicInterfaces, FlushOnStop, Globals, NotifyFifo, Process, ReceivePolicy, Version,
 };
+use crate::system::mail::default_sender;
 
 /// C's limit on the time of a real-time process without a rest.
 const REALTIME_LIMIT_US: u64 = 10_000;
@@ -97,14 +98,12 @@ fn mail(page: &mut Page, globals: &Globals, around: &Surroundings) {
         page.line(format_args!(" Smtp HELO name = {name}"));
         page.line(format_args!(" Smtp server connection timeout = {timeout}"));
         // Without a server nobody gets mail.
-        if let Some(from) = &globals.notification_email_from {
-            page.line(format_args!(" Email notification from = {from}"));
-        }
-        if !globals.notification_email.is_empty() {
-            page.line(" Email notification to:");
-            for address in &globals.notification_email {
-                page.line(format_args!("   {address}"));
-            }
+        let from = globals.notification_email_from.clone();
+        let from = from.unwrap_or_else(|| default_sender(host));
+        page.line(format_args!(" Email notification from = {from}"));
+        page.line(" Email notification to:");
+        for address in &globals.notification_email {
+            page.line(format_args!("   {address}"));
         }
     }
     for (what, setting) in [

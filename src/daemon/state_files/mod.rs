@@ -37,6 +37,7 @@ use crate::system::signals::Signal;
 use crate::time::Interval;
 use crate::vrrp::snapshot::{InstanceSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
+use crate::wire::advert::Family;
 
 mod data;
 mod globals;
@@ -134,7 +135,7 @@ pub struct View {
     snapshot: Snapshot,
     wall: WallClock,
     /// The descriptor that receives on each interface.
-    receivers: BTreeMap<IfIndex, i32>,
+    receivers: BTreeMap<(IfIndex, Family), i32>,
     /// The descriptor that sends.
     sender: i32,
     /// Every address of the configuration: not an interface's own.
@@ -143,14 +144,18 @@ pub struct View {
 
 impl View {
     /// A view of `snapshot`, which was taken just now.
-    pub fn new(snapshot: Snapshot, receivers: BTreeMap<IfIndex, i32>, sender: i32) -> Self {
+    pub fn new(
+        snapshot: Snapshot,
+        receivers: BTreeMap<(IfIndex, Family), i32>,
+        sender: i32,
+    ) -> Self {
         let wall = WallClock {
             at: clock::now(),
             epoch_us: clock::epoch_us(),
         };
         let instances = snapshot.config.instances.iter();
         let vips = instances
-            .flat_map(|it| it.virtual_addresses.iter().chain(&it.excluded_addresses))
+            .flat_map(|it| it.all_addresses())
             .map(|vip| vip.address)
             .collect();
         Self {

@@ -14,7 +14,7 @@ use netlink_packet_route::address::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::socket::RequestSocket;
-use crate::config::model::VirtualAddress;
+use crate::config::model::{PreferredLifetime, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::vrrp::action::Operation;
 
@@ -79,15 +79,21 @@ fn message_to_add(on: IfIndex, address: &VirtualAddress) -> AddressMessage {
     let attributes = &mut message.attributes;
     let mut flags = AddressFlags::empty();
     if address.address.is_ipv6() {
-        // A VIP that another node has just held would fail the duplicate check.
-        flags |= AddressFlags::Nodad;
-        message.header.flags = AddressHeaderFlags::Nodad;
-        if address.prefix_length == 128 {
-            // Deprecated from the start, so that it is no source address.
+        if !address.detect_duplicates {
+            // A VIP that another node has just held would fail the duplicate check.
+            flags |= AddressFlags::Nodad;
+        }
+        if address.home {
+            flags |= AddressFlags::Homeaddress;
+        }
+        if let Some(seconds) = preferred_seconds(address) {
             let mut lifetimes = CacheInfo::default();
             lifetimes.ifa_valid = u32::MAX;
+            lifetimes.ifa_preferred = seconds;
             attributes.push(AddressAttribute::CacheInfo(lifetimes));
         }
+        // The first eight bits stand in the header.
+        message.header.flags = AddressHeaderFlags::from_bits_retain(flags.bits() as u8);
     } else {
         message.header.scope = AddressScope::from(address.scope);
     }
@@ -97,13 +103,33 @@ fn message_to_add(on: IfIndex, address: &VirtualAddress) -> AddressMessage {
     if let Some(label) = &address.label {
         attributes.push(AddressAttribute::Label(label.clone()));
     }
-    if address.no_prefix_route {
-        // This one does not fit into the header's eight bits.
-        flags |= AddressFlags::Noprefixroute;
+    // These do not fit into the header's eight bits.
+    let late = [
+        (address.no_prefix_route, AddressFlags::Noprefixroute),
+        (
+            address.manage_temporary_addresses,
+            AddressFlags::Managetempaddr,
+        ),
+        (address.autojoin, AddressFlags::Mcautojoin),
+    ];
+    for (_, flag) in late.into_iter().filter(|(set, _)| *set) {
+        flags |= flag;
+    }
+    if flags.bits() > u32::from(u8::MAX) {
         attributes.push(AddressAttribute::Flags(flags));
     }
     attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(
         PROTOCOL_KEEPALIVED,
     )));
     message
+}
+
+/// How long an IPv6 address may be a source address; `None` is for ever. One
+/// that stands alone is deprecated from the start unless it says otherwise.
+fn preferred_seconds(address: &VirtualAddress) -> Option<u32> {
+    match address.preferred_lifetime {
+        Some(PreferredLifetime::Forever) => None,
+        Some(PreferredLifetime::Seconds(seconds)) => Some(seconds),
+        None => (address.prefix_length == 128).then_some(0),
+    }
 }

@@ -48,6 +48,12 @@ const ADDRESS_LOCAL: u16 = 2;
 /// Of the flags of an address: it is no primary one.
 const FLAG_SECONDARY: u8 = 0x01;
 
+/// Duplicate address detection is under way.
+const FLAG_TENTATIVE: u8 = 0x40;
+
+/// Duplicate address detection found another owner.
+const FLAG_DUPLICATE: u8 = 0x08;
+
 /// Hears of changes and keeps the table.
 #[derive(Debug)]
 pub(super) struct Monitor {
@@ -390,6 +396,11 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
     }
     // IPv6 has a local address only where there is a peer.
     let address = local.or(prefix)?;
+    // The kernel sends nothing from an address that is not yet, or was found
+    // not to be, its own.
+    if address.is_ipv6() && header.flags.bits() & (FLAG_TENTATIVE | FLAG_DUPLICATE) != 0 {
+        return None;
+    }
     Some((
         header.index,
         Address {

@@ -1,4 +1,4 @@
-//! Sends Ethernet frames, ready made: gratuitous ARP.
+//! Sends Ethernet frames, ready made: gratuitous ARP and neighbour adverts.
 //!
 //! One packet socket for all interfaces. It has no protocol, so it receives
 //! nothing. When and how often a frame is sent is the engine's decision.
@@ -30,10 +30,11 @@ impl ArpSender {
     /// Sends `frame`, Ethernet header included, out of `on` now, or says why
     /// not. Never blocks.
     pub fn send(&self, on: IfIndex, frame: &[u8]) -> Result<(), Errno> {
+        let ethertype = frame.get(12..14).unwrap_or_default();
         // SAFETY: zeros are a valid value of this structure of numbers.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = libc::AF_PACKET as libc::c_ushort;
-        address.sll_protocol = (libc::ETH_P_ARP as u16).to_be();
+        address.sll_protocol = u16::from_ne_bytes(ethertype.try_into().unwrap_or_default());
         address.sll_ifindex = libc::c_int::try_from(on.0).map_err(|_| Errno(libc::ENODEV))?;
         // SAFETY: both pointers are to live values with the lengths that are said;
         // the kernel only reads them.

@@ -1,20 +1,25 @@
-//! Receives adverts: one raw socket for each interface.
+//! Receives adverts: one raw socket for each interface and family.
 //!
 //! Bound to its interface, so that a flood on one segment cannot push out the
 //! adverts of another, and joined to its own groups only. Does not look into
 //! the packets: what comes in is untrusted and goes to the engine as it is.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::io::IoSliceMut;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::task::{Context, Poll, ready};
 
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrIn6, recv, recvmsg, setsockopt, sockopt,
+};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::ids::IfIndex;
+use crate::vrrp::event::Envelope;
+use crate::wire::advert::Family;
 
 /// The IP protocol number of VRRP (RFC 9568 section 5.1.1.4).
 const PROTOCOL_VRRP: i32 = 112;
@@ -27,10 +32,14 @@ const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
 /// binding; more are not looked for.
 const STRAY_PACKETS_MAX: usize = 10_000;
 
-/// A receive socket for IPv4 adverts on one interface.
+/// Room for what the kernel says of an IPv6 header: addresses and hop limit.
+const CONTROL_BYTES: usize = 128;
+
+/// A receive socket for adverts of one family on one interface.
 #[derive(Debug)]
 pub struct Receiver {
     on: IfIndex,
+    family: Family,
     socket: AsyncFd<Socket>,
 }
 
@@ -38,9 +47,13 @@ impl Receiver {
     /// Opens the socket on the interface `on`, joined to `group` (none for
     /// unicast only). Needs `CAP_NET_RAW` and a tokio runtime with I/O. Fails with
     /// `ENODEV` if the interface is gone.
-    pub fn open(on: IfIndex, group: Option<Ipv4Addr>) -> io::Result<Self> {
+    pub fn open(on: IfIndex, family: Family, group: Option<IpAddr>) -> io::Result<Self> {
         let kind = Type::RAW.nonblocking().cloexec();
-        let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::from(PROTOCOL_VRRP)))?;
+        let domain = match family {
+            Family::V4 => Domain::IPV4,
+            Family::V6 => Domain::IPV6,
+        };
+        let socket = Socket::new(domain, kind, Some(Protocol::from(PROTOCOL_VRRP)))?;
         let name = nix::net::if_::if_indextoname(on.0)?;
         // For an unknown index nix gives an empty name, and binding to that binds
         // to nothing: the socket would hear every interface.
@@ -49,7 +62,14 @@ impl Receiver {
         }
         socket.bind_device(Some(name.to_bytes()))?;
         // Without this the socket hears the groups that any other program joined.
-        socket.set_multicast_all_v4(false)?;
+        match family {
+            Family::V4 => socket.set_multicast_all_v4(false)?,
+            Family::V6 => {
+                socket.set_multicast_all_v6(false)?;
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+                setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
+            }
+        }
         // The forced size is not held down by net.core.rmem_max, but needs
         // CAP_NET_ADMIN; the other one is the best that is left.
         if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
@@ -57,7 +77,7 @@ impl Receiver {
         }
         // SAFETY: the descriptor is owned by what is registered and is open as long as that.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
-        let receiver = Self { on, socket };
+        let receiver = Self { on, family, socket };
         receiver.discard_strays();
         if let Some(group) = group {
             receiver.join(group)?;
@@ -71,13 +91,14 @@ impl Receiver {
     }
 
     /// Joins one more group. A group that is joined already is no error.
-    pub fn join(&self, group: Ipv4Addr) -> io::Result<()> {
+    pub fn join(&self, group: IpAddr) -> io::Result<()> {
         let interface = InterfaceIndexOrAddress::Index(self.on.0);
-        match self
-            .socket
-            .get_ref()
-            .join_multicast_v4_n(&group, &interface)
-        {
+        let socket = self.socket.get_ref();
+        let joined = match group {
+            IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &interface),
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, self.on.0),
+        };
+        match joined {
             Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => Ok(()),
             result => result,
         }
@@ -89,11 +110,11 @@ impl Receiver {
         Poll::Ready(readiness.map(|mut guard| guard.retain_ready()))
     }
 
-    /// Takes one datagram, IP header included, into `buffer` and gives its
+    /// Takes one datagram, of IPv4 with its header, into `buffer` and gives its
     /// length; what does not fit is cut off. `None`: there is none. Never blocks.
     /// An error (the interface went down, say) is told once, then the socket
     /// works on.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Envelope)>> {
         loop {
             // Through tokio first, so that it learns when the socket is empty; then
             // directly, because tokio only knows of what it has polled for.
@@ -105,7 +126,7 @@ impl Receiver {
                 received => received,
             };
             match received {
-                Ok(length) => return Ok(Some(length)),
+                Ok(received) => return Ok(Some(received)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -113,10 +134,46 @@ impl Receiver {
         }
     }
 
-    /// One call of recv(2).
-    fn take(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// One call of recv(2) or recvmsg(2).
+    fn take(&self, buffer: &mut [u8]) -> io::Result<(usize, Envelope)> {
+        match self.family {
+            Family::V4 => {
+                let length = recv(self.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)?;
+                Ok((length, Envelope::Ipv4))
+            }
+            Family::V6 => self.take_v6(buffer),
+        }
+    }
+
+    /// A datagram of which the kernel does not say everything is none.
+    fn take_v6(&self, buffer: &mut [u8]) -> io::Result<(usize, Envelope)> {
+        let mut control = [0_u8; CONTROL_BYTES];
+        let mut parts = [IoSliceMut::new(buffer)];
         let flags = MsgFlags::MSG_DONTWAIT;
-        Ok(recv(self.as_raw_fd(), buffer, flags)?)
+        let message =
+            recvmsg::<SockaddrIn6>(self.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+        let (mut destination, mut hop_limit) = (None, None);
+        for said in message.cmsgs()? {
+            match said {
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    destination = Some(info.ipi6_addr.s6_addr.into());
+                }
+                ControlMessageOwned::Ipv6HopLimit(limit) => hop_limit = u8::try_from(limit).ok(),
+                _ => {}
+            }
+        }
+        let source = message.address.map(|address| address.ip());
+        match (source, destination, hop_limit) {
+            (Some(source), Some(destination), Some(hop_limit)) => {
+                let envelope = Envelope::Ipv6 {
+                    source,
+                    destination,
+                    hop_limit,
+                };
+                Ok((message.bytes, envelope))
+            }
+            _ => Err(io::Error::from(io::ErrorKind::InvalidData)),
+        }
     }
 
     /// Throws away what came in from other interfaces before the binding.

@@ -1,14 +1,14 @@
-//! Sends adverts: one raw socket for all interfaces.
+//! Sends adverts: one raw socket for all interfaces, for each family.
 //!
 //! The packet comes with its IP header; the interface is chosen for each packet
 //! by `IP_PKTINFO`, which is right on VLANs, VRF slaves and macvlans too.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV6};
 use std::os::fd::{AsRawFd, RawFd};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn6, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::ids::{Errno, IfIndex};
@@ -32,10 +32,12 @@ pub(super) fn enlarge_send_buffer(socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-/// The send socket for IPv4 adverts.
+/// The send sockets for adverts.
 #[derive(Debug)]
 pub struct Sender {
     socket: Socket,
+    /// None if the kernel has no IPv6.
+    socket_v6: Option<Socket>,
 }
 
 impl AsRawFd for Sender {
@@ -45,7 +47,7 @@ impl AsRawFd for Sender {
 }
 
 impl Sender {
-    /// Opens the socket. Needs `CAP_NET_RAW`.
+    /// Opens the sockets. Needs `CAP_NET_RAW`.
     pub fn open() -> io::Result<Self> {
         // IPPROTO_RAW receives nothing, so nothing piles up in it.
         let kind = Type::RAW.nonblocking().cloexec();
@@ -54,7 +56,41 @@ impl Sender {
         // Or the receive socket of the same interface would hear our own adverts.
         socket.set_multicast_loop_v4(false)?;
         enlarge_send_buffer(&socket)?;
-        Ok(Self { socket })
+        Ok(Self {
+            socket,
+            socket_v6: Self::open_v6()?,
+        })
+    }
+
+    fn open_v6() -> io::Result<Option<Socket>> {
+        let kind = Type::RAW.nonblocking().cloexec();
+        let socket = Socket::new(Domain::IPV6, kind, Some(Protocol::from(libc::IPPROTO_RAW)));
+        let socket = match socket {
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => return Ok(None),
+            socket => socket?,
+        };
+        socket.set_header_included_v6(true)?;
+        socket.set_multicast_loop_v6(false)?;
+        enlarge_send_buffer(&socket)?;
+        Ok(Some(socket))
+    }
+
+    /// Sends a whole IPv6 packet without an allocation. The interface is the
+    /// scope of the destination.
+    fn send_v6(&self, via: IfIndex, to: Ipv6Addr, frame: &[u8]) -> Result<(), Errno> {
+        let socket = self.socket_v6.as_ref().ok_or(Errno(libc::EAFNOSUPPORT))?;
+        let to = SocketAddrV6::new(to, 0, 0, via.0);
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let parts = [IoSlice::new(frame)];
+        let information = libc::in6_pktinfo {
+            ipi6_addr: libc::in6_addr { s6_addr: [0; 16] },
+            ipi6_ifindex: via.0,
+        };
+        let interface = [ControlMessage::Ipv6PacketInfo(&information)];
+        let to = SockaddrIn6::from(to);
+        sendmsg(socket.as_raw_fd(), &parts, &interface, flags, Some(&to))
+            .map(|_| ())
+            .map_err(|errno| Errno(errno as i32))
     }
 
     /// Sends a whole IPv4 packet without an allocation.
@@ -117,7 +153,7 @@ impl Transmit for Sender {
     fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno> {
         match to {
             IpAddr::V4(to) => self.send_v4(via, to, frame),
-            IpAddr::V6(_) => Err(Errno(libc::EAFNOSUPPORT)),
+            IpAddr::V6(to) => self.send_v6(via, to, frame),
         }
     }
 }
@@ -132,6 +168,7 @@ mod tests {
     use super::*;
     use crate::system::sockets::rx::Receiver;
     use crate::system::testing::{block_on, in_namespace, ip, make_cable};
+    use crate::wire::advert::Family;
 
     const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
@@ -155,7 +192,7 @@ mod tests {
             std::future::poll_fn(|cx| receiver.poll_readable(cx))
                 .await
                 .expect("readable");
-            if let Some(length) = receiver.receive(&mut buffer).expect("received") {
+            if let Some((length, _)) = receiver.receive(&mut buffer).expect("received") {
                 return buffer[..length].to_vec();
             }
         }
@@ -178,9 +215,11 @@ mod tests {
             make_cable();
             trust_own_addresses();
             block_on(async {
-                let right = Receiver::open(index("right"), Some(GROUP)).expect("right");
-                let left = Receiver::open(index("left"), Some(GROUP)).expect("left");
-                left.join(GROUP).expect("joining twice is no error");
+                let right =
+                    Receiver::open(index("right"), Family::V4, Some(GROUP.into())).expect("right");
+                let left =
+                    Receiver::open(index("left"), Family::V4, Some(GROUP.into())).expect("left");
+                left.join(GROUP.into()).expect("joining twice is no error");
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
                 sender
@@ -201,8 +240,10 @@ mod tests {
             trust_own_addresses();
             ip("addr flush dev left");
             block_on(async {
-                let left = Receiver::open(index("left"), Some(GROUP)).expect("left");
-                let right = Receiver::open(index("right"), Some(GROUP)).expect("right");
+                let left =
+                    Receiver::open(index("left"), Family::V4, Some(GROUP.into())).expect("left");
+                let right =
+                    Receiver::open(index("right"), Family::V4, Some(GROUP.into())).expect("right");
                 let mut sender = Sender::open().expect("the sender");
                 for (via, receiver, mark) in [("left", &right, 1), ("right", &left, 2)] {
                     let advert = packet(Ipv4Addr::new(10, 9, 9, mark), GROUP, mark);
@@ -221,9 +262,10 @@ mod tests {
             make_cable();
             trust_own_addresses();
             block_on(async {
-                let unicast_only = Receiver::open(index("right"), None).expect("right");
+                let unicast_only = Receiver::open(index("right"), Family::V4, None).expect("right");
                 // Another program's membership must not open our ears.
-                let other = Receiver::open(index("right"), Some(GROUP)).expect("other");
+                let other =
+                    Receiver::open(index("right"), Family::V4, Some(GROUP.into())).expect("other");
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
                 sender
@@ -248,7 +290,8 @@ mod tests {
             let down = sender.send(left, GROUP.into(), &advert);
             assert_eq!(down, Err(Errno(libc::ENETUNREACH)));
             block_on(async {
-                let gone = Receiver::open(IfIndex(9999), None).expect_err("no such interface");
+                let gone =
+                    Receiver::open(IfIndex(9999), Family::V4, None).expect_err("no such interface");
                 assert_eq!(gone.raw_os_error(), Some(libc::ENODEV));
             });
         });

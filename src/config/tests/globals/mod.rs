@@ -559,6 +559,12 @@ fn decisive_words_may_ask_for_what_is_done_anyway() {
         "vrrp_check_unicast_src no",
         "vrrp_lower_prio_no_advert false",
         "vrrp_owner_ignore_adverts no",
+        "vrrp_version 3",
+        "vrrp_down_timer_adverts 5",
+        "vrrp_check_unicast_src",
+        "vrrp_lower_prio_no_advert",
+        "vrrp_higher_prio_send_advert",
+        "vrrp_owner_ignore_adverts",
     ] {
         assert!(parse(&in_globals(line)).is_usable(), "{line}");
     }
@@ -566,12 +572,7 @@ fn decisive_words_may_ask_for_what_is_done_anyway() {
         .iter()
         .filter(|row| row.status == Status::Decisive);
     assert!(decisive.count() > 10);
-    for line in [
-        "vrrp_strict",
-        "vrrp_version 3",
-        "notify_fifo /f",
-        "vrrp_startup_delay 5",
-    ] {
+    for line in ["vrrp_strict", "notify_fifo /f", "vrrp_startup_delay 5"] {
         assert!(!parse(&in_globals(line)).is_usable(), "{line}");
     }
 }
