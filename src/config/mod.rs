@@ -1,7 +1,17 @@
 //! From text to a configuration; pure, files come in through a trait.
 //!
 //! bytes → [`lex`] → [`expand`] → [`tree`] → rows of [`keywords`] → [`resolve`]
-//! → [`model::Config`]. Findings are collected on the way and never stop the
+//! → [`model::Config`]. The steps, each a call in `read`:
+//!
+//! 1. The text is read once, statement by statement: expanded, put into blocks, and
+//!    given to the rows, which fill drafts.
+//! 2. [`scripts`]: what the machine says of every command, wherever it stands.
+//! 3. [`keywords::lvs`]: what does not fit together in the balancer's blocks.
+//! 4. [`resolve`]: the drafts become the configuration.
+//! 5. [`scripts`] again: C's warning about scripts that nobody checks, always last.
+//!
+//! Findings come in the order of these steps; within the first one those of the
+//! text, then those of the braces, then those of the rows. They never stop the
 //! reading; what they mean for a daemon is in [`Loaded::is_usable`].
 
 use std::path::Path;
@@ -86,9 +96,8 @@ pub fn load_with_statements(
     (loaded, statements)
 }
 
-/// Each statement of the outer level is done with before the next one is read;
-/// `done` gets it then. Findings of the text come first all the same, then those
-/// of the braces, then those of the keywords.
+/// All steps. `done` gets each statement of the outer level when the rows have
+/// read it.
 fn read(
     machine: &dyn machine::Machine,
     files: &dyn source::Files,
@@ -97,6 +106,29 @@ fn read(
     done: &mut dyn FnMut(tree::Statement),
 ) -> Loaded {
     let mut found = Collector::default();
+    let (draft, sources) = drafts(machine, files, main, options, &mut found, done);
+    let scripts = scripts::check(&draft, machine, &mut found);
+    lvs::complete(&draft.lvs, options.without_checkers, &mut found);
+    let config = resolve::resolve(draft, machine, &scripts, &mut found);
+    scripts.finish(&mut found);
+    Loaded {
+        config,
+        diagnostics: found.into_found(),
+        sources,
+        strict: options.strict,
+    }
+}
+
+/// The text as the rows understand it. Each statement of the outer level is done
+/// with before the next one is read, so that one alone is in memory.
+fn drafts(
+    machine: &dyn machine::Machine,
+    files: &dyn source::Files,
+    main: &Path,
+    options: &Options,
+    found: &mut Collector,
+    done: &mut dyn FnMut(tree::Statement),
+) -> (root::Draft, source::Sources) {
     let (mut in_braces, mut in_keywords) = (Collector::default(), Collector::default());
     let vocabulary = Vocabulary::shared();
     let mut draft = root::Draft::default();
@@ -109,21 +141,12 @@ fn read(
     let wants = |block: &str, word: &str| vocabulary.wants(block, word);
     let mut builder = tree::Builder::new(&wants, &mut in_braces, &mut take);
     let mut put = |token| builder.token(token);
-    let sources = expand::read_all(files, main, options, &mut found, &mut put);
+    let sources = expand::read_all(files, main, options, found, &mut put);
     builder.finish();
     draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
     found.append(in_braces);
     found.append(in_keywords);
-    let scripts = scripts::check(&draft, machine, &mut found);
-    lvs::complete(&draft.lvs, options.without_checkers, &mut found);
-    let config = resolve::resolve(draft, machine, &scripts, &mut found);
-    scripts.finish(&mut found);
-    Loaded {
-        config,
-        diagnostics: found.into_found(),
-        sources,
-        strict: options.strict,
-    }
+    (draft, sources)
 }
 
 impl Loaded {

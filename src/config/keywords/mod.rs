@@ -18,6 +18,7 @@ pub mod linkbeat_interfaces;
 pub mod lvs;
 pub mod outer_words;
 pub mod own_interface;
+pub mod party;
 pub mod root;
 pub mod routing_words;
 pub mod track_file;

@@ -5,25 +5,26 @@
 
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
-use super::super::model::{Command, Notify};
+use super::super::model::Notify;
 use super::super::tree::Statement;
-use super::tracking::{self, Kind};
+use super::party::{self, Party};
+use super::tracking;
 use super::{Content, Context, Keyword, harmless};
 
 /// The rows. The group as a whole is refused so far.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("group", "{ INSTANCE... }", "The members", group).with(Content::Values),
-    harmless("track_interface", "{ ... }", "Interfaces whose state counts for every member", track_interface).with(Content::Values),
-    harmless("track_script", "{ ... }", "Scripts whose result counts for every member", track_script).with(Content::Values),
-    harmless("track_file", "{ ... }", "Files whose content counts for every member", track_file).with(Content::Values),
-    harmless("track_process", "{ ... }", "Processes whose presence counts for every member", track_process).with(Content::Values),
-    harmless("track_bfd", "{ ... }", "BFD sessions whose state counts for every member", track_bfd).with(Content::Values),
-    harmless("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes MASTER", notify_master),
-    harmless("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes BACKUP", notify_backup),
-    harmless("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run when the group enters FAULT", notify_fault),
-    harmless("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", notify_stop),
-    harmless("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with GROUP NAME STATE 0 appended", notify),
+    harmless("track_interface", "{ ... }", "Interfaces whose state counts for every member", party::track_interface).with(Content::Values),
+    harmless("track_script", "{ ... }", "Scripts whose result counts for every member", party::track_script).with(Content::Values),
+    harmless("track_file", "{ ... }", "Files whose content counts for every member", party::track_file).with(Content::Values),
+    harmless("track_process", "{ ... }", "Processes whose presence counts for every member", party::track_process).with(Content::Values),
+    harmless("track_bfd", "{ ... }", "BFD sessions whose state counts for every member", party::track_bfd).with(Content::Values),
+    harmless("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes MASTER", party::notify_master),
+    harmless("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes BACKUP", party::notify_backup),
+    harmless("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run when the group enters FAULT", party::notify_fault),
+    harmless("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", party::notify_stop),
+    harmless("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with GROUP NAME STATE 0 appended", party::notify),
     harmless("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
     harmless("global_tracking", "", "Old name of sync_group_tracking_weight", global_tracking),
     harmless("sync_group_tracking_weight", "", "Weights of the members are kept", tracking_weight),
@@ -64,6 +65,24 @@ impl Draft {
     }
 }
 
+impl Party for Draft {
+    fn name(&self) -> &str {
+        &self.name.text
+    }
+
+    fn title(&self) -> String {
+        format!("vrrp group {}:", self.name.text)
+    }
+
+    fn notify(&mut self) -> &mut Notify {
+        &mut self.notify
+    }
+
+    fn tracking(&mut self) -> &mut tracking::Draft {
+        &mut self.tracking
+    }
+}
+
 fn group(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let name = &draft.name.text;
     if draft.members.is_some() {
@@ -84,60 +103,6 @@ fn group(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
             .push(Diagnostic::warning("empty-group", text).at(&statement.end()));
     }
     draft.members = Some(members);
-}
-
-fn track_interface(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    draft.tracking.read(Kind::Interface, owner, statement, cx);
-}
-
-fn track_script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    draft.tracking.read(Kind::Script, owner, statement, cx);
-}
-
-fn track_file(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    draft.tracking.read(Kind::File, owner, statement, cx);
-}
-
-fn track_process(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    draft.tracking.read(Kind::Process, owner, statement, cx);
-}
-
-fn track_bfd(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    draft.tracking.read(Kind::Bfd, owner, statement, cx);
-}
-
-fn script(
-    slot: &mut Option<Box<Command>>,
-    name: &str,
-    statement: &Statement,
-    cx: &mut Context<'_>,
-) {
-    cx.first_command(slot, &format!("vrrp group {name}:"), statement);
-}
-
-fn notify_master(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.master, &draft.name.text, statement, cx);
-}
-
-fn notify_backup(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.backup, &draft.name.text, statement, cx);
-}
-
-fn notify_fault(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.fault, &draft.name.text, statement, cx);
-}
-
-fn notify_stop(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.stop, &draft.name.text, statement, cx);
-}
-
-fn notify(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.any, &draft.name.text, statement, cx);
 }
 
 fn smtp_alert(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {

@@ -296,3 +296,79 @@ fn groups_have_a_name_and_members() {
     assert_eq!(loaded.exit_code(), 0);
     assert_eq!(loaded.config.track_groups[0].instances, ["VI"]);
 }
+
+mod addresses {
+    use super::*;
+
+    fn addresses(lines: &str) -> (Vec<model::VirtualAddress>, Vec<String>) {
+        let (instance, said) = instance(&format!("virtual_ipaddress {{\n{lines}\n}}"));
+        let mut addresses = instance.virtual_addresses;
+        addresses.pop();
+        (addresses, said)
+    }
+
+    #[test]
+    fn have_options_in_any_order() {
+        let (found, said) = addresses(
+            "10.0.0.1/24 brd + dev e1 label e1:vip scope link no_track noprefixroute\n\
+             10.0.0.2/16 broadcast -\n10.0.0.3 peer 10.0.0.4\n10.0.0.5/8 brd 10.9.9.9",
+        );
+        assert_eq!(said, [""; 0]);
+        let [first, second, third, fourth] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            (first.to_string().as_str(), first.interface.as_str()),
+            ("10.0.0.1/24", "e1")
+        );
+        assert_eq!(first.broadcast.unwrap().to_string(), "10.0.0.255");
+        assert_eq!((first.label.as_deref(), first.scope), (Some("e1:vip"), 253));
+        assert!(first.no_track && first.no_prefix_route);
+        assert_eq!(second.broadcast.unwrap().to_string(), "10.0.0.0");
+        assert_eq!(second.interface, "e0");
+        assert_eq!(
+            (
+                third.peer.unwrap().to_string().as_str(),
+                third.prefix_length
+            ),
+            ("10.0.0.4", 32)
+        );
+        assert_eq!(fourth.broadcast.unwrap().to_string(), "10.9.9.9");
+    }
+
+    #[test]
+    fn that_are_wrong_are_told_as_c_tells_them() {
+        let (found, said) = addresses(
+            "10.0.0.1/33\n10.0.0.1\n10.0.0.2 label\n10.0.0.3 foo\n10.0.0.4 scope bar\n\
+             10.0.0.300\n10.0.0.5 label aaaaaaaaaaaaaaaaaaaaaaaaa\n10.0.0.6/31 brd +\n\
+             10.0.0.7/24 peer 10.0.0.9",
+        );
+        assert_eq!(
+            said,
+            [
+                "(Line 5) Invalid address prefix len 33 for address 10.0.0.1/33 - using 32",
+                "(Line 7) No label parameter specified for 10.0.0.2",
+                "(Line 8) Unknown configuration entry 'foo' for ip address - ignoring",
+                "(Line 9) Invalid scope 'bar' specified for 10.0.0.4 - ignoring",
+                "(Line 10) VRRP parsed invalid IP 10.0.0.300. skipping IP...",
+                "(Line 11) Address label aaaaaaaaaaaaaaaaaaaaaaaaa is longer than maximum length \
+                 15 - removing address",
+                "(Line 12) Address prefix length 31 too long for broadcast",
+                "(Line 13) Cannot specify address prefix when specifying peer address - ignoring",
+                "(Line 6) (VI): VIP duplicates a VIP 10.0.0.1 - ignoring",
+            ]
+        );
+        assert_eq!(found.len(), 5);
+    }
+
+    #[test]
+    fn none_at_all_is_only_a_warning() {
+        let loaded = parse("vrrp_instance VI {\ninterface e0\nvirtual_router_id 5\n}");
+        assert_eq!(
+            lines(&loaded),
+            ["(VI) No VIP specified; at least one is sensible"]
+        );
+        assert_eq!((loaded.exit_code(), loaded.is_usable()), (5, true));
+        clean("vrrp_instance VI {\ninterface e0\nvirtual_router_id 5\nno_virtual_ipaddress\n}");
+    }
+}

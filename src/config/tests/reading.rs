@@ -497,3 +497,64 @@ mod limits {
         );
     }
 }
+
+mod definitions {
+    use super::*;
+
+    #[test]
+    fn are_replaced_when_used() {
+        let config = clean(&format!(
+            "$IF=e${{N}} # which\n$N=7\n$EMPTY=\n{}",
+            "vrrp_instance VI_${N}${EMPTY} {\ninterface $IF\nvirtual_router_id ${N}\n\
+             virtual_ipaddress {\n192.0.2.${N} label ${_INSTANCE}\n}\n}"
+        ));
+        let instance = &config.instances[0];
+        assert_eq!(
+            (instance.name.as_str(), instance.interface.as_str()),
+            ("VI_7", "e7")
+        );
+        assert_eq!(instance.virtual_addresses[0].label.as_deref(), Some("box"));
+    }
+
+    #[test]
+    fn may_hold_braces_and_are_known_behind_an_include() {
+        let loaded = parse_files(&[
+            (
+                "/k/main.conf",
+                "include sub/*.conf\nglobal_defs $OPEN\nrouter_id ${PATH} }\n\
+                 vrrp_instance VI $OPEN\n$END",
+            ),
+            (
+                "/k/sub/a.conf",
+                "$OPEN={\n$END=interface e0 }\n$PATH=${_PWD}\n",
+            ),
+        ]);
+        assert_eq!(
+            loaded.config.globals.router_id.as_deref(),
+            Some("/k"),
+            "where it is used"
+        );
+        assert_eq!(lines(&loaded), ["(VI) the virtual router id must be set"]);
+    }
+
+    #[test]
+    fn that_are_missing_or_circular_are_named() {
+        let loaded = parse("$ROUTER=x\nglobal_defs {\nrouter_id ${ROUTR}\n}");
+        assert_eq!(lines(&loaded), ["(Line 3) 'ROUTR' is not defined"]);
+        let loaded = parse("$A=${B}\n$B=$A\nglobal_defs {\nrouter_id $A\n}");
+        assert_eq!(
+            lines(&loaded)[0],
+            "(Line 4) definition 'A' refers to itself"
+        );
+        assert!(!loaded.is_usable());
+    }
+
+    #[test]
+    fn in_quotes_that_are_missing_stay_for_the_shell() {
+        let (instance, said) = instance("notify \"/s.sh ${HOME}\"");
+        assert_eq!(instance.notify.any.unwrap().argv, ["/s.sh", "${HOME}"]);
+        let security = "SECURITY VIOLATION - scripts are being executed but script_security not \
+                        enabled.";
+        assert_eq!(said, [security]);
+    }
+}

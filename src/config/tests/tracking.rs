@@ -339,3 +339,87 @@ fn blocks_of_scripts_are_checked() {
         ["(Line 2) No script set for vrrp_script x - removing"]
     );
 }
+
+mod scripts {
+    use super::*;
+
+    const SECURE: &str = "global_defs {\nenable_script_security\n}\n";
+
+    #[test]
+    fn are_tracked_by_name_with_weights() {
+        let loaded = parse(&format!(
+            "{SECURE}vrrp_script a {{\nscript \"/a 'b c'\" x\ninterval 2\nweight 5\nfall 3\n}}\n\
+             vrrp_script unused {{\nscript /u\n}}\n\
+             vrrp_script b {{\nscript /b\nweight -7 reverse\ntimeout 0.5\nrise 2\nuser u g\n}}\n{}",
+            with("track_script {\nb weight 254 noreverse\na\na\nnone\nunused foo\n}")
+        ));
+        let instance = &loaded.config.instances[0];
+        let tracked: Vec<_> = instance
+            .track_scripts
+            .iter()
+            .map(|t| (t.script.name.as_str(), t.weight, t.reverse))
+            .collect();
+        assert_eq!(tracked, [("b", 253, false), ("a", 5, false)]);
+        let [a, b] = loaded.config.scripts.as_slice() else {
+            panic!("{:?}", loaded.config)
+        };
+        assert_eq!(a.command.argv, ["/a", "b c"]);
+        assert_eq!(
+            (a.interval.as_secs(), a.timeout, a.rise, a.fall),
+            (2, a.interval, 1, 3)
+        );
+        assert_eq!((b.timeout.as_us(), b.rise), (500_000, 2));
+        assert_eq!(b.command.user.as_ref().unwrap().group.as_deref(), Some("g"));
+        assert_eq!(
+            lines(&loaded),
+            [
+                "(Line 5) 'x' is ignored",
+                "(Line 24) (VI) weight for b cannot be +/-254. Setting to +/-253",
+                "(Line 26) (VI) duplicate track_script a - ignoring",
+                "(Line 28) (VI) unknown track script option foo - ignoring",
+                "(Line 27) (VI) track script none not found, ignoring...",
+                "Warning - script unused is not used",
+            ]
+        );
+    }
+
+    #[test]
+    fn must_stand_before_who_tracks_them() {
+        let loaded = parse(&format!(
+            "{SECURE}{}vrrp_script a {{\nscript /a\n}}\n",
+            with("track_script {\na\n}")
+        ));
+        assert_eq!(
+            lines(&loaded)[0],
+            "(Line 8) (VI) track script a not found, ignoring..."
+        );
+        assert!(loaded.config.instances[0].track_scripts.is_empty());
+    }
+
+    #[test]
+    fn with_weights_do_not_move_the_address_owner() {
+        let loaded = parse(&format!(
+            "{SECURE}vrrp_script a {{\nscript /a\nweight 5\n}}\n{}",
+            with("priority 255\ntrack_script {\na\n}")
+        ));
+        let text = "(VI) ignoring tracked script a with weights due to address_owner";
+        assert_eq!(lines(&loaded), [text]);
+    }
+
+    #[test]
+    fn without_security_are_only_a_warning_to_a_daemon() {
+        let loaded = parse(&with(
+            "notify_master \"/m.sh a\" bob\nnotify_master /second",
+        ));
+        let notify = loaded.config.instances[0].notify.master.as_ref().unwrap();
+        assert_eq!(notify.argv, ["/m.sh", "a"]);
+        assert_eq!(
+            lines(&loaded),
+            [
+                "(Line 5) (VI) notify_master script already specified - ignoring /second",
+                "SECURITY VIOLATION - scripts are being executed but script_security not enabled."
+            ]
+        );
+        assert_eq!((loaded.exit_code(), loaded.is_usable()), (6, true));
+    }
+}

@@ -13,17 +13,18 @@ use crate::time::Interval;
 use super::super::arguments;
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::{Origin, Word};
-use super::super::model::{
-    Command, InitialState, Ipvlan, Notify, Password, UnicastPeer, Version, Vmac,
-};
+use super::super::model::{InitialState, Ipvlan, Notify, Password, UnicastPeer, Version, Vmac};
 use super::super::tree::Statement;
 use super::global_defs::GarpDraft;
+use super::party::{self, Party};
 use super::routing_words::Owner;
-use super::tracking::{self, Kind};
+use super::tracking;
 use super::{
     Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, is_not_all, is_off,
     own_interface, unicast_peer, virtual_ipaddress, virtual_routes, virtual_rules, works,
 };
+
+mod sending;
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
@@ -33,25 +34,25 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("vmac_xmit_base", "", "Adverts via the base interface", vmac_xmit_base),
     decisive("use_ipvlan", "[[name] IF] [ADDR] [bridge|private|vepa] [group G]", "ipvlan; IPv4 requires an address else config fault", own_interface::use_ipvlan),
     works("unicast_peer", "{ ADDR [min_ttl 0..255] [max_ttl 0..255] }", "Send adverts to these addresses instead of multicast", unicast_peer::set).with(Content::Values),
-    works("unicast_fault_no_peer", "", "FAULT rather than multicast if no peers", unicast_fault_no_peer),
-    works("check_unicast_src", "", "Reject adverts of non peers", check_unicast_src),
-    works("old_unicast_checksum", "[never]", "VRRPv3 unicast checksum of <=1.3.6", old_unicast_checksum),
+    works("unicast_fault_no_peer", "", "FAULT rather than multicast if no peers", sending::unicast_fault_no_peer),
+    works("check_unicast_src", "", "Reject adverts of non peers", sending::check_unicast_src),
+    works("old_unicast_checksum", "[never]", "VRRPv3 unicast checksum of <=1.3.6", sending::old_unicast_checksum),
     works("native_ipv6", "", "Force IPv6/v3; error after IPv4 VIPs", native_ipv6),
     works("state", "MASTER|BACKUP", "State that is wished for at the start", state),
     works("interface", "IFNAME", "Network interface", own_interface::interface),
     decisive("vrf", "IFNAME", "Unicast without interface only", own_interface::vrf),
     works("dont_track_primary", "", "Ignore own interface state", dont_track_primary),
-    works("track_interface", "{ ... }", "Interfaces whose state counts", track_interface).with(Content::Values),
-    works("track_script", "{ ... }", "Scripts whose result counts", track_script).with(Content::Values),
-    decisive("track_file", "{ ... }", "Files whose content counts", track_file).with(Content::Values),
-    decisive("track_process", "{ ... }", "Processes whose presence counts", track_process).with(Content::Values),
-    decisive("track_bfd", "{ ... }", "BFD sessions whose state counts", track_bfd).with(Content::Values),
-    works("mcast_src_ip", "ADDR", "Source address of adverts", mcast_src_ip),
-    works("unicast_src_ip", "ADDR", "Source address of adverts to peers", unicast_src_ip),
-    works("mcast_dst_ip", "ADDR", "Destination group; IPv6 must be link-local multicast", mcast_dst_ip),
-    works("track_src_ip", "", "FAULT while the configured source is missing", track_src_ip),
+    works("track_interface", "{ ... }", "Interfaces whose state counts", party::track_interface).with(Content::Values),
+    works("track_script", "{ ... }", "Scripts whose result counts", party::track_script).with(Content::Values),
+    decisive("track_file", "{ ... }", "Files whose content counts", party::track_file).with(Content::Values),
+    decisive("track_process", "{ ... }", "Processes whose presence counts", party::track_process).with(Content::Values),
+    decisive("track_bfd", "{ ... }", "BFD sessions whose state counts", party::track_bfd).with(Content::Values),
+    works("mcast_src_ip", "ADDR", "Source address of adverts", sending::mcast_src_ip),
+    works("unicast_src_ip", "ADDR", "Source address of adverts to peers", sending::unicast_src_ip),
+    works("mcast_dst_ip", "ADDR", "Destination group; IPv6 must be link-local multicast", sending::mcast_dst_ip),
+    works("track_src_ip", "", "FAULT while the configured source is missing", sending::track_src_ip),
     works("virtual_router_id", "1..255", "Number of the virtual router", virtual_router_id),
-    works("unicast_ttl", "0..255", "TTL of adverts to peers", unicast_ttl),
+    works("unicast_ttl", "0..255", "TTL of adverts to peers", sending::unicast_ttl),
     works("version", "2|3", "Version of VRRP", version),
     works("priority", "1..255", "Who is higher becomes MASTER; default 100", priority),
     works("advert_int", "SECONDS", "Time between adverts, whole seconds in version 2", advert_int),
@@ -71,12 +72,12 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("nopreempt", "", "Never preempt a live lower priority master", nopreempt),
     works("preempt_delay", "0..1000 s decimal", "Delay preemption", preempt_delay),
     harmless("debug", "0..4", "Stored, printed only", debug),
-    works("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run on becoming MASTER", notify_master),
-    works("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run on becoming BACKUP", notify_backup),
-    works("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run on FAULT", notify_fault),
-    works("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", notify_stop),
+    works("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run on becoming MASTER", party::notify_master),
+    works("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run on becoming BACKUP", party::notify_backup),
+    works("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run on FAULT", party::notify_fault),
+    works("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", party::notify_stop),
     decisive("notify_deleted", "[SCRIPT ...]", "Notify DELETED when removed by reload", notify_deleted),
-    works("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with INSTANCE NAME STATE PRIORITY appended", notify),
+    works("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with INSTANCE NAME STATE PRIORITY appended", party::notify),
     decisive("notify_master_rx_lower_pri", "SCRIPT ...", "Run when master gets lower priority advert", notify_master_rx_lower_pri),
     works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
     harmless("notify_priority_changes", "[BOOL]", "Tell of changes of priority in the FIFOs", notify_priority_changes),
@@ -295,6 +296,24 @@ impl Draft {
     }
 }
 
+impl Party for Draft {
+    fn name(&self) -> &str {
+        &self.name.text
+    }
+
+    fn title(&self) -> String {
+        format!("({})", self.name.text)
+    }
+
+    fn notify(&mut self) -> &mut Notify {
+        &mut self.notify
+    }
+
+    fn tracking(&mut self) -> &mut tracking::Draft {
+        self.tracking.get_or_insert_default()
+    }
+}
+
 fn state(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let Some(word) = cx.argument(statement, 1) else {
         return;
@@ -380,36 +399,6 @@ fn no_virtual_ipaddress(draft: &mut Draft, _: &Statement, _: &mut Context<'_>) {
     draft.may_have_no_address = true;
 }
 
-fn notify(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.any, &draft.name.text, statement, cx);
-}
-
-fn notify_master(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.master, &draft.name.text, statement, cx);
-}
-
-fn notify_backup(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.backup, &draft.name.text, statement, cx);
-}
-
-fn notify_fault(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.fault, &draft.name.text, statement, cx);
-}
-
-fn notify_stop(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    script(&mut draft.notify.stop, &draft.name.text, statement, cx);
-}
-
-/// The first script of its kind wins, as in C.
-fn script(
-    slot: &mut Option<Box<Command>>,
-    name: &str,
-    statement: &Statement,
-    cx: &mut Context<'_>,
-) {
-    cx.first_command(slot, &format!("({name})"), statement);
-}
-
 /// Without a script only `notify` is told.
 fn notify_deleted(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     if draft.notify.tell_deleted {
@@ -432,8 +421,12 @@ fn notify_deleted(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
 }
 
 fn notify_master_rx_lower_pri(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let slot = &mut draft.notify.master_rx_lower_pri;
-    script(slot, &draft.name.text, statement, cx);
+    party::script(
+        draft,
+        |notify| &mut notify.master_rx_lower_pri,
+        statement,
+        cx,
+    );
 }
 
 fn notify_priority_changes(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -591,110 +584,6 @@ fn virtual_addresses(draft: &mut Draft, statement: &Statement, cx: &mut Context<
     }
 }
 
-fn source(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let Some(word) = cx.argument(statement, 1) else {
-        return;
-    };
-    let name = draft.name.text.clone();
-    let Some(address) = arguments::address(arguments::address_and_length(&word.text).0) else {
-        let text = format!(
-            "Configuration error: VRRP instance[{name}] malformed src address[{}]. Skipping...",
-            word.text
-        );
-        cx.error("source-address", word, text);
-        return;
-    };
-    if draft.fixes_family(address, &word.origin) {
-        draft.source = Some(address);
-        return;
-    }
-    let text = format!(
-        "Configuration error: VRRP instance[{name}] and src address[{address}] MUST be of the \
-         same family !!! Skipping..."
-    );
-    cx.error("family", word, text);
-}
-
-fn mcast_src_ip(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    source(draft, statement, cx);
-}
-
-fn unicast_src_ip(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    draft.unicast = Some(statement.keyword_origin());
-    source(draft, statement, cx);
-}
-
-fn mcast_dst_ip(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let Some(word) = cx.argument(statement, 1) else {
-        return;
-    };
-    let name = draft.name.text.clone();
-    let Some(address) = arguments::address(&word.text) else {
-        let text = format!(
-            "({name}) malformed mcast dest address {}. Skipping...",
-            word.text
-        );
-        cx.error("multicast-group", word, text);
-        return;
-    };
-    if !draft.fixes_family(address, &word.origin) {
-        let text = format!(
-            "({name}) mcast dest address {address} MUST match VRRP instance family. Skipping..."
-        );
-        cx.error("family", word, text);
-        return;
-    }
-    let (fits, kind) = match address {
-        IpAddr::V4(address) => (address.is_multicast(), ""),
-        // Link-local scope, RFC 4291 section 2.7.
-        IpAddr::V6(address) => (address.segments()[0] & 0xff0f == 0xff02, " link-local"),
-    };
-    if !fits {
-        let text = format!("({name}) mcast_dst_ip {address} not{kind} multicast. Skipping...");
-        cx.error("multicast-group", word, text);
-        return;
-    }
-    draft.multicast_group = Some((address, statement.line.whole()));
-}
-
-fn track_src_ip(draft: &mut Draft, _: &Statement, _: &mut Context<'_>) {
-    draft.track_source = true;
-}
-
-fn unicast_ttl(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let name = &draft.name.text;
-    let invalid =
-        |text: &str| format!("({name}): TTL '{text}' not valid - must be between 0 & 255");
-    if let Some(value) = exact_byte(statement, cx, 0..=255, invalid) {
-        draft.unicast_ttl = Some(value);
-    }
-}
-
-fn unicast_fault_no_peer(draft: &mut Draft, statement: &Statement, _: &mut Context<'_>) {
-    draft.fault_without_peer = Some(statement.keyword_origin());
-}
-
-fn check_unicast_src(draft: &mut Draft, statement: &Statement, _: &mut Context<'_>) {
-    draft.unicast = Some(statement.keyword_origin());
-    draft.check_unicast_source = true;
-}
-
-fn old_unicast_checksum(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    draft.unicast = Some(statement.keyword_origin());
-    draft.old_unicast_checksum = match statement.word(1).map(|word| (word, word.text.as_str())) {
-        None => Some(true),
-        Some((_, "never")) => Some(false),
-        Some((word, other)) => {
-            let text = format!(
-                "({}) Unknown old_unicast_chksum mode {other} - ignoring",
-                draft.name.text
-            );
-            cx.error("old-checksum", word, text);
-            return;
-        }
-    };
-}
-
 fn v3_checksum_as_v2(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let name = &draft.name.text;
     let invalid = |text: &str| format!("({name}) invalid v3_checksum_as_v2 {text} specified");
@@ -804,36 +693,6 @@ fn lvs_sync_daemon_interface(draft: &mut Draft, statement: &Statement, cx: &mut 
     }
     cx.names.sync_daemon_interface = Some(word.text.clone());
     draft.sync_daemon_interface = Some(word.text.clone());
-}
-
-fn track_interface(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    let tracking = draft.tracking.get_or_insert_default();
-    tracking.read(Kind::Interface, owner, statement, cx);
-}
-
-fn track_script(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    let tracking = draft.tracking.get_or_insert_default();
-    tracking.read(Kind::Script, owner, statement, cx);
-}
-
-fn track_file(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    let tracking = draft.tracking.get_or_insert_default();
-    tracking.read(Kind::File, owner, statement, cx);
-}
-
-fn track_process(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    let tracking = draft.tracking.get_or_insert_default();
-    tracking.read(Kind::Process, owner, statement, cx);
-}
-
-fn track_bfd(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let owner = &draft.name.text;
-    let tracking = draft.tracking.get_or_insert_default();
-    tracking.read(Kind::Bfd, owner, statement, cx);
 }
 
 fn auth_hmac(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {

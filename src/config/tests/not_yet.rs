@@ -1,0 +1,94 @@
+//! What is understood and not carried out yet, and the rows as a whole.
+
+use super::*;
+
+#[test]
+fn what_would_change_the_cluster_is_refused_with_its_place() {
+    for (text, said) in [
+        (with("use_vmac"), "(Line 4) 'use_vmac' does not work yet"),
+        (
+            with("strict_mode on"),
+            "(Line 4) 'strict_mode on' does not work yet",
+        ),
+        (
+            with("authentication {\nauth_type AH\nauth_pass x\n}"),
+            "(Line 5) 'auth_type AH' does not work yet",
+        ),
+        (
+            with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),
+            "(Line 5) 'use_vmac' does not work yet",
+        ),
+        (
+            format!("global_defs {{\nvrrp_strict\n}}\n{}", with("")),
+            "(Line 2) 'vrrp_strict' does not work yet",
+        ),
+        (
+            format!("net_namespace x\n{}", with("")),
+            "(Line 1) 'net_namespace x' does not work yet",
+        ),
+        (
+            format!("vrrp_sync_group G {{\ngroup {{\nVI\n}}\n}}\n{}", with("")),
+            "(Line 1) 'vrrp_sync_group G' does not work yet",
+        ),
+        (
+            format!(
+                "virtual_server 10.0.0.1 80 {{\nreal_server 1.2.3.4 80 {{\n}}\n}}\n{}",
+                with("")
+            ),
+            "(Line 1) 'virtual_server' does not work yet",
+        ),
+    ] {
+        let loaded = parse(&text);
+        assert!(
+            lines(&loaded).contains(&said.to_string()),
+            "{text}{:?}",
+            lines(&loaded)
+        );
+        assert!(!loaded.is_usable(), "{text}");
+    }
+}
+
+#[test]
+fn what_asks_for_what_is_done_anyway_is_accepted() {
+    clean(&format!(
+        "global_defs {{\nvrrp_version 2\nvrrp_strict no\nvrrp_down_timer_adverts 3\n\
+         dynamic_interfaces\nvrrp_gna_interval 0.5\n}}\n{}",
+        with("version 2\ndown_timer_adverts 3\nstrict_mode off\npreempt_delay 0\naccept")
+    ));
+}
+
+#[test]
+fn what_is_harmless_is_accepted_with_a_hint() {
+    let loaded = parse(&format!(
+        "global_defs {{\nenable_snmp_vrrp\n}}\n{}",
+        with("debug 2")
+    ));
+    assert_eq!((lines(&loaded).len(), loaded.exit_code()), (0, 0));
+    let all: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .map(|d| d.as_c_line(&loaded.sources))
+        .collect();
+    assert_eq!(
+        all,
+        [
+            "(Line 2) 'enable_snmp_vrrp' has no effect yet",
+            "(Line 7) 'debug' has no effect yet"
+        ]
+    );
+}
+
+#[test]
+fn every_row_has_a_name_of_its_own_in_its_block() {
+    let mut seen = std::collections::HashSet::new();
+    for row in keywords::rows() {
+        assert!(
+            seen.insert((row.block, row.name)),
+            "{} {}",
+            row.block,
+            row.name
+        );
+        assert!(!row.doc.is_empty(), "{}", row.name);
+    }
+    assert!(seen.len() > 200);
+}
