@@ -46,7 +46,8 @@ fn auth_type(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
                 "({}) unknown authentication type '{other}'",
                 draft.name.text
             );
-            cx.error("auth-type", word, text);
+            let diagnostic = Diagnostic::error("auth-type", text).at(&word.origin);
+            cx.found.push(diagnostic.help("It is `PASS` or `AH`."));
         }
     }
 }

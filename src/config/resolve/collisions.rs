@@ -41,6 +41,7 @@ pub(super) fn tell(instances: &[Arc<Instance>], places: &[Origin], found: &mut C
             format!("({other}) duplicate VRID conflict with {name} VRID {vrid}")
         };
         let diagnostic = fatal("duplicate-vrid", text).at(origin).after_reading();
-        found.push(diagnostic.label(other_origin.span, "the other one is here"));
+        let diagnostic = diagnostic.label(other_origin.span, "the other one is here");
+        found.push(diagnostic.help("Give each a `virtual_router_id` of its own."));
     }
 }

@@ -80,7 +80,9 @@ impl Resolver<'_, '_> {
                  Defaulting to multicast. This usage is deprecated - please update your \
                  configuration."
             );
-            self.warn("no-peers", text, &origin);
+            let help = "List the other nodes in `unicast_peer`, or take this keyword out.";
+            let diagnostic = Diagnostic::warning("no-peers", text).help(help);
+            self.after(diagnostic, &origin);
         }
     }
 

@@ -331,9 +331,10 @@ fn state(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
             let mut diagnostic = Diagnostic::error("state", text).at(&word.origin);
             let upper = other.to_ascii_uppercase();
             let near = |known: &&str| strsim::osa_distance(known, &upper) <= 2;
-            if let Some(near) = ["MASTER", "BACKUP"].into_iter().find(near) {
-                diagnostic = diagnostic.help(format!("Did you mean `{near}`?"));
-            }
+            diagnostic = diagnostic.help(match ["MASTER", "BACKUP"].into_iter().find(near) {
+                Some(near) => format!("Did you mean `{near}`?"),
+                None => "It is `MASTER` or `BACKUP`.".to_string(),
+            });
             cx.found.push(diagnostic);
             draft.state.get_or_insert(InitialState::Backup);
         }
