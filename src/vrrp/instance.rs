@@ -247,6 +247,8 @@ pub struct Running {
     /// The reasons for refusal that were logged, by their bits.
     logged: u16,
     send_failure_logged: bool,
+    /// How many of its VIPs an advert has room for.
+    room: usize,
     outgoing: Outgoing,
     announcing: Vec<Target>,
     /// The interval that the master sends with, as far as it is known.
@@ -279,6 +281,7 @@ impl Running {
             installed: Installed::No,
             logged: 0,
             send_failure_logged: false,
+            room: usize::MAX,
             outgoing: Outgoing::default(),
             announcing: Vec::new(),
             master_advert_interval: config.advert_interval,
@@ -343,6 +346,12 @@ impl Running {
     /// The address that adverts are sent from.
     pub fn source(&self) -> Option<IpAddr> {
         self.source
+    }
+
+    /// The VIPs that its own adverts name.
+    pub fn advertised(&self) -> &[VirtualAddress] {
+        let vips = &self.config.virtual_addresses;
+        vips.get(..self.room).unwrap_or(vips)
     }
 
     /// Whether this is the master that a backup listens to.
@@ -411,14 +420,18 @@ impl Running {
     }
 
     fn build_advert(&mut self, cx: &mut Context<'_>) {
-        let Some(source) = self.source else { return };
+        // An interface that does not exist has no MTU.
+        let Some(source) = self.source.filter(|_| self.mtu > 0) else {
+            return;
+        };
         let room = self
             .outgoing
             .build(&self.config, self.priority, source, self.mtu);
         let count = self.config.virtual_addresses.len();
-        if room < count {
+        if room < count && room != self.room {
             self.log(InstanceLine::TooManyVips { count, room }, cx);
         }
+        self.room = room;
     }
 
     /// Works the effective priority out; a backup's running timer moves by as
@@ -435,7 +448,7 @@ impl Running {
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
             let timing = self.timing();
             let moved = deadline + timing.skew_time(new) - timing.skew_time(old);
-            cx.timers.arm(key, moved);
+            cx.timers.arm(key, moved.max(cx.now));
         }
     }
 
