@@ -244,6 +244,8 @@ pub struct Running {
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
+    /// Where the VIPs were put when it became MASTER.
+    put_on: Vec<(IfIndex, VirtualAddress)>,
     /// The reasons for refusal that were logged, by their bits.
     logged: u16,
     send_failure_logged: bool,
@@ -279,6 +281,7 @@ impl Running {
             faults: Faults::default(),
             waited: false,
             installed: Installed::No,
+            put_on: Vec::new(),
             logged: 0,
             send_failure_logged: false,
             room: usize::MAX,
@@ -886,11 +889,12 @@ impl Running {
 
     fn install(&mut self, cx: &mut Context<'_>) {
         self.log(InstanceLine::SettingVips, cx);
-        let operations = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| Operation::AddAddress {
-                on,
-                address: vip.clone(),
-            })
+        self.put_on = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| (on, vip.clone()))
+            .collect();
+        let operations = self.put_on.iter().cloned();
+        let operations = operations
+            .map(|(on, address)| Operation::AddAddress { on, address })
             .collect();
         let token = cx.request(Purpose::Install(self.id), operations);
         self.installed = Installed::Asked(token);
@@ -898,11 +902,19 @@ impl Running {
 
     fn remove(&mut self, cx: &mut Context<'_>) {
         self.log(InstanceLine::RemovingVips, cx);
-        let operations = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| Operation::RemoveAddress {
-                on,
-                address: vip.clone(),
-            })
+        let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| (on, vip.clone()))
+            .collect();
+        // An interface may have got another name since, and keeps its addresses.
+        for (on, vip) in std::mem::take(&mut self.put_on) {
+            let is_known = there.contains(&(on, vip.clone()));
+            if cx.interfaces.get(on).is_some() && !is_known {
+                there.push((on, vip));
+            }
+        }
+        let operations = there
+            .into_iter()
+            .map(|(on, address)| Operation::RemoveAddress { on, address })
             .collect();
         cx.request(Purpose::Remove(self.id), operations);
         self.installed = Installed::No;

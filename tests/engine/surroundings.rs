@@ -144,6 +144,19 @@ fn f6_a_lost_weight_hands_over() {
     assert_eq!(wire.states(), [State::Master, State::Backup]);
 }
 
+/// An interface that is renamed keeps its addresses; the VIPs must not stay.
+#[test]
+fn s5_a_renamed_interface_is_left_without_vips() {
+    let mut wire = Wire::new([Node::new(1, instance(150))]);
+    wire.start();
+    wire.run_until(10_000_000);
+    wire.change_interface(0, |interface| interface.name = "eth9".into());
+    assert_eq!(wire[0].state(), State::Fault);
+    assert!(wire[0].vips.is_empty());
+    wire.change_interface(0, |interface| interface.name = "eth0".into());
+    assert_eq!(wire[0].state(), State::Backup);
+}
+
 #[test]
 fn s5_dont_track_primary_lives_with_a_link_that_is_down() {
     for ignored in [false, true] {
