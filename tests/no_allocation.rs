@@ -5,16 +5,19 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::IpAddr;
 
+use keepalived_rs::config::model::Instance;
 use keepalived_rs::ids::{Errno, IfIndex};
 use keepalived_rs::time::Instant;
 use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Transmit};
-use keepalived_rs::vrrp::event::{Command, Datagram, Envelope, Event};
+use keepalived_rs::vrrp::event::{Command, Event};
 use keepalived_rs::vrrp::state_machine::State;
 
 #[path = "engine/world.rs"]
 #[expect(dead_code, reason = "shared with the tests of the engine")]
 mod world;
+
+use world::Advert3;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -49,9 +52,27 @@ impl Transmit for Count {
     }
 }
 
+/// What is tried: the instance, and the packet of a better master.
+fn kinds(priority: u8) -> [(Instance, Vec<u8>); 3] {
+    [
+        (
+            world::instance(priority),
+            world::advert(world::source(2), 200),
+        ),
+        (
+            world::instance3(priority),
+            Advert3::new(world::source(2), 200).bytes(),
+        ),
+        (
+            world::instance6(priority),
+            Advert3::new(world::source6(2), 200).bytes(),
+        ),
+    ]
+}
+
 /// An engine in `state`, with everything drained.
-fn engine(priority: u8, state: State) -> (Engine, Instant) {
-    let mut engine = Engine::new(world::config([world::instance(priority)]));
+fn engine(instance: Instance, master: &[u8], state: State) -> (Engine, Instant) {
+    let mut engine = Engine::new(world::config([instance]));
     let (mut tx, mut now) = (Count::default(), Instant::ZERO);
     engine.event(now, Event::AllInterfaces(&[world::interface(1)]), &mut tx);
     engine.event(now, Event::Command(Command::Start), &mut tx);
@@ -67,7 +88,8 @@ fn engine(priority: u8, state: State) -> (Engine, Instant) {
         }
         if state == State::Backup {
             now = now + world::ms(1_000);
-            receive(&mut engine, now, &mut tx);
+            let datagram = world::datagram(IfIndex(2), master);
+            engine.event(now, Event::Datagram(datagram), &mut tx);
         } else {
             now = engine.deadline().expect("a deadline");
         }
@@ -75,45 +97,36 @@ fn engine(priority: u8, state: State) -> (Engine, Instant) {
     }
 }
 
-fn receive(engine: &mut Engine, now: Instant, tx: &mut Count) {
-    let bytes = world::advert(world::source(2), 200);
-    let event = Datagram {
-        on: IfIndex(2),
-        envelope: Envelope::Ipv4,
-        bytes: &bytes,
-    };
-    engine.event(now, Event::Datagram(event), tx);
-}
-
 #[test]
 fn a_master_sends_without_allocating() {
-    let (mut engine, _) = engine(150, State::Master);
-    let mut tx = Count::default();
-    let before = ALLOCATIONS.with(Cell::get);
-    for _ in 0..1_000 {
-        let now = engine.deadline().expect("a deadline");
-        engine.expire(now, &mut tx);
+    for (instance, packet) in kinds(150) {
+        let (mut engine, _) = engine(instance, &packet, State::Master);
+        let mut tx = Count::default();
+        let before = ALLOCATIONS.with(Cell::get);
+        for _ in 0..1_000 {
+            let now = engine.deadline().expect("a deadline");
+            engine.expire(now, &mut tx);
+        }
+        assert_eq!(ALLOCATIONS.with(Cell::get), before);
+        assert_eq!(tx.0, 1_000);
     }
-    assert_eq!(ALLOCATIONS.with(Cell::get), before);
-    assert_eq!(tx.0, 1_000);
 }
 
 #[test]
 fn a_backup_receives_without_allocating() {
-    let (mut engine, mut now) = engine(100, State::Backup);
-    let mut tx = Count::default();
-    let bytes = world::advert(world::source(2), 200);
-    let datagram = Datagram {
-        on: IfIndex(2),
-        envelope: Envelope::Ipv4,
-        bytes: &bytes,
-    };
-    let before = ALLOCATIONS.with(Cell::get);
-    for _ in 0..1_000 {
-        now = now + world::ms(1_000);
-        engine.event(now, Event::Datagram(datagram), &mut tx);
-        engine.expire(now, &mut tx);
+    for (instance, packet) in kinds(100) {
+        let (mut engine, mut now) = engine(instance, &packet, State::Backup);
+        let mut tx = Count::default();
+        let before = ALLOCATIONS.with(Cell::get);
+        for _ in 0..1_000 {
+            now = now + world::ms(1_000);
+            let datagram = world::datagram(IfIndex(2), &packet);
+            engine.event(now, Event::Datagram(datagram), &mut tx);
+            engine.expire(now, &mut tx);
+        }
+        assert_eq!(ALLOCATIONS.with(Cell::get), before);
+        assert!(engine.instances().all(|it| it.state == State::Backup));
+        let accepted = engine.instances().map(|it| it.statistics.advert_rcvd);
+        assert!(accepted.min() >= Some(1_000));
     }
-    assert_eq!(ALLOCATIONS.with(Cell::get), before);
-    assert!(engine.instances().all(|it| it.state == State::Backup));
 }

@@ -714,8 +714,8 @@ fn compare_addresses(
     packet: &Packet<'_>,
     cx: &mut Context<'_>,
 ) {
-    let ours = &running.config.virtual_addresses;
-    let expected = ours.len().min(usize::from(u8::MAX));
+    let ours = running.advertised();
+    let expected = ours.len();
     let received = usize::from(packet.address_count());
     if expected != received {
         let line = InstanceLine::VipCountDiffers { expected, received };

@@ -244,9 +244,13 @@ pub struct Running {
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
+    /// Where the VIPs were put when it became MASTER.
+    put_on: Vec<(IfIndex, VirtualAddress)>,
     /// The reasons for refusal that were logged, by their bits.
     logged: u16,
     send_failure_logged: bool,
+    /// How many of its VIPs an advert has room for.
+    room: usize,
     outgoing: Outgoing,
     announcing: Vec<Target>,
     /// The interval that the master sends with, as far as it is known.
@@ -277,8 +281,10 @@ impl Running {
             faults: Faults::default(),
             waited: false,
             installed: Installed::No,
+            put_on: Vec::new(),
             logged: 0,
             send_failure_logged: false,
+            room: usize::MAX,
             outgoing: Outgoing::default(),
             announcing: Vec::new(),
             master_advert_interval: config.advert_interval,
@@ -343,6 +349,12 @@ impl Running {
     /// The address that adverts are sent from.
     pub fn source(&self) -> Option<IpAddr> {
         self.source
+    }
+
+    /// The VIPs that its own adverts name.
+    pub fn advertised(&self) -> &[VirtualAddress] {
+        let vips = &self.config.virtual_addresses;
+        vips.get(..self.room).unwrap_or(vips)
     }
 
     /// Whether this is the master that a backup listens to.
@@ -411,14 +423,18 @@ impl Running {
     }
 
     fn build_advert(&mut self, cx: &mut Context<'_>) {
-        let Some(source) = self.source else { return };
+        // An interface that does not exist has no MTU.
+        let Some(source) = self.source.filter(|_| self.mtu > 0) else {
+            return;
+        };
         let room = self
             .outgoing
             .build(&self.config, self.priority, source, self.mtu);
         let count = self.config.virtual_addresses.len();
-        if room < count {
+        if room < count && room != self.room {
             self.log(InstanceLine::TooManyVips { count, room }, cx);
         }
+        self.room = room;
     }
 
     /// Works the effective priority out; a backup's running timer moves by as
@@ -435,7 +451,7 @@ impl Running {
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
             let timing = self.timing();
             let moved = deadline + timing.skew_time(new) - timing.skew_time(old);
-            cx.timers.arm(key, moved);
+            cx.timers.arm(key, moved.max(cx.now));
         }
     }
 
@@ -873,11 +889,12 @@ impl Running {
 
     fn install(&mut self, cx: &mut Context<'_>) {
         self.log(InstanceLine::SettingVips, cx);
-        let operations = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| Operation::AddAddress {
-                on,
-                address: vip.clone(),
-            })
+        self.put_on = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| (on, vip.clone()))
+            .collect();
+        let operations = self.put_on.iter().cloned();
+        let operations = operations
+            .map(|(on, address)| Operation::AddAddress { on, address })
             .collect();
         let token = cx.request(Purpose::Install(self.id), operations);
         self.installed = Installed::Asked(token);
@@ -885,11 +902,19 @@ impl Running {
 
     fn remove(&mut self, cx: &mut Context<'_>) {
         self.log(InstanceLine::RemovingVips, cx);
-        let operations = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| Operation::RemoveAddress {
-                on,
-                address: vip.clone(),
-            })
+        let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| (on, vip.clone()))
+            .collect();
+        // An interface may have got another name since, and keeps its addresses.
+        for (on, vip) in std::mem::take(&mut self.put_on) {
+            let is_known = there.contains(&(on, vip.clone()));
+            if cx.interfaces.get(on).is_some() && !is_known {
+                there.push((on, vip));
+            }
+        }
+        let operations = there
+            .into_iter()
+            .map(|(on, address)| Operation::RemoveAddress { on, address })
             .collect();
         cx.request(Purpose::Remove(self.id), operations);
         self.installed = Installed::No;

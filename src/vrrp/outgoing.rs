@@ -155,13 +155,15 @@ impl Outgoing {
 }
 
 /// What the checksum of an advert covers: over IPv4 version 3 has a pseudo
-/// header as C keepalived does it, unless `v3_checksum_as_v2` says otherwise.
+/// header as C keepalived does it, unless `v3_checksum_as_v2` or
+/// `old_unicast_checksum` says otherwise. Over IPv6 the kernel of the receiver
+/// checks it, and there is one form only.
 fn checksum(instance: &Instance, source: IpAddr, destination: IpAddr) -> Checksum {
-    let plain = instance.family() == Family::V4 && instance.v3_checksum_as_v2;
-    if instance.version == Version::V2 || plain {
+    let v4 = instance.family() == Family::V4;
+    if instance.version == Version::V2 || (v4 && instance.v3_checksum_as_v2) {
         return Checksum::Plain;
     }
-    let old = instance.old_unicast_checksum == Some(true) && !destination.is_multicast();
+    let old = v4 && instance.old_unicast_checksum == Some(true) && !destination.is_multicast();
     let destination = if old {
         instance.multicast_group
     } else {

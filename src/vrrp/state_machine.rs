@@ -266,6 +266,22 @@ mod tests {
         ..PLAIN
     };
 
+    const SILENT: Params = Params {
+        silent_to_lower: true,
+        ..PLAIN
+    };
+    const LAST_WORD: Params = Params {
+        last_word_to_higher: true,
+        ..PLAIN
+    };
+    const EVERYTHING: Params = Params {
+        owner: true,
+        nopreempt: true,
+        silent_to_lower: true,
+        last_word_to_higher: true,
+    };
+    const ALL: [Params; 6] = [PLAIN, OWNER, NOPREEMPT, SILENT, LAST_WORD, EVERYTHING];
+
     const STATES: [State; 5] = [
         State::Init,
         State::Backup,
@@ -331,10 +347,13 @@ mod tests {
             cells[10] = (State::Stopped, "disarm");
             cells
         };
-        check(PLAIN, State::Init, row((State::Backup, "arm-down")));
-        check(NOPREEMPT, State::Init, row((State::Backup, "arm-down")));
+        for params in [PLAIN, NOPREEMPT, SILENT, LAST_WORD] {
+            check(params, State::Init, row((State::Backup, "arm-down")));
+        }
         let become_master = (State::Master, "advert install arm-advert");
-        check(OWNER, State::Init, row(become_master));
+        for params in [OWNER, EVERYTHING] {
+            check(params, State::Init, row(become_master));
+        }
     }
 
     /// RFC 3768 section 6.4.2.
@@ -356,36 +375,48 @@ mod tests {
                 (State::Stopped, "disarm"),
             ]
         };
-        check(PLAIN, State::Backup, row((State::Backup, "note")));
-        check(OWNER, State::Backup, row((State::Backup, "note")));
-        check(
-            NOPREEMPT,
-            State::Backup,
-            row((State::Backup, "learn arm-down")),
-        );
+        for params in [PLAIN, OWNER, SILENT, LAST_WORD] {
+            check(params, State::Backup, row((State::Backup, "note")));
+        }
+        let accept = (State::Backup, "learn arm-down");
+        for params in [NOPREEMPT, EVERYTHING] {
+            check(params, State::Backup, row(accept));
+        }
     }
 
-    /// RFC 3768 section 6.4.3.
+    /// RFC 3768 section 6.4.3, RFC 9568 section 6.4.3; specification F.4 for
+    /// what the words of the configuration change.
     #[test]
     fn master_yields_to_better_and_answers_the_rest() {
         let yields = (State::Backup, "learn remove arm-down");
         let answers = (State::Master, "advert garp arm-advert");
-        let row = [
-            (State::Master, ""),
-            (State::Master, "advert arm-advert"),
-            (State::Master, "advert arm-advert"),
-            yields,
-            yields,
-            (State::Master, "warn"),
-            answers,
-            answers,
-            (State::Fault, "zero remove disarm"),
-            (State::Master, ""),
-            (State::Stopped, "zero remove disarm"),
-        ];
+        let row = |yields, answers| {
+            [
+                (State::Master, ""),
+                (State::Master, "advert arm-advert"),
+                (State::Master, "advert arm-advert"),
+                yields,
+                yields,
+                (State::Master, "warn"),
+                answers,
+                answers,
+                (State::Fault, "zero remove disarm"),
+                (State::Master, ""),
+                (State::Stopped, "zero remove disarm"),
+            ]
+        };
         for params in [PLAIN, OWNER, NOPREEMPT] {
-            check(params, State::Master, row);
+            check(params, State::Master, row(yields, answers));
         }
+        let only_announces = (State::Master, "garp");
+        check(SILENT, State::Master, row(yields, only_announces));
+        let speaks_once_more = (State::Backup, "advert learn remove arm-down");
+        check(LAST_WORD, State::Master, row(speaks_once_more, answers));
+        check(
+            EVERYTHING,
+            State::Master,
+            row(speaks_once_more, only_announces),
+        );
     }
 
     /// Specification F.6.
@@ -394,14 +425,14 @@ mod tests {
         let mut row = [(State::Fault, ""); 11];
         row[9] = (State::Backup, "arm-down");
         row[10] = (State::Stopped, "disarm");
-        for params in [PLAIN, OWNER, NOPREEMPT] {
+        for params in ALL {
             check(params, State::Fault, row);
         }
     }
 
     #[test]
     fn stopped_is_the_end() {
-        for params in [PLAIN, OWNER, NOPREEMPT] {
+        for params in ALL {
             check(params, State::Stopped, [(State::Stopped, ""); 11]);
         }
     }
@@ -410,7 +441,7 @@ mod tests {
     /// with its end, and nowhere else.
     #[test]
     fn vips_follow_the_state() {
-        for params in [PLAIN, OWNER, NOPREEMPT] {
+        for params in ALL {
             for state in STATES {
                 for input in INPUTS {
                     let next = transition(state, input, params);

@@ -37,6 +37,10 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 
     /// Sets the deadline of `key`, in place of any it had.
     pub fn arm(&mut self, key: K, deadline: Instant) {
+        // Nobody asks when nothing is armed: entries may have gone stale there.
+        if self.armed.is_empty() {
+            self.heap.clear();
+        }
         let queued = match self.armed.get(&key) {
             Some(armed) if armed.queued <= deadline => armed.queued,
             _ => {
@@ -124,6 +128,16 @@ mod tests {
         timers.arm('a', at(40));
         assert_eq!(timers.pop_due(at(39)), None);
         assert_eq!(timers.pop_due(at(40)), Some(('a', at(40))));
+    }
+
+    #[test]
+    fn what_was_disarmed_long_ago_wakes_nobody() {
+        let mut timers = Timers::new();
+        timers.arm('a', at(10));
+        timers.disarm('a');
+        timers.arm('a', at(50));
+        assert_eq!(timers.next(), Some(at(50)));
+        assert_eq!(timers.pop_due(at(50)), Some(('a', at(50))));
     }
 
     proptest! {

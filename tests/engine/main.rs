@@ -4,11 +4,16 @@
 //! VIPs, what was sent, what was told. Every number is exact, because nothing
 //! here depends on a clock.
 
+mod announcements;
+mod packets;
 mod reload;
 mod scripts;
+mod states;
+mod surroundings;
+mod timers;
 mod world;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use keepalived_rs::ids::{IfIndex, InstanceId, Priority};
 use keepalived_rs::time::Interval;
@@ -60,7 +65,7 @@ fn the_higher_priority_wins_and_the_other_stays_silent() {
     let master = wire[1].master().expect("heard");
     assert_eq!(
         (master.address, master.priority),
-        (source(1), Priority(150))
+        (source(1).into(), Priority(150))
     );
 }
 
@@ -246,7 +251,7 @@ fn leftover_vips_are_removed_at_the_start_and_are_no_source_address() {
     leftover.address = VIP.into();
     leftover.prefix_length = 24;
     wire[0].interface.addresses.insert(0, leftover);
-    wire[0].vips.push(VIP);
+    wire[0].vips.push(VIP.into());
     wire.start();
     assert!(wire[0].vips.is_empty());
     wire.run_until(DOWN_150);
@@ -407,7 +412,7 @@ fn unicast_goes_to_each_peer_and_multicast_is_refused() {
     let mut wire = Wire::new([Node::new(1, config)]);
     wire.start();
     wire.run_until(DOWN_150);
-    let to: Vec<Ipv4Addr> = wire[0].sent.iter().map(|sent| sent.destination).collect();
+    let to: Vec<IpAddr> = wire[0].sent.iter().map(|sent| sent.destination).collect();
     assert_eq!(to, [source(2), source(3)]);
     wire.inject(0, &world::advert(source(2), 200));
     assert_eq!(wire[0].state(), State::Master);

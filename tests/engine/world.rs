@@ -1,8 +1,9 @@
 //! Nodes on one wire in virtual time: the shipped engine, a kernel that does
-//! what it is told at once, and scripts whose results the test decides.
+//! what it is told at once, and scripts whose results the test decides. A node
+//! has an IPv4 and a link-local IPv6 address.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
@@ -18,20 +19,19 @@ use keepalived_rs::vrrp::event::{
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
 use keepalived_rs::vrrp::statistics::Statistics;
+use keepalived_rs::wire::advert::Version;
 
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+pub const VIP6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100);
+pub const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+pub const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 pub fn source(node: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 0, 0, node)
 }
 
-/// This world has IPv4 only.
-fn ipv4(address: std::net::IpAddr) -> Ipv4Addr {
-    match address {
-        std::net::IpAddr::V4(address) => address,
-        std::net::IpAddr::V6(address) => panic!("{address} is not of this world"),
-    }
+pub fn source6(node: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, u16::from(node))
 }
 
 pub fn ms(ms: u64) -> Interval {
@@ -48,11 +48,31 @@ pub fn instance(priority: u8) -> Instance {
     }
 }
 
-pub fn vip(address: Ipv4Addr) -> VirtualAddress {
-    VirtualAddress::new(address.into(), 24, "eth0")
+/// The same in version 3.
+pub fn instance3(priority: u8) -> Instance {
+    Instance {
+        version: Version::V3,
+        ..instance(priority)
+    }
 }
 
-/// eth0 of a node: number 2, one address.
+/// The same over IPv6.
+pub fn instance6(priority: u8) -> Instance {
+    Instance {
+        ipv6: true,
+        multicast_group: GROUP6.into(),
+        virtual_addresses: vec![vip(VIP6)],
+        ..instance3(priority)
+    }
+}
+
+pub fn vip(address: impl Into<IpAddr>) -> VirtualAddress {
+    let address = address.into();
+    let prefix_length = if address.is_ipv4() { 24 } else { 64 };
+    VirtualAddress::new(address, prefix_length, "eth0")
+}
+
+/// eth0 of a node: number 2, one address of each family.
 pub fn interface(node: u8) -> InterfaceState {
     InterfaceState {
         index: IfIndex(2),
@@ -63,10 +83,27 @@ pub fn interface(node: u8) -> InterfaceState {
         no_arp: false,
         mac: MacAddress([2, 0, 0, 0, 0, node]),
         mtu: 1500,
-        addresses: vec![InterfaceAddress {
-            address: source(node).into(),
-            prefix_length: 24,
-        }],
+        addresses: vec![
+            InterfaceAddress {
+                address: source(node).into(),
+                prefix_length: 24,
+            },
+            InterfaceAddress {
+                address: source6(node).into(),
+                prefix_length: 64,
+            },
+        ],
+    }
+}
+
+/// Another interface without an address.
+pub fn other_interface(index: u32, name: &str, up: bool) -> InterfaceState {
+    InterfaceState {
+        index: IfIndex(index),
+        name: name.into(),
+        up,
+        addresses: Vec::new(),
+        ..interface(1)
     }
 }
 
@@ -83,27 +120,205 @@ pub fn advert(from: Ipv4Addr, priority: u8) -> Vec<u8> {
     bytes
 }
 
-/// Makes the VRRP checksum of a datagram right.
+/// Makes the VRRP checksum of an IPv4 datagram right, as version 2 wants it.
 pub fn fix_checksum(datagram: &mut [u8]) {
     let message = &mut datagram[20..];
     message[6..8].fill(0);
-    let sum: u32 = message
+    let sum = checksum(message, &[]);
+    message[6..8].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// The Internet checksum of a message whose field is 0 behind a pseudo header.
+pub fn checksum(message: &[u8], pseudo_header: &[u8]) -> u16 {
+    let sum: u32 = pseudo_header
         .chunks(2)
+        .chain(message.chunks(2))
         .map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&low| u32::from(low)))
         .sum();
     let folded = (sum & 0xffff) + (sum >> 16);
     let folded = (folded & 0xffff) + (folded >> 16);
-    message[6..8].copy_from_slice(&(!(folded as u16)).to_be_bytes());
+    !(folded as u16)
+}
+
+/// What a checksum covers besides the message.
+#[derive(Debug, Clone, Copy)]
+pub enum Cover {
+    /// Nothing.
+    Message,
+    /// The addresses of the IP header.
+    PseudoHeader,
+    /// The same with another destination.
+    PseudoHeaderTo(IpAddr),
+}
+
+/// An advert of version 3 for VRID 51, written here by hand, so that it judges
+/// the crate's own writing.
+#[derive(Debug, Clone)]
+pub struct Advert3 {
+    pub from: IpAddr,
+    pub to: IpAddr,
+    pub hops: u8,
+    pub first_octet: u8,
+    pub vrid: u8,
+    pub priority: u8,
+    /// With the four reserved bits in front of it.
+    pub interval_cs: u16,
+    pub addresses: Vec<IpAddr>,
+    pub cover: Cover,
+}
+
+impl Advert3 {
+    /// Multicast, with the one VIP and the usual interval of a second.
+    pub fn new(from: impl Into<IpAddr>, priority: u8) -> Self {
+        let from = from.into();
+        let (to, vip) = match from {
+            IpAddr::V4(_) => (GROUP.into(), VIP.into()),
+            IpAddr::V6(_) => (GROUP6.into(), VIP6.into()),
+        };
+        Self {
+            from,
+            to,
+            hops: 255,
+            first_octet: 0x31,
+            vrid: 51,
+            priority,
+            interval_cs: 100,
+            addresses: vec![vip],
+            cover: Cover::PseudoHeader,
+        }
+    }
+
+    pub fn message(&self) -> Vec<u8> {
+        let count = u8::try_from(self.addresses.len()).expect("at most 255");
+        let mut message = vec![self.first_octet, self.vrid, self.priority, count];
+        message.extend(self.interval_cs.to_be_bytes());
+        message.extend([0, 0]);
+        for address in &self.addresses {
+            message.extend(octets(*address));
+        }
+        let destination = match self.cover {
+            Cover::Message => None,
+            Cover::PseudoHeader => Some(self.to),
+            Cover::PseudoHeaderTo(to) => Some(to),
+        };
+        let mut pseudo_header = Vec::new();
+        if let Some(destination) = destination {
+            pseudo_header.extend(octets(self.from));
+            pseudo_header.extend(octets(destination));
+            let length = u32::try_from(message.len()).expect("short");
+            pseudo_header.extend(length.to_be_bytes());
+            pseudo_header.extend([0, 0, 0, 112]);
+        }
+        let sum = checksum(&message, &pseudo_header);
+        message[6..8].copy_from_slice(&sum.to_be_bytes());
+        message
+    }
+
+    /// The whole packet.
+    pub fn bytes(&self) -> Vec<u8> {
+        let message = self.message();
+        let length = u16::try_from(message.len()).expect("short");
+        let mut bytes = match self.from {
+            IpAddr::V4(_) => {
+                let [high, low] = (length + 20).to_be_bytes();
+                vec![0x45, 0xc0, high, low, 0, 1, 0, 0, self.hops, 112, 0, 0]
+            }
+            IpAddr::V6(_) => {
+                let [high, low] = length.to_be_bytes();
+                vec![0x6c, 0, 0, 0, high, low, 112, self.hops]
+            }
+        };
+        bytes.extend(octets(self.from));
+        bytes.extend(octets(self.to));
+        bytes.extend(message);
+        bytes
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// The addresses of an IPv6 header.
+fn addresses6(packet: &[u8]) -> (Ipv6Addr, Ipv6Addr) {
+    let at = |from: usize| {
+        let octets: [u8; 16] = packet[from..from + 16].try_into().expect("16 octets");
+        Ipv6Addr::from(octets)
+    };
+    (at(8), at(24))
+}
+
+/// A packet as a raw socket delivers it.
+pub fn datagram(on: IfIndex, packet: &[u8]) -> Datagram<'_> {
+    if packet[0] >> 4 == 4 {
+        return Datagram {
+            on,
+            envelope: Envelope::Ipv4,
+            bytes: packet,
+        };
+    }
+    let (source, destination) = addresses6(packet);
+    let envelope = Envelope::Ipv6 {
+        source,
+        destination,
+        hop_limit: packet[7],
+    };
+    let bytes = &packet[40..];
+    Datagram {
+        on,
+        envelope,
+        bytes,
+    }
 }
 
 /// An advert that was sent.
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub at_us: u64,
-    pub source: Ipv4Addr,
-    pub destination: Ipv4Addr,
+    pub source: IpAddr,
+    pub destination: IpAddr,
     pub priority: u8,
+    /// The whole packet.
     pub bytes: Vec<u8>,
+}
+
+impl Sent {
+    fn new(at_us: u64, bytes: Vec<u8>) -> Self {
+        let v4 = |from: usize| {
+            let octets: [u8; 4] = bytes[from..from + 4].try_into().expect("4 octets");
+            IpAddr::from(octets)
+        };
+        let (source, destination) = if bytes[0] >> 4 == 4 {
+            (v4(12), v4(16))
+        } else {
+            let (source, destination) = addresses6(&bytes);
+            (source.into(), destination.into())
+        };
+        let mut sent = Self {
+            at_us,
+            source,
+            destination,
+            priority: 0,
+            bytes,
+        };
+        sent.priority = sent.message()[2];
+        sent
+    }
+
+    /// What follows the IP header.
+    pub fn message(&self) -> &[u8] {
+        &self.bytes[if self.source.is_ipv4() { 20 } else { 40 }..]
+    }
+}
+
+/// A gratuitous ARP or a neighbour advert that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    pub at_us: u64,
+    pub address: IpAddr,
 }
 
 #[derive(Default)]
@@ -119,17 +334,23 @@ impl Transmit for Outbox {
 pub struct Node {
     pub engine: Engine,
     pub interface: InterfaceState,
+    /// Interfaces besides that.
+    pub others: Vec<InterfaceState>,
     pub running: bool,
     pub stopped: bool,
-    pub vips: Vec<Ipv4Addr>,
+    pub vips: Vec<IpAddr>,
     pub sent: Vec<Sent>,
-    /// When each gratuitous ARP was asked for.
+    /// When each gratuitous ARP or neighbour advert was asked for.
     pub announced: Vec<u64>,
+    /// The same with their addresses.
+    pub announcements: Vec<Announced>,
     pub told: Vec<String>,
     pub notifications: Vec<Notification>,
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
     pub listening: Vec<IfIndex>,
+    /// The groups that were joined, in the order in which they were asked for.
+    pub groups: Vec<Option<IpAddr>>,
     /// How scripts end at once; `None`: when the test says so.
     pub answer: Option<Outcome>,
     /// Scripts that were started, with the time.
@@ -147,16 +368,19 @@ impl Node {
         Self {
             engine: Engine::new(config),
             interface: interface(number),
+            others: Vec::new(),
             running: false,
             stopped: false,
             vips: Vec::new(),
             sent: Vec::new(),
             announced: Vec::new(),
+            announcements: Vec::new(),
             told: Vec::new(),
             notifications: Vec::new(),
             log: Vec::new(),
             operations: Vec::new(),
             listening: Vec::new(),
+            groups: Vec::new(),
             answer: None,
             runs: Vec::new(),
             ended: Vec::new(),
@@ -186,18 +410,47 @@ impl Node {
     pub fn master(&self) -> Option<Master> {
         let master = self.view().master?;
         Some(Master {
-            address: ipv4(master.address),
+            address: master.address,
             priority: master.priority,
         })
     }
 
     pub fn logged(&self, text: &str) -> bool {
-        self.log.iter().any(|line| line.contains(text))
+        self.times_logged(text) > 0
+    }
+
+    pub fn times_logged(&self, text: &str) -> usize {
+        self.log.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// When adverts were sent, since `from_us`.
+    pub fn sent_since(&self, from_us: u64) -> Vec<u64> {
+        let sent = self.sent.iter().map(|sent| sent.at_us);
+        sent.filter(|at_us| *at_us >= from_us).collect()
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        let mut there = self.interface.addresses.iter();
+        there.any(|on| on.address == address)
+    }
+
+    /// Who is not MASTER holds no VIP.
+    fn assert_vips_follow_the_state(&self) {
+        for instance in self.engine.instances() {
+            let mut vips = instance.config.all_addresses();
+            let held = vips.any(|vip| self.vips.contains(&vip.address));
+            assert!(
+                instance.state == State::Master || !held,
+                "{} holds a VIP as {}",
+                instance.config.name,
+                instance.state
+            );
+        }
     }
 }
 
 pub struct Master {
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub priority: Priority,
 }
 
@@ -257,7 +510,8 @@ impl Wire {
 
     pub fn start_node(&mut self, node: usize) {
         self.nodes[node].running = true;
-        let states = [self.nodes[node].interface.clone()];
+        let mut states = vec![self.nodes[node].interface.clone()];
+        states.extend(self.nodes[node].others.clone());
         self.feed(node, Event::AllInterfaces(&states));
         self.feed(node, Event::Command(Command::Start));
     }
@@ -268,20 +522,37 @@ impl Wire {
 
     pub fn inject(&mut self, node: usize, bytes: &[u8]) {
         let on = self.nodes[node].interface.index;
-        self.feed(
-            node,
-            Event::Datagram(Datagram {
-                on,
-                envelope: Envelope::Ipv4,
-                bytes,
-            }),
-        );
+        let envelope = Envelope::Ipv4;
+        let datagram = Datagram {
+            on,
+            envelope,
+            bytes,
+        };
+        self.feed(node, Event::Datagram(datagram));
+        self.nodes[node].assert_vips_follow_the_state();
+    }
+
+    /// A packet of either family arrives.
+    pub fn deliver(&mut self, node: usize, packet: &[u8]) {
+        let on = self.nodes[node].interface.index;
+        self.feed(node, Event::Datagram(datagram(on, packet)));
+        self.nodes[node].assert_vips_follow_the_state();
+    }
+
+    /// An advert of version 3 arrives.
+    pub fn advert3(&mut self, node: usize, advert: &Advert3) {
+        self.deliver(node, &advert.bytes());
     }
 
     pub fn change_interface(&mut self, node: usize, change: impl FnOnce(&mut InterfaceState)) {
         change(&mut self.nodes[node].interface);
         let state = self.nodes[node].interface.clone();
         self.feed(node, Event::Interface(&state));
+    }
+
+    /// The state of an interface besides the first one.
+    pub fn report(&mut self, node: usize, state: &InterfaceState) {
+        self.feed(node, Event::Interface(state));
     }
 
     pub fn remove_interface(&mut self, node: usize) {
@@ -359,6 +630,7 @@ impl Wire {
         let now = self.now;
         self.nodes[node].engine.expire(now, &mut outbox);
         self.settle(node, outbox);
+        self.nodes[node].assert_vips_follow_the_state();
     }
 
     fn feed(&mut self, node: usize, event: Event<'_>) {
@@ -376,20 +648,17 @@ impl Wire {
         }
         let mut arriving = VecDeque::new();
         for bytes in frames {
-            self.nodes[node].sent.push(Sent {
-                at_us: self.now.as_us(),
-                source: Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15]),
-                destination: Ipv4Addr::new(bytes[16], bytes[17], bytes[18], bytes[19]),
-                priority: bytes[22],
-                bytes: bytes.clone(),
-            });
-            arriving.push_back(bytes);
+            let sent = Sent::new(self.now.as_us(), bytes);
+            arriving.push_back(sent.clone());
+            self.nodes[node].sent.push(sent);
         }
-        for bytes in arriving {
+        for sent in arriving {
+            let to = sent.destination;
             for other in 0..self.nodes.len() {
                 let there = &self.nodes[other];
-                if other != node && there.running && !there.stopped && !self.cut {
-                    self.inject(other, &bytes);
+                let reached = to.is_multicast() || there.has_address(to);
+                if other != node && reached && there.running && !there.stopped && !self.cut {
+                    self.deliver(other, &sent.bytes);
                 }
             }
         }
@@ -399,7 +668,10 @@ impl Wire {
         let at_us = self.now.as_us();
         let here = &mut self.nodes[node];
         match action {
-            Action::Listen { on, .. } => here.listening.push(on),
+            Action::Listen { on, group, .. } => {
+                here.listening.push(on);
+                here.groups.push(group);
+            }
             Action::Unlisten { on, .. } => here.listening.retain(|other| *other != on),
             Action::Kernel { token, operations } => {
                 for operation in operations {
@@ -410,11 +682,9 @@ impl Wire {
                 self.feed(node, Event::KernelDone { token, result });
             }
             Action::Announce { address, .. } => {
-                assert!(
-                    here.vips.contains(&ipv4(address)),
-                    "announced before it was on"
-                );
+                assert!(here.vips.contains(&address), "announced before it was on");
                 here.announced.push(at_us);
+                here.announcements.push(Announced { at_us, address });
             }
             Action::Run { id, .. } => {
                 here.runs.push((at_us, id));
@@ -441,12 +711,9 @@ impl Node {
             Operation::AddAddress { address, .. } => (address, true),
             Operation::RemoveAddress { address, .. } => (address, false),
         };
-        let IpAddr::V4(address) = address.address else {
-            return;
-        };
-        self.vips.retain(|vip| *vip != address);
+        self.vips.retain(|vip| *vip != address.address);
         if add {
-            self.vips.push(address);
+            self.vips.push(address.address);
         }
     }
 }
