@@ -16,6 +16,7 @@ mod lab;
 
 mod bench;
 mod election;
+mod families;
 mod faults;
 mod reload;
 mod setups;
@@ -57,6 +58,14 @@ for_each_pair! { run:
     double_master => crate::setups::double_master;
     reloaded => crate::reload::reload;
     mail_file => crate::setups::mail_file;
+    v3_one_second => crate::families::v3_one_second;
+    v3_tenth => crate::families::v3_tenth;
+    v3_hundredth => crate::families::v3_hundredth;
+    v3_ipv6 => crate::families::v3_ipv6;
+    v3_unicast => crate::families::v3_unicast;
+    v3_ipv6_unicast => crate::families::v3_ipv6_unicast;
+    v2_unicast_ttl => crate::families::v2_unicast_ttl;
+    v3_checksum_as_v2 => crate::families::v3_checksum_as_v2;
 }
 
 for_each_pair! { run_scripts:
