@@ -65,7 +65,6 @@ for_each_pair! { run:
     v3_unicast => crate::families::v3_unicast;
     v3_ipv6_unicast => crate::families::v3_ipv6_unicast;
     v2_unicast_ttl => crate::families::v2_unicast_ttl;
-    v3_checksum_as_v2 => crate::families::v3_checksum_as_v2;
 }
 
 for_each_pair! { run_scripts:
@@ -84,6 +83,18 @@ mod worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::faults::worker_killed);
+    }
+}
+
+mod v3_checksum_as_v2 {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::families::v3_checksum_as_v2);
+    }
+    #[test]
+    fn c_and_ours() {
+        run(C, Ours, crate::families::v3_checksum_as_v2);
     }
 }
 

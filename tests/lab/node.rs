@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// The interface of every node.
 pub const INTERFACE: &str = "eth0";
 
+/// The flag of an IPv6 address that cannot be used yet (linux/if_addr.h).
+const TENTATIVE: u8 = 0x40;
+
 /// A machine on the segment.
 #[derive(Debug)]
 pub struct Node {
@@ -80,16 +83,28 @@ impl Node {
     }
 
     /// Gives the interface IPv6: its link-local address and [`Node::ipv6_address`],
-    /// both at once, without a search for duplicates.
+    /// without a search for duplicates.
     pub fn enable_ipv6(&self) -> Result<()> {
-        let address = self.ipv6_address();
+        let (address, link_local) = (self.ipv6_address(), self.link_local());
         self.inside(move || {
             let root = format!("/proc/sys/net/ipv6/conf/{INTERFACE}");
             for (setting, value) in [("accept_dad", "0"), ("disable_ipv6", "0")] {
                 let path = format!("{root}/{setting}");
                 std::fs::write(&path, value).context(path)?;
             }
-            netlink::add_ipv6_address(INTERFACE, address, 64)
+            netlink::add_ipv6_address(INTERFACE, address, 64)?;
+            // The kernel makes addresses good for use when it finds the time.
+            let deadline = Instant::now() + Duration::from_secs(5);
+            let ready = netlink::await_ipv6_addresses(INTERFACE, deadline, |found| {
+                [address, link_local].iter().all(|wanted| {
+                    let mut usable = found.iter().filter(|it| it.flags & TENTATIVE == 0);
+                    usable.any(|it| it.address == *wanted)
+                })
+            })?;
+            match ready {
+                true => Ok(()),
+                false => Err(Failure::new("the IPv6 addresses are not there")),
+            }
         })
     }
 
