@@ -14,7 +14,7 @@ const VIP_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100);
 /// The second one.
 const VIP_GLOBAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100);
 /// linux/if_addr.h: permanent, and without a search for duplicates.
-const PERMANENT_NODAD: u8 = 0x82;
+pub const PERMANENT_NODAD: u8 = 0x82;
 /// linux/if_addr.h: not to be chosen as a source.
 const DEPRECATED: u8 = 0x20;
 /// Priorities of the first and of the second node.

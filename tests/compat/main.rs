@@ -21,6 +21,7 @@ mod faults;
 mod reload;
 mod setups;
 mod wire_format;
+mod words;
 
 use bench::Program::{C, Ours};
 use bench::{run, run_scripts};
@@ -65,6 +66,12 @@ for_each_pair! { run:
     v3_unicast => crate::families::v3_unicast;
     v3_ipv6_unicast => crate::families::v3_ipv6_unicast;
     v2_unicast_ttl => crate::families::v2_unicast_ttl;
+    preempt_delay => crate::words::preempt_delay;
+    v3_no_preemption => crate::words::no_preemption;
+    excluded_addresses => crate::words::excluded_addresses;
+    tracked_interface => crate::words::tracked_interface;
+    tracked_interface_with_weight => crate::words::tracked_interface_with_weight;
+    different_versions => crate::words::different_versions;
 }
 
 for_each_pair! { run_scripts:

@@ -10,7 +10,7 @@ use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkDummy, LinkUnspec, LinkVeth};
+use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkUnspec, LinkVeth};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
@@ -35,12 +35,6 @@ pub fn add_bridge(name: &str, mac: [u8; 6]) -> Result<()> {
 pub fn add_veth(name: &str, peer: &str) -> Result<()> {
     let message = LinkVeth::new(name, peer).build();
     create(RouteNetlinkMessage::NewLink(message)).context(format!("creating veth {name}"))
-}
-
-/// Creates a link to nowhere, down.
-pub fn add_dummy(name: &str) -> Result<()> {
-    let message = LinkDummy::new(name).build();
-    create(RouteNetlinkMessage::NewLink(message)).context(format!("creating dummy {name}"))
 }
 
 /// Connects a link to a bridge and brings it up.

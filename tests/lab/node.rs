@@ -166,6 +166,21 @@ impl Node {
         }
     }
 
+    /// Gives the node one more interface, with a carrier, that leads nowhere.
+    pub fn add_spare(&self, name: &str) -> Result<()> {
+        let end = format!("{name}end");
+        self.inside(|| {
+            netlink::add_veth(name, &end)?;
+            netlink::set_up(name, true)?;
+            netlink::set_up(&end, true)
+        })
+    }
+
+    /// Sets any interface of the node up or down.
+    pub fn set_link_up(&self, name: &str, up: bool) -> Result<()> {
+        self.inside(|| netlink::set_up(name, up))
+    }
+
     /// A power cut: from one instant on nothing is heard from the machine, and
     /// none of its programs gets to know why. Its link is gone with it.
     pub fn power_off(&mut self) -> Result<()> {
