@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 /// The first virtual address over IPv6, which must be link-local (RFC 5798
 /// section 5.2.9).
-const VIP_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100);
+pub const VIP_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x100);
 /// The second one.
-const VIP_GLOBAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100);
+pub const VIP_GLOBAL: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x100);
 /// linux/if_addr.h: permanent, and without a search for duplicates.
 pub const PERMANENT_NODAD: u8 = 0x82;
 /// linux/if_addr.h: not to be chosen as a source.

@@ -18,6 +18,7 @@ mod bench;
 mod election;
 mod families;
 mod faults;
+mod hostile;
 mod reload;
 mod setups;
 mod wire_format;
@@ -90,6 +91,24 @@ mod worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::faults::worker_killed);
+    }
+}
+
+// Not with C: an invalid advert makes its master put off the next one, so that a
+// flood of them silences it.
+mod hostile_packets {
+    use super::{Ours, run};
+    #[test]
+    fn version_2() {
+        run(Ours, Ours, crate::hostile::version_2);
+    }
+    #[test]
+    fn version_3() {
+        run(Ours, Ours, crate::hostile::version_3);
+    }
+    #[test]
+    fn ipv6() {
+        run(Ours, Ours, crate::hostile::ipv6);
     }
 }
 

@@ -134,6 +134,11 @@ impl Process {
             .count()
     }
 
+    /// How many lines came after `mark`.
+    pub fn count_lines_after(&self, mark: LineMark) -> usize {
+        self.shared.lock().lines.len().saturating_sub(mark.0)
+    }
+
     /// The whole output, with times in milliseconds after `start`.
     pub fn output(&self, start: Instant) -> String {
         let mut text = format!("---- {}\n", self.name);
