@@ -70,7 +70,7 @@ impl Speech {
     }
 
     /// What the adverts name.
-    fn vips(&self) -> Vec<IpAddr> {
+    pub fn vips(&self) -> Vec<IpAddr> {
         match self.ipv6 {
             true => vec![VIP_LINK_LOCAL.into(), VIP_GLOBAL.into()],
             false => vec![VIP.into()],
@@ -309,7 +309,8 @@ impl Speech {
         self.expect_right_frames(bench)
     }
 
-    fn last_advert_before(&self, bench: &Bench, end: Instant, from: &Machine) -> Instant {
+    /// When the last advert of `from` came before `end`.
+    pub fn last_advert_before(&self, bench: &Bench, end: Instant, from: &Machine) -> Instant {
         let observer = &bench.lab.observer;
         let adverts = observer.adverts_since(observer.beginning());
         let own = adverts

@@ -18,6 +18,7 @@ mod bench;
 mod election;
 mod families;
 mod faults;
+mod frr;
 mod hostile;
 mod reload;
 mod setups;
@@ -121,6 +122,17 @@ mod v3_checksum_as_v2 {
     #[test]
     fn c_and_ours() {
         run(C, Ours, crate::families::v3_checksum_as_v2);
+    }
+}
+
+mod with_frr {
+    #[test]
+    fn ipv4() {
+        crate::frr::run(crate::frr::ipv4);
+    }
+    #[test]
+    fn ipv6() {
+        crate::frr::run(crate::frr::ipv6);
     }
 }
 

@@ -32,6 +32,7 @@ pub fn preempt_delay(bench: &mut Bench) -> Result<()> {
         format!("takeover {delay:?} to {longest:?} (+ {late:?}) after the start, not {took:?}")
     })?;
     SPEECH.await_holder(bench, mark, &bench.a)?;
+    let mark = bench.lab.observer.mark();
     bench.a.stop()?;
 
     let long = file_a.replace("preempt_delay 1", "preempt_delay 60");

@@ -7,10 +7,10 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, MacVlanMode};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkUnspec, LinkVeth};
+use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMacVlan, LinkUnspec, LinkVeth};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
@@ -35,6 +35,16 @@ pub fn add_bridge(name: &str, mac: [u8; 6]) -> Result<()> {
 pub fn add_veth(name: &str, peer: &str) -> Result<()> {
     let message = LinkVeth::new(name, peer).build();
     create(RouteNetlinkMessage::NewLink(message)).context(format!("creating veth {name}"))
+}
+
+/// Creates a link with a hardware address of its own upon another, up; what they
+/// send each other stays inside.
+pub fn add_macvlan(name: &str, base: &str, mac: [u8; 6]) -> Result<()> {
+    let message = LinkMacVlan::new(name, index_of(base)?, MacVlanMode::Bridge)
+        .address(mac.to_vec())
+        .up()
+        .build();
+    create(RouteNetlinkMessage::NewLink(message)).context(format!("creating macvlan {name}"))
 }
 
 /// Connects a link to a bridge and brings it up.

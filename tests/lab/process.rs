@@ -134,9 +134,11 @@ impl Process {
             .count()
     }
 
-    /// How many lines came after `mark`.
-    pub fn count_lines_after(&self, mark: LineMark) -> usize {
-        self.shared.lock().lines.len().saturating_sub(mark.0)
+    /// How many lines after `mark` are as `wanted`.
+    pub fn count_lines_after(&self, mark: LineMark, wanted: impl Fn(&str) -> bool) -> usize {
+        let record = self.shared.lock();
+        let lines = record.lines.iter().skip(mark.0);
+        lines.filter(|(_, line)| wanted(line)).count()
     }
 
     /// The whole output, with times in milliseconds after `start`.
