@@ -228,7 +228,7 @@ impl<'a> Stage<'a> {
                 advert.source == node.address()
                     && (advert.version, advert.vrid, advert.priority) == (2, VRID, priority)
                     && advert.addresses == [VIP]
-                    && advert.checksums_right
+                    && advert.checksum.is_some()
             })?;
         self.tell(
             at,

@@ -182,8 +182,15 @@ impl<'a> Packet<'a> {
         Interval::from_secs(self.header[5] as u64)
     }
 
-    /// The length that a message of `version` with that many addresses has.
-    pub const fn expected_length(&self, version: Version) -> usize {
+    /// The length that a message of its version with that many addresses has; of
+    /// `ours` if there is no such version. So another version shows as such, and not
+    /// as a wrong length.
+    pub const fn expected_length(&self, ours: Version) -> usize {
+        let version = match self.version() {
+            2 => Version::V2,
+            3 => Version::V3,
+            _ => ours,
+        };
         message_length(version, self.family, self.address_count() as usize)
     }
 

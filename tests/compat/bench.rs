@@ -3,7 +3,7 @@
 
 use crate::lab::frames::Advert;
 use crate::lab::{Failure, Lab, Mac, Mark, Node, Process, Result, isolation};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -230,18 +230,27 @@ impl Bench {
         } else {
             &self.a
         };
-        if other.node.is_on() {
-            other
-                .node
-                .await_address(vip, false, Duration::from_secs(1))?;
-        }
+        self.await_release(other, vip.into())?;
         holder.expect_addresses(&[vip])?;
         other.expect_addresses(&[])?;
         self.expect_answer(vip, &[holder.node.mac()])
     }
 
+    /// Gives a node a moment to be rid of an address; one without power has none.
+    pub fn await_release(&self, machine: &Machine, vip: IpAddr) -> Result<()> {
+        const MOMENT: Duration = Duration::from_secs(1);
+        if !machine.node.is_on() {
+            return Ok(());
+        }
+        match vip {
+            IpAddr::V4(vip) => machine.node.await_address(vip, false, MOMENT).map(drop),
+            IpAddr::V6(vip) => machine.node.await_ipv6_release(vip, MOMENT),
+        }
+    }
+
     /// Checks who answers for an address.
-    pub fn expect_answer(&self, address: Ipv4Addr, macs: &[Mac]) -> Result<()> {
+    pub fn expect_answer(&self, address: impl Into<IpAddr>, macs: &[Mac]) -> Result<()> {
+        let address = address.into();
         let answered = self.lab.observer.who_has(address)?;
         expect(answered == macs, || {
             format!("{macs:?} to answer for {address}, not {answered:?}")

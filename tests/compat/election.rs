@@ -1,7 +1,7 @@
 //! Who is master: election, hand-over, return, and when two are.
 
 use crate::bench::{Bench, PATIENCE, Program, VIP, VRID, configuration, expect, master_down, skew};
-use crate::lab::frames::{Advert, advert_frame};
+use crate::lab::frames::{Advert, Covers, advert_frame};
 use crate::lab::{Mac, Result};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -32,12 +32,12 @@ pub fn first_election(bench: &mut Bench) -> Result<()> {
     for (_, advert) in &adverts {
         let right = advert.source == bench.a.node.address()
             && advert.source_mac == bench.a.node.mac()
-            && advert.destination.octets() == [224, 0, 0, 18]
+            && advert.destination == Ipv4Addr::new(224, 0, 0, 18)
             && (advert.time_to_live, advert.version, advert.vrid) == (255, 2, VRID)
-            && (advert.auth_type, advert.advert_interval_s) == (1, 1)
+            && (advert.auth_type, advert.advert_interval) == (1, Duration::from_secs(1))
             && advert.auth_data == b"1111\0\0\0\0"
             && advert.addresses == [VIP]
-            && advert.checksums_right;
+            && advert.checksum == Some(Covers::Message);
         expect(right, || {
             format!("a right advert of the first node, not {advert:?}")
         })?;
@@ -206,17 +206,17 @@ pub fn forged_adverts(bench: &mut Bench) -> Result<()> {
     bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
     let right = Advert {
         source_mac: Mac([2, 0, 0, 0, 0, 99]),
-        source: Ipv4Addr::new(192, 0, 2, 99),
-        destination: Ipv4Addr::new(224, 0, 0, 18),
+        source: Ipv4Addr::new(192, 0, 2, 99).into(),
+        destination: Ipv4Addr::new(224, 0, 0, 18).into(),
         time_to_live: 255,
         version: 2,
         vrid: VRID,
         priority: 200,
         auth_type: 1,
-        advert_interval_s: 1,
-        addresses: vec![VIP],
+        advert_interval: Duration::from_secs(1),
+        addresses: vec![VIP.into()],
         auth_data: b"1111".to_vec(),
-        checksums_right: true,
+        checksum: Some(Covers::Message),
     };
     let far = Advert {
         time_to_live: 254,
@@ -267,7 +267,8 @@ pub fn unicast(bench: &mut Bench) -> Result<()> {
         .observer
         .adverts_since(bench.lab.observer.beginning());
     for (_, advert) in &adverts {
-        let right = (advert.source, advert.destination) == (a, b) && advert.checksums_right;
+        let ends = (advert.source, advert.destination);
+        let right = ends == (a.into(), b.into()) && advert.checksum == Some(Covers::Message);
         expect(right, || {
             format!("a unicast advert from {a} to {b}, not {advert:?}")
         })?;

@@ -16,10 +16,14 @@ mod lab;
 
 mod bench;
 mod election;
+mod families;
 mod faults;
+mod frr;
+mod hostile;
 mod reload;
 mod setups;
 mod wire_format;
+mod words;
 
 use bench::Program::{C, Ours};
 use bench::{run, run_scripts};
@@ -57,6 +61,19 @@ for_each_pair! { run:
     double_master => crate::setups::double_master;
     reloaded => crate::reload::reload;
     mail_file => crate::setups::mail_file;
+    v3_one_second => crate::families::v3_one_second;
+    v3_tenth => crate::families::v3_tenth;
+    v3_hundredth => crate::families::v3_hundredth;
+    v3_ipv6 => crate::families::v3_ipv6;
+    v3_unicast => crate::families::v3_unicast;
+    v3_ipv6_unicast => crate::families::v3_ipv6_unicast;
+    v2_unicast_ttl => crate::families::v2_unicast_ttl;
+    preempt_delay => crate::words::preempt_delay;
+    v3_no_preemption => crate::words::no_preemption;
+    excluded_addresses => crate::words::excluded_addresses;
+    tracked_interface => crate::words::tracked_interface;
+    tracked_interface_with_weight => crate::words::tracked_interface_with_weight;
+    different_versions => crate::words::different_versions;
 }
 
 for_each_pair! { run_scripts:
@@ -75,6 +92,47 @@ mod worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::faults::worker_killed);
+    }
+}
+
+// Not with C: an invalid advert makes its master put off the next one, so that a
+// flood of them silences it.
+mod hostile_packets {
+    use super::{Ours, run};
+    #[test]
+    fn version_2() {
+        run(Ours, Ours, crate::hostile::version_2);
+    }
+    #[test]
+    fn version_3() {
+        run(Ours, Ours, crate::hostile::version_3);
+    }
+    #[test]
+    fn ipv6() {
+        run(Ours, Ours, crate::hostile::ipv6);
+    }
+}
+
+mod v3_checksum_as_v2 {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::families::v3_checksum_as_v2);
+    }
+    #[test]
+    fn c_and_ours() {
+        run(C, Ours, crate::families::v3_checksum_as_v2);
+    }
+}
+
+mod with_frr {
+    #[test]
+    fn ipv4() {
+        crate::frr::run(crate::frr::ipv4);
+    }
+    #[test]
+    fn ipv6() {
+        crate::frr::run(crate::frr::ipv6);
     }
 }
 

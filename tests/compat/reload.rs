@@ -44,7 +44,7 @@ pub fn reload(bench: &mut Bench) -> Result<()> {
         .lab
         .observer
         .await_advert(mark, PATIENCE, what, |advert| {
-            (advert.source, advert.vrid, advert.priority) == (a, 52, 160)
+            (advert.source, advert.vrid, advert.priority) == (a.into(), 52, 160)
         })?;
     await_adverts(bench, bench.lab.observer.mark(), 2)?;
     expect_unbroken(bench, mark, 51)?;
@@ -89,7 +89,7 @@ fn expect_unbroken(bench: &Bench, mark: Mark, vrid: u8) -> Result<()> {
         format!("adverts of {vrid}, not {of_instance:?}")
     })?;
     for (_, advert) in &of_instance {
-        let same = (advert.source, advert.priority) == (bench.a.node.address(), 150);
+        let same = (advert.source, advert.priority) == (bench.a.node.address().into(), 150);
         expect(same, || {
             format!("the master of {vrid} to stay, not {advert:?}")
         })?;

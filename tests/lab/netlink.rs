@@ -7,16 +7,18 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, MacVlanMode};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkUnspec, LinkVeth};
-use std::net::{IpAddr, Ipv4Addr};
+use rtnetlink::{AddressMessageBuilder, LinkBridge, LinkMacVlan, LinkUnspec, LinkVeth};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// Group of IPv4 address changes, as bit of the bind mask (rtnetlink(7)).
 const GROUP_IPV4_ADDRESSES: u32 = 0x10;
+/// Group of IPv6 address changes.
+const GROUP_IPV6_ADDRESSES: u32 = 0x100;
 
 /// Creates a bridge that forwards at once and floods every multicast.
 pub fn add_bridge(name: &str, mac: [u8; 6]) -> Result<()> {
@@ -33,6 +35,16 @@ pub fn add_bridge(name: &str, mac: [u8; 6]) -> Result<()> {
 pub fn add_veth(name: &str, peer: &str) -> Result<()> {
     let message = LinkVeth::new(name, peer).build();
     create(RouteNetlinkMessage::NewLink(message)).context(format!("creating veth {name}"))
+}
+
+/// Creates a link with a hardware address of its own upon another, up; what they
+/// send each other stays inside.
+pub fn add_macvlan(name: &str, base: &str, mac: [u8; 6]) -> Result<()> {
+    let message = LinkMacVlan::new(name, index_of(base)?, MacVlanMode::Bridge)
+        .address(mac.to_vec())
+        .up()
+        .build();
+    create(RouteNetlinkMessage::NewLink(message)).context(format!("creating macvlan {name}"))
 }
 
 /// Connects a link to a bridge and brings it up.
@@ -87,6 +99,15 @@ pub fn add_address(name: &str, address: Ipv4Addr, prefix_length: u8) -> Result<(
     create(RouteNetlinkMessage::NewAddress(message)).context(format!("adding {address} to {name}"))
 }
 
+/// Adds an IPv6 address to a link.
+pub fn add_ipv6_address(name: &str, address: Ipv6Addr, prefix_length: u8) -> Result<()> {
+    let message = AddressMessageBuilder::<Ipv6Addr>::new()
+        .index(index_of(name)?)
+        .address(address, prefix_length)
+        .build();
+    create(RouteNetlinkMessage::NewAddress(message)).context(format!("adding {address} to {name}"))
+}
+
 /// Removes an IPv4 address from a link.
 pub fn remove_address(name: &str, address: Ipv4Addr, prefix_length: u8) -> Result<()> {
     let message = AddressMessageBuilder::<Ipv4Addr>::new()
@@ -126,6 +147,48 @@ pub fn addresses(name: &str) -> Result<Vec<(Ipv4Addr, u8)>> {
     Ok(found)
 }
 
+/// An IPv6 address of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ipv6Address {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Its prefix length.
+    pub prefix_length: u8,
+    /// The flags of linux/if_addr.h: 0x02 no duplicate address detection, 0x20
+    /// deprecated, 0x40 tentative, 0x80 permanent.
+    pub flags: u8,
+}
+
+/// The IPv6 addresses of a link, in the kernel's order; none if there is no such
+/// link.
+pub fn ipv6_addresses(name: &str) -> Result<Vec<Ipv6Address>> {
+    let Ok(index) = index_of(name) else {
+        return Ok(Vec::new());
+    };
+    let query = AddressMessageBuilder::<Ipv6Addr>::new().build();
+    let mut found = Vec::new();
+    for answer in request(RouteNetlinkMessage::GetAddress(query), NLM_F_DUMP)? {
+        let RouteNetlinkMessage::NewAddress(message) = answer else {
+            continue;
+        };
+        let attributes = message.attributes.iter();
+        let mut addresses = attributes.filter_map(|attribute| match attribute {
+            AddressAttribute::Address(IpAddr::V6(address)) => Some(*address),
+            _ => None,
+        });
+        if message.header.index == index
+            && let Some(address) = addresses.next()
+        {
+            found.push(Ipv6Address {
+                address,
+                prefix_length: message.header.prefix_len,
+                flags: message.header.flags.bits(),
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// Waits until the IPv4 addresses of a link are as `wanted`, woken by the
 /// kernel's own announcements; false at the deadline.
 pub fn await_addresses(
@@ -133,13 +196,30 @@ pub fn await_addresses(
     deadline: Instant,
     wanted: impl Fn(&[(Ipv4Addr, u8)]) -> bool,
 ) -> Result<bool> {
+    await_change(GROUP_IPV4_ADDRESSES, deadline, || {
+        Ok(wanted(&addresses(name)?))
+    })
+}
+
+/// The same for IPv6.
+pub fn await_ipv6_addresses(
+    name: &str,
+    deadline: Instant,
+    wanted: impl Fn(&[Ipv6Address]) -> bool,
+) -> Result<bool> {
+    await_change(GROUP_IPV6_ADDRESSES, deadline, || {
+        Ok(wanted(&ipv6_addresses(name)?))
+    })
+}
+
+fn await_change(group: u32, deadline: Instant, reached: impl Fn() -> Result<bool>) -> Result<bool> {
     // Subscribed before the first look, so that no change falls in between.
     let mut monitor = Socket::new(NETLINK_ROUTE).context("opening netlink")?;
     monitor
-        .bind(&SocketAddr::new(0, GROUP_IPV4_ADDRESSES))
+        .bind(&SocketAddr::new(0, group))
         .context("subscribing")?;
     loop {
-        if wanted(&addresses(name)?) {
+        if reached()? {
             return Ok(true);
         }
         if !wait_readable(&monitor, deadline)? {

@@ -5,9 +5,9 @@ use super::BRIDGE;
 use super::failure::{Context, Failure, Result};
 use super::frames::Mac;
 use super::namespace::{self, Namespaces};
-use super::netlink;
+use super::netlink::{self, Ipv6Address};
 use super::process::Process;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// The interface of every node.
 pub const INTERFACE: &str = "eth0";
+
+/// The flag of an IPv6 address that cannot be used yet (linux/if_addr.h).
+const TENTATIVE: u8 = 0x40;
 
 /// A machine on the segment.
 #[derive(Debug)]
@@ -79,6 +82,54 @@ impl Node {
         })
     }
 
+    /// Gives the interface IPv6: its link-local address and [`Node::ipv6_address`],
+    /// without a search for duplicates.
+    pub fn enable_ipv6(&self) -> Result<()> {
+        let (address, link_local) = (self.ipv6_address(), self.link_local());
+        self.inside(move || {
+            let root = format!("/proc/sys/net/ipv6/conf/{INTERFACE}");
+            for (setting, value) in [("accept_dad", "0"), ("disable_ipv6", "0")] {
+                let path = format!("{root}/{setting}");
+                std::fs::write(&path, value).context(path)?;
+            }
+            netlink::add_ipv6_address(INTERFACE, address, 64)?;
+            // The kernel makes addresses good for use when it finds the time.
+            let deadline = Instant::now() + Duration::from_secs(5);
+            let ready = netlink::await_ipv6_addresses(INTERFACE, deadline, |found| {
+                [address, link_local].iter().all(|wanted| {
+                    let mut usable = found.iter().filter(|it| it.flags & TENTATIVE == 0);
+                    usable.any(|it| it.address == *wanted)
+                })
+            })?;
+            match ready {
+                true => Ok(()),
+                false => Err(Failure::new("the IPv6 addresses are not there")),
+            }
+        })
+    }
+
+    /// The global IPv6 address that it has with [`Node::enable_ipv6`].
+    pub fn ipv6_address(&self) -> Ipv6Addr {
+        let number = u16::from(self.mac.0[5]);
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number)
+    }
+
+    /// The link-local address that the kernel makes of the hardware address
+    /// (RFC 4291 appendix A).
+    pub fn link_local(&self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.mac.0.map(u16::from);
+        let (first, last) = ((a ^ 2) << 8 | b, e << 8 | f);
+        Ipv6Addr::new(0xfe80, 0, 0, 0, first, c << 8 | 0xff, 0xfe00 | d, last)
+    }
+
+    /// The IPv6 addresses on the interface; none if the machine is off.
+    pub fn ipv6_addresses(&self) -> Result<Vec<Ipv6Address>> {
+        if self.running.is_none() {
+            return Ok(Vec::new());
+        }
+        self.inside(|| netlink::ipv6_addresses(INTERFACE))
+    }
+
     /// Removes the interface from the node.
     pub fn unplug(&self) -> Result<()> {
         netlink::remove_link(&self.port)
@@ -113,6 +164,21 @@ impl Node {
             true => Ok(()),
             false => self.inside(move || netlink::add_address(INTERFACE, address, prefix_length)),
         }
+    }
+
+    /// Gives the node one more interface, with a carrier, that leads nowhere.
+    pub fn add_spare(&self, name: &str) -> Result<()> {
+        let end = format!("{name}end");
+        self.inside(|| {
+            netlink::add_veth(name, &end)?;
+            netlink::set_up(name, true)?;
+            netlink::set_up(&end, true)
+        })
+    }
+
+    /// Sets any interface of the node up or down.
+    pub fn set_link_up(&self, name: &str, up: bool) -> Result<()> {
+        self.inside(|| netlink::set_up(name, up))
     }
 
     /// A power cut: from one instant on nothing is heard from the machine, and
@@ -249,6 +315,23 @@ impl Node {
         let verb = if there { "has" } else { "is rid of" };
         Err(Failure::new(format!(
             "not seen within {timeout:?}: {} {verb} {address}",
+            self.name
+        )))
+    }
+
+    /// Waits until an IPv6 address is not on the interface.
+    pub fn await_ipv6_release(&self, address: Ipv6Addr, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        let reached = self.inside(|| {
+            netlink::await_ipv6_addresses(INTERFACE, deadline, |addresses| {
+                addresses.iter().all(|found| found.address != address)
+            })
+        })?;
+        if reached {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "not seen within {timeout:?}: {} is rid of {address}",
             self.name
         )))
     }

@@ -1,13 +1,13 @@
 //! The third party on the segment: it hears every frame on the bridge with the
-//! kernel's time of arrival, asks by ARP who holds an address, and can send
-//! forged frames. It never takes part in VRRP itself.
+//! kernel's time of arrival, asks by ARP or neighbour discovery who holds an
+//! address, and can send forged frames. It never takes part in VRRP itself.
 
 use super::failure::{Context, Failure, Result, last_os_error};
-use super::frames::{self, ARP_REPLY, Advert, Arp, Mac, Packet};
+use super::frames::{self, ARP_REPLY, Advert, Arp, Mac, NeighbourAdvert, Packet};
 use super::namespace::own;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use std::io::IoSliceMut;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -47,6 +47,37 @@ impl Sighting {
     pub fn arp(&self) -> Option<&Arp> {
         match &self.packet {
             Packet::Arp(arp) => Some(arp),
+            _ => None,
+        }
+    }
+
+    /// The neighbour advert in this frame, if it is one.
+    pub fn neighbour(&self) -> Option<&NeighbourAdvert> {
+        match &self.packet {
+            Packet::Neighbour(neighbour) => Some(neighbour),
+            _ => None,
+        }
+    }
+
+    /// Whose address this frame tells everybody unasked. A neighbour advert looks
+    /// the same whether it answers a probe or nothing at all.
+    pub fn announcement(&self) -> Option<(IpAddr, Mac)> {
+        match &self.packet {
+            Packet::Arp(arp) if arp.is_gratuitous() => Some((arp.sender.into(), arp.sender_mac)),
+            Packet::Neighbour(neighbour) if !neighbour.solicited => {
+                Some((neighbour.target.into(), neighbour.mac))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whose address this frame tells to a probe.
+    pub fn answer(&self) -> Option<(IpAddr, Mac)> {
+        match &self.packet {
+            Packet::Arp(arp) if arp.operation == ARP_REPLY => {
+                Some((arp.sender.into(), arp.sender_mac))
+            }
+            Packet::Neighbour(neighbour) => Some((neighbour.target.into(), neighbour.mac)),
             _ => None,
         }
     }
@@ -161,14 +192,13 @@ impl Observer {
         &self,
         mark: Mark,
         timeout: Duration,
-        address: Ipv4Addr,
+        address: impl Into<IpAddr>,
         mac: Mac,
     ) -> Result<(Instant, Mark)> {
-        let what = format!("gratuitous ARP for {address} from {mac}");
+        let address = address.into();
+        let what = format!("announcement of {address} by {mac}");
         let (sighting, mark) = self.await_frame(mark, timeout, &what, |sighting| {
-            sighting.arp().is_some_and(|arp| {
-                arp.is_gratuitous() && arp.target == address && arp.sender_mac == mac
-            })
+            sighting.announcement() == Some((address, mac))
         })?;
         Ok((sighting.at, mark))
     }
@@ -184,41 +214,48 @@ impl Observer {
 
     /// Asks who has `address` and returns everyone that answered within a
     /// quarter of a second, sorted, each once.
-    pub fn who_has(&self, address: Ipv4Addr) -> Result<Vec<Mac>> {
-        let mark = self.mark();
-        self.send(&frames::arp_probe(self.mac, address))?;
+    pub fn who_has(&self, address: impl Into<IpAddr>) -> Result<Vec<Mac>> {
+        let (address, mark) = (address.into(), self.mark());
+        self.ask(address)?;
         // The absence of a second answer can only be had by waiting.
         thread::sleep(ARP_WINDOW);
         let heard = self.since(mark);
         let mut answered: Vec<Mac> = heard
             .iter()
-            .filter_map(Sighting::arp)
-            .filter(|arp| arp.operation == ARP_REPLY && arp.sender == address)
-            .map(|arp| arp.sender_mac)
+            .filter_map(Sighting::answer)
+            .filter(|(answered, _)| *answered == address)
+            .map(|(_, mac)| mac)
             .collect();
         answered.sort_unstable();
         answered.dedup();
         Ok(answered)
     }
 
+    fn ask(&self, address: IpAddr) -> Result<()> {
+        let frame = match address {
+            IpAddr::V4(address) => frames::arp_probe(self.mac, address),
+            IpAddr::V6(address) => frames::neighbour_probe(self.mac, address),
+        };
+        self.send(&frame)
+    }
+
     /// Asks who has `address` again and again until `mac` answers, and returns
     /// when that answer arrived.
     pub fn await_answer(
         &self,
-        address: Ipv4Addr,
+        address: impl Into<IpAddr>,
         mac: Mac,
         timeout: Duration,
         every: Duration,
     ) -> Result<Instant> {
+        let address = address.into();
         let deadline = Instant::now() + timeout;
         let mark = self.mark();
-        let what = format!("an ARP answer for {address} from {mac}");
+        let what = format!("an answer for {address} from {mac}");
         while Instant::now() < deadline {
-            self.send(&frames::arp_probe(self.mac, address))?;
+            self.ask(address)?;
             let answer = self.await_frame(mark, every, &what, |sighting| {
-                sighting.arp().is_some_and(|arp| {
-                    arp.operation == ARP_REPLY && arp.sender == address && arp.sender_mac == mac
-                })
+                sighting.answer() == Some((address, mac))
             });
             if let Ok((sighting, _)) = answer {
                 return Ok(sighting.at);
@@ -245,7 +282,7 @@ impl Observer {
         }
     }
 
-    /// One line for each VRRP and ARP frame, with times in milliseconds after
+    /// One line for each VRRP, ARP and neighbour frame, with times in milliseconds after
     /// `start`: what to read when a test fails.
     pub fn timeline(&self, start: Instant) -> String {
         let mut text = String::new();
@@ -258,10 +295,9 @@ impl Observer {
                     advert.vrid,
                     advert.priority,
                     advert.addresses,
-                    if advert.checksums_right {
-                        ""
-                    } else {
-                        " BAD CHECKSUM"
+                    match advert.checksum {
+                        Some(_) => "",
+                        None => " BAD CHECKSUM",
                     },
                 ),
                 Packet::Arp(arp) if arp.is_gratuitous() => {
@@ -269,6 +305,9 @@ impl Observer {
                 }
                 Packet::Arp(arp) if arp.operation == ARP_REPLY => {
                     format!("ARP  {} answers for {}", arp.sender_mac, arp.sender)
+                }
+                Packet::Neighbour(neighbour) => {
+                    format!("ND   {} tells of {}", neighbour.mac, neighbour.target)
                 }
                 _ => continue,
             };

@@ -134,6 +134,13 @@ impl Process {
             .count()
     }
 
+    /// How many lines after `mark` are as `wanted`.
+    pub fn count_lines_after(&self, mark: LineMark, wanted: impl Fn(&str) -> bool) -> usize {
+        let record = self.shared.lock();
+        let lines = record.lines.iter().skip(mark.0);
+        lines.filter(|(_, line)| wanted(line)).count()
+    }
+
     /// The whole output, with times in milliseconds after `start`.
     pub fn output(&self, start: Instant) -> String {
         let mut text = format!("---- {}\n", self.name);

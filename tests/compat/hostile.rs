@@ -1,0 +1,370 @@
+//! Packets that no daemon sends: truncated, oversized, with wrong counts and with
+//! every field wrong, one at a time and ten thousand a second. Nobody may lose or
+//! win an address by them, every one is counted, and the log stays readable.
+
+use crate::bench::{Bench, Machine, PATIENCE, Program, VIP, VRID, configuration, expect};
+use crate::families::{Speech, VIP_GLOBAL, VIP_LINK_LOCAL};
+use crate::lab::frames::{Advert, Covers, PROTOCOL_VRRP, advert_message, ip_frame};
+use crate::lab::{Failure, Mac, Result};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const STATISTICS: &str = "/run/keepalived.stats";
+/// Sent of each kind when they are counted.
+const EACH: usize = 5;
+/// Frames of the flood: ten thousand a second for two seconds.
+const FLOOD: usize = 20_000;
+/// Frames that are sent in one go.
+const BATCH: usize = 100;
+const BATCH_PERIOD: Duration = Duration::from_millis(10);
+/// One line for each reason, and the few that the daemon has to say besides.
+const LINES_MAX: usize = 20;
+const STRANGER: Mac = Mac([2, 0, 0, 0, 0, 99]);
+/// The most that fits into an Ethernet frame behind either IP header.
+const PAYLOAD_MAX: usize = 1460;
+
+/// A frame with one thing wrong, and where it is counted in the statistics file:
+/// section and line, none for what is not in that file.
+struct Forgery {
+    frame: Vec<u8>,
+    counter: Option<(&'static str, &'static str)>,
+}
+
+/// Version 2 with a password.
+pub fn version_2(bench: &mut Bench) -> Result<()> {
+    bench.start(&configuration(150, ""), &configuration(100, ""))?;
+    let right = Advert {
+        source_mac: STRANGER,
+        source: Ipv4Addr::new(192, 0, 2, 99).into(),
+        destination: Ipv4Addr::new(224, 0, 0, 18).into(),
+        time_to_live: 255,
+        version: 2,
+        vrid: VRID,
+        // Whoever believes it gives the address up.
+        priority: 200,
+        auth_type: 1,
+        advert_interval: Duration::from_secs(1),
+        addresses: vec![VIP.into()],
+        auth_data: b"1111".to_vec(),
+        checksum: Some(Covers::Message),
+    };
+    let mut forgeries = common(&right, bench.a.node.address().into());
+    const AUTHENTICATION: &str = "Authentication Errors";
+    let mut add = |advert: Advert, section, counter| {
+        forgeries.push(Forgery {
+            frame: framed(&advert, &advert_message(&advert)),
+            counter: Some((section, counter)),
+        });
+    };
+    let auth = |auth_type| Advert {
+        auth_type,
+        ..right.clone()
+    };
+    add(auth(9), AUTHENTICATION, "Invalid Type");
+    add(auth(0), AUTHENTICATION, "Type Mismatch");
+    let password = Advert {
+        auth_data: b"1112".to_vec(),
+        ..right.clone()
+    };
+    add(password, AUTHENTICATION, "Failure");
+    let interval = Advert {
+        advert_interval: Duration::from_secs(7),
+        ..right.clone()
+    };
+    add(interval, "Packet Errors", "Advertisement Interval");
+    let second = Duration::from_secs(1);
+    bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
+    withstand(bench, &right, &forgeries, second)?;
+    bench.expect_holder(&bench.a)?;
+    bench.stop()
+}
+
+/// Version 3 over IPv4.
+pub fn version_3(bench: &mut Bench) -> Result<()> {
+    let target = bench.a.node.address().into();
+    version_3_on(bench, Speech::V3, target)
+}
+
+/// Version 3 over IPv6.
+pub fn ipv6(bench: &mut Bench) -> Result<()> {
+    bench.a.node.enable_ipv6()?;
+    bench.b.node.enable_ipv6()?;
+    let speech = Speech {
+        ipv6: true,
+        ..Speech::V3
+    };
+    let target = bench.a.node.link_local().into();
+    version_3_on(bench, speech, target)
+}
+
+fn version_3_on(bench: &mut Bench, speech: Speech, target: IpAddr) -> Result<()> {
+    let [file_a, file_b] = speech.configurations(bench, "");
+    bench.start(&file_a, &file_b)?;
+    let ends: [IpAddr; 2] = match speech.ipv6 {
+        true => [
+            Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x99).into(),
+            Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12).into(),
+        ],
+        false => [
+            Ipv4Addr::new(192, 0, 2, 99).into(),
+            Ipv4Addr::new(224, 0, 0, 18).into(),
+        ],
+    };
+    let right = Advert {
+        source_mac: STRANGER,
+        source: ends[0],
+        destination: ends[1],
+        time_to_live: 255,
+        version: 3,
+        vrid: VRID,
+        priority: 200,
+        auth_type: 0,
+        advert_interval: speech.interval(),
+        addresses: match speech.ipv6 {
+            true => vec![VIP_LINK_LOCAL.into(), VIP_GLOBAL.into()],
+            false => vec![VIP.into()],
+        },
+        auth_data: Vec::new(),
+        checksum: Some(Covers::PseudoHeader),
+    };
+    let forgeries = common(&right, target);
+    speech.await_holder(bench, bench.lab.observer.beginning(), &bench.a)?;
+    withstand(bench, &right, &forgeries, speech.interval())?;
+    speech.expect_holder(bench, &bench.a)?;
+    bench.stop()
+}
+
+/// What can be wrong in any version and family. `target` is the first node.
+fn common(right: &Advert, target: IpAddr) -> Vec<Forgery> {
+    const ERRORS: &str = "Packet Errors";
+    let message = advert_message(right);
+    let mut forgeries = Vec::new();
+    let mut add = |advert: &Advert, message: &[u8], counter: Option<&'static str>| {
+        let frame = framed(advert, message);
+        let counter = counter.map(|name| (ERRORS, name));
+        forgeries.push(Forgery { frame, counter });
+    };
+    add(right, &[], None);
+    add(right, &message[..7], None);
+    for length in [8, message.len() - 1] {
+        add(right, &message[..length], Some("Length"));
+    }
+    let mut oversized = message.clone();
+    oversized.resize(PAYLOAD_MAX, 0);
+    add(right, &oversized, Some("Length"));
+    for count in [0, 255] {
+        let mut miscounted = message.clone();
+        miscounted[3] = count;
+        add(right, &miscounted, Some("Length"));
+    }
+    let far = Advert {
+        time_to_live: 254,
+        ..right.clone()
+    };
+    add(&far, &advert_message(&far), Some("TTL"));
+    let direct = Advert {
+        destination: target,
+        ..right.clone()
+    };
+    add(&direct, &advert_message(&direct), Some("Address List"));
+    let foreign = Advert {
+        vrid: VRID + 1,
+        ..right.clone()
+    };
+    add(&foreign, &advert_message(&foreign), None);
+    let damaged = Advert {
+        checksum: None,
+        ..right.clone()
+    };
+    add(&damaged, &advert_message(&damaged), None);
+    for version in [0, 1, 5 - right.version, 15] {
+        let mut other = advert_message(right);
+        other[0] = version << 4 | 1;
+        // Both versions lie apart in length too, which is looked at first.
+        match (right.version, version) {
+            (2, 3) => other.truncate(other.len() - 8),
+            (3, 2) => other.resize(other.len() + 8, 0),
+            _ => {}
+        }
+        add(right, &other, None);
+    }
+    let mut mistyped = advert_message(right);
+    mistyped[0] = right.version << 4 | 2;
+    add(right, &mistyped, Some("Invalid Type"));
+    forgeries
+}
+
+fn framed(advert: &Advert, message: &[u8]) -> Vec<u8> {
+    let ends = [advert.source, advert.destination];
+    let ttl = advert.time_to_live;
+    ip_frame(advert.source_mac, ends, ttl, PROTOCOL_VRRP, message)
+}
+
+/// First each forgery some times, counted; then the flood.
+fn withstand(
+    bench: &Bench,
+    right: &Advert,
+    forgeries: &[Forgery],
+    interval: Duration,
+) -> Result<()> {
+    let mark = bench.lab.observer.mark();
+    let lines = [&bench.a, &bench.b].map(|it| it.daemon().map(|daemon| daemon.line_mark()));
+    let [lines_a, lines_b] = lines;
+    for _ in 0..EACH {
+        for forgery in forgeries {
+            bench.lab.observer.send(&forgery.frame)?;
+        }
+    }
+    for machine in [&bench.a, &bench.b] {
+        if machine.program == Program::Ours {
+            expect_counted(machine, forgeries, std::ptr::eq(machine, &bench.a))?;
+        }
+    }
+    let began = Instant::now();
+    flood(bench, right, forgeries)?;
+    for (machine, before) in [(&bench.a, lines_a?), (&bench.b, lines_b?)] {
+        // It also tells each time that it writes its statistics.
+        let unasked = |line: &str| !line.contains("Printing VRRP stats");
+        let said = machine.daemon()?.count_lines_after(before, unasked);
+        if machine.program == Program::Ours {
+            expect(said <= LINES_MAX, || {
+                format!("at most {LINES_MAX} lines, not {said}")
+            })?;
+        }
+    }
+
+    // Nobody but the first node was heard, and it never fell out of its rhythm.
+    bench
+        .lab
+        .observer
+        .await_advert(bench.lab.observer.mark(), PATIENCE, "an advert", |_| true)?;
+    let adverts = bench.lab.observer.adverts_since(mark);
+    for (_, advert) in &adverts {
+        let own = advert.source_mac == bench.a.node.mac() && advert.priority == 150;
+        expect(own, || format!("adverts of the first node, not {advert:?}"))?;
+    }
+    if bench.a.program == Program::Ours {
+        let late = Duration::from_millis(100) + bench.lab.canary.worst_since(began);
+        for pair in adverts.windows(2) {
+            let gap = pair[1].0.saturating_duration_since(pair[0].0);
+            expect(gap <= interval + late, || {
+                format!("an advert every {interval:?} (+ {late:?}), not after {gap:?}")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgeries and noise in turn.
+fn flood(bench: &Bench, right: &Advert, forgeries: &[Forgery]) -> Result<()> {
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    let mut due = Instant::now();
+    for number in 0..FLOOD {
+        if number % BATCH == 0 {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            due += BATCH_PERIOD;
+        }
+        if number % 2 == 0 {
+            let message = noise.message(right);
+            bench.lab.observer.send(&framed(right, &message))?;
+        } else {
+            let forgery = &forgeries[number / 2 % forgeries.len()];
+            bench.lab.observer.send(&forgery.frame)?;
+        }
+    }
+    Ok(())
+}
+
+/// Random octets, the same in every run (xorshift64).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A message that begins right, so that something looks at the rest.
+    fn message(&mut self, right: &Advert) -> Vec<u8> {
+        let length = self.next() as usize % 200;
+        let mut message: Vec<u8> = (0..length).map(|_| self.next() as u8).collect();
+        let start = [right.version << 4 | 1, right.vrid];
+        for (octet, right) in message.iter_mut().zip(start) {
+            *octet = right;
+        }
+        message
+    }
+}
+
+/// Checks the statistics file: each forgery in its place, and nothing else.
+fn expect_counted(machine: &Machine, forgeries: &[Forgery], is_target: bool) -> Result<()> {
+    let mut wanted: Vec<(&str, &str, usize)> = Vec::new();
+    for section in ["Packet Errors", "Authentication Errors"] {
+        let names: &[&str] = match section {
+            "Packet Errors" => &[
+                "Length",
+                "TTL",
+                "Invalid Type",
+                "Advertisement Interval",
+                "Address List",
+            ],
+            _ => &["Invalid Type", "Type Mismatch", "Failure"],
+        };
+        for &name in names {
+            let of_this = forgeries
+                .iter()
+                .filter(|it| it.counter == Some((section, name)));
+            // What goes to one node only reaches that one only.
+            let reached = is_target || name != "Address List";
+            let count = if reached { of_this.count() * EACH } else { 0 };
+            wanted.push((section, name, count));
+        }
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = statistics(machine)?;
+        let wrong = wanted
+            .iter()
+            .find(|(section, name, count)| counter(&text, section, name) != Some(*count));
+        match wrong {
+            None => return Ok(()),
+            Some((section, name, count)) if Instant::now() > deadline => {
+                let node = machine.node.name();
+                return Err(Failure::new(format!(
+                    "expected {section}, {name}: {count} on {node}, not\n{text}"
+                )));
+            }
+            // It may still have some of them before it.
+            Some(_) => thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// The number in one line of one section.
+fn counter(text: &str, section: &str, name: &str) -> Option<usize> {
+    let title = format!("  {section}:");
+    let mut lines = text.lines().skip_while(|line| *line != title).skip(1);
+    let prefix = format!("    {name}: ");
+    lines.find_map(|line| line.strip_prefix(&prefix)?.parse().ok())
+}
+
+/// A new statistics file.
+fn statistics(machine: &Machine) -> Result<String> {
+    // There is none before the first time.
+    let _ = machine.node.remove_file(STATISTICS);
+    machine.daemon()?.signal(libc::SIGUSR2);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = machine.node.read_file(STATISTICS).unwrap_or_default();
+        if text.contains("Priority Zero:\n") && text.ends_with('\n') {
+            return Ok(text);
+        }
+        if Instant::now() > deadline {
+            return Err(Failure::new(format!("no whole {STATISTICS}: {text}")));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
