@@ -253,8 +253,11 @@ mod words {
         );
         let loaded = parse(&with(&lines));
         let hmac = one(&loaded).auth_hmac.unwrap();
-        assert_eq!(hmac.keys[0], (1, HmacKey::Bytes(key.clone().into_bytes())));
-        assert_eq!(hmac.keys[1], (2, HmacKey::Bytes(vec![0xab; 32])));
+        assert_eq!(
+            hmac.keys[0],
+            (1, HmacKey::Bytes(key.clone().into_bytes().into()))
+        );
+        assert_eq!(hmac.keys[1], (2, HmacKey::Bytes(vec![0xab; 32].into())));
         assert_eq!(hmac.keys[2], (3, HmacKey::File("/k".to_string())));
         assert_eq!((hmac.keys.len(), hmac.active_key), (3, 2));
         assert_eq!(hmac.time_window, Interval::from_secs(9));
