@@ -5,6 +5,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::IpAddr;
 
+use keepalived_rs::config::model::{
+    AuthHmac, Authentication, HmacKey, HmacMode, Instance, Password,
+};
 use keepalived_rs::ids::{Errno, IfIndex};
 use keepalived_rs::time::Instant;
 use keepalived_rs::vrrp::Engine;
@@ -49,9 +52,24 @@ impl Transmit for Count {
     }
 }
 
+/// Keeps what was sent.
+#[derive(Default)]
+struct Keep(Vec<u8>);
+
+impl Transmit for Keep {
+    fn send(&mut self, _: IfIndex, _: IpAddr, frame: &[u8]) -> Result<(), Errno> {
+        self.0.extend_from_slice(frame);
+        Ok(())
+    }
+}
+
 /// An engine in `state`, with everything drained.
 fn engine(priority: u8, state: State) -> (Engine, Instant) {
-    let mut engine = Engine::new(world::config([world::instance(priority)]));
+    engine_of(world::instance(priority), state)
+}
+
+fn engine_of(instance: Instance, state: State) -> (Engine, Instant) {
+    let mut engine = Engine::new(world::config([instance]));
     let (mut tx, mut now) = (Count::default(), Instant::ZERO);
     engine.event(now, Event::AllInterfaces(&[world::interface(1)]), &mut tx);
     engine.event(now, Event::Command(Command::Start), &mut tx);
@@ -88,6 +106,10 @@ fn receive(engine: &mut Engine, now: Instant, tx: &mut Count) {
 #[test]
 fn a_master_sends_without_allocating() {
     let (mut engine, _) = engine(150, State::Master);
+    expect_adverts_without_allocation(&mut engine);
+}
+
+fn expect_adverts_without_allocation(engine: &mut Engine) {
     let mut tx = Count::default();
     let before = ALLOCATIONS.with(Cell::get);
     for _ in 0..1_000 {
@@ -96,6 +118,64 @@ fn a_master_sends_without_allocating() {
     }
     assert_eq!(ALLOCATIONS.with(Cell::get), before);
     assert_eq!(tx.0, 1_000);
+}
+
+/// An instance for each way to sign.
+fn signing(priority: u8) -> [Instance; 2] {
+    let header = Authentication::Header(Password(*b"secret\0\0"));
+    let extension = AuthHmac {
+        keys: vec![(1, HmacKey::Bytes(vec![7; 32].into()))],
+        active_key: 1,
+        time_window: world::ms(5_000),
+        monotonic: false,
+        mode: HmacMode::Enforce,
+    };
+    let plain = || world::instance(priority);
+    [
+        Instance {
+            authentication: Some(header),
+            ..plain()
+        },
+        Instance {
+            auth_hmac: Some(extension),
+            ..plain()
+        },
+    ]
+}
+
+#[test]
+fn a_master_signs_and_a_backup_verifies_without_allocating() {
+    for (master, backup) in signing(150).into_iter().zip(signing(100)) {
+        let (mut engine, _) = engine_of(master, State::Master);
+        expect_adverts_without_allocation(&mut engine);
+
+        let (mut tx, mut now) = (Keep::default(), Instant::ZERO);
+        let mut listener = Engine::new(world::config([backup]));
+        listener.event(now, Event::AllInterfaces(&[world::interface(2)]), &mut tx);
+        listener.event(now, Event::Command(Command::Start), &mut tx);
+        let mut allocated = 0;
+        for round in 0..1_000 {
+            now = engine.deadline().expect("a deadline");
+            tx.0.clear();
+            engine.expire(now, &mut tx);
+            // The clocks of both begin with the engines'.
+            while listener.poll().is_some() {}
+            let datagram = Datagram {
+                on: IfIndex(2),
+                envelope: Envelope::Ipv4,
+                bytes: &tx.0,
+            };
+            let before = ALLOCATIONS.with(Cell::get);
+            listener.event(now, Event::Datagram(datagram), &mut Count::default());
+            // The first one becomes the known master.
+            if round > 0 {
+                allocated += ALLOCATIONS.with(Cell::get) - before;
+            }
+        }
+        assert_eq!(allocated, 0);
+        let view = listener.instances().next().expect("an instance");
+        assert_eq!(view.statistics.advert_rcvd, 1_000);
+    }
 }
 
 #[test]

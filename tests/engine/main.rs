@@ -4,6 +4,7 @@
 //! VIPs, what was sent, what was told. Every number is exact, because nothing
 //! here depends on a clock.
 
+mod authentication;
 mod reload;
 mod scripts;
 mod world;

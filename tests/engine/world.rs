@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use keepalived_rs::config::model::{Config, Instance, VirtualAddress};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
-use keepalived_rs::time::{Instant, Interval};
+use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
@@ -284,6 +284,12 @@ impl Wire {
         self.feed(node, Event::Interface(&state));
     }
 
+    /// The wall clock of a node is set.
+    pub fn set_wall_clock(&mut self, node: usize, unix_s: u64) {
+        let wall = WallClock::new(self.now, unix_s * 1_000_000);
+        self.feed(node, Event::WallClock(wall));
+    }
+
     pub fn remove_interface(&mut self, node: usize) {
         let index = self.nodes[node].interface.index;
         self.nodes[node].vips.clear();
@@ -376,11 +382,13 @@ impl Wire {
         }
         let mut arriving = VecDeque::new();
         for bytes in frames {
+            // Behind the IP header, and behind the authentication header.
+            let message = if bytes[9] == 51 { 44 } else { 20 };
             self.nodes[node].sent.push(Sent {
                 at_us: self.now.as_us(),
                 source: Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15]),
                 destination: Ipv4Addr::new(bytes[16], bytes[17], bytes[18], bytes[19]),
-                priority: bytes[22],
+                priority: bytes[message + 2],
                 bytes: bytes.clone(),
             });
             arriving.push_back(bytes);

@@ -363,10 +363,6 @@ mod not_yet {
                 "(Line 4) 'preempt_delay 5' does not work yet",
             ),
             (
-                with("authentication {\nauth_type AH\nauth_pass x\n}"),
-                "(Line 5) 'auth_type AH' does not work yet",
-            ),
-            (
                 with("unicast_peer {\n10.0.0.1 min_ttl 3\n}"),
                 "(Line 5) (VI) 'min_ttl' does not work yet",
             ),
