@@ -14,6 +14,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod authentication;
 mod bench;
 mod election;
 mod faults;
@@ -49,6 +50,8 @@ for_each_pair! { run:
     no_preemption => crate::election::no_preemption;
     equal_priorities => crate::election::equal_priorities;
     wrong_password => crate::election::wrong_password;
+    signed_header => crate::authentication::signed_header;
+    wrong_header_password => crate::authentication::wrong_password;
     forged_adverts => crate::election::forged_adverts;
     unicast => crate::election::unicast;
     carrier_lost => crate::faults::carrier_lost;
@@ -75,6 +78,18 @@ mod worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::faults::worker_killed);
+    }
+}
+
+mod signed_worker_killed {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::authentication::signed_worker_killed);
+    }
+    #[test]
+    fn ours_and_c() {
+        run(Ours, C, crate::authentication::signed_worker_killed);
     }
 }
 

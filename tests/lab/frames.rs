@@ -87,6 +87,9 @@ impl Arp {
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_ARP: u16 = 0x0806;
 const PROTOCOL_VRRP: u8 = 112;
+const PROTOCOL_AH: u8 = 51;
+/// Octets of the authentication header.
+const AH_LENGTH: usize = 24;
 const ETHERNET_LENGTH: usize = 14;
 const AUTH_LENGTH: usize = 8;
 /// Asks who has an address.
@@ -122,12 +125,14 @@ fn parse_arp(body: &[u8]) -> Option<Arp> {
 fn parse_vrrp(ethernet: &[u8], body: &[u8]) -> Option<Advert> {
     let header_length = usize::from(body.first()? & 0x0f) * 4;
     let total_length = usize::from(number(body, 2)?);
-    if *body.get(9)? != PROTOCOL_VRRP {
-        return None;
-    }
     let ip_header = body.get(..header_length)?;
     // Short frames are padded; the IPv4 header tells where the packet ends.
-    let vrrp = body.get(header_length..total_length)?;
+    let payload = body.get(header_length..total_length)?;
+    let vrrp = match *body.get(9)? {
+        PROTOCOL_VRRP => payload,
+        PROTOCOL_AH if *payload.first()? == PROTOCOL_VRRP => payload.get(AH_LENGTH..)?,
+        _ => return None,
+    };
     let count = usize::from(*vrrp.get(3)?);
     let addresses = (0..count)
         .map(|index| address(vrrp, 8 + 4 * index))
