@@ -268,14 +268,79 @@ fn room_for_addresses(instance: &Instance, mtu: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::Password;
+    use crate::config::model::{AuthHmac, HmacKey, HmacMode, Password};
     use crate::ids::Vrid;
+    use crate::time::Interval;
+    use crate::vrrp::authentication::TrailerFault;
+    use crate::vrrp::receive::{Arrival, Reject, Remarks, check};
+    use crate::wire::advert::Packet;
 
     fn instance(version: Version, family: Family) -> Instance {
         Instance {
             version,
             ipv6: family == Family::V6,
             ..Instance::new("VI", "eth0", Vrid::new(7).unwrap())
+        }
+    }
+
+    /// Keeps the last packet.
+    #[derive(Default)]
+    struct Last(Vec<u8>);
+
+    impl Transmit for Last {
+        fn send(&mut self, _: IfIndex, _: IpAddr, frame: &[u8]) -> Result<(), Errno> {
+            self.0 = frame.to_vec();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn over_ipv6_the_trailer_is_behind_the_message_and_the_resignation_is_signed_too() {
+        let extension = AuthHmac {
+            keys: vec![(1, HmacKey::Bytes(vec![7; 32].into()))],
+            active_key: 1,
+            time_window: Interval::from_secs(5),
+            monotonic: false,
+            mode: HmacMode::Enforce,
+        };
+        let config = Instance {
+            auth_hmac: Some(extension),
+            multicast_group: "ff02::12".parse().unwrap(),
+            ..instance(Version::V3, Family::V6)
+        };
+        let source: IpAddr = "fe80::1".parse().unwrap();
+        let (mut outgoing, mut tx) = (Outgoing::default(), Last::default());
+        outgoing.build(&config, Priority(100), source, 1500);
+        let (mut ours, mut theirs) = (Sequences::new(&config), Sequences::new(&config));
+        for priority in [100, 0] {
+            let signing = &mut Signing {
+                sequences: &mut ours,
+                unix_us: 9_000_000,
+            };
+            let sent = if priority == 0 {
+                outgoing.send_priority_zero(&config, IfIndex(2), signing, &mut tx)
+            } else {
+                outgoing.send(&config, IfIndex(2), signing, &mut tx)
+            };
+            assert_eq!((sent, tx.0.len()), (Ok(()), 40 + 8 + 28));
+            assert_eq!(tx.0[4..6], [0, 36], "the length in the IPv6 header");
+            assert_eq!(tx.0[42], priority);
+            let message = &tx.0[40..];
+            let arrival = Arrival {
+                source,
+                destination: config.multicast_group,
+                ttl: 255,
+                signed: None,
+                header_length: 0,
+                total_length: None,
+                message,
+            };
+            let packet = Packet::new(message, Family::V6).unwrap();
+            let checked = check(&config, &arrival, &packet, &mut theirs, 9_000_000);
+            assert_eq!(checked, Ok(Remarks::default()));
+            // The second time it is a replay.
+            let again = check(&config, &arrival, &packet, &mut theirs, 9_000_000);
+            assert_eq!(again, Err(Reject::Trailer(TrailerFault::Replayed)));
         }
     }
 

@@ -370,6 +370,44 @@ mod tests {
         assert!(!read.is_right(KEY, &elsewhere, &MESSAGE));
     }
 
+    /// As above, from the same program.
+    #[test]
+    fn every_version_and_family_is_signed_as_independently_computed() {
+        let mut message = vec![0x21, 7, 100, 1, 0, 1, 0xab, 0xcd, 10, 0, 0, 3];
+        message.resize(20, 0);
+        let subject = Subject {
+            version: Version::V2,
+            ..SUBJECT
+        };
+        let mut place = [0; trailer::LENGTH];
+        trailer::sign((5, KEY), SEQUENCE, &subject, &message, &mut place);
+        let expected = [
+            0x72, 0x68, 0x55, 0x84, 0x0f, 0xa1, 0x9d, 0xb2, 0xd0, 0x58, 0x5a, 0x19, 0x17, 0x53,
+            0x17, 0x5c,
+        ];
+        assert_eq!(place[12..], expected);
+
+        let mut message = vec![0x31, 7, 100, 1, 0, 100, 0xab, 0xcd];
+        let address: std::net::Ipv6Addr = "fe80::3".parse().unwrap();
+        message.extend(address.octets());
+        let subject = Subject {
+            source: "fe80::1".parse().unwrap(),
+            ..SUBJECT
+        };
+        let sequence = Sequence {
+            seconds: u32::MAX,
+            fraction: u16::MAX,
+            counter: 0,
+        };
+        let key: Vec<u8> = (0..64).collect();
+        trailer::sign((255, &key), sequence, &subject, &message, &mut place);
+        let expected = [
+            0x88, 0x9b, 0xa6, 0x73, 0x4b, 0xac, 0x52, 0xcf, 0xe2, 0xd5, 0x45, 0xbc, 0xf5, 0x0e,
+            0x5c, 0xfc,
+        ];
+        assert_eq!(place[12..], expected);
+    }
+
     #[test]
     fn what_is_no_trailer_is_refused() {
         let mut place = [0; trailer::LENGTH];

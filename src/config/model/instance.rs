@@ -522,3 +522,35 @@ pub struct Notify {
     /// The command of `notify_deleted`.
     pub deleted: Option<Command>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_ever_printed() {
+        let password = Password(*b"secret\0\0");
+        assert_eq!(password.key(), b"secret");
+        let all = (
+            Authentication::Password(password.clone()),
+            Authentication::Header(password),
+            HmacKey::Bytes(b"secret".to_vec().into()),
+        );
+        let printed = format!("{all:?} {all:#?}");
+        assert!(!printed.contains("secret"), "{printed}");
+        assert!(!printed.contains("115"), "{printed}");
+    }
+
+    #[test]
+    fn a_key_may_have_all_eight_bytes_or_none() {
+        assert_eq!(Password(*b"12345678").key(), b"12345678");
+        assert_eq!(Password([0; 8]).key(), b"");
+    }
+
+    #[test]
+    fn what_is_wiped_is_zero() {
+        let mut bytes = *b"secret";
+        wipe(&mut bytes);
+        assert_eq!(bytes, [0; 6]);
+    }
+}

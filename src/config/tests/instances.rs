@@ -417,7 +417,9 @@ mod interplay {
             ),
             ("authentication {\nauth_pass 1\n}", &[]),
         ]);
-        let got = one(&parse(&with()));
+        let got = one(&parse(&with(
+            "authentication {\nauth_type AH\nauth_pass 1\n}",
+        )));
         assert!(matches!(
             got.authentication,
             Some(Authentication::Header(_))
