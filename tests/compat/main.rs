@@ -81,6 +81,14 @@ mod worker_killed {
     }
 }
 
+mod signed_trailer {
+    use super::{Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::authentication::signed_trailer);
+    }
+}
+
 mod signed_worker_killed {
     use super::{C, Ours, run};
     #[test]
