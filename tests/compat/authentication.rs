@@ -123,9 +123,9 @@ pub fn signed_trailer(bench: &mut Bench) -> Result<()> {
         expect(count == 0, || "a log without the key".to_owned())?;
     }
     // The right key again, by a reload: one of them gives way.
-    let mark = bench.lab.observer.mark();
-    let files = [with_trailer(bench, 150)?, with_trailer(bench, 100)?];
-    bench.a.reload(&files[0])?;
-    bench.await_holder(mark, &bench.a)?;
+    let right = with_trailer(bench, 150)?;
+    bench.a.reload(&right)?;
+    bench.b.node.await_address(VIP, false, PATIENCE)?;
+    bench.expect_holder(&bench.a)?;
     bench.stop()
 }
