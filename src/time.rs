@@ -16,6 +16,29 @@ pub struct Instant(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Interval(u64);
 
+/// What the calendar said at some point, and so says at any other until somebody
+/// sets it. By default the calendar begins with the arbitrary start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WallClock {
+    at: Instant,
+    unix_us: u64,
+}
+
+impl WallClock {
+    /// At `at` it was `unix_us` microseconds after the beginning of 1970.
+    pub const fn new(at: Instant, unix_us: u64) -> Self {
+        Self { at, unix_us }
+    }
+
+    /// Microseconds since the beginning of 1970, at `now`.
+    pub const fn unix_us(self, now: Instant) -> u64 {
+        let (later, earlier) = (now.since(self.at), self.at.since(now));
+        self.unix_us
+            .saturating_add(later.as_us())
+            .saturating_sub(earlier.as_us())
+    }
+}
+
 impl Instant {
     /// The arbitrary start.
     pub const ZERO: Self = Self(0);
@@ -126,6 +149,16 @@ mod tests {
         assert_eq!(Instant::ZERO - Interval::from_us(1), Instant::ZERO);
         assert_eq!(Instant::ZERO.since(end), Interval::ZERO);
         assert_eq!(Interval::from_secs(u64::MAX), Interval::from_us(u64::MAX));
+    }
+
+    #[test]
+    fn the_calendar_goes_on_from_where_it_was_read() {
+        let read = Instant::from_us(50);
+        let clock = WallClock::new(read, 1_000);
+        assert_eq!(clock.unix_us(read), 1_000);
+        assert_eq!(clock.unix_us(Instant::from_us(57)), 1_007);
+        assert_eq!(clock.unix_us(Instant::ZERO), 950);
+        assert_eq!(WallClock::default().unix_us(read), 50);
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::IpAddr;
 
-use keepalived_rs::config::model::Instance;
+use keepalived_rs::config::model::{
+    AuthHmac, Authentication, HmacKey, HmacMode, Instance, Password,
+};
 use keepalived_rs::ids::{Errno, IfIndex};
 use keepalived_rs::time::Instant;
 use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Transmit};
-use keepalived_rs::vrrp::event::{Command, Event};
+use keepalived_rs::vrrp::event::{Command, Datagram, Envelope, Event};
 use keepalived_rs::vrrp::state_machine::State;
 
 #[path = "engine/world.rs"]
@@ -48,6 +50,17 @@ struct Count(u64);
 impl Transmit for Count {
     fn send(&mut self, _: IfIndex, _: IpAddr, _: &[u8]) -> Result<(), Errno> {
         self.0 += 1;
+        Ok(())
+    }
+}
+
+/// Keeps what was sent.
+#[derive(Default)]
+struct Keep(Vec<u8>);
+
+impl Transmit for Keep {
+    fn send(&mut self, _: IfIndex, _: IpAddr, frame: &[u8]) -> Result<(), Errno> {
+        self.0.extend_from_slice(frame);
         Ok(())
     }
 }
@@ -128,5 +141,68 @@ fn a_backup_receives_without_allocating() {
         assert!(engine.instances().all(|it| it.state == State::Backup));
         let accepted = engine.instances().map(|it| it.statistics.advert_rcvd);
         assert!(accepted.min() >= Some(1_000));
+    }
+}
+
+/// An instance for each way to sign.
+fn signing(priority: u8) -> [Instance; 2] {
+    let header = Authentication::Header(Password(*b"secret\0\0"));
+    let extension = AuthHmac {
+        keys: vec![(1, HmacKey::Bytes(vec![7; 32].into()))],
+        active_key: 1,
+        time_window: world::ms(5_000),
+        monotonic: false,
+        mode: HmacMode::Enforce,
+    };
+    let plain = || world::instance(priority);
+    [
+        Instance {
+            authentication: Some(header),
+            ..plain()
+        },
+        Instance {
+            auth_hmac: Some(extension),
+            ..plain()
+        },
+    ]
+}
+
+#[test]
+fn a_master_signs_and_a_backup_verifies_without_allocating() {
+    for (master, backup) in signing(150).into_iter().zip(signing(100)) {
+        let (mut engine, _) = engine(master, &[], State::Master);
+        let before = ALLOCATIONS.with(Cell::get);
+        for _ in 0..1_000 {
+            let now = engine.deadline().expect("a deadline");
+            engine.expire(now, &mut Count::default());
+        }
+        assert_eq!(ALLOCATIONS.with(Cell::get), before);
+
+        let (mut tx, mut now) = (Keep::default(), Instant::ZERO);
+        let mut listener = Engine::new(world::config([backup]));
+        listener.event(now, Event::AllInterfaces(&[world::interface(2)]), &mut tx);
+        listener.event(now, Event::Command(Command::Start), &mut tx);
+        let mut allocated = 0;
+        for round in 0..1_000 {
+            now = engine.deadline().expect("a deadline");
+            tx.0.clear();
+            engine.expire(now, &mut tx);
+            // The clocks of both begin with the engines'.
+            while listener.poll().is_some() {}
+            let datagram = Datagram {
+                on: IfIndex(2),
+                envelope: Envelope::Ipv4,
+                bytes: &tx.0,
+            };
+            let before = ALLOCATIONS.with(Cell::get);
+            listener.event(now, Event::Datagram(datagram), &mut Count::default());
+            // The first one becomes the known master.
+            if round > 0 {
+                allocated += ALLOCATIONS.with(Cell::get) - before;
+            }
+        }
+        assert_eq!(allocated, 0);
+        let view = listener.instances().next().expect("an instance");
+        assert_eq!(view.statistics.advert_rcvd, 1_000);
     }
 }

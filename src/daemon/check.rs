@@ -19,7 +19,7 @@ use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
 use crate::system::machine::ThisMachine;
 
-use super::firewall;
+use super::{firewall, key_files};
 
 /// Something was found.
 const FINDINGS: u8 = 5;
@@ -85,8 +85,11 @@ pub fn run(task: &Task) -> (String, u8) {
 fn one(task: &Task, file: &Path, is_here: bool, not_checked: &mut Vec<String>) -> (Node, Section) {
     let this_machine = ThisMachine::new();
     let machine: &dyn Machine = if is_here { &this_machine } else { &Anywhere };
-    let (loaded, statements) =
+    let (mut loaded, statements) =
         config::load_with_statements(machine, &DiskFiles, file, &task.options);
+    if is_here {
+        key_files::read(&mut loaded);
+    }
     let node = Node {
         name: file.display().to_string(),
         loaded,

@@ -8,11 +8,13 @@ use std::net::IpAddr;
 
 use crate::config::model::{Config, Instance};
 use crate::ids::Errno;
+use crate::system::clock::epoch_us;
 use crate::system::netlink;
 use crate::system::sockets::tx::Sender;
+use crate::vrrp::authentication::Sequences;
 use crate::vrrp::event::InterfaceState;
 use crate::vrrp::interfaces::source_address;
-use crate::vrrp::outgoing::Outgoing;
+use crate::vrrp::outgoing::{Outgoing, Signing};
 
 use super::exit_code;
 
@@ -82,5 +84,13 @@ fn send_priority_zero(
 ) -> Result<(), Errno> {
     let mut outgoing = Outgoing::default();
     outgoing.build(instance, instance.priority, source, state.mtu);
-    outgoing.send_priority_zero(instance, state.index, sender)
+    let unix_us = epoch_us();
+    let mut sequences = Sequences::new(instance);
+    // One more than the time says: the worker may have sent just before its end.
+    sequences.next_header(unix_us);
+    let mut signing = Signing {
+        sequences: &mut sequences,
+        unix_us,
+    };
+    outgoing.send_priority_zero(instance, state.index, &mut signing, sender)
 }

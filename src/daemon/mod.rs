@@ -21,6 +21,7 @@ pub mod channel;
 pub mod check;
 pub mod cleanup;
 pub mod firewall;
+pub mod key_files;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
@@ -217,7 +218,9 @@ pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Forma
 /// Reads the configuration as it is on disk now.
 fn load(machine: &ThisMachine, settings: &Settings) -> Loaded {
     let (file, options) = (&settings.config_file, &settings.options);
-    config::load_on(machine, &DiskFiles, file, options)
+    let mut loaded = config::load_on(machine, &DiskFiles, file, options);
+    key_files::read(&mut loaded);
+    loaded
 }
 
 fn log_diagnostics(loaded: &Loaded) {

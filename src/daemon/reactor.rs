@@ -18,15 +18,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::model::{self, Config};
 use crate::ids::{IfIndex, MacAddress};
-use crate::system::clock::{Timer, now};
+use crate::system::clock::{Timer, epoch_us, now};
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::rx::Receiver;
 use crate::system::sockets::tx::Sender;
-use crate::time::Interval;
-use crate::vrrp::action::{Action, Notification, NotifyState, Operation, Token};
+use crate::time::{Interval, WallClock};
+use crate::vrrp::action::{Action, Carrier, Notification, NotifyState, Operation, Token};
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event};
 use crate::vrrp::log_lines::LogLine;
@@ -51,6 +51,9 @@ const ROUNDS_MAX: usize = 8;
 
 /// Reports and messages taken in one turn.
 const QUEUE_PER_TURN: usize = 256;
+
+/// How far the engine's idea of the wall clock may be off.
+const WALL_CLOCK_ERROR_MAX: Interval = Interval::from_ms(10);
 
 /// How long mail that tells of a stop may take.
 const MAIL_LIMIT: Interval = Interval::from_secs(1);
@@ -78,7 +81,7 @@ pub struct Reactor {
     channel: AsyncFd<WorkerEnd>,
     signals: AsyncFd<Signals>,
     timer: Timer,
-    receivers: BTreeMap<(IfIndex, Family), Receiver>,
+    receivers: BTreeMap<(IfIndex, Family, Carrier), Receiver>,
     sender: Sender,
     arp: ArpSender,
     netlink: Handle,
@@ -86,6 +89,8 @@ pub struct Reactor {
     mailer: Mailer,
     state_files: state_files::Writer,
     buffer: Vec<u8>,
+    /// What the engine was told last.
+    wall: Option<WallClock>,
     /// The last turn left something unread.
     more: bool,
     stopping: bool,
@@ -120,6 +125,7 @@ impl Reactor {
             mailer,
             state_files,
             buffer: vec![0; DATAGRAM_MAX],
+            wall: None,
             more: false,
             stopping: false,
             stopped: false,
@@ -132,6 +138,7 @@ impl Reactor {
     pub async fn run(mut self) -> io::Result<()> {
         while !self.stopped {
             let report = self.wait().await?;
+            self.follow_wall_clock();
             self.more = self.drain_sockets()?;
             if let Some(report) = report {
                 self.report(report)?;
@@ -188,7 +195,7 @@ impl Reactor {
     fn drain_sockets(&mut self) -> io::Result<bool> {
         for _ in 0..ROUNDS_MAX {
             let mut more = false;
-            for (&(on, _), receiver) in &self.receivers {
+            for (&(on, ..), receiver) in &self.receivers {
                 for _ in 0..DATAGRAMS_PER_SOCKET {
                     let (length, envelope) = match receiver.receive(&mut self.buffer) {
                         Ok(Some(received)) => received,
@@ -215,6 +222,19 @@ impl Reactor {
             }
         }
         Ok(true)
+    }
+
+    /// Tells the engine when the wall clock was set. In each turn, since that
+    /// costs less than to be told by the kernel.
+    fn follow_wall_clock(&mut self) {
+        let (now, unix_us) = (now(), epoch_us());
+        let expected_us = self.wall.map(|wall| wall.unix_us(now));
+        if expected_us.is_none_or(|it| it.abs_diff(unix_us) > WALL_CLOCK_ERROR_MAX.as_us()) {
+            let wall = WallClock::new(now, unix_us);
+            self.wall = Some(wall);
+            self.engine
+                .event(now, Event::WallClock(wall), &mut self.sender);
+        }
     }
 
     fn drain_reports(&mut self) -> io::Result<()> {
@@ -345,7 +365,7 @@ impl Reactor {
 
     fn view(&self) -> View {
         let receivers = self.receivers.iter();
-        let receivers = receivers.map(|(on, it)| (*on, it.as_raw_fd())).collect();
+        let receivers = receivers.map(|(key, it)| (*key, it.as_raw_fd())).collect();
         let snapshot = self.engine.snapshot(now());
         View::new(snapshot, receivers, self.sender.as_raw_fd())
     }
@@ -362,9 +382,18 @@ impl Reactor {
     fn act(&mut self) -> io::Result<()> {
         while let Some(action) = self.engine.poll() {
             match action {
-                Action::Listen { on, family, group } => self.listen(on, family, group)?,
-                Action::Unlisten { on, family } => {
-                    self.receivers.remove(&(on, family));
+                Action::Listen {
+                    on,
+                    family,
+                    carrier,
+                    group,
+                } => self.listen((on, family, carrier), group)?,
+                Action::Unlisten {
+                    on,
+                    family,
+                    carrier,
+                } => {
+                    self.receivers.remove(&(on, family, carrier));
                 }
                 Action::Kernel { token, operations } => self.kernel(token, operations),
                 Action::Announce { on, mac, address } => self.announce(on, mac, address),
@@ -384,12 +413,12 @@ impl Reactor {
 
     /// An instance that cannot hear must not run: every error but a vanished
     /// interface ends the worker.
-    fn listen(&mut self, on: IfIndex, family: Family, group: Option<IpAddr>) -> io::Result<()> {
-        let key = (on, family);
+    fn listen(&mut self, key: (IfIndex, Family, Carrier), group: Option<IpAddr>) -> io::Result<()> {
+        let (on, family, carrier) = key;
         let opened = match (self.receivers.get(&key), group) {
             (Some(receiver), Some(group)) => receiver.join(group),
             (Some(_), None) => Ok(()),
-            (None, group) => Receiver::open(on, family, group).map(|receiver| {
+            (None, group) => Receiver::open(on, family, carrier, group).map(|receiver| {
                 self.receivers.insert(key, receiver);
             }),
         };

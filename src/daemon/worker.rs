@@ -13,6 +13,7 @@ use crate::config::{self, Loaded};
 use crate::system::logging;
 
 use super::exit_code;
+use super::key_files;
 use super::reactor::{self, Reactor};
 use super::state_files::Surroundings;
 use super::supervisor::WorkerStart;
@@ -78,13 +79,15 @@ pub struct Text {
 
 impl Text {
     /// Reads the text in a memfd, positioned at its beginning. The supervisor
-    /// has found it usable, and reading it is pure: so will we.
+    /// has found it usable, and reading it is pure: so will we, unless a file
+    /// with a key is gone since.
     pub fn read(&self, sources: OwnedFd) -> io::Result<Loaded> {
         let mut bytes = Vec::new();
         File::from(sources).read_to_end(&mut bytes)?;
         let sources = Sources::from_bytes(&bytes)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
-        let loaded = config::load(&sources, &self.config_file, &self.options);
+        let mut loaded = config::load(&sources, &self.config_file, &self.options);
+        key_files::read(&mut loaded);
         if loaded.is_usable() {
             Ok(loaded)
         } else {

@@ -18,6 +18,15 @@ pub trait Transmit {
     fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno>;
 }
 
+/// The IP protocol that carries adverts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carrier {
+    /// VRRP itself, 112.
+    Plain,
+    /// The authentication header, 51, with VRRP in it. IPv4 only.
+    Header,
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -28,6 +37,8 @@ pub enum Action {
         on: IfIndex,
         /// IPv4 or IPv6.
         family: Family,
+        /// What carries the adverts.
+        carrier: Carrier,
         /// The multicast group to join.
         group: Option<IpAddr>,
     },
@@ -37,6 +48,8 @@ pub enum Action {
         on: IfIndex,
         /// IPv4 or IPv6.
         family: Family,
+        /// What carries the adverts.
+        carrier: Carrier,
     },
     /// Change addresses in the kernel, in this order; then report
     /// `Event::KernelDone` with the token.

@@ -17,11 +17,13 @@ use std::sync::Arc;
 
 use crate::config::model::{Config, Instance};
 use crate::ids::{IfIndex, InstanceId, Priority, ScriptId};
-use crate::time::Instant;
+use crate::time::{Instant, WallClock};
 use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
+use crate::wire::auth::ah;
 use crate::wire::frames::Ipv4Datagram;
 
-use super::action::{Action, Transmit};
+use super::action::{Action, Carrier, Transmit};
+use super::authentication::SignedDatagram;
 use super::election::rank;
 use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome};
 use super::garp::{self, Pacer};
@@ -36,6 +38,9 @@ use super::statistics::Statistics;
 use super::timers::Timers;
 use super::tracking::{Run, Surroundings, Tracked};
 
+/// What names a receive socket.
+type Socket = (IfIndex, Family, Carrier);
+
 /// The decisions of one daemon.
 #[derive(Debug)]
 pub struct Engine {
@@ -48,7 +53,7 @@ pub struct Engine {
     /// Which instances a VRID on an interface means.
     routes: HashMap<(IfIndex, Family, u8), Vec<InstanceId>>,
     /// The receive sockets that were asked for.
-    listening: BTreeSet<(IfIndex, Family, Option<IpAddr>)>,
+    listening: BTreeSet<(Socket, Option<IpAddr>)>,
     /// Every VIP of the configuration.
     vips: BTreeSet<IpAddr>,
     timers: Timers<TimerKey>,
@@ -56,6 +61,7 @@ pub struct Engine {
     requests: Requests,
     actions: VecDeque<Action>,
     phase: Phase,
+    wall: WallClock,
     /// An instance may be on another interface than the sockets follow.
     moved: bool,
     /// Datagrams that were for no instance: of another protocol, too short, or
@@ -107,6 +113,7 @@ impl Engine {
             requests: Requests::default(),
             actions: VecDeque::new(),
             phase: Phase::New,
+            wall: WallClock::default(),
             moved: false,
             ignored: 0,
             too_short_logged: false,
@@ -138,6 +145,7 @@ impl Engine {
                 }
             }
             Event::Script { id, outcome } => self.script_ended(now, id, outcome, tx),
+            Event::WallClock(wall) => self.wall = wall,
             Event::Command(Command::Start) => self.start(now, tx),
             Event::Command(Command::Stop) => self.stop(now, tx),
         }
@@ -378,6 +386,7 @@ impl Engine {
             interfaces: &self.interfaces,
             scripts: &self.scripts,
             vips: &self.vips,
+            wall: self.wall,
             tx,
         };
         if let Some(running) = self.instances.get_mut(&id) {
@@ -466,16 +475,8 @@ impl Engine {
     /// interface that an instance is on, and says which VRIDs mean whom.
     fn follow_sockets(&mut self) {
         self.moved = false;
-        let wanted: BTreeSet<(IfIndex, Family, Option<IpAddr>)> = self
-            .instances
-            .values()
-            .filter_map(|running| {
-                let group = running.config.multicast_group;
-                let multicast = running.config.unicast_peers.is_empty();
-                let family = running.config.family();
-                Some((running.on?, family, multicast.then_some(group)))
-            })
-            .collect();
+        let wanted: BTreeSet<(Socket, Option<IpAddr>)> =
+            self.instances.values().flat_map(sockets_of).collect();
         self.routes.clear();
         for (id, running) in &self.instances {
             if let Some(on) = running.on {
@@ -485,20 +486,26 @@ impl Engine {
             }
         }
         let before = std::mem::replace(&mut self.listening, wanted);
-        let is_used = |on, family| {
-            let mut used = self.listening.iter();
-            used.any(|(there, of, _)| (*there, *of) == (on, family))
-        };
-        let unused: BTreeSet<(IfIndex, Family)> = before
+        let used: BTreeSet<Socket> = self.listening.iter().map(|(socket, _)| *socket).collect();
+        let unused: BTreeSet<Socket> = before
             .iter()
-            .map(|(on, family, _)| (*on, *family))
-            .filter(|(on, family)| !is_used(*on, *family))
+            .map(|(socket, _)| *socket)
+            .filter(|socket| !used.contains(socket))
             .collect();
-        for (on, family) in unused {
-            self.actions.push_back(Action::Unlisten { on, family });
+        for (on, family, carrier) in unused {
+            self.actions.push_back(Action::Unlisten {
+                on,
+                family,
+                carrier,
+            });
         }
-        for &(on, family, group) in self.listening.difference(&before) {
-            self.actions.push_back(Action::Listen { on, family, group });
+        for &((on, family, carrier), group) in self.listening.difference(&before) {
+            self.actions.push_back(Action::Listen {
+                on,
+                family,
+                carrier,
+                group,
+            });
         }
     }
 
@@ -507,12 +514,24 @@ impl Engine {
     fn datagram(&mut self, now: Instant, datagram: &Datagram<'_>, tx: &mut impl Transmit) {
         let arrival = match datagram.envelope {
             Envelope::Ipv4 => match Ipv4Datagram::new(datagram.bytes) {
-                Some(ip) if ip.protocol != IP_PROTOCOL => {
+                Some(ip) if ip.protocol == IP_PROTOCOL => Arrival::from(ip),
+                Some(ip) if ip.protocol == ah::IP_PROTOCOL => {
+                    let Some((header, message)) = ah::Header::new(ip.payload) else {
+                        return self.too_short(Family::V4, true, datagram.bytes.len());
+                    };
+                    let bytes = datagram.bytes;
+                    Arrival {
+                        signed: Some(SignedDatagram { header, bytes }),
+                        header_length: ip.header_length.saturating_add(ah::HEADER_LENGTH),
+                        message,
+                        ..Arrival::from(ip)
+                    }
+                }
+                Some(_) => {
                     self.ignored = self.ignored.saturating_add(1);
                     return;
                 }
-                Some(ip) => Arrival::from(ip),
-                None => return self.too_short(Family::V4, datagram.bytes.len()),
+                None => return self.too_short(Family::V4, false, datagram.bytes.len()),
             },
             Envelope::Ipv6 {
                 source,
@@ -522,6 +541,7 @@ impl Engine {
                 source: source.into(),
                 destination: destination.into(),
                 ttl: hop_limit,
+                signed: None,
                 header_length: 0,
                 total_length: None,
                 message: datagram.bytes,
@@ -529,7 +549,8 @@ impl Engine {
         };
         let family = Family::of(arrival.source);
         let Some(packet) = Packet::new(arrival.message, family) else {
-            return self.too_short(family, datagram.bytes.len());
+            let signed = arrival.signed.is_some();
+            return self.too_short(family, signed, datagram.bytes.len());
         };
         let route = self.routes.get(&(datagram.on, family, packet.vrid()));
         let candidates = route
@@ -543,11 +564,15 @@ impl Engine {
         self.one(now, id, tx, |it, cx| receive(it, &arrival, &packet, cx));
     }
 
-    fn too_short(&mut self, family: Family, length: usize) {
+    fn too_short(&mut self, family: Family, signed: bool, length: usize) {
         self.ignored = self.ignored.saturating_add(1);
         if !self.too_short_logged {
             self.too_short_logged = true;
-            self.log(LogLine::TooShort { family, length });
+            self.log(LogLine::TooShort {
+                family,
+                signed,
+                length,
+            });
         }
     }
 
@@ -674,6 +699,24 @@ impl Engine {
     }
 }
 
+/// The receive sockets that an instance needs, with the group to join. One with
+/// the authentication header listens for adverts without it, too, so that it can
+/// tell why it does not hear its peer.
+fn sockets_of(running: &Running) -> impl Iterator<Item = (Socket, Option<IpAddr>)> {
+    let config = &running.config;
+    let multicast = config.unicast_peers.is_empty();
+    let group = multicast.then_some(config.multicast_group);
+    let family = config.family();
+    let header = config.header_key().map(|_| Carrier::Header);
+    let carriers = [Some(Carrier::Plain), header].into_iter().flatten();
+    let here = running.on.into_iter();
+    here.flat_map(move |on| {
+        carriers
+            .clone()
+            .map(move |carrier| ((on, family, carrier), group))
+    })
+}
+
 /// A datagram whose VRID and interface are those of `running`.
 fn receive(
     running: &mut Running,
@@ -681,7 +724,9 @@ fn receive(
     packet: &Packet<'_>,
     cx: &mut Context<'_>,
 ) {
-    let remarks = match check(&running.config, arrival, packet) {
+    let unix_us = cx.wall.unix_us(cx.now);
+    let (config, sequences) = (&running.config, &mut running.sequences);
+    let remarks = match check(config, arrival, packet, sequences, unix_us) {
         Ok(remarks) => remarks,
         Err(reason) => return running.refuse(arrival.source, reason, cx),
     };
@@ -694,6 +739,9 @@ fn receive(
         return;
     }
     running.count_accepted(remarks);
+    if let Some(remark) = remarks.trailer {
+        running.note_trailer(arrival.source, remark, cx);
+    }
     if !running.config.skip_check_adv_addr || !running.is_known_master(sender.address) {
         compare_addresses(running, arrival.source, packet, cx);
     }

@@ -8,13 +8,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
+use crate::time::WallClock;
 
 use super::action::Token;
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
-    /// An IP datagram of protocol 112 arrived.
+    /// An IP datagram of protocol 112, or 51 with 112 in it, arrived.
     Datagram(Datagram<'a>),
     /// An interface is there, for the first time or with something changed:
     /// this is its whole present state.
@@ -47,6 +48,9 @@ pub enum Event<'a> {
         /// How.
         outcome: Outcome,
     },
+    /// What the wall clock says: before the start, and whenever it is not what
+    /// was said before. Only `auth_type AH` and `auth_hmac` look at it.
+    WallClock(WallClock),
     /// The daemon wants something.
     Command(Command),
 }

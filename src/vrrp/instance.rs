@@ -10,16 +10,17 @@ use std::sync::Arc;
 
 use crate::config::model::{InitialState, Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
-use crate::time::{Instant, Interval};
+use crate::time::{Instant, Interval, WallClock};
 use crate::wire::advert::Version;
 
 use super::action::{Action, Notification, NotifyState, Operation, Token, Transmit};
+use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::election::{Rank, Timing};
 use super::event::InterfaceState;
 use super::garp::{self, Pacer, Target};
 use super::interfaces::{Interfaces, source_address};
 use super::log_lines::{InstanceLine, LogLine, interface_name};
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Signing};
 use super::receive::{Reject, Remarks};
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
@@ -82,6 +83,8 @@ pub struct Context<'a> {
     pub scripts: &'a BTreeMap<ScriptId, Tracked>,
     /// Every VIP of the configuration: none of them is a source address.
     pub vips: &'a BTreeSet<IpAddr>,
+    /// What the calendar says, for signatures.
+    pub wall: WallClock,
     /// Sends adverts.
     pub tx: &'a mut dyn Transmit,
 }
@@ -237,6 +240,8 @@ pub struct Running {
     pub master: Option<Sender>,
     /// Its counters.
     pub statistics: Statistics,
+    /// What proves that signed adverts are new.
+    pub sequences: Sequences,
     id: InstanceId,
     source: Option<IpAddr>,
     mtu: u32,
@@ -247,7 +252,7 @@ pub struct Running {
     /// Where the VIPs were put when it became MASTER.
     put_on: Vec<(IfIndex, VirtualAddress)>,
     /// The reasons for refusal that were logged, by their bits.
-    logged: u16,
+    logged: u32,
     send_failure_logged: bool,
     /// How many of its VIPs an advert has room for.
     room: usize,
@@ -275,6 +280,7 @@ impl Running {
             on: None,
             master: None,
             statistics: Statistics::default(),
+            sequences: Sequences::new(&config),
             id,
             source: None,
             mtu: 0,
@@ -591,7 +597,7 @@ impl Running {
     /// Whether an advert is dropped because we own the addresses
     /// (`owner_ignore_adverts`).
     pub fn ignores_as_owner(&mut self, from: IpAddr, cx: &mut Context<'_>) -> bool {
-        const BIT: u16 = 1 << 13;
+        const BIT: u32 = 1 << 13;
         let ignores = self.config.owner_ignore_adverts && self.config.priority.is_owner();
         if ignores {
             self.statistics.owner_ignored = self.statistics.owner_ignored.saturating_add(1);
@@ -609,8 +615,29 @@ impl Running {
         }
     }
 
+    /// Notes what is remarkable about the trailer of an accepted advert, or that
+    /// there was none.
+    pub fn note_trailer(&mut self, from: IpAddr, remark: TrailerRemark, cx: &mut Context<'_>) {
+        const BIT: u32 = 1 << 14;
+        match remark {
+            TrailerRemark::Missing => {
+                let reason = Reject::Trailer(TrailerFault::Missing);
+                reason.count(&mut self.statistics);
+                self.log_once(reason.bit(), InstanceLine::Rejected { from, reason }, cx);
+            }
+            TrailerRemark::Skew { skew_s, window_s } => {
+                let line = InstanceLine::ClockSkew {
+                    from,
+                    skew_s,
+                    window_s,
+                };
+                self.log_once(BIT, line, cx);
+            }
+        }
+    }
+
     /// Logs a line once until the state or the master changes.
-    fn log_once(&mut self, bit: u16, line: InstanceLine, cx: &mut Context<'_>) {
+    fn log_once(&mut self, bit: u32, line: InstanceLine, cx: &mut Context<'_>) {
         if self.logged & bit == 0 {
             self.logged |= bit;
             self.log(line, cx);
@@ -822,7 +849,7 @@ impl Running {
 
     /// Notes that the VIPs of an accepted advert are others than ours.
     pub fn note_addresses(&mut self, line: InstanceLine, cx: &mut Context<'_>) {
-        const BIT: u16 = 1 << 15;
+        const BIT: u32 = 1 << 15;
         self.statistics.addr_list_err = self.statistics.addr_list_err.saturating_add(1);
         self.log_once(BIT, line, cx);
     }
@@ -849,10 +876,15 @@ impl Running {
         let (Some(via), Some(_)) = (self.on, self.source) else {
             return;
         };
+        let signing = &mut Signing {
+            sequences: &mut self.sequences,
+            unix_us: cx.wall.unix_us(cx.now),
+        };
+        let (config, outgoing) = (&self.config, &mut self.outgoing);
         let result = if resigning {
-            self.outgoing.send_priority_zero(&self.config, via, cx.tx)
+            outgoing.send_priority_zero(config, via, signing, cx.tx)
         } else {
-            self.outgoing.send(&self.config, via, cx.tx)
+            outgoing.send(config, via, signing, cx.tx)
         };
         match result {
             Ok(()) => {

@@ -37,6 +37,8 @@ pub enum LogLine {
     TooShort {
         /// What carried it.
         family: Family,
+        /// It had, or should have had, an authentication header.
+        signed: bool,
         /// Its length in bytes.
         length: usize,
     },
@@ -186,6 +188,16 @@ pub enum InstanceLine {
         /// The virtual router.
         vrid: u8,
     },
+    /// The clock of a node differs from ours so much that its adverts will soon
+    /// count as replays.
+    ClockSkew {
+        /// The sender.
+        from: IpAddr,
+        /// Our time without theirs, in seconds.
+        skew_s: i32,
+        /// What is allowed, in seconds.
+        window_s: u64,
+    },
     /// An advert could not be sent.
     SendFailed(Errno),
     /// The kernel refused a VIP.
@@ -273,9 +285,17 @@ impl fmt::Display for LogLine {
                 "Configuration specifies interface {name} which doesn't currently exist \
                  - will use if created"
             ),
-            Self::TooShort { family, length } => {
+            Self::TooShort {
+                family,
+                signed,
+                length,
+            } => {
                 let version = version_of(*family);
-                write!(f, "IPv{version} VRRP packet too short - {length} bytes")
+                let header = if *signed { " with AH" } else { "" };
+                write!(
+                    f,
+                    "IPv{version} VRRP packet{header} too short - {length} bytes"
+                )
             }
             Self::AddressRemoved { address, interface } => write!(
                 f,
@@ -407,6 +427,15 @@ impl InstanceLine {
             } => write!(
                 f,
                 "ip address associated with VRID {vrid} not present in advert from {from}: {address}"
+            ),
+            Self::ClockSkew {
+                from,
+                skew_s,
+                window_s,
+            } => write!(
+                f,
+                "authentication clock skew {skew_s} sec from {from} \
+                 approaching window {window_s} sec"
             ),
             Self::KernelRefused { adding, errno } => {
                 let what = if *adding { "set" } else { "remove" };

@@ -13,6 +13,7 @@
 )]
 
 pub mod action;
+pub mod authentication;
 pub mod election;
 pub mod engine;
 pub mod event;

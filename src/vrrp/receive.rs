@@ -7,11 +7,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::config::model::{Instance, UnicastPeer};
+use crate::config::model::{Authentication, Instance, UnicastPeer};
 use crate::wire::advert::{Checksum, Family, Packet, TYPE_ADVERTISEMENT, Version, auth_type};
-use crate::wire::auth::equal_in_constant_time;
+use crate::wire::auth::{equal_in_constant_time, trailer};
 use crate::wire::frames::Ipv4Datagram;
 
+use super::authentication::{
+    HeaderFault, Sequences, SignedDatagram, TrailerFault, TrailerRemark, check_header,
+    check_trailer,
+};
 use super::statistics::Statistics;
 
 /// Why a datagram is refused, with what it takes to say so.
@@ -44,6 +48,10 @@ pub enum Reject {
     },
     /// The wrong password.
     Password,
+    /// Something about the authentication header.
+    Header(HeaderFault),
+    /// Something about the trailer of `auth_hmac`.
+    Trailer(TrailerFault),
     /// Another advert interval; version 2 wants them equal (RFC 3768 section 7.1).
     Interval {
         /// Theirs in seconds.
@@ -82,7 +90,7 @@ pub enum Reject {
 
 impl Reject {
     /// The bit that remembers that this reason was logged.
-    pub const fn bit(self) -> u16 {
+    pub const fn bit(self) -> u32 {
         match self {
             Self::Length { .. } => 1 << 0,
             Self::Ttl(_) => 1 << 1,
@@ -97,6 +105,17 @@ impl Reject {
             Self::Cast { .. } => 1 << 10,
             Self::NotAPeer => 1 << 11,
             Self::TtlRange { .. } => 1 << 12,
+            Self::Header(HeaderFault::Unexpected) => 1 << 16,
+            Self::Header(HeaderFault::Missing) => 1 << 17,
+            Self::Header(HeaderFault::Index { .. }) => 1 << 18,
+            Self::Header(HeaderFault::Signature) => 1 << 19,
+            Self::Header(HeaderFault::Replayed { .. }) => 1 << 20,
+            Self::Trailer(TrailerFault::Missing) => 1 << 21,
+            Self::Trailer(TrailerFault::Malformed) => 1 << 22,
+            Self::Trailer(TrailerFault::UnknownKey(_)) => 1 << 23,
+            Self::Trailer(TrailerFault::Signature) => 1 << 24,
+            Self::Trailer(TrailerFault::Stale { .. }) => 1 << 25,
+            Self::Trailer(TrailerFault::Replayed) => 1 << 26,
         }
     }
 
@@ -109,6 +128,8 @@ impl Reject {
             Self::InvalidAuthType(_) => &mut statistics.invalid_authtype,
             Self::AuthTypeMismatch { .. } => &mut statistics.authtype_mismatch,
             Self::Password => &mut statistics.auth_failure,
+            Self::Header(fault) => fault.counter(statistics),
+            Self::Trailer(fault) => fault.counter(statistics),
             Self::Interval { .. } => &mut statistics.advert_interval_err,
             Self::Type(_) => &mut statistics.invalid_type_rcvd,
             Self::Checksum(_) => &mut statistics.chk_err,
@@ -142,6 +163,8 @@ impl Reject {
                 "received a {received} auth from {from}, expecting {expected}!"
             ),
             Self::Password => write!(f, "received an invalid passwd from {from}!"),
+            Self::Header(fault) => fault.write(from, f),
+            Self::Trailer(fault) => fault.write(from, f),
             Self::Interval { received_s, ours_s } => write!(
                 f,
                 "advertisement interval mismatch with {from} mine={ours_s} sec rcv'd={received_s} sec"
@@ -187,7 +210,9 @@ pub struct Arrival<'a> {
     pub destination: IpAddr,
     /// Time to live, or hop limit.
     pub ttl: u8,
-    /// Octets of the IP header that count in a length: none for IPv6.
+    /// The authentication header, of IPv4.
+    pub signed: Option<SignedDatagram<'a>>,
+    /// Octets of IP headers that count in a length: none for IPv6.
     pub header_length: usize,
     /// The length that an IPv4 header gives for the whole datagram.
     pub total_length: Option<usize>,
@@ -201,6 +226,7 @@ impl<'a> From<Ipv4Datagram<'a>> for Arrival<'a> {
             source: datagram.source.into(),
             destination: datagram.destination.into(),
             ttl: datagram.ttl,
+            signed: None,
             header_length: datagram.header_length,
             total_length: Some(datagram.total_length),
             message: datagram.payload,
@@ -214,22 +240,27 @@ pub struct Remarks {
     /// A version 3 checksum of the other kind: without a pseudo header where we
     /// send one, or with one where we do not.
     pub other_checksum: bool,
+    /// Something about the trailer of `auth_hmac`.
+    pub trailer: Option<TrailerRemark>,
 }
 
-/// Checks a datagram whose VRID is that of `instance`.
+/// Checks a datagram whose VRID is that of `instance`, and takes note of what
+/// proves that it is no replay. `unix_us` is the time in microseconds since 1970.
 pub fn check(
     instance: &Instance,
     arrival: &Arrival<'_>,
     packet: &Packet<'_>,
+    sequences: &mut Sequences,
+    unix_us: u64,
 ) -> Result<Remarks, Reject> {
     let version = instance.version;
-    let expected = packet
-        .expected_length(version)
-        .saturating_add(arrival.header_length);
-    let received = packet.length().saturating_add(arrival.header_length);
-    if received != expected {
-        return Err(Reject::Length { received, expected });
+    match (instance.header_key(), arrival.signed) {
+        (None, Some(_)) => return Err(Reject::Header(HeaderFault::Unexpected)),
+        (Some(_), None) => return Err(Reject::Header(HeaderFault::Missing)),
+        _ => {}
     }
+    let received = packet.length().saturating_add(arrival.header_length);
+    let (packet, behind) = &split_trailer(instance, arrival, packet)?;
     let multicast = arrival.destination.is_multicast();
     if multicast && arrival.ttl != 255 {
         return Err(Reject::Ttl(arrival.ttl));
@@ -238,8 +269,19 @@ pub fn check(
         let (received, expected) = (packet.version(), version.number());
         return Err(Reject::Version { received, expected });
     }
+    let trailer = match &instance.auth_hmac {
+        None => None,
+        Some(extension) => check_trailer(
+            (instance, extension),
+            arrival.source,
+            (packet, behind),
+            sequences,
+            unix_us,
+        )
+        .map_err(Reject::Trailer)?,
+    };
     if version == Version::V2 {
-        check_version_2(instance, packet)?;
+        check_version_2(instance, arrival, packet, sequences)?;
     }
     if packet.message_type() != TYPE_ADVERTISEMENT {
         return Err(Reject::Type(packet.message_type()));
@@ -247,18 +289,52 @@ pub fn check(
     if let Some(header) = arrival.total_length.filter(|&header| header != received) {
         return Err(Reject::TotalLength { header, received });
     }
-    let remarks = check_checksum(instance, arrival, packet)?;
+    let other_checksum = check_checksum(instance, arrival, packet)?;
     let expected_unicast = !instance.unicast_peers.is_empty();
     if expected_unicast == multicast {
         return Err(Reject::Cast { expected_unicast });
     }
     check_peer(instance, arrival)?;
-    Ok(remarks)
+    Ok(Remarks {
+        other_checksum,
+        trailer,
+    })
+}
+
+/// The message, and the trailer of `auth_hmac` behind it: that there is one
+/// shows in the length only, and only an instance with `auth_hmac` looks for it.
+fn split_trailer<'a>(
+    instance: &Instance,
+    arrival: &Arrival<'_>,
+    packet: &Packet<'a>,
+) -> Result<(Packet<'a>, &'a [u8]), Reject> {
+    let length = packet.expected_length(instance.version);
+    let behind = packet.length().checked_sub(length);
+    let fits = match behind {
+        Some(0) => true,
+        Some(trailer::LENGTH) => instance.auth_hmac.is_some(),
+        _ => false,
+    };
+    match packet.split(length) {
+        Some(parts) if fits => Ok(parts),
+        _ => Err(Reject::Length {
+            received: packet.length().saturating_add(arrival.header_length),
+            expected: length.saturating_add(arrival.header_length),
+        }),
+    }
 }
 
 /// What only version 2 has: authentication, and an interval that must be ours.
-fn check_version_2(instance: &Instance, packet: &Packet<'_>) -> Result<(), Reject> {
+fn check_version_2(
+    instance: &Instance,
+    arrival: &Arrival<'_>,
+    packet: &Packet<'_>,
+    sequences: &mut Sequences,
+) -> Result<(), Reject> {
     check_authentication(instance, packet)?;
+    if let (Some(key), Some(signed)) = (instance.header_key(), &arrival.signed) {
+        check_header(key, arrival.source, signed, sequences).map_err(Reject::Header)?;
+    }
     let (theirs, ours) = (packet.advert_interval(), instance.advert_interval);
     if theirs != ours {
         return Err(Reject::Interval {
@@ -269,13 +345,14 @@ fn check_version_2(instance: &Instance, packet: &Packet<'_>) -> Result<(), Rejec
     Ok(())
 }
 
-/// Version 3 over IPv4 is right in either form: RFC 5798 could be read both
+/// Whether a right checksum is of the other kind. Version 3 over IPv4 is right in
+/// either form: RFC 5798 could be read both
 /// ways, and routers of both kinds exist.
 fn check_checksum(
     instance: &Instance,
     arrival: &Arrival<'_>,
     packet: &Packet<'_>,
-) -> Result<Remarks, Reject> {
+) -> Result<bool, Reject> {
     let with_header = Checksum::PseudoHeader {
         source: arrival.source,
         destination: arrival.destination,
@@ -298,7 +375,7 @@ fn check_checksum(
         }
         (version, _) => return Err(Reject::Checksum(version)),
     };
-    Ok(Remarks { other_checksum })
+    Ok(other_checksum)
 }
 
 /// Who may send to an instance with peers, and from how far away.
@@ -320,8 +397,9 @@ fn check_peer(instance: &Instance, arrival: &Arrival<'_>) -> Result<(), Reject> 
 }
 
 fn check_authentication(instance: &Instance, packet: &Packet<'_>) -> Result<(), Reject> {
-    let expected = match instance.password() {
-        Some(_) => auth_type::PASS,
+    let expected = match instance.authentication {
+        Some(Authentication::Password(_)) => auth_type::PASS,
+        Some(Authentication::Header(_)) => auth_type::AH,
         None => auth_type::NONE,
     };
     let received = packet.auth_type();

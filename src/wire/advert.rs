@@ -199,6 +199,18 @@ impl<'a> Packet<'a> {
         self.whole.len()
     }
 
+    /// All octets that were received.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.whole
+    }
+
+    /// The message cut to `length` octets, and what comes behind them; `None` if
+    /// there are not as many, or fewer than the fixed ones.
+    pub fn split(&self, length: usize) -> Option<(Self, &'a [u8])> {
+        let (message, behind) = self.whole.split_at_checked(length)?;
+        Some((Self::new(message, self.family)?, behind))
+    }
+
     /// Whether the checksum is right in this form.
     pub fn checksum_is_right(&self, checksum: Checksum) -> bool {
         checksum.of(self.whole) == 0

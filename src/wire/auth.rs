@@ -137,7 +137,7 @@ pub mod trailer {
     const CHECKSUM: std::ops::Range<usize> = 6..8;
 
     /// When a message was signed; grows from one message of a sender to the next.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub struct Sequence {
         /// Seconds since 1970.
         pub seconds: u32,
@@ -145,6 +145,47 @@ pub mod trailer {
         pub fraction: u16,
         /// Counts messages of one moment.
         pub counter: u16,
+    }
+
+    impl Sequence {
+        /// A moment, in microseconds since 1970.
+        pub fn at(unix_us: u64) -> Self {
+            // To 48 bits of 1/65536 seconds; seconds wrap in 2106.
+            let whole = (unix_us / 1_000_000) << 16;
+            let part = ((unix_us % 1_000_000) << 16) / 1_000_000;
+            Self::from_number((whole | part) << 16)
+        }
+
+        /// The next one of the same moment.
+        #[must_use]
+        pub fn next(self) -> Self {
+            Self::from_number(self.number().wrapping_add(1))
+        }
+
+        /// Whether it comes later, in the arithmetic of RFC 1982: of two
+        /// sequences the later is less than half of all sequences ahead.
+        pub fn is_after(self, other: Self) -> bool {
+            self.number().wrapping_sub(other.number()).cast_signed() > 0
+        }
+
+        /// Whole seconds from here until `other`; negative if that is earlier.
+        pub fn seconds_until(self, other: Self) -> i32 {
+            other.seconds.wrapping_sub(self.seconds).cast_signed()
+        }
+
+        fn number(self) -> u64 {
+            let high = u64::from(self.seconds) << 32;
+            high | u64::from(self.fraction) << 16 | u64::from(self.counter)
+        }
+
+        fn from_number(number: u64) -> Self {
+            let [s0, s1, s2, s3, f0, f1, c0, c1] = number.to_be_bytes();
+            Self {
+                seconds: u32::from_be_bytes([s0, s1, s2, s3]),
+                fraction: u16::from_be_bytes([f0, f1]),
+                counter: u16::from_be_bytes([c0, c1]),
+            }
+        }
     }
 
     /// What is signed besides message and trailer.
@@ -329,6 +370,44 @@ mod tests {
         assert!(!read.is_right(KEY, &elsewhere, &MESSAGE));
     }
 
+    /// As above, from the same program.
+    #[test]
+    fn every_version_and_family_is_signed_as_independently_computed() {
+        let mut message = vec![0x21, 7, 100, 1, 0, 1, 0xab, 0xcd, 10, 0, 0, 3];
+        message.resize(20, 0);
+        let subject = Subject {
+            version: Version::V2,
+            ..SUBJECT
+        };
+        let mut place = [0; trailer::LENGTH];
+        trailer::sign((5, KEY), SEQUENCE, &subject, &message, &mut place);
+        let expected = [
+            0x72, 0x68, 0x55, 0x84, 0x0f, 0xa1, 0x9d, 0xb2, 0xd0, 0x58, 0x5a, 0x19, 0x17, 0x53,
+            0x17, 0x5c,
+        ];
+        assert_eq!(place[12..], expected);
+
+        let mut message = vec![0x31, 7, 100, 1, 0, 100, 0xab, 0xcd];
+        let address: std::net::Ipv6Addr = "fe80::3".parse().unwrap();
+        message.extend(address.octets());
+        let subject = Subject {
+            source: "fe80::1".parse().unwrap(),
+            ..SUBJECT
+        };
+        let sequence = Sequence {
+            seconds: u32::MAX,
+            fraction: u16::MAX,
+            counter: 0,
+        };
+        let key: Vec<u8> = (0..64).collect();
+        trailer::sign((255, &key), sequence, &subject, &message, &mut place);
+        let expected = [
+            0x88, 0x9b, 0xa6, 0x73, 0x4b, 0xac, 0x52, 0xcf, 0xe2, 0xd5, 0x45, 0xbc, 0xf5, 0x0e,
+            0x5c, 0xfc,
+        ];
+        assert_eq!(place[12..], expected);
+    }
+
     #[test]
     fn what_is_no_trailer_is_refused() {
         let mut place = [0; trailer::LENGTH];
@@ -342,15 +421,24 @@ mod tests {
     }
 
     #[test]
-    fn a_later_sequence_is_greater() {
+    fn sequences_follow_the_clock_and_wrap() {
         let at = |seconds, fraction, counter| Sequence {
             seconds,
             fraction,
             counter,
         };
-        assert!(at(1, 0, 0) > at(0, 65_535, 65_535));
-        assert!(at(1, 1, 0) > at(1, 0, 65_535));
-        assert!(at(1, 1, 1) > at(1, 1, 0));
+        assert_eq!(
+            Sequence::at(1_700_000_000_500_000),
+            at(1_700_000_000, 0x8000, 0)
+        );
+        assert_eq!(at(1, 2, 3).next(), at(1, 2, 4));
+        assert_eq!(at(1, 2, u16::MAX).next(), at(1, 3, 0));
+        assert!(at(1, 0, 0).is_after(at(0, 65_535, 65_535)));
+        assert!(at(1, 1, 1).is_after(at(1, 1, 0)));
+        assert!(!at(1, 1, 1).is_after(at(1, 1, 1)));
+        assert!(at(3, 0, 0).is_after(at(u32::MAX, 0, 0)));
+        assert!(!at(u32::MAX, 0, 0).is_after(at(3, 0, 0)));
+        assert_eq!(at(3, 0, 0).seconds_until(at(u32::MAX, 9, 9)), -4);
     }
 
     proptest! {

@@ -14,6 +14,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod authentication;
 mod bench;
 mod election;
 mod families;
@@ -53,6 +54,8 @@ for_each_pair! { run:
     no_preemption => crate::election::no_preemption;
     equal_priorities => crate::election::equal_priorities;
     wrong_password => crate::election::wrong_password;
+    signed_header => crate::authentication::signed_header;
+    wrong_header_password => crate::authentication::wrong_password;
     forged_adverts => crate::election::forged_adverts;
     unicast => crate::election::unicast;
     carrier_lost => crate::faults::carrier_lost;
@@ -133,6 +136,26 @@ mod with_frr {
     #[test]
     fn ipv6() {
         crate::frr::run(crate::frr::ipv6);
+    }
+}
+
+mod signed_trailer {
+    use super::{Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::authentication::signed_trailer);
+    }
+}
+
+mod signed_worker_killed {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::authentication::signed_worker_killed);
+    }
+    #[test]
+    fn ours_and_c() {
+        run(Ours, C, crate::authentication::signed_worker_killed);
     }
 }
 

@@ -5,6 +5,7 @@
 //! here depends on a clock.
 
 mod announcements;
+mod authentication;
 mod packets;
 mod reload;
 mod scripts;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use keepalived_rs::config::model::{Config, Instance, VirtualAddress};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
-use keepalived_rs::time::{Instant, Interval};
+use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
@@ -310,7 +310,13 @@ impl Sent {
 
     /// What follows the IP header.
     pub fn message(&self) -> &[u8] {
-        &self.bytes[if self.source.is_ipv4() { 20 } else { 40 }..]
+        let header = match (self.source.is_ipv4(), self.bytes[9]) {
+            (false, _) => 40,
+            // An authentication header stands behind that of IPv4.
+            (true, 51) => 44,
+            (true, _) => 20,
+        };
+        &self.bytes[header..]
     }
 }
 
@@ -553,6 +559,12 @@ impl Wire {
     /// The state of an interface besides the first one.
     pub fn report(&mut self, node: usize, state: &InterfaceState) {
         self.feed(node, Event::Interface(state));
+    }
+
+    /// The wall clock of a node is set.
+    pub fn set_wall_clock(&mut self, node: usize, unix_s: u64) {
+        let wall = WallClock::new(self.now, unix_s * 1_000_000);
+        self.feed(node, Event::WallClock(wall));
     }
 
     pub fn remove_interface(&mut self, node: usize) {

@@ -127,6 +127,9 @@ pub const PROTOCOL_VRRP: u8 = 112;
 const PROTOCOL_ICMPV6: u8 = 58;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 const NEIGHBOUR_ADVERT: u8 = 136;
+const PROTOCOL_AH: u8 = 51;
+/// Octets of the authentication header.
+const AH_LENGTH: usize = 24;
 const ETHERNET_LENGTH: usize = 14;
 const IPV6_HEADER_LENGTH: usize = 40;
 const AUTH_LENGTH: usize = 8;
@@ -164,12 +167,14 @@ fn parse_arp(body: &[u8]) -> Option<Arp> {
 fn parse_ipv4(ethernet: &[u8], body: &[u8]) -> Option<Advert> {
     let header_length = usize::from(body.first()? & 0x0f) * 4;
     let total_length = usize::from(number(body, 2)?);
-    if *body.get(9)? != PROTOCOL_VRRP {
-        return None;
-    }
     let ip_header = body.get(..header_length)?;
     // Short frames are padded; the IPv4 header tells where the packet ends.
-    let vrrp = body.get(header_length..total_length)?;
+    let payload = body.get(header_length..total_length)?;
+    let vrrp = match *body.get(9)? {
+        PROTOCOL_VRRP => payload,
+        PROTOCOL_AH if *payload.first()? == PROTOCOL_VRRP => payload.get(AH_LENGTH..)?,
+        _ => return None,
+    };
     let ends = [address(body, 12)?.into(), address(body, 16)?.into()];
     let mut advert = parse_vrrp(ethernet, ends, *body.get(8)?, vrrp)?;
     if checksum(ip_header) != 0 {

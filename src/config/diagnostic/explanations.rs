@@ -64,6 +64,8 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("hmac-active-key", "The key that shall sign adverts is missing or not defined. `auth_hmac` is switched off, and nodes that enforce it will not listen."),
     ("hmac-and-authentication", "`auth_hmac` and `authentication` stand in one instance. Only `auth_hmac` is used."),
     ("hmac-key", "A key of `auth_hmac` cannot be used. It has a number from 1 to 255 and 32 to 64 bytes, as text, as `hex:` digits, or in a file that only its owner can read."),
+    ("hmac-key-file", "A file with a key of `auth_hmac` cannot be read, or there is no key in it: 32 to 64 bytes as text, or `hex:` and digits, on one line. Without the key the instance would not be heard, so the daemon does not run."),
+    ("hmac-key-file-rights", "Others than its owner can read a file with a key of `auth_hmac`, and could forge adverts. `chmod 600` it."),
     ("http-protocol", "The version of HTTP is unknown: 1.0, 1.0C, 1.0K, 1.1."),
     ("hysteresis", "The hysteresis is not smaller than the quorum, so the quorum would never be lost."),
     ("ignored-argument", "Words behind a command are not part of it: only text within one pair of quotes is. Write `script \"/path/to/check --fast\"`."),

@@ -7,18 +7,18 @@ use crate::time::Interval;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::{Origin, Word};
-use super::super::model::{HmacKey, HmacMode};
+use super::super::model::{HmacKey, HmacMode, Secret};
 use super::super::tree::Statement;
-use super::{Context, Keyword, harmless};
+use super::{Context, Keyword, works};
 
-/// The rows. The extension as a whole is refused so far.
+/// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("key", "1..255 TEXT|hex:DIGITS|file:PATH", "A key of 32 to 64 bytes", key),
-    harmless("active_key", "1..255", "The key that signs", active_key),
-    harmless("time_window", "1..300", "How many seconds clocks may differ", time_window),
-    harmless("anti_replay", "time|monotonic", "Whether clocks are compared", anti_replay),
-    harmless("mode", "enforce|permissive|receive-only", "What becomes of adverts without a good trailer", mode),
+    works("key", "1..255 TEXT|hex:DIGITS|file:PATH", "A key of 32 to 64 bytes", key),
+    works("active_key", "1..255", "The key that signs", active_key),
+    works("time_window", "1..300", "How many seconds clocks may differ", time_window),
+    works("anti_replay", "time|monotonic", "Whether clocks are compared", anti_replay),
+    works("mode", "enforce|permissive|receive-only", "What becomes of adverts without a good trailer", mode),
 ];
 
 /// The settings of one block so far.
@@ -87,25 +87,33 @@ fn value(word: &Word) -> Result<HmacKey, &'static str> {
     if let Some(path) = text.strip_prefix("file:") {
         return Ok(HmacKey::File(path.to_string()));
     }
-    let bytes = match text.strip_prefix("hex:") {
-        Some(digits) => from_hex(digits).ok_or("is not valid hex")?,
-        None if text.contains('\u{fffd}') => return Err("is not valid UTF-8"),
-        None => text.as_bytes().to_vec(),
-    };
-    if !KEY_LENGTH.contains(&bytes.len()) {
-        return Err("must have 32 to 64 bytes");
+    if text.contains('\u{fffd}') {
+        return Err("is not valid UTF-8");
     }
-    Ok(HmacKey::Bytes(bytes))
+    secret(text.as_bytes()).map(HmacKey::Bytes)
 }
 
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut digits = digits.chars();
-    while let Some(high) = digits.next() {
-        let byte = high.to_digit(16)? << 4 | digits.next()?.to_digit(16)?;
-        bytes.push(u8::try_from(byte).ok()?);
+/// The key that stands in a configuration or in a file of its own: `hex:` and
+/// digits, or the very bytes. Or what is wrong with it.
+pub fn secret(written: &[u8]) -> Result<Secret, &'static str> {
+    let bytes = match written.strip_prefix(b"hex:") {
+        Some(digits) => from_hex(digits).ok_or("is not valid hex")?,
+        None => written.to_vec(),
+    };
+    let bytes = Secret::from(bytes);
+    if !KEY_LENGTH.contains(&bytes.bytes().len()) {
+        return Err("must have 32 to 64 bytes");
     }
-    Some(bytes)
+    Ok(bytes)
+}
+
+fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let value = |digit: &u8| char::from(*digit).to_digit(16);
+    let pairs = digits.chunks(2).map(|pair| match pair {
+        [high, low] => u8::try_from(value(high)? << 4 | value(low)?).ok(),
+        _ => None,
+    });
+    pairs.collect()
 }
 
 fn active_key(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -182,8 +190,8 @@ mod tests {
 
     #[test]
     fn hex_digits_come_in_pairs() {
-        assert_eq!(from_hex("00ffA0"), Some(vec![0, 255, 160]));
-        assert_eq!(from_hex("0"), None);
-        assert_eq!(from_hex("0g"), None);
+        assert_eq!(from_hex(b"00ffA0"), Some(vec![0, 255, 160]));
+        assert_eq!(from_hex(b"0"), None);
+        assert_eq!(from_hex(b"0g"), None);
     }
 }

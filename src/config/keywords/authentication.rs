@@ -11,7 +11,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works(
         "auth_type",
         "PASS|AH",
-        "Kind of authentication; AH does not work yet",
+        "Kind of authentication: password in clear text, or IP authentication header",
         auth_type,
     ),
     works(
@@ -27,7 +27,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
 pub enum Kind {
     /// `PASS`
     Password,
-    /// `AH`, refused.
+    /// `AH`
     Header,
 }
 
@@ -37,10 +37,7 @@ fn auth_type(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     };
     match word.text.as_str() {
         "PASS" => draft.auth_type = Some((Kind::Password, statement.keyword_origin())),
-        "AH" => {
-            draft.auth_type = Some((Kind::Header, statement.keyword_origin()));
-            cx.refuse(statement);
-        }
+        "AH" => draft.auth_type = Some((Kind::Header, statement.keyword_origin())),
         other => {
             let text = format!(
                 "({}) unknown authentication type '{other}'",

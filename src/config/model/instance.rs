@@ -24,9 +24,25 @@ pub enum InitialState {
     Backup,
 }
 
-/// The first eight bytes of `auth_pass`, padded with zeros. Never printed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The first eight bytes of `auth_pass`, padded with zeros. Never printed, and
+/// gone from memory with the value.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Password(pub [u8; 8]);
+
+impl Password {
+    /// The bytes without the padding: the key of `auth_type AH`.
+    pub fn key(&self) -> &[u8] {
+        let padding = self.0.iter().rev().take_while(|byte| **byte == 0).count();
+        let length = self.0.len().saturating_sub(padding);
+        self.0.get(..length).unwrap_or_default()
+    }
+}
+
+impl Drop for Password {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,8 +50,44 @@ impl fmt::Debug for Password {
     }
 }
 
+/// The bytes of a key. Never printed, and gone from memory with the value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Overwrites what nobody will read, so that it does not stay in memory.
+fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    // Else the compiler might leave a write out that nothing reads.
+    std::hint::black_box(bytes);
+}
+
 /// `authentication` (specification D.7). Version 2 only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authentication {
     /// `auth_type PASS`
     Password(Password),
@@ -58,20 +110,23 @@ pub struct AuthHmac {
     pub mode: HmacMode,
 }
 
-/// A key of `auth_hmac`. Never printed.
-#[derive(Clone, PartialEq, Eq)]
+/// A key of `auth_hmac`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HmacKey {
     /// Text or `hex:`, decoded.
-    Bytes(Vec<u8>),
-    /// `file:PATH`, read when the daemon starts.
+    Bytes(Secret),
+    /// `file:PATH`, read when the daemon starts or reloads; the engine gets the
+    /// bytes instead.
     File(String),
 }
 
-impl fmt::Debug for HmacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(_) => f.write_str("Bytes(********)"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+impl AuthHmac {
+    /// The key with this number, if its bytes are known.
+    pub fn key(&self, number: u8) -> Option<&[u8]> {
+        let mut keys = self.keys.iter();
+        match keys.find(|(known, _)| *known == number)? {
+            (_, HmacKey::Bytes(secret)) => Some(secret.bytes()),
+            (_, HmacKey::File(_)) => None,
         }
     }
 }
@@ -358,6 +413,20 @@ impl Instance {
             Some(Authentication::Header(_)) | None => None,
         }
     }
+
+    /// The key of the authentication header, if there is one.
+    pub fn header_key(&self) -> Option<&[u8]> {
+        match &self.authentication {
+            Some(Authentication::Header(password)) => Some(password.key()),
+            Some(Authentication::Password(_)) | None => None,
+        }
+    }
+
+    /// The extension, if own adverts have its trailer.
+    pub fn signing(&self) -> Option<&AuthHmac> {
+        let extension = self.auth_hmac.as_ref();
+        extension.filter(|it| it.mode != HmacMode::ReceiveOnly)
+    }
 }
 
 /// A `vrrp_sync_group` block (specification D.1).
@@ -453,4 +522,36 @@ pub struct Notify {
     pub tell_deleted: bool,
     /// The command of `notify_deleted`.
     pub deleted: Option<Box<Command>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_ever_printed() {
+        let password = Password(*b"secret\0\0");
+        assert_eq!(password.key(), b"secret");
+        let all = (
+            Authentication::Password(password.clone()),
+            Authentication::Header(password),
+            HmacKey::Bytes(b"secret".to_vec().into()),
+        );
+        let printed = format!("{all:?} {all:#?}");
+        assert!(!printed.contains("secret"), "{printed}");
+        assert!(!printed.contains("115"), "{printed}");
+    }
+
+    #[test]
+    fn a_key_may_have_all_eight_bytes_or_none() {
+        assert_eq!(Password(*b"12345678").key(), b"12345678");
+        assert_eq!(Password([0; 8]).key(), b"");
+    }
+
+    #[test]
+    fn what_is_wiped_is_zero() {
+        let mut bytes = *b"secret";
+        wipe(&mut bytes);
+        assert_eq!(bytes, [0; 6]);
+    }
 }

@@ -28,7 +28,7 @@ pub use globals::{
 };
 pub use instance::{
     AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
-    Notify, Password, SyncGroup, UnicastPeer, Version, Vmac,
+    Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
 };
 pub use routes::{
     Encapsulation, Family, IpEncapsulation, Lockable, NextHop, Prefix, Realms, Route, RouteCreate,

@@ -65,7 +65,7 @@ impl Resolver<'_, '_> {
             let text = format!("({name}) Cannot use AH authentication with IPv6. ignoring");
             ("ah-ipv6", text)
         } else {
-            let password = draft.password?;
+            let password = draft.password.clone()?;
             if kind == Kind::Password {
                 return Some(Authentication::Password(password));
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
 use super::super::lex::Origin;
-use super::super::model::{Authentication, Garp, Instance, Notify, SyncGroup};
+use super::super::model::{Garp, Instance, Notify, SyncGroup};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -73,7 +73,8 @@ fn is_beyond(instance: &Instance) -> bool {
         priority: instance.priority,
         advert_interval: instance.advert_interval,
         nopreempt: instance.nopreempt,
-        authentication: instance.password().copied().map(Authentication::Password),
+        authentication: instance.authentication.clone(),
+        auth_hmac: instance.auth_hmac.clone(),
         source_address: instance.source_address,
         unicast_peers: instance.unicast_peers.clone(),
         unicast_ttl: instance.unicast_ttl,

@@ -11,10 +11,6 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
             "(Line 4) 'strict_mode on' does not work yet",
         ),
         (
-            with("authentication {\nauth_type AH\nauth_pass x\n}"),
-            "(Line 5) 'auth_type AH' does not work yet",
-        ),
-        (
             with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),
             "(Line 5) 'use_vmac' does not work yet",
         ),

@@ -15,6 +15,7 @@ use crate::config::model::{
     TrackFile, TrackInterface, TrackProcess, TrackScript, TrackedFile, TrackedProcess, Version,
 };
 use crate::ids::MacAddress;
+use crate::vrrp::action::Carrier;
 use crate::vrrp::event::InterfaceState;
 use crate::vrrp::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
@@ -449,7 +450,9 @@ impl Writer<'_> {
             return None;
         }
         let receive = it.on.and_then(|on| {
-            let key = (on, it.config.family());
+            let header = it.config.header_key().map(|_| Carrier::Header);
+            let carrier = header.unwrap_or(Carrier::Plain);
+            let key = (on, it.config.family(), carrier);
             self.view.receivers.get(&key)
         });
         Some(receive.map_or((-1, -1), |receive| (*receive, self.view.sender)))

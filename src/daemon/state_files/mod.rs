@@ -35,6 +35,7 @@ use crate::ids::IfIndex;
 use crate::system::clock;
 use crate::system::signals::Signal;
 use crate::time::Interval;
+use crate::vrrp::action::Carrier;
 use crate::vrrp::snapshot::{InstanceSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
 use crate::wire::advert::Family;
@@ -135,7 +136,7 @@ pub struct View {
     snapshot: Snapshot,
     wall: WallClock,
     /// The descriptor that receives on each interface.
-    receivers: BTreeMap<(IfIndex, Family), i32>,
+    receivers: BTreeMap<(IfIndex, Family, Carrier), i32>,
     /// The descriptor that sends.
     sender: i32,
     /// Every address of the configuration: not an interface's own.
@@ -146,7 +147,7 @@ impl View {
     /// A view of `snapshot`, which was taken just now.
     pub fn new(
         snapshot: Snapshot,
-        receivers: BTreeMap<(IfIndex, Family), i32>,
+        receivers: BTreeMap<(IfIndex, Family, Carrier), i32>,
         sender: i32,
     ) -> Self {
         let wall = WallClock {

@@ -1,4 +1,4 @@
-//! Receives adverts: one raw socket for each interface and family.
+//! Receives adverts: one raw socket for each interface, family and IP protocol.
 //!
 //! Bound to its interface, so that a flood on one segment cannot push out the
 //! adverts of another, and joined to its own groups only. Does not look into
@@ -18,11 +18,17 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::ids::IfIndex;
+use crate::vrrp::action::Carrier;
 use crate::vrrp::event::Envelope;
 use crate::wire::advert::Family;
 
-/// The IP protocol number of VRRP (RFC 9568 section 5.1.1.4).
-const PROTOCOL_VRRP: i32 = 112;
+/// The IP protocol number (RFC 9568 section 5.1.1.4, RFC 2402 section 2).
+const fn protocol_of(carrier: Carrier) -> i32 {
+    match carrier {
+        Carrier::Plain => 112,
+        Carrier::Header => 51,
+    }
+}
 
 /// How many bytes may wait in the kernel: enough for a second of adverts of
 /// some thousand instances.
@@ -47,13 +53,18 @@ impl Receiver {
     /// Opens the socket on the interface `on`, joined to `group` (none for
     /// unicast only). Needs `CAP_NET_RAW` and a tokio runtime with I/O. Fails with
     /// `ENODEV` if the interface is gone.
-    pub fn open(on: IfIndex, family: Family, group: Option<IpAddr>) -> io::Result<Self> {
+    pub fn open(
+        on: IfIndex,
+        family: Family,
+        carrier: Carrier,
+        group: Option<IpAddr>,
+    ) -> io::Result<Self> {
         let kind = Type::RAW.nonblocking().cloexec();
         let domain = match family {
             Family::V4 => Domain::IPV4,
             Family::V6 => Domain::IPV6,
         };
-        let socket = Socket::new(domain, kind, Some(Protocol::from(PROTOCOL_VRRP)))?;
+        let socket = Socket::new(domain, kind, Some(Protocol::from(protocol_of(carrier))))?;
         let name = nix::net::if_::if_indextoname(on.0)?;
         // For an unknown index nix gives an empty name, and binding to that binds
         // to nothing: the socket would hear every interface.

@@ -168,6 +168,7 @@ mod tests {
     use super::*;
     use crate::system::sockets::rx::Receiver;
     use crate::system::testing::{block_on, in_namespace, ip, make_cable};
+    use crate::vrrp::action::Carrier;
     use crate::wire::advert::Family;
 
     const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
@@ -215,10 +216,20 @@ mod tests {
             make_cable();
             trust_own_addresses();
             block_on(async {
-                let right =
-                    Receiver::open(index("right"), Family::V4, Some(GROUP.into())).expect("right");
-                let left =
-                    Receiver::open(index("left"), Family::V4, Some(GROUP.into())).expect("left");
+                let right = Receiver::open(
+                    index("right"),
+                    Family::V4,
+                    Carrier::Plain,
+                    Some(GROUP.into()),
+                )
+                .expect("right");
+                let left = Receiver::open(
+                    index("left"),
+                    Family::V4,
+                    Carrier::Plain,
+                    Some(GROUP.into()),
+                )
+                .expect("left");
                 left.join(GROUP.into()).expect("joining twice is no error");
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
@@ -240,10 +251,20 @@ mod tests {
             trust_own_addresses();
             ip("addr flush dev left");
             block_on(async {
-                let left =
-                    Receiver::open(index("left"), Family::V4, Some(GROUP.into())).expect("left");
-                let right =
-                    Receiver::open(index("right"), Family::V4, Some(GROUP.into())).expect("right");
+                let left = Receiver::open(
+                    index("left"),
+                    Family::V4,
+                    Carrier::Plain,
+                    Some(GROUP.into()),
+                )
+                .expect("left");
+                let right = Receiver::open(
+                    index("right"),
+                    Family::V4,
+                    Carrier::Plain,
+                    Some(GROUP.into()),
+                )
+                .expect("right");
                 let mut sender = Sender::open().expect("the sender");
                 for (via, receiver, mark) in [("left", &right, 1), ("right", &left, 2)] {
                     let advert = packet(Ipv4Addr::new(10, 9, 9, mark), GROUP, mark);
@@ -262,10 +283,16 @@ mod tests {
             make_cable();
             trust_own_addresses();
             block_on(async {
-                let unicast_only = Receiver::open(index("right"), Family::V4, None).expect("right");
+                let unicast_only = Receiver::open(index("right"), Family::V4, Carrier::Plain, None)
+                    .expect("right");
                 // Another program's membership must not open our ears.
-                let other =
-                    Receiver::open(index("right"), Family::V4, Some(GROUP.into())).expect("other");
+                let other = Receiver::open(
+                    index("right"),
+                    Family::V4,
+                    Carrier::Plain,
+                    Some(GROUP.into()),
+                )
+                .expect("other");
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
                 sender
@@ -290,8 +317,8 @@ mod tests {
             let down = sender.send(left, GROUP.into(), &advert);
             assert_eq!(down, Err(Errno(libc::ENETUNREACH)));
             block_on(async {
-                let gone =
-                    Receiver::open(IfIndex(9999), Family::V4, None).expect_err("no such interface");
+                let gone = Receiver::open(IfIndex(9999), Family::V4, Carrier::Plain, None)
+                    .expect_err("no such interface");
                 assert_eq!(gone.raw_os_error(), Some(libc::ENODEV));
             });
         });

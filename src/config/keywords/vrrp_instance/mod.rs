@@ -97,8 +97,8 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("higher_prio_send_advert", "[BOOL]", "Send one advert before giving way to a higher priority", higher_prio_send_advert),
     works("owner_ignore_adverts", "[BOOL]", "The address owner drops all adverts", owner_ignore_adverts),
     harmless("kernel_rx_buf_size", "BYTES", "As the global setting of this name", kernel_rx_buf_size),
-    works("authentication", "{ ... }", "Password of VRRP version 2", authentication).with(Content::Keywords),
-    decisive("auth_hmac", "{ ... }", "HMAC trailer extension", auth_hmac).with(Content::Keywords),
+    works("authentication", "{ ... }", "Authentication of VRRP version 2", authentication).with(Content::Keywords),
+    works("auth_hmac", "{ ... }", "Signed adverts, in any version", auth_hmac).with(Content::Keywords),
 ];
 
 /// The settings of one block so far. An `Origin` beside a value is the place to
