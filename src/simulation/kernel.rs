@@ -144,6 +144,16 @@ impl Kernel {
         self.requests.clear();
     }
 
+    /// The addresses that the request puts on whose turn it is.
+    pub fn next_added(&self) -> Vec<IpAddr> {
+        let operations = self.requests.front().map(|(_, operations)| operations);
+        let added = operations.into_iter().flatten().filter_map(|it| match it {
+            Operation::AddAddress { address, .. } => Some(address.address),
+            Operation::RemoveAddress { .. } => None,
+        });
+        added.collect()
+    }
+
     /// Carries out the request whose turn it is: what the daemon hears, and what
     /// changed.
     pub fn serve(&mut self) -> (Vec<Report>, Vec<AddressChange>) {

@@ -70,7 +70,10 @@ pub enum Cause {
         late: bool,
     },
     /// The kernel, or a script.
-    Report,
+    Report {
+        /// An interface is gone: nothing can be sent on it.
+        gone: bool,
+    },
     /// The daemon was told to stop.
     Stop,
     /// A reload that ends the instances of these names.
@@ -98,8 +101,8 @@ pub struct Turn<'a> {
     pub left: &'a [Left],
     /// The address that the instance sends from; `None` while it has none.
     pub own: Option<IpAddr>,
-    /// Why an instance is in FAULT, from the log.
-    pub fault: Option<String>,
+    /// Why instances went to FAULT, from the log: name and reason.
+    pub faults: &'a [(String, String)],
     /// What to call the node with an address.
     pub name_of: &'a dyn Fn(IpAddr) -> String,
 }
@@ -301,7 +304,8 @@ impl Watch {
                 && left.vrid == self.config.vrid.get()
                 && left.family == self.config.family()
         });
-        if !told && turn.own.is_some() {
+        let cannot = turn.own.is_none() || matches!(turn.cause, Cause::Report { gone: true });
+        if !told && !cannot {
             wrong.push(self.breach(7, "left without priority 0".to_owned()));
         }
     }
@@ -327,6 +331,12 @@ impl Watch {
         self.entered_at = turn.now;
     }
 
+    fn fault_in_words(&self, turn: &Turn<'_>) -> String {
+        let own = turn.faults.iter().filter(|(name, _)| **name == *self.name);
+        let reasons: Vec<&str> = own.map(|(_, reason)| reason.as_str()).collect();
+        reasons.join(", ")
+    }
+
     /// Why a change of state came about.
     fn why(&self, before: State, heard: Option<Heard>, turn: &Turn<'_>) -> String {
         let seconds = |span: Interval| {
@@ -336,7 +346,7 @@ impl Watch {
         let ours = self.priority;
         match (before, self.state) {
             (_, State::Stopped) => "stopped".to_owned(),
-            (_, State::Fault) => turn.fault.clone().unwrap_or_else(|| "fault".to_owned()),
+            (_, State::Fault) => self.fault_in_words(turn),
             (State::Init, State::Master) => "owner of the addresses".to_owned(),
             (State::Fault, _) => "nothing stands against it any more".to_owned(),
             (State::Init, _) => "started".to_owned(),

@@ -108,6 +108,8 @@ pub struct World {
     /// What should not have happened.
     pub violations: Vec<Violation>,
     pub(super) random: Random,
+    /// The address of each node's own, with its name.
+    addresses: Vec<(IpAddr, String)>,
     queue: BinaryHeap<Planned>,
     planned: u64,
 }
@@ -116,7 +118,12 @@ impl World {
     /// Nodes that are switched off, on good wires.
     pub fn new(setups: Vec<Setup>, seed: u64) -> Self {
         let network = Network::new(setups.len());
+        let addresses = setups.iter().flat_map(|setup| {
+            let own = setup.interfaces.iter().flat_map(|it| &it.own);
+            own.map(|on| (on.address, setup.name.clone()))
+        });
         Self {
+            addresses: addresses.collect(),
             now: Instant::ZERO,
             nodes: setups.into_iter().map(Node::new).collect(),
             network,
@@ -315,7 +322,8 @@ impl World {
         if here.paused {
             return here.news.push_back(news);
         }
-        self.turn(node, Cause::Report, |engine, now, tx| {
+        let gone = matches!(news, News::Kernel(Report::Gone(_)));
+        self.turn(node, Cause::Report { gone }, |engine, now, tx| {
             let event = match &news {
                 News::Kernel(Report::Interface(state)) => Event::Interface(state),
                 News::Kernel(Report::Gone(index)) => Event::InterfaceGone(*index),
@@ -372,7 +380,7 @@ impl World {
             self.carry_out(node, action);
         }
         let fault = self.fault_reasons(first);
-        self.watch_with(node, &cause, &left, fault);
+        self.watch_with(node, &cause, &left, &fault);
         self.check_addresses(node);
         if stopped && let Some(here) = self.nodes.get_mut(node) {
             here.forget_daemon();
@@ -455,13 +463,10 @@ impl World {
         let Some(here) = self.nodes.get_mut(node) else {
             return;
         };
+        // Also those that the kernel refuses: the engine says so, and goes on.
+        here.announceable.extend(here.kernel.next_added());
         let (reports, changes) = here.kernel.serve();
         let boot = here.boot;
-        for change in &changes {
-            if change.added {
-                here.announceable.insert(change.address);
-            }
-        }
         if let Some(takes) = here.kernel.takes() {
             self.push(now + takes, Occurrence::KernelServes { node, boot });
         }
@@ -601,11 +606,17 @@ impl World {
     // The second opinion.
 
     fn watch(&mut self, node: usize, cause: &Cause, left: &[Left]) {
-        self.watch_with(node, cause, left, None);
+        self.watch_with(node, cause, left, &[]);
     }
 
-    fn watch_with(&mut self, node: usize, cause: &Cause, left: &[Left], fault: Option<String>) {
-        let addresses = self.addresses();
+    fn watch_with(
+        &mut self,
+        node: usize,
+        cause: &Cause,
+        left: &[Left],
+        faults: &[(String, String)],
+    ) {
+        let addresses = &self.addresses;
         let name_of = |address: IpAddr| {
             let known = addresses.iter().find(|(known, _)| *known == address);
             known.map_or_else(|| address.to_string(), |(_, name)| name.clone())
@@ -625,7 +636,7 @@ impl World {
                 let family = watch.config.family();
                 kernel.source(&watch.config.interface, family)
             }),
-            fault: fault.clone(),
+            faults,
             name_of: &name_of,
         };
         if let Cause::Reload(ended) = cause {
@@ -675,37 +686,23 @@ impl World {
         self.violations.extend(violations);
     }
 
-    /// Every address of a node that its boot sets up, with its name.
-    fn addresses(&self) -> Vec<(IpAddr, String)> {
-        let nodes = self.nodes.iter();
-        nodes
-            .flat_map(|node| {
-                let own = node.kernel.interfaces.iter().flat_map(|it| &it.own);
-                own.map(|on| (on.address, node.name.clone()))
-            })
-            .collect()
-    }
-
-    /// The reasons for FAULT that were logged since `first`.
-    fn fault_reasons(&self, first: usize) -> Option<String> {
+    /// The reasons for FAULT that were logged since `first`, with the instances.
+    fn fault_reasons(&self, first: usize) -> Vec<(String, String)> {
         let records = self.trace.get(first..).unwrap_or_default();
-        let reasons = records.iter().filter_map(|record| match &record.what {
-            What::Log(LogLine::Instance(_, InstanceLine::FaultReasons(reasons))) => {
-                Some(reasons.clone())
-            }
-            What::Log(LogLine::Instance(_, InstanceLine::FaultScript(script))) => {
-                Some(format!("script {script} fails"))
-            }
-            What::Log(LogLine::Instance(_, InstanceLine::FaultInterfaceDown(name))) => {
-                Some(format!("interface {name} is down"))
-            }
-            What::Log(LogLine::Instance(_, InstanceLine::FaultNoAddress(_))) => {
-                Some("no address to send from".to_owned())
-            }
-            _ => None,
+        let reasons = records.iter().filter_map(|record| {
+            let What::Log(LogLine::Instance(name, line)) = &record.what else {
+                return None;
+            };
+            let reason = match line {
+                InstanceLine::FaultReasons(reasons) => reasons.clone(),
+                InstanceLine::FaultScript(script) => format!("script {script} fails"),
+                InstanceLine::FaultInterfaceDown(it) => format!("interface {it} is down"),
+                InstanceLine::FaultNoAddress(_) => "no address to send from".to_owned(),
+                _ => return None,
+            };
+            Some((name.clone(), reason))
         });
-        let reasons: Vec<String> = reasons.collect();
-        (!reasons.is_empty()).then(|| reasons.join(", "))
+        reasons.collect()
     }
 
     /// Once its kernel has done everything, a node has the VIPs of exactly those
