@@ -12,6 +12,8 @@ pub mod monitor;
 pub mod network;
 pub mod node;
 pub mod random;
+pub mod report;
+pub mod scenario;
 pub mod swarm;
 pub mod trace;
 pub mod world;
