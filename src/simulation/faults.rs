@@ -1,0 +1,341 @@
+//! What the world does to nodes and wires.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::config::model::{Config, Instance};
+use crate::ids::Priority;
+use crate::time::{Instant, Interval};
+use crate::vrrp::event::Envelope;
+
+use super::kernel::Report;
+use super::network::Quality;
+use super::node::{Arrival, Behaviour};
+use super::trace::What;
+use super::world::{Occurrence, World, noise};
+
+/// One thing that the world does. Nodes are named by their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The daemon starts, on a node that has power again.
+    Start(usize),
+    /// The daemon is told to stop.
+    Stop(usize),
+    /// The power goes off.
+    PowerOff(usize),
+    /// The daemon and its supervisor are killed; what they set up stays.
+    Kill(usize),
+    /// The daemon stands still for so long, then makes a late turn.
+    Pause(usize, Interval),
+    /// A link goes down or comes up.
+    Link {
+        /// Where.
+        node: usize,
+        /// The interface.
+        interface: String,
+        /// Up, or down.
+        up: bool,
+    },
+    /// An interface is deleted and made again.
+    Recreate {
+        /// Where.
+        node: usize,
+        /// The interface.
+        interface: String,
+    },
+    /// Somebody takes a VIP away.
+    TakeAway {
+        /// Where.
+        node: usize,
+        /// The VIP.
+        address: IpAddr,
+    },
+    /// A script does something else from now on.
+    Script {
+        /// Where.
+        node: usize,
+        /// Its name.
+        script: String,
+        /// What it does.
+        behaviour: Behaviour,
+    },
+    /// A wire is cut or mended, in one direction.
+    Cut {
+        /// From this node.
+        from: usize,
+        /// To this one.
+        to: usize,
+        /// Cut, or mended.
+        cut: bool,
+    },
+    /// All wires are this good.
+    Quality(Quality),
+    /// One operation of the kernel takes this long.
+    KernelTakes(usize, Interval),
+    /// So many operations of the kernel fail.
+    KernelFails(usize, u32),
+    /// A reload with another priority of one instance.
+    Reload {
+        /// Where.
+        node: usize,
+        /// The instance.
+        instance: String,
+        /// Its new priority.
+        priority: Priority,
+    },
+    /// A datagram of nobody's arrives.
+    Noise {
+        /// Where.
+        node: usize,
+        /// The virtual router that it may speak of.
+        vrid: u8,
+    },
+}
+
+/// A fault and its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub fault: Fault,
+}
+
+impl Fault {
+    /// In words, with the names of the nodes.
+    pub fn in_words(&self, names: &[String]) -> String {
+        let name = |node: usize| names.get(node).map_or("?", String::as_str);
+        match self {
+            Self::Start(node) => format!("start {}", name(*node)),
+            Self::Stop(node) => format!("stop {}", name(*node)),
+            Self::PowerOff(node) => format!("power off {}", name(*node)),
+            Self::Kill(node) => format!("kill {}, VIPs stay", name(*node)),
+            Self::Pause(node, span) => format!("pause {} for {span} s", name(*node)),
+            Self::Link {
+                node,
+                interface,
+                up,
+            } => {
+                let state = if *up { "up" } else { "down" };
+                format!("link {} {interface} {state}", name(*node))
+            }
+            Self::Recreate { node, interface } => {
+                format!("recreate {} {interface}", name(*node))
+            }
+            Self::TakeAway { node, address } => {
+                format!("take {address} away from {}", name(*node))
+            }
+            Self::Script {
+                node,
+                script,
+                behaviour,
+            } => {
+                let what = match behaviour {
+                    Behaviour::Exits(0) => "works".to_owned(),
+                    Behaviour::Exits(status) => format!("exits with {status}"),
+                    Behaviour::Hangs => "hangs".to_owned(),
+                };
+                format!("script {script} of {} {what}", name(*node))
+            }
+            Self::Cut { from, to, cut } => {
+                let what = if *cut { "cut" } else { "mend" };
+                format!("{what} {} -> {}", name(*from), name(*to))
+            }
+            Self::Quality(quality) => format!("{quality}"),
+            Self::KernelTakes(node, span) => {
+                format!("kernel of {} takes {span} s for an operation", name(*node))
+            }
+            Self::KernelFails(node, count) => {
+                format!("kernel of {} fails {count} times", name(*node))
+            }
+            Self::Reload {
+                node,
+                instance,
+                priority,
+            } => format!("reload {} with {instance} at {priority}", name(*node)),
+            Self::Noise { node, vrid } => format!("noise at {} for VRID {vrid}", name(*node)),
+        }
+    }
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "wires: of a million {} lost, {} doubled, {} late; {} s and up to {} s more",
+            self.loss_per_million,
+            self.twice_per_million,
+            self.late_per_million,
+            self.delay,
+            self.jitter
+        )
+    }
+}
+
+impl World {
+    /// Does it now.
+    pub(super) fn apply(&mut self, fault: Fault) {
+        // Noise is a datagram, and no news to people.
+        if !matches!(fault, Fault::Noise { .. }) {
+            let text = fault.in_words(&self.names());
+            self.record(None, What::Event(text));
+        }
+        match fault {
+            Fault::Start(node) => self.start(node),
+            Fault::Stop(node) => self.resume_and_stop(node),
+            Fault::PowerOff(node) => self.power_off(node),
+            Fault::Kill(node) => self.end_daemon(node),
+            Fault::Pause(node, span) => self.pause(node, span),
+            Fault::Link {
+                node,
+                interface,
+                up,
+            } => self.set_link(node, &interface, up),
+            Fault::Recreate { node, interface } => self.recreate(node, &interface),
+            Fault::TakeAway { node, address } => self.take_away(node, address),
+            Fault::Script {
+                node,
+                script,
+                behaviour,
+            } => {
+                if let Some(here) = self.nodes.get_mut(node) {
+                    here.behaviours.insert(script, behaviour);
+                }
+            }
+            Fault::Cut { from, to, cut } => self.network.set_cut(from, to, cut),
+            Fault::Quality(quality) => self.network.set_all(quality),
+            Fault::KernelTakes(node, span) => {
+                if let Some(here) = self.nodes.get_mut(node) {
+                    here.kernel.latency = span;
+                }
+            }
+            Fault::KernelFails(node, count) => {
+                if let Some(here) = self.nodes.get_mut(node) {
+                    here.kernel.failing = count;
+                }
+            }
+            Fault::Reload {
+                node,
+                instance,
+                priority,
+            } => {
+                let here = self.nodes.get(node).filter(|here| !here.paused);
+                if let Some(here) = here {
+                    let config = with_priority(&here.config, &instance, priority);
+                    self.reload(node, config);
+                }
+            }
+            Fault::Noise { node, vrid } => self.noise(node, vrid),
+        }
+    }
+
+    fn resume_and_stop(&mut self, node: usize) {
+        if self.nodes.get(node).is_some_and(|here| here.paused) {
+            self.resume(node);
+        }
+        self.stop(node);
+    }
+
+    fn end_daemon(&mut self, node: usize) {
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let names: Vec<_> = here.watches.iter().map(|it| it.name.clone()).collect();
+        here.forget_daemon();
+        for instance in names {
+            self.record(Some(node), What::Ended { instance });
+        }
+    }
+
+    fn power_off(&mut self, node: usize) {
+        self.end_daemon(node);
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let added: Vec<IpAddr> = here.kernel.added().collect();
+        here.kernel.reboot();
+        for address in added {
+            self.record(Some(node), What::Removed(address));
+        }
+    }
+
+    fn pause(&mut self, node: usize, span: Interval) {
+        let at = self.now + span;
+        let Some(here) = self.nodes.get_mut(node).filter(|here| here.is_awake()) else {
+            return;
+        };
+        here.paused = true;
+        let boot = here.boot;
+        self.push(at, Occurrence::Resumes { node, boot });
+    }
+
+    fn set_link(&mut self, node: usize, interface: &str, up: bool) {
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let Some(interface) = here.kernel.by_name(interface) else {
+            return;
+        };
+        interface.state.up = up;
+        let report = Report::Interface(interface.state.clone());
+        self.tell_soon(node, vec![report]);
+    }
+
+    fn recreate(&mut self, node: usize, interface: &str) {
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let before: Vec<IpAddr> = here.kernel.added().collect();
+        let reports = here.kernel.recreate(interface);
+        let after: Vec<IpAddr> = here.kernel.added().collect();
+        for address in before.into_iter().filter(|it| !after.contains(it)) {
+            self.record(Some(node), What::Removed(address));
+        }
+        self.tell_soon(node, reports);
+    }
+
+    fn take_away(&mut self, node: usize, address: IpAddr) {
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let reports = here.kernel.take_away(address);
+        if !reports.is_empty() {
+            self.record(Some(node), What::Removed(address));
+        }
+        self.tell_soon(node, reports);
+    }
+
+    fn noise(&mut self, node: usize, vrid: u8) {
+        let bytes = noise(&mut self.random, vrid);
+        let Some(here) = self.nodes.get(node).filter(|here| here.is_awake()) else {
+            return;
+        };
+        let Some(interface) = here.kernel.interfaces.first() else {
+            return;
+        };
+        let arrival = Arrival {
+            from: node,
+            on: interface.state.index,
+            source: IpAddr::from([10, 0, 0, 99]),
+            envelope: Envelope::Ipv4,
+            bytes: Rc::from(bytes),
+        };
+        self.datagram(node, &arrival);
+    }
+}
+
+/// The configuration with another priority of one instance.
+fn with_priority(config: &Config, name: &str, priority: Priority) -> Config {
+    let mut config = config.clone();
+    for instance in &mut config.instances {
+        if instance.name == name {
+            *instance = Arc::new(Instance {
+                priority,
+                ..(**instance).clone()
+            });
+        }
+    }
+    config
+}

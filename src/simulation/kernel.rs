@@ -1,0 +1,275 @@
+//! A model of the kernel of one node: interfaces with their addresses, and
+//! requests that take time and may fail.
+//!
+//! Requests are carried out one after the other, as the daemon's netlink thread
+//! does it: the news of what changed come before the answer. Does not decide
+//! when; `world.rs` does.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use crate::ids::{Errno, IfIndex};
+use crate::time::Interval;
+use crate::vrrp::action::{Operation, Token};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+use crate::wire::advert::Family;
+
+/// What the daemon hears from its kernel, or from its scripts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The present state of an interface.
+    Interface(InterfaceState),
+    /// An interface is gone.
+    Gone(IfIndex),
+    /// An address was taken off an interface.
+    Removed {
+        /// The interface.
+        on: IfIndex,
+        /// The address.
+        address: InterfaceAddress,
+    },
+    /// A request was carried out.
+    Done {
+        /// Which one.
+        token: Token,
+        /// The first error.
+        result: Result<(), Errno>,
+    },
+}
+
+/// An interface, and the network that it is plugged into.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    /// As the kernel tells it.
+    pub state: InterfaceState,
+    /// Interfaces of one segment hear each other.
+    pub segment: usize,
+    /// Those that it has without any daemon.
+    pub own: Vec<InterfaceAddress>,
+}
+
+/// A change of an address, for the trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressChange {
+    /// The address.
+    pub address: IpAddr,
+    /// Put on, or taken off.
+    pub added: bool,
+}
+
+/// The kernel of one node.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    /// Its interfaces.
+    pub interfaces: Vec<Interface>,
+    /// How long one operation takes.
+    pub latency: Interval,
+    /// How many of the next operations fail.
+    pub failing: u32,
+    /// Addresses whose last operation failed: nobody knows whether they are on.
+    pub unsure: BTreeSet<IpAddr>,
+    requests: VecDeque<(Token, Vec<Operation>)>,
+    next_index: u32,
+}
+
+impl Kernel {
+    /// A kernel with these interfaces.
+    pub fn new(interfaces: Vec<Interface>) -> Self {
+        let highest = interfaces.iter().map(|it| it.state.index.0).max();
+        Self {
+            interfaces,
+            latency: Interval::from_us(50),
+            failing: 0,
+            unsure: BTreeSet::new(),
+            requests: VecDeque::new(),
+            next_index: highest.unwrap_or(0).saturating_add(1),
+        }
+    }
+
+    /// Its interfaces, as a dump shows them.
+    pub fn states(&self) -> Vec<InterfaceState> {
+        self.interfaces
+            .iter()
+            .map(|interface| interface.state.clone())
+            .collect()
+    }
+
+    /// The interface with this number.
+    pub fn by_index(&self, index: IfIndex) -> Option<&Interface> {
+        self.interfaces.iter().find(|it| it.state.index == index)
+    }
+
+    /// The interface with this name.
+    pub fn by_name(&mut self, name: &str) -> Option<&mut Interface> {
+        self.interfaces.iter_mut().find(|it| it.state.name == name)
+    }
+
+    /// The interface that has this address.
+    pub fn with_address(&self, address: IpAddr) -> Option<&Interface> {
+        let holds = |it: &&Interface| it.state.addresses.iter().any(|on| on.address == address);
+        self.interfaces.iter().find(holds)
+    }
+
+    /// The address of its own that an interface sends from.
+    pub fn source(&self, interface: &str, family: Family) -> Option<IpAddr> {
+        let interface = self.interfaces.iter().find(|it| it.state.name == interface)?;
+        let mut own = interface.own.iter().map(|on| on.address);
+        own.find(|address| Family::of(*address) == family)
+    }
+
+    /// Whether an address is on any interface.
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.with_address(address).is_some()
+    }
+
+    /// Whether no request waits.
+    pub fn is_idle(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Takes a request; how long it takes from when it is its turn.
+    pub fn ask(&mut self, token: Token, operations: Vec<Operation>) {
+        self.requests.push_back((token, operations));
+    }
+
+    /// How long the request takes whose turn it is.
+    pub fn takes(&self) -> Option<Interval> {
+        let (_, operations) = self.requests.front()?;
+        let count = u64::try_from(operations.len()).unwrap_or(u64::MAX);
+        Some(self.latency.times(count.max(1)))
+    }
+
+    /// The daemon that asked is gone.
+    pub fn forget_requests(&mut self) {
+        self.requests.clear();
+    }
+
+    /// The addresses that the request puts on whose turn it is.
+    pub fn next_added(&self) -> Vec<IpAddr> {
+        let operations = self.requests.front().map(|(_, operations)| operations);
+        let added = operations.into_iter().flatten().filter_map(|it| match it {
+            Operation::AddAddress { address, .. } => Some(address.address),
+            Operation::RemoveAddress { .. } => None,
+        });
+        added.collect()
+    }
+
+    /// Carries out the request whose turn it is: what the daemon hears, and what
+    /// changed.
+    pub fn serve(&mut self) -> (Vec<Report>, Vec<AddressChange>) {
+        let Some((token, operations)) = self.requests.pop_front() else {
+            return (Vec::new(), Vec::new());
+        };
+        let mut touched = BTreeSet::new();
+        let mut removed = Vec::new();
+        let mut changes = Vec::new();
+        let mut result = Ok(());
+        for operation in &operations {
+            let (on, address, add) = match operation {
+                Operation::AddAddress { on, address } => (*on, address, true),
+                Operation::RemoveAddress { on, address } => (*on, address, false),
+            };
+            let entry = InterfaceAddress {
+                address: address.address,
+                prefix_length: address.prefix_length,
+            };
+            match self.change(on, entry, add) {
+                Ok(true) => {
+                    touched.insert(on);
+                    let (address, added) = (entry.address, add);
+                    changes.push(AddressChange { address, added });
+                    if !add {
+                        let address = entry;
+                        removed.push(Report::Removed { on, address });
+                    }
+                }
+                Ok(false) => {}
+                Err(errno) => result = result.and(Err(errno)),
+            }
+        }
+        let states = touched.into_iter().filter_map(|on| self.by_index(on));
+        let mut reports: Vec<Report> = states
+            .map(|it| Report::Interface(it.state.clone()))
+            .collect();
+        reports.append(&mut removed);
+        reports.push(Report::Done { token, result });
+        (reports, changes)
+    }
+
+    /// Puts an address on or off; whether that changed anything.
+    fn change(&mut self, on: IfIndex, entry: InterfaceAddress, add: bool) -> Result<bool, Errno> {
+        if self.failing > 0 {
+            self.failing = self.failing.saturating_sub(1);
+            self.unsure.insert(entry.address);
+            return Err(Errno(libc::ENOBUFS));
+        }
+        self.unsure.remove(&entry.address);
+        let found = self.interfaces.iter_mut().find(|it| it.state.index == on);
+        let Some(interface) = found else {
+            // What is on an interface that is gone is gone, too.
+            return if add { Err(Errno(libc::ENODEV)) } else { Ok(false) };
+        };
+        let there = &mut interface.state.addresses;
+        let before = there.len();
+        if !add {
+            there.retain(|other| *other != entry);
+        } else if !there.contains(&entry) {
+            there.push(entry);
+        }
+        Ok(there.len() != before)
+    }
+
+    /// Somebody takes an address away; what the daemon hears.
+    pub fn take_away(&mut self, address: IpAddr) -> Vec<Report> {
+        for interface in &mut self.interfaces {
+            let there = &mut interface.state.addresses;
+            let Some(place) = there.iter().position(|on| on.address == address) else {
+                continue;
+            };
+            let gone = there.remove(place);
+            let on = interface.state.index;
+            return vec![
+                Report::Interface(interface.state.clone()),
+                Report::Removed { on, address: gone },
+            ];
+        }
+        Vec::new()
+    }
+
+    /// An interface is deleted and made again, with its own addresses and
+    /// another number.
+    pub fn recreate(&mut self, name: &str) -> Vec<Report> {
+        let index = IfIndex(self.next_index);
+        self.next_index = self.next_index.saturating_add(1);
+        let Some(interface) = self.by_name(name) else {
+            return Vec::new();
+        };
+        let gone = std::mem::replace(&mut interface.state.index, index);
+        interface.state.addresses = interface.own.clone();
+        vec![
+            Report::Gone(gone),
+            Report::Interface(interface.state.clone()),
+        ]
+    }
+
+    /// The power goes off: only what every boot sets up is there afterwards.
+    pub fn reboot(&mut self) {
+        self.forget_requests();
+        self.unsure.clear();
+        self.failing = 0;
+        for interface in &mut self.interfaces {
+            interface.state.addresses = interface.own.clone();
+            interface.state.up = true;
+        }
+    }
+
+    /// Every address that no boot sets up: those of the daemon.
+    pub fn added(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.interfaces.iter().flat_map(|interface| {
+            let there = interface.state.addresses.iter();
+            there
+                .filter(|on| !interface.own.contains(on))
+                .map(|on| on.address)
+        })
+    }
+}

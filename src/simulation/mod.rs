@@ -1,0 +1,19 @@
+//! A world for the shipped engine: several nodes, a network that loses and
+//! delays, kernels that take their time, and a clock that jumps from one event
+//! to the next.
+//!
+//! Nothing here is real: no clock, no file, no socket. The same seed gives the
+//! same world, event by event. [`world`] is the machine, [`monitor`] judges each
+//! turn, [`swarm`] makes worlds at random and judges how they end.
+
+pub mod faults;
+pub mod kernel;
+pub mod monitor;
+pub mod network;
+pub mod node;
+pub mod random;
+pub mod report;
+pub mod scenario;
+pub mod swarm;
+pub mod trace;
+pub mod world;

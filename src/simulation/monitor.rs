@@ -1,0 +1,412 @@
+//! A second opinion on one instance: what its engine may do next, worked out
+//! from what it was given, with formulas of its own.
+//!
+//! Decides whether a step was right (`Breach`) and says why a change of state
+//! came about. Nothing here asks the engine for a time or a rank. Sources: RFC
+//! 3768 and RFC 9568 section 6, specification F.1 to F.6.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::model::{Instance, Version};
+use crate::ids::Priority;
+use crate::time::{Instant, Interval};
+use crate::vrrp::engine::InstanceView;
+use crate::vrrp::state_machine::State;
+use crate::vrrp::statistics::Statistics;
+use crate::wire::advert::Family;
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// Which checker: its number in docs/CONTRIBUTING.md.
+    pub rule: u8,
+    /// What is wrong, in words.
+    pub text: String,
+}
+
+/// The advert in a datagram, read here and not by the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// The sender's address.
+    pub source: IpAddr,
+    /// The virtual router.
+    pub vrid: u8,
+    /// The priority.
+    pub priority: Priority,
+    /// The interval.
+    pub interval: Interval,
+}
+
+impl Heard {
+    /// Reads an advert; `None` if there is none.
+    pub fn read(source: IpAddr, message: &[u8]) -> Option<Self> {
+        let &[kind, vrid, priority, _, high, low, ..] = message else {
+            return None;
+        };
+        let interval = match kind >> 4 {
+            2 => Interval::from_secs(u64::from(low)),
+            _ => Interval::from_ms(u64::from(u16::from_be_bytes([high & 0x0f, low])).saturating_mul(10)),
+        };
+        Some(Self {
+            source,
+            vrid,
+            priority: Priority(priority),
+            interval,
+        })
+    }
+}
+
+/// What made the engine take a turn.
+#[derive(Debug, Clone)]
+pub enum Cause {
+    /// The daemon began.
+    Start,
+    /// A datagram; `None`: it holds no advert.
+    Datagram(Option<Heard>),
+    /// Time; `late`: the node had stood still.
+    Time {
+        /// After a standstill.
+        late: bool,
+    },
+    /// The kernel, or a script.
+    Report {
+        /// An interface is gone: nothing can be sent on it.
+        gone: bool,
+    },
+    /// The daemon was told to stop.
+    Stop,
+    /// A reload that ends the instances of these names.
+    Reload(Vec<String>),
+}
+
+/// An advert that left in a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Left {
+    /// Of which virtual router.
+    pub vrid: u8,
+    /// Over what.
+    pub family: Family,
+    /// The priority in it.
+    pub priority: Priority,
+}
+
+/// Everything about one turn.
+pub struct Turn<'a> {
+    /// When.
+    pub now: Instant,
+    /// Why.
+    pub cause: &'a Cause,
+    /// What left.
+    pub left: &'a [Left],
+    /// The address that the instance sends from; `None` while it has none.
+    pub own: Option<IpAddr>,
+    /// Why instances went to FAULT, from the log: name and reason.
+    pub faults: &'a [(String, String)],
+    /// What to call the node with an address.
+    pub name_of: &'a dyn Fn(IpAddr) -> String,
+}
+
+/// A change of state, explained.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Before.
+    pub from: State,
+    /// Now.
+    pub to: State,
+    /// Why.
+    pub why: String,
+}
+
+/// What is known of one instance.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// Its configuration.
+    pub config: Arc<Instance>,
+    /// Its name, to share.
+    pub name: Arc<str>,
+    /// The state after the last turn.
+    pub state: State,
+    /// The priority after the last turn.
+    pub priority: Priority,
+    statistics: Statistics,
+    /// When it takes over unless something comes in between.
+    due: Instant,
+    /// When `due` was set: it cannot take over earlier.
+    set_at: Instant,
+    entered_at: Instant,
+    /// The interval of the master as far as it is known.
+    interval: Interval,
+    preempt_at: Option<Instant>,
+    heard: Option<(Heard, Instant)>,
+    /// When it was last told of a master that counts.
+    obeyed: Option<Instant>,
+}
+
+impl Watch {
+    /// An instance that begins at `now`.
+    pub fn new(config: &Arc<Instance>, now: Instant) -> Self {
+        Self {
+            name: config.name.as_str().into(),
+            state: State::Init,
+            priority: config.priority,
+            statistics: Statistics::default(),
+            due: now,
+            set_at: now,
+            entered_at: now,
+            interval: config.advert_interval,
+            preempt_at: None,
+            heard: None,
+            obeyed: None,
+            config: Arc::clone(config),
+        }
+    }
+
+    /// The counters after the last turn.
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// The skew time: version 2 of a second, version 3 of the master's interval.
+    fn skew(&self, priority: Priority) -> Interval {
+        let whole = match self.config.version {
+            Version::V2 => 1_000_000,
+            Version::V3 => self.interval.as_us(),
+        };
+        let part = u128::from(whole).saturating_mul(256_u128.saturating_sub(priority.0.into()));
+        Interval::from_us(u64::try_from(part / 256).unwrap_or(u64::MAX))
+    }
+
+    fn wait(&mut self, now: Instant, span: Interval) {
+        (self.due, self.set_at) = (now + span, now);
+    }
+
+    fn wait_for_master(&mut self, now: Instant) {
+        let adverts = u64::from(self.config.down_timer_adverts);
+        self.wait(now, self.interval.times(adverts) + self.skew(self.priority));
+    }
+
+    fn learn(&mut self, theirs: Interval) {
+        if self.config.version == Version::V3 && !theirs.is_zero() {
+            self.interval = theirs;
+        }
+    }
+
+    /// Takes a turn in: what changed, and what was wrong.
+    pub fn turn(&mut self, view: &InstanceView<'_>, turn: &Turn<'_>) -> (Option<Change>, Vec<Breach>) {
+        let mut wrong = Vec::new();
+        let accepted = view.statistics.advert_rcvd > self.statistics.advert_rcvd;
+        self.statistics = view.statistics;
+        let before = self.state;
+        let old_priority = std::mem::replace(&mut self.priority, view.priority);
+        let heard = match turn.cause {
+            Cause::Datagram(Some(heard)) if accepted => Some(*heard),
+            _ => None,
+        };
+        let expected = heard.and_then(|heard| self.hear(heard, before, turn));
+        if let Some(expected) = expected
+            && view.state != expected
+        {
+            wrong.push(self.breach(12, format!("{before} heard {heard:?} and went to {}", view.state)));
+        }
+        if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
+            let (new, old) = (self.skew(self.priority), self.skew(old_priority));
+            (self.due, self.set_at) = (self.due + new - old, turn.now);
+        }
+        self.state = view.state;
+        let change = (before != view.state).then(|| Change {
+            from: before,
+            to: view.state,
+            why: self.why(before, heard, turn),
+        });
+        if change.is_some() {
+            self.judge_change(before, turn, &mut wrong);
+            self.enter(before, heard, turn);
+        }
+        let overdue = self.state == State::Backup && self.due < turn.now;
+        if overdue && matches!(turn.cause, Cause::Time { .. }) {
+            wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
+        }
+        (change, wrong)
+    }
+
+    fn breach(&self, rule: u8, text: String) -> Breach {
+        let text = format!("({}) {text}", self.name);
+        Breach { rule, text }
+    }
+
+    /// What an accepted advert means: the state that must follow, if it is certain.
+    fn hear(&mut self, heard: Heard, before: State, turn: &Turn<'_>) -> Option<State> {
+        let now = turn.now;
+        self.heard = Some((heard, now));
+        match before {
+            State::Backup => {
+                self.hear_as_backup(heard, now);
+                Some(State::Backup)
+            }
+            State::Master => {
+                let ours = (self.priority, turn.own?);
+                let theirs = (heard.priority, heard.source);
+                let is_better = heard.priority.0 != 0 && theirs > ours;
+                Some(if is_better { State::Backup } else { State::Master })
+            }
+            other => Some(other),
+        }
+    }
+
+    fn hear_as_backup(&mut self, heard: Heard, now: Instant) {
+        if heard.priority.0 == 0 {
+            self.obeyed = None;
+            return self.wait(now, self.skew(self.priority));
+        }
+        let delay = self.config.preempt_delay;
+        if heard.priority >= self.priority {
+            self.preempt_at = None;
+        } else if !self.config.nopreempt {
+            if !delay.is_zero() {
+                self.preempt_at.get_or_insert(now + delay);
+            }
+            if self.preempt_at.is_none_or(|at| at <= now) {
+                return;
+            }
+        }
+        self.learn(heard.interval);
+        self.obeyed = Some(now);
+        self.wait_for_master(now);
+    }
+
+    fn judge_change(&self, before: State, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
+        let now = turn.now;
+        if before == State::Backup && self.state == State::Master {
+            let at = self.due.max(self.set_at);
+            let late = matches!(turn.cause, Cause::Time { late: true });
+            if now < at || (now > at && !late) {
+                wrong.push(self.breach(12, format!("took over, but was due at {at:?}")));
+            }
+            let least = self.interval.times(u64::from(self.config.down_timer_adverts));
+            let recent = self.obeyed.is_some_and(|last| now.since(last) < least);
+            if self.config.nopreempt && recent {
+                wrong.push(self.breach(5, "preempted".to_owned()));
+            }
+        }
+        if self.state == State::Master && before == State::Init && !self.config.priority.is_owner() {
+            wrong.push(self.breach(12, "did not listen first".to_owned()));
+        }
+        if before == State::Master && self.state != State::Backup {
+            self.judge_leaving(turn, wrong);
+        }
+    }
+
+    /// A master that leaves tells the others.
+    pub fn judge_leaving(&self, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
+        let told = turn.left.iter().any(|left| {
+            left.priority.0 == 0
+                && left.vrid == self.config.vrid.get()
+                && left.family == self.config.family()
+        });
+        let cannot = turn.own.is_none() || matches!(turn.cause, Cause::Report { gone: true });
+        if !told && !cannot {
+            wrong.push(self.breach(7, "left without priority 0".to_owned()));
+        }
+    }
+
+    fn enter(&mut self, before: State, heard: Option<Heard>, turn: &Turn<'_>) {
+        self.preempt_at = None;
+        self.obeyed = None;
+        if before == State::Fault || self.state == State::Master {
+            self.interval = self.config.advert_interval;
+        }
+        if self.state == State::Backup {
+            if before == State::Master
+                && let Some(heard) = heard
+            {
+                self.learn(heard.interval);
+                self.obeyed = Some(turn.now);
+            }
+            self.wait_for_master(turn.now);
+        }
+        if self.state == State::Master {
+            self.heard = None;
+        }
+        self.entered_at = turn.now;
+    }
+
+    fn fault_in_words(&self, turn: &Turn<'_>) -> String {
+        let own = turn.faults.iter().filter(|(name, _)| **name == *self.name);
+        let reasons: Vec<&str> = own.map(|(_, reason)| reason.as_str()).collect();
+        reasons.join(", ")
+    }
+
+    /// Why a change of state came about.
+    fn why(&self, before: State, heard: Option<Heard>, turn: &Turn<'_>) -> String {
+        let seconds = |span: Interval| {
+            let ms = span.as_us() / 1_000;
+            format!("{}.{:03} s", ms / 1_000, ms % 1_000)
+        };
+        let ours = self.priority;
+        match (before, self.state) {
+            (_, State::Stopped) => "stopped".to_owned(),
+            (_, State::Fault) => self.fault_in_words(turn),
+            (State::Init, State::Master) => "owner of the addresses".to_owned(),
+            (State::Fault, _) => "nothing stands against it any more".to_owned(),
+            (State::Init, _) => "started".to_owned(),
+            (State::Backup, State::Master) => match self.heard {
+                None => {
+                    let span = seconds(turn.now.since(self.entered_at));
+                    format!("no master heard for {span}")
+                }
+                Some((last, at)) => {
+                    let from = (turn.name_of)(last.source);
+                    let span = turn.now.since(at);
+                    if last.priority.0 == 0 {
+                        format!("{from} resigned")
+                    } else if last.priority < ours && span < self.interval.times(2) {
+                        let theirs = last.priority;
+                        format!("preempts {from}, whose priority is {theirs}")
+                    } else {
+                        format!("{from} silent for {}", seconds(span))
+                    }
+                }
+            },
+            (State::Master, State::Backup) => match heard {
+                Some(heard) if heard.priority == ours => {
+                    let from = (turn.name_of)(heard.source);
+                    format!("{from} has the same priority and a higher address")
+                }
+                Some(heard) => {
+                    let from = (turn.name_of)(heard.source);
+                    format!("{from} has priority {}", heard.priority)
+                }
+                None => "yields".to_owned(),
+            },
+            _ => String::new(),
+        }
+    }
+}
+
+/// How many counters a datagram moved, adverts accepted and refused together.
+pub fn counted(statistics: &Statistics) -> u64 {
+    let s = statistics;
+    [
+        s.advert_rcvd,
+        s.packet_len_err,
+        s.ip_ttl_err,
+        s.vers_err,
+        s.invalid_type_rcvd,
+        s.advert_interval_err,
+        s.chk_err,
+        s.invalid_authtype,
+        s.authtype_mismatch,
+        s.auth_failure,
+        s.auth_ext_missing,
+        s.auth_ext_malformed,
+        s.auth_ext_unknown_key,
+        s.auth_ext_invalid_hmac,
+        s.auth_ext_stale,
+        s.auth_ext_replay,
+        s.not_a_peer,
+        s.owner_ignored,
+    ]
+    .into_iter()
+    .fold(0, u64::saturating_add)
+}

@@ -1,0 +1,207 @@
+//! One node: the shipped engine, a kernel, scripts, and what waits while it
+//! stands still.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use crate::config::model::{Command, Config};
+use crate::ids::{Errno, IfIndex, ScriptId};
+use crate::time::{Instant, Interval};
+use crate::vrrp::Engine;
+use crate::vrrp::action::Transmit;
+use crate::vrrp::event::{Envelope, Outcome};
+use crate::wire::advert::Family;
+
+use super::kernel::{Interface, Kernel, Report};
+use super::monitor::Watch;
+
+/// How many datagrams wait in the socket of a node that stands still.
+pub const SOCKET_QUEUE_MAX: usize = 256;
+
+/// What a script does when it is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// It exits with this status.
+    Exits(u8),
+    /// It runs until it is ended.
+    Hangs,
+}
+
+/// What a node is made of.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What people call it.
+    pub name: String,
+    /// Its configuration.
+    pub config: Config,
+    /// Its interfaces.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A datagram on its way in.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The node that sent it.
+    pub from: usize,
+    /// The interface that it came in on.
+    pub on: IfIndex,
+    /// The sender's address.
+    pub source: IpAddr,
+    /// What the kernel tells of it.
+    pub envelope: Envelope,
+    /// What the socket gives.
+    pub bytes: Rc<[u8]>,
+}
+
+/// What reaches the engine besides datagrams.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// From the kernel.
+    Kernel(Report),
+    /// A run of a script ended.
+    Script {
+        /// Which script.
+        id: ScriptId,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A node of the world.
+#[derive(Debug)]
+pub struct Node {
+    /// What people call it.
+    pub name: String,
+    /// The configuration that it starts with.
+    pub config: Config,
+    /// Its daemon; `None` while none runs.
+    pub engine: Option<Engine>,
+    /// Its kernel.
+    pub kernel: Kernel,
+    /// What its scripts do, by name; those without an entry succeed.
+    pub behaviours: BTreeMap<String, Behaviour>,
+    /// How long a run of a script takes.
+    pub script_time: Interval,
+    /// Counts the daemons that have run here: what was meant for one of them
+    /// does not reach the next.
+    pub boot: u32,
+    /// It stands still.
+    pub paused: bool,
+    /// The first turn after a standstill.
+    pub is_late: bool,
+    /// The receive sockets.
+    pub listening: BTreeSet<(IfIndex, Family, Option<IpAddr>)>,
+    /// Datagrams that wait in sockets.
+    pub datagrams: VecDeque<Arrival>,
+    /// Other things that wait.
+    pub news: VecDeque<News>,
+    /// Runs under way: which run of that script it is.
+    pub runs: BTreeMap<ScriptId, u64>,
+    /// How many runs there were.
+    pub run_count: u64,
+    /// News that the kernel has sent and that have not arrived.
+    pub expected_news: u32,
+    /// VIPs that may be announced: put on, and not asked to be taken off.
+    pub announceable: BTreeSet<IpAddr>,
+    /// The second opinion on each instance.
+    pub watches: Vec<Watch>,
+    /// What the engine's count of datagrams for nobody was.
+    pub ignored: u64,
+}
+
+impl Node {
+    /// A node that is switched off.
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            name: setup.name,
+            config: setup.config,
+            engine: None,
+            kernel: Kernel::new(setup.interfaces),
+            behaviours: BTreeMap::new(),
+            script_time: Interval::from_ms(5),
+            boot: 0,
+            paused: false,
+            is_late: false,
+            listening: BTreeSet::new(),
+            datagrams: VecDeque::new(),
+            news: VecDeque::new(),
+            runs: BTreeMap::new(),
+            run_count: 0,
+            expected_news: 0,
+            announceable: BTreeSet::new(),
+            watches: Vec::new(),
+            ignored: 0,
+        }
+    }
+
+    /// Whether its daemon runs and is not held up.
+    pub fn is_awake(&self) -> bool {
+        self.engine.is_some() && !self.paused
+    }
+
+    /// When the engine wants a turn.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.paused {
+            return None;
+        }
+        self.engine.as_ref()?.deadline()
+    }
+
+    /// Whether a socket takes a datagram for this address.
+    pub fn listens(&self, on: IfIndex, to: IpAddr) -> bool {
+        let family = Family::of(to);
+        self.listening.iter().any(|(there, of, group)| {
+            (*there, *of) == (on, family) && (!to.is_multicast() || *group == Some(to))
+        })
+    }
+
+    /// What the script with this command does. Scripts with the same command do
+    /// the same.
+    pub fn behaviour(&self, command: &Command) -> Behaviour {
+        let scripts = self.config.scripts.iter();
+        let mut names = scripts
+            .filter(|script| script.command == *command)
+            .map(|script| &script.name);
+        let set = names.find_map(|name| self.behaviours.get(name));
+        set.copied().unwrap_or(Behaviour::Exits(0))
+    }
+
+    /// The daemon is gone, for whatever reason.
+    pub fn forget_daemon(&mut self) {
+        self.engine = None;
+        self.boot = self.boot.saturating_add(1);
+        self.paused = false;
+        self.is_late = false;
+        self.listening.clear();
+        self.datagrams.clear();
+        self.news.clear();
+        self.runs.clear();
+        self.expected_news = 0;
+        self.announceable.clear();
+        self.watches.clear();
+        self.ignored = 0;
+        self.kernel.forget_requests();
+    }
+}
+
+/// Takes the adverts of one turn; the world delivers them afterwards.
+pub struct Outbox<'a> {
+    /// Whose.
+    pub kernel: &'a Kernel,
+    /// What was sent: out of which interface, where to, the packet, and whether
+    /// the kernel took it.
+    pub sent: Vec<(IfIndex, IpAddr, Rc<[u8]>, bool)>,
+}
+
+impl Transmit for Outbox<'_> {
+    fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno> {
+        let result = match self.kernel.by_index(via) {
+            None => Err(Errno(libc::ENODEV)),
+            Some(interface) if !interface.state.up => Err(Errno(libc::ENETDOWN)),
+            Some(_) => Ok(()),
+        };
+        self.sent.push((via, to, frame.into(), result.is_ok()));
+        result
+    }
+}
