@@ -394,10 +394,10 @@ impl World {
         };
         let boot = here.boot;
         match action {
-            Action::Listen { on, family, group } => {
+            Action::Listen { on, family, group, .. } => {
                 here.listening.insert((on, family, group));
             }
-            Action::Unlisten { on, family } => {
+            Action::Unlisten { on, family, .. } => {
                 here.listening.retain(|(there, of, _)| (*there, *of) != (on, family));
             }
             Action::Kernel { token, operations } => {
