@@ -1,8 +1,9 @@
 //! The engine as a whole, in virtual time: nodes on one wire that loses nothing.
 //!
-//! Each test says what happens and asserts what a user would see: who holds the
-//! VIPs, what was sent, what was told. Every number is exact, because nothing
-//! here depends on a clock.
+//! Where a name begins with a letter and a number, that is the line of the
+//! conformance checklist which it shows. Each test says what happens and
+//! asserts what a user would see: who holds the VIPs, what was sent, what was
+//! told. Every number is exact, because nothing here depends on a clock.
 
 mod announcements;
 mod authentication;
@@ -28,7 +29,7 @@ const DOWN_150: u64 = 3_000_000 + 414_062;
 const SKEW_100_US: u64 = 609_375;
 
 #[test]
-fn a_lonely_backup_becomes_master_after_exactly_the_master_down_time() {
+fn m1_m10_a_lonely_backup_becomes_master_after_exactly_the_master_down_time() {
     let mut wire = Wire::new([Node::new(1, instance(150))]);
     wire.start();
     wire.run_until(DOWN_150 - 1);
@@ -46,7 +47,7 @@ fn a_lonely_backup_becomes_master_after_exactly_the_master_down_time() {
 }
 
 #[test]
-fn the_owner_takes_over_at_once() {
+fn m9_the_owner_takes_over_at_once() {
     let mut owner = instance(255);
     owner.advert_interval = Interval::from_secs(1);
     let mut wire = Wire::new([Node::new(1, owner)]);
@@ -71,7 +72,7 @@ fn the_higher_priority_wins_and_the_other_stays_silent() {
 }
 
 #[test]
-fn at_equal_priority_the_higher_address_wins_when_both_are_master() {
+fn s1_at_equal_priority_the_higher_address_wins_when_both_are_master() {
     let mut wire = Wire::new([Node::new(1, instance(100)), Node::new(2, instance(100))]);
     wire.cut = true;
     wire.start();
@@ -85,7 +86,7 @@ fn at_equal_priority_the_higher_address_wins_when_both_are_master() {
 }
 
 #[test]
-fn a_graceful_stop_hands_over_within_the_skew_time() {
+fn s4_m4_a_graceful_stop_hands_over_within_the_skew_time() {
     let mut wire = Wire::new([Node::new(1, instance(150)), Node::new(2, instance(100))]);
     wire.start();
     wire.run_until(10_500_000);
@@ -102,7 +103,7 @@ fn a_graceful_stop_hands_over_within_the_skew_time() {
 }
 
 #[test]
-fn a_dead_master_is_replaced_at_the_master_down_time() {
+fn m1_a_dead_master_is_replaced_at_the_master_down_time() {
     let mut wire = Wire::new([Node::new(1, instance(150)), Node::new(2, instance(100))]);
     wire.start();
     wire.run_until(10_000_000);
@@ -115,7 +116,7 @@ fn a_dead_master_is_replaced_at_the_master_down_time() {
 }
 
 #[test]
-fn preemption_and_nopreempt() {
+fn m6_preemption_and_nopreempt() {
     for nopreempt in [false, true] {
         let mut late = instance(150);
         late.nopreempt = nopreempt;
@@ -138,7 +139,7 @@ fn preemption_and_nopreempt() {
 }
 
 #[test]
-fn gratuitous_arp_follows_the_installation_in_two_bursts() {
+fn a1_gratuitous_arp_follows_the_installation_in_two_bursts() {
     let mut wire = Wire::new([Node::new(1, instance(150))]);
     wire.start();
     wire.run_until(DOWN_150);
@@ -150,7 +151,7 @@ fn gratuitous_arp_follows_the_installation_in_two_bursts() {
 }
 
 #[test]
-fn garp_refresh_and_spacing_are_kept() {
+fn a1_garp_refresh_and_spacing_are_kept() {
     let mut config = instance(150);
     config.garp.master_repeat = 2;
     config.garp.master_delay = Interval::ZERO;
@@ -164,7 +165,7 @@ fn garp_refresh_and_spacing_are_kept() {
 }
 
 #[test]
-fn an_advert_of_lower_priority_is_answered_with_advert_and_garp() {
+fn s3_an_advert_of_lower_priority_is_answered_with_advert_and_garp() {
     let mut wire = Wire::new([Node::new(1, instance(150)), Node::new(2, instance(100))]);
     wire.start_node(0);
     wire.run_until(20_100_000);
@@ -203,7 +204,7 @@ fn a_new_hardware_address_is_announced() {
 }
 
 #[test]
-fn another_multicast_group_is_not_ours() {
+fn r16_another_multicast_group_is_not_ours() {
     let mut wire = Wire::new([Node::new(1, instance(150))]);
     wire.start();
     wire.run_until(20_100_000);
@@ -215,7 +216,7 @@ fn another_multicast_group_is_not_ours() {
 }
 
 #[test]
-fn an_interface_that_is_down_missing_or_without_address_means_fault_and_ends_by_itself() {
+fn s5_an_interface_that_is_down_missing_or_without_address_means_fault_and_ends_by_itself() {
     let mut wire = Wire::new([Node::new(1, instance(150))]);
     wire[0].interface.up = false;
     wire.start();
@@ -274,7 +275,7 @@ fn a_vip_that_somebody_removes_is_put_back_and_announced_without_an_election() {
 }
 
 #[test]
-fn adverts_that_a_stall_made_late_are_skipped_and_counted() {
+fn m10_adverts_that_a_stall_made_late_are_skipped_and_counted() {
     let mut wire = Wire::new([Node::new(1, instance(150))]);
     wire.start();
     wire.run_until(DOWN_150);
@@ -301,7 +302,7 @@ fn an_advert_that_waits_in_the_socket_counts_before_the_deadline() {
 }
 
 #[test]
-fn each_refused_datagram_is_counted_once_and_logged_once() {
+fn r2_to_r11_each_refused_datagram_is_counted_once_and_logged_once() {
     type Count = fn(&keepalived_rs::vrrp::statistics::Statistics) -> u64;
     let good = || world::advert(source(2), 200);
     let patched = |at: usize, value: u8| {
@@ -367,7 +368,7 @@ fn each_refused_datagram_is_counted_once_and_logged_once() {
 }
 
 #[test]
-fn the_wrong_password_is_refused_in_the_words_of_c() {
+fn r6_the_wrong_password_is_refused_in_the_words_of_c() {
     let mut config = instance(100);
     let password = keepalived_rs::config::model::Password(*b"1111\0\0\0\0");
     config.authentication = Some(keepalived_rs::config::model::Authentication::Password(
@@ -390,7 +391,7 @@ fn the_wrong_password_is_refused_in_the_words_of_c() {
 }
 
 #[test]
-fn vips_that_differ_are_noted_and_the_advert_still_counts() {
+fn r14_vips_that_differ_are_noted_and_the_advert_still_counts() {
     let mut config = instance(100);
     config.virtual_addresses[0].address = Ipv4Addr::new(10, 0, 0, 77).into();
     let mut wire = Wire::new([Node::new(1, config)]);
@@ -404,7 +405,7 @@ fn vips_that_differ_are_noted_and_the_advert_still_counts() {
 }
 
 #[test]
-fn unicast_goes_to_each_peer_and_multicast_is_refused() {
+fn r12_unicast_goes_to_each_peer_and_multicast_is_refused() {
     let mut config = instance(150);
     config.unicast_peers = vec![
         std::net::IpAddr::from(source(2)).into(),

@@ -85,7 +85,7 @@ fn f2_reserved_bits_are_ignored_when_they_arrive() {
 }
 
 #[test]
-fn f3_multicast_goes_to_the_group_of_the_family_with_255_hops() {
+fn f3_a4_multicast_goes_to_the_group_of_the_family_with_255_hops() {
     let wire = master(instance3(150));
     let sent = &wire[0].sent[0];
     assert_eq!(
@@ -181,9 +181,9 @@ fn f4_the_checksum_is_sent_in_the_form_that_is_configured() {
     let nothing = |_: &mut Instance| {};
     let (to4, to6) = (IpAddr::from(source(2)), IpAddr::from(source6(2)));
     let (v3, v6) = (instance3(150), instance6(150));
-    type Change<'a> = &'a dyn Fn(&mut Instance);
+    type Setting<'a> = &'a dyn Fn(&mut Instance);
     let multicast = Vec::<IpAddr>::new;
-    let cases: [(&Instance, Vec<IpAddr>, Change<'_>, Cover); 10] = [
+    let cases: [(&Instance, Vec<IpAddr>, Setting<'_>, Cover); 10] = [
         (&v3, multicast(), &nothing, Cover::PseudoHeader),
         (&v3, multicast(), &plain, Cover::Message),
         (&v3, multicast(), &old, Cover::PseudoHeader),
@@ -412,12 +412,13 @@ fn r2_a_length_that_does_not_fit_is_refused() {
     }
 }
 
+type Change = fn(&mut Advert3);
 type Count = fn(&Statistics) -> u64;
 
 /// Each refused advert: what it is, the text, the counter.
 #[test]
 fn r3_to_r12_each_refused_advert_of_version_3_is_counted_once_and_logged_once() {
-    let cases: [(fn(&mut Advert3), &str, Count); 5] = [
+    let cases: [(Change, &str, Count); 5] = [
         (
             |advert| advert.hops = 254,
             "invalid TTL/HL from {from}. Received 254 and expect 255",
@@ -511,7 +512,7 @@ fn r12_multicast_is_refused_where_there_are_peers() {
 }
 
 #[test]
-fn r13_an_owner_may_ignore_adverts() {
+fn r13_s6_an_owner_may_ignore_adverts() {
     for ignores in [false, true] {
         let mut config = instance3(255);
         config.owner_ignore_adverts = ignores;

@@ -218,8 +218,7 @@ fn s5_an_ipv6_instance_without_its_link_local_address_is_in_fault() {
 }
 
 #[test]
-fn s6_a_backup_that_is_owner_yields_to_nobody_for_long() {
-    // After a fault even the owner waits, and takes over from a lower master.
+fn s5_an_owner_waits_after_a_fault_and_then_takes_over() {
     let mut wire = Wire::new([Node::new(1, instance3(255)), Node::new(2, instance3(100))]);
     wire.start();
     wire.run_until(5_000_000);
@@ -235,7 +234,7 @@ fn s6_a_backup_that_is_owner_yields_to_nobody_for_long() {
 /// Version 2 and version 3 on one wire do not understand each other: each is
 /// MASTER, and each says why.
 #[test]
-fn s7_two_versions_are_two_masters_and_both_say_so() {
+fn r2_r4_two_versions_are_two_masters_and_both_say_so() {
     let mut wire = Wire::new([Node::new(1, instance(150)), Node::new(2, instance3(100))]);
     wire.start();
     wire.run_until(10_000_000);
