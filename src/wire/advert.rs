@@ -427,6 +427,17 @@ mod tests {
     }
 
     #[test]
+    fn a_right_message_of_the_other_version_has_the_right_length() {
+        let packet = Packet::new(&V2_BYTES, Family::V4).unwrap();
+        assert_eq!(packet.expected_length(Version::V3), packet.length());
+        let mut unknown = V2_BYTES;
+        unknown[0] = 0x51;
+        let packet = Packet::new(&unknown, Family::V4).unwrap();
+        assert_eq!(packet.expected_length(Version::V2), packet.length());
+        assert_ne!(packet.expected_length(Version::V3), packet.length());
+    }
+
+    #[test]
     fn version_3_over_ipv4_has_two_checksums() {
         let plain = written(&v3(Family::V4, &[VIP]), Checksum::Plain);
         // 0x3107 + 0x6401 + 0x0001 + 0x0a00 + 0x0003 = 0x9f0c

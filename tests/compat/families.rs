@@ -374,6 +374,32 @@ pub fn v3_ipv6(bench: &mut Bench) -> Result<()> {
     speech.live(bench)
 }
 
+/// The interface goes down and takes every IPv6 address with it, and comes up
+/// again with a link-local one only.
+pub fn ipv6_interface_down(bench: &mut Bench) -> Result<()> {
+    let speech = Speech {
+        ipv6: true,
+        ..Speech::V3
+    };
+    bench.a.node.enable_ipv6()?;
+    bench.b.node.enable_ipv6()?;
+    let [file_a, file_b] = speech.configurations(bench, "");
+    bench.start(&file_a, &file_b)?;
+    speech.await_holder(bench, bench.lab.observer.beginning(), &bench.a)?;
+
+    let mark = bench.lab.observer.mark();
+    bench.a.node.set_interface_up(false)?;
+    let daemon = bench.a.daemon()?;
+    daemon.await_line(PATIENCE, "(VI_1) Entering FAULT STATE")?;
+    speech.await_holder(bench, mark, &bench.b)?;
+
+    let mark = bench.lab.observer.mark();
+    bench.a.node.set_interface_up(true)?;
+    speech.await_holder(bench, mark, &bench.a)?;
+    bench.stop()?;
+    speech.expect_right_frames(bench)
+}
+
 /// Unicast, IPv4.
 pub fn v3_unicast(bench: &mut Bench) -> Result<()> {
     let speech = Speech {

@@ -68,6 +68,7 @@ for_each_pair! { run:
     v3_tenth => crate::families::v3_tenth;
     v3_hundredth => crate::families::v3_hundredth;
     v3_ipv6 => crate::families::v3_ipv6;
+    ipv6_interface_down => crate::families::ipv6_interface_down;
     v3_unicast => crate::families::v3_unicast;
     v3_ipv6_unicast => crate::families::v3_ipv6_unicast;
     v2_unicast_ttl => crate::families::v2_unicast_ttl;
