@@ -358,7 +358,7 @@ impl InstanceLine {
         }
     }
 
-    /// The lines about adverts and VIPs, after the name.
+    /// The lines about adverts, after the name.
     fn write_adverts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AnsweredLower { from, theirs, ours } => write!(
@@ -407,6 +407,13 @@ impl InstanceLine {
                 "Dropping packet(s) from {from} since we are address owner"
             ),
             Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
+            other => other.write_rest(f),
+        }
+    }
+
+    /// The other lines, after the name.
+    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
             Self::Announcing { on, address } => {

@@ -152,6 +152,27 @@ mod header {
     }
 
     #[test]
+    fn each_peer_gets_a_signature_of_its_own() {
+        let mut config = with_header(150, SECRET);
+        config.unicast_peers = [2, 3]
+            .map(|node| std::net::IpAddr::from(source(node)).into())
+            .to_vec();
+        let mut wire = Wire::new([Node::new(1, config)]);
+        wire.start();
+        wire.run_until(10_000_000);
+        let [first, second] = [&wire[0].sent[0], &wire[0].sent[1]];
+        assert_eq!(
+            [first.destination, second.destination],
+            [source(2), source(3)]
+        );
+        for sent in [first, second] {
+            let (header, _) = ah::Header::new(&sent.bytes[20..]).unwrap();
+            assert!(header.is_right(b"secret", &sent.bytes));
+        }
+        assert_ne!(first.bytes[32..44], second.bytes[32..44]);
+    }
+
+    #[test]
     fn cut_off_anywhere_it_is_refused_and_counted_once() {
         let mut wire = pair(with_header(150, SECRET), with_header(100, SECRET));
         let whole = advert(3, 200, 1);

@@ -65,9 +65,10 @@ fn write_excerpt(out: &mut String, sources: &Sources, span: Span) {
     let path = visible(&place.path.to_string_lossy());
     let _ = writeln!(out, "{margin}--> {path}:{}:{}", place.line, place.column);
 
-    let before = place.text.get(..place.start).unwrap_or_default();
-    let marked = place.text.get(place.start..place.end).unwrap_or_default();
-    let after = place.text.get(place.end..).unwrap_or_default();
+    let text = without_secrets(place.text);
+    let before = text.get(..place.start).unwrap_or_default();
+    let marked = text.get(place.start..place.end).unwrap_or_default();
+    let after = text.get(place.end..).unwrap_or_default();
 
     // Of a very long line only the neighbourhood is shown.
     let skipped = before.chars().count().saturating_sub(EXCERPT_CELLS_MAX);
@@ -113,6 +114,29 @@ fn write_excerpt(out: &mut String, sources: &Sources, span: Span) {
     }
 }
 
+/// The line with stars for what follows `auth_pass`, or `key` and its number:
+/// what is printed here is pasted into tickets. Every octet stays in its place.
+/// A misspelt keyword hides nothing.
+fn without_secrets(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let (mut last, mut is_secret) = ("", false);
+    for word in line.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_end();
+        if is_secret && !bare.starts_with("file:") && bare != "}" {
+            out.push_str(&"*".repeat(bare.len()));
+            out.push_str(word.get(bare.len()..).unwrap_or_default());
+        } else {
+            out.push_str(word);
+        }
+        if bare.is_empty() {
+            continue;
+        }
+        is_secret |= bare == "auth_pass" || (last == "key" && bare.parse::<u8>().is_ok());
+        last = bare;
+    }
+    out
+}
+
 /// Deeper includes than this are an error of their own.
 const INCLUDES_MAX: usize = 64;
 
@@ -130,4 +154,24 @@ pub(super) fn included_from(span: Span, sources: &Sources) -> Vec<String> {
         file = line.file;
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_a_secret_is_shown_without_it() {
+        for (line, shown) in [
+            ("  auth_pass 1111", "  auth_pass ****"),
+            ("auth_pass\t\"a b\" x", "auth_pass\t** ** *"),
+            ("key 3 hex:00\u{e9} }", "key 3 ******** }"),
+            ("key 3  file:/etc/key", "key 3  file:/etc/key"),
+            ("key /etc/ssl/private", "key /etc/ssl/private"),
+            ("active_key 3", "active_key 3"),
+        ] {
+            assert_eq!(without_secrets(line), shown);
+            assert_eq!(without_secrets(line).len(), line.len());
+        }
+    }
 }
