@@ -24,6 +24,7 @@ pub mod firewall;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod simulate;
 pub mod state_files;
 pub mod supervisor;
 pub mod worker;

@@ -112,7 +112,10 @@ impl Kernel {
 
     /// The address of its own that an interface sends from.
     pub fn source(&self, interface: &str, family: Family) -> Option<IpAddr> {
-        let interface = self.interfaces.iter().find(|it| it.state.name == interface)?;
+        let interface = self
+            .interfaces
+            .iter()
+            .find(|it| it.state.name == interface)?;
         let mut own = interface.own.iter().map(|on| on.address);
         own.find(|address| Family::of(*address) == family)
     }
@@ -207,7 +210,11 @@ impl Kernel {
         let found = self.interfaces.iter_mut().find(|it| it.state.index == on);
         let Some(interface) = found else {
             // What is on an interface that is gone is gone, too.
-            return if add { Err(Errno(libc::ENODEV)) } else { Ok(false) };
+            return if add {
+                Err(Errno(libc::ENODEV))
+            } else {
+                Ok(false)
+            };
         };
         let there = &mut interface.state.addresses;
         let before = there.len();

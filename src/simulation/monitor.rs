@@ -46,7 +46,9 @@ impl Heard {
         };
         let interval = match kind >> 4 {
             2 => Interval::from_secs(u64::from(low)),
-            _ => Interval::from_ms(u64::from(u16::from_be_bytes([high & 0x0f, low])).saturating_mul(10)),
+            _ => Interval::from_ms(
+                u64::from(u16::from_be_bytes([high & 0x0f, low])).saturating_mul(10),
+            ),
         };
         Some(Self {
             source,
@@ -193,7 +195,11 @@ impl Watch {
     }
 
     /// Takes a turn in: what changed, and what was wrong.
-    pub fn turn(&mut self, view: &InstanceView<'_>, turn: &Turn<'_>) -> (Option<Change>, Vec<Breach>) {
+    pub fn turn(
+        &mut self,
+        view: &InstanceView<'_>,
+        turn: &Turn<'_>,
+    ) -> (Option<Change>, Vec<Breach>) {
         let mut wrong = Vec::new();
         let accepted = view.statistics.advert_rcvd > self.statistics.advert_rcvd;
         self.statistics = view.statistics;
@@ -207,7 +213,10 @@ impl Watch {
         if let Some(expected) = expected
             && view.state != expected
         {
-            wrong.push(self.breach(12, format!("{before} heard {heard:?} and went to {}", view.state)));
+            wrong.push(self.breach(
+                12,
+                format!("{before} heard {heard:?} and went to {}", view.state),
+            ));
         }
         if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
             let (new, old) = (self.skew(self.priority), self.skew(old_priority));
@@ -248,7 +257,11 @@ impl Watch {
                 let ours = (self.priority, turn.own?);
                 let theirs = (heard.priority, heard.source);
                 let is_better = heard.priority.0 != 0 && theirs > ours;
-                Some(if is_better { State::Backup } else { State::Master })
+                Some(if is_better {
+                    State::Backup
+                } else {
+                    State::Master
+                })
             }
             other => Some(other),
         }
@@ -283,13 +296,16 @@ impl Watch {
             if now < at || (now > at && !late) {
                 wrong.push(self.breach(12, format!("took over, but was due at {at:?}")));
             }
-            let least = self.interval.times(u64::from(self.config.down_timer_adverts));
+            let least = self
+                .interval
+                .times(u64::from(self.config.down_timer_adverts));
             let recent = self.obeyed.is_some_and(|last| now.since(last) < least);
             if self.config.nopreempt && recent {
                 wrong.push(self.breach(5, "preempted".to_owned()));
             }
         }
-        if self.state == State::Master && before == State::Init && !self.config.priority.is_owner() {
+        if self.state == State::Master && before == State::Init && !self.config.priority.is_owner()
+        {
             wrong.push(self.breach(12, "did not listen first".to_owned()));
         }
         if before == State::Master && self.state != State::Backup {

@@ -114,7 +114,7 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
             let (from, to, cut) = (node(from)?, node(to)?, *verb == "cut-way");
             vec![Fault::Cut { from, to, cut }]
         }
-        ("down" | "up", [name, interface]) => vec![link(node(name)?, interface, *verb, nodes)?],
+        ("down" | "up", [name, interface]) => vec![link(node(name)?, interface, verb, nodes)?],
         ("remove", [name, address]) => {
             let address = address.parse();
             let address = address.map_err(|_| "an IP address is expected".to_owned())?;
@@ -126,7 +126,10 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
         }
         _ => return Err(format!("not understood; there are {EVENTS}")),
     };
-    Ok(faults.into_iter().map(|fault| Timed { at, fault }).collect())
+    Ok(faults
+        .into_iter()
+        .map(|fault| Timed { at, fault })
+        .collect())
 }
 
 /// `10s`, `1.5s`, `500ms`, `2m`, or seconds without a unit.
@@ -162,7 +165,11 @@ pub fn loss(text: &str) -> Result<u32, String> {
     // A percent is 10,000 of a million, as a second is a million microseconds.
     let millionths = span(number).map_err(|_| wrong())?.as_us() / 100;
     let count = u32::try_from(millionths).map_err(|_| wrong())?;
-    if count > 1_000_000 { Err(wrong()) } else { Ok(count) }
+    if count > 1_000_000 {
+        Err(wrong())
+    } else {
+        Ok(count)
+    }
 }
 
 fn node_of(name: &str, nodes: &[Named]) -> Result<usize, String> {
@@ -182,11 +189,16 @@ fn missing(what: &str, name: &str, known: &BTreeSet<String>) -> String {
     if known.is_empty() {
         return format!("there is no {what} there at all");
     }
-    format!("no {what} is called '{name}' there; there are {}", known.join(", "))
+    format!(
+        "no {what} is called '{name}' there; there are {}",
+        known.join(", ")
+    )
 }
 
 fn set(node: usize, name: &str, behaviour: Behaviour, nodes: &[Named]) -> Result<Fault, String> {
-    let scripts = config_of(node, nodes).into_iter().flat_map(|it| &it.scripts);
+    let scripts = config_of(node, nodes)
+        .into_iter()
+        .flat_map(|it| &it.scripts);
     let known: BTreeSet<String> = scripts.map(|script| script.name.clone()).collect();
     if !known.contains(name) {
         return Err(missing("tracked script", name, &known));
@@ -200,7 +212,9 @@ fn set(node: usize, name: &str, behaviour: Behaviour, nodes: &[Named]) -> Result
 }
 
 fn link(node: usize, name: &str, verb: &str, nodes: &[Named]) -> Result<Fault, String> {
-    let known = config_of(node, nodes).map(interfaces_of).unwrap_or_default();
+    let known = config_of(node, nodes)
+        .map(interfaces_of)
+        .unwrap_or_default();
     if !known.contains(name) {
         return Err(missing("interface", name, &known));
     }
@@ -213,7 +227,9 @@ fn link(node: usize, name: &str, verb: &str, nodes: &[Named]) -> Result<Fault, S
 }
 
 fn reload(node: usize, name: &str, number: &str, nodes: &[Named]) -> Result<Fault, String> {
-    let instances = config_of(node, nodes).into_iter().flat_map(|it| &it.instances);
+    let instances = config_of(node, nodes)
+        .into_iter()
+        .flat_map(|it| &it.instances);
     let known: BTreeSet<String> = instances.map(|instance| instance.name.clone()).collect();
     if !known.contains(name) {
         return Err(missing("instance", name, &known));
@@ -328,7 +344,10 @@ fn own_addresses(
     interface: &str,
     taken: &mut BTreeSet<IpAddr>,
 ) -> Vec<InterfaceAddress> {
-    let instances = nodes.get(place).into_iter().flat_map(|(_, it)| &it.instances);
+    let instances = nodes
+        .get(place)
+        .into_iter()
+        .flat_map(|(_, it)| &it.instances);
     let here: Vec<&Instance> = instances
         .map(|instance| &**instance)
         .filter(|instance| instance.interface == interface)
@@ -378,7 +397,10 @@ fn as_named_by_others(
     instance: &Instance,
     taken: &BTreeSet<IpAddr>,
 ) -> Option<IpAddr> {
-    let others = nodes.iter().enumerate().filter(|(other, _)| *other != place);
+    let others = nodes
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != place);
     let peers = others
         .flat_map(|(_, (_, config))| &config.instances)
         .filter(|other| other.vrid == instance.vrid && other.family() == instance.family())
@@ -418,7 +440,10 @@ fn free_ipv4(
         IpAddr::V4(address)
     });
     let free = candidates.find(|address| !taken.contains(address));
-    (free.unwrap_or(Ipv4Addr::new(198, 19, 0, 1).into()), prefix_length)
+    (
+        free.unwrap_or(Ipv4Addr::new(198, 19, 0, 1).into()),
+        prefix_length,
+    )
 }
 
 #[cfg(test)]
@@ -455,6 +480,9 @@ mod tests {
         assert!(error("1s fail lb1 chk").contains("no tracked script there at all"));
         assert!(error("kill").contains("a time and what happens"));
         let sorted = events("20s start lb1; 10s kill lb1;", &nodes).expect("right");
-        assert_eq!(sorted.first().map(|it| &it.fault), Some(&Fault::PowerOff(0)));
+        assert_eq!(
+            sorted.first().map(|it| &it.fault),
+            Some(&Fault::PowerOff(0))
+        );
     }
 }

@@ -136,7 +136,11 @@ impl Failure {
         for (name, text) in names.iter().zip(&plan.texts) {
             let _ = writeln!(out, "--- {name}\n{text}");
         }
-        let _ = writeln!(out, "--- faults, until {}", super::trace::seconds(plan.heal_at));
+        let _ = writeln!(
+            out,
+            "--- faults, until {}",
+            super::trace::seconds(plan.heal_at)
+        );
         for timed in &plan.faults {
             let at = super::trace::seconds(timed.at);
             let _ = writeln!(out, "{at:>12}  {}", timed.fault.in_words(&names));
@@ -238,7 +242,11 @@ impl Plan {
     }
 
     fn setups(&self) -> Vec<Setup> {
-        let configs = self.configs.iter().enumerate().zip(names(self.configs.len()));
+        let configs = self
+            .configs
+            .iter()
+            .enumerate()
+            .zip(names(self.configs.len()));
         configs
             .map(|((place, config), name)| Setup {
                 name,
@@ -280,15 +288,23 @@ impl Plan {
         let other = usize::try_from(random.below(count)).unwrap_or(0);
         let span = self.heal_at.since(Instant::ZERO);
         let later = at + random.span(Interval::from_us(span.as_us() / 4));
-        let interface = random.pick(&INTERFACES).copied().unwrap_or("eth0").to_owned();
+        let interface = random
+            .pick(&INTERFACES)
+            .copied()
+            .unwrap_or("eth0")
+            .to_owned();
         let Some(config) = self.configs.get(node) else {
             return;
         };
         let Some(instance) = random.pick(&config.instances).cloned() else {
             return;
         };
-        let script = random.pick(&config.scripts).map(|script| script.name.clone());
-        let address = random.pick(&instance.virtual_addresses).map(|vip| vip.address);
+        let script = random
+            .pick(&config.scripts)
+            .map(|script| script.name.clone());
+        let address = random
+            .pick(&instance.virtual_addresses)
+            .map(|vip| vip.address);
         let priority = Priority(u8::try_from(random.between(1, 254)).unwrap_or(100));
         let mut add = |at, fault| self.faults.push(Timed { at, fault });
         match random.below(13) {
@@ -352,7 +368,10 @@ impl Plan {
                     }
                 }
             }
-            10 => add(at, Fault::KernelTakes(node, random.span(Interval::from_ms(500)))),
+            10 => add(
+                at,
+                Fault::KernelTakes(node, random.span(Interval::from_ms(500))),
+            ),
             11 => {
                 // The address owner stays what it is.
                 if !instance.priority.is_owner() {
@@ -543,7 +562,11 @@ fn weight(random: &mut Random) -> i64 {
 
 fn script(random: &mut Random) -> String {
     let (rise, fall) = (random.between(1, 3), random.between(1, 3));
-    let init_fail = if random.percent(30) { "    init_fail\n" } else { "" };
+    let init_fail = if random.percent(30) {
+        "    init_fail\n"
+    } else {
+        ""
+    };
     format!(
         "vrrp_script chk {{\n    script \"/bin/chk\"\n    interval 1\n    rise {rise}\n    fall {fall}\n{init_fail}}}\n"
     )
@@ -560,7 +583,10 @@ fn write_router(
     let interface = INTERFACES.get(router.interface).copied().unwrap_or("eth0");
     let vrid = number.saturating_add(50);
     let _ = writeln!(text, "vrrp_instance VI_{number} {{");
-    let _ = writeln!(text, "    interface {interface}\n    virtual_router_id {vrid}");
+    let _ = writeln!(
+        text,
+        "    interface {interface}\n    virtual_router_id {vrid}"
+    );
     let _ = writeln!(text, "    priority {priority}");
     if router.version_3 {
         // Version 3 nodes may differ.
@@ -577,7 +603,9 @@ fn write_router(
         let _ = writeln!(text, "    preempt_delay {}", random.between(1, 5));
     }
     if router.password {
-        text.push_str("    authentication {\n        auth_type PASS\n        auth_pass secret\n    }\n");
+        text.push_str(
+            "    authentication {\n        auth_type PASS\n        auth_pass secret\n    }\n",
+        );
     }
     if router.unicast {
         text.push_str("    unicast_peer {\n");
@@ -593,10 +621,16 @@ fn write_router(
         text.push_str("    }\n");
     }
     if let Some(weight) = router.script {
-        let _ = writeln!(text, "    track_script {{\n        chk weight {weight}\n    }}");
+        let _ = writeln!(
+            text,
+            "    track_script {{\n        chk weight {weight}\n    }}"
+        );
     }
     if let Some(weight) = router.tracked {
-        let _ = writeln!(text, "    track_interface {{\n        eth1 weight {weight}\n    }}");
+        let _ = writeln!(
+            text,
+            "    track_interface {{\n        eth1 weight {weight}\n    }}"
+        );
     }
     text.push_str("    virtual_ipaddress {\n");
     for place in 0..random.between(1, 2) {
@@ -648,7 +682,11 @@ fn standing(node: &Node, instance: &Instance) -> (Priority, bool) {
 /// nobody stands back who should not.
 fn judge_settled(world: &mut World) {
     let mut wrong = Vec::new();
-    let running: Vec<&Node> = world.nodes.iter().filter(|node| node.engine.is_some()).collect();
+    let running: Vec<&Node> = world
+        .nodes
+        .iter()
+        .filter(|node| node.engine.is_some())
+        .collect();
     let names: BTreeSet<&str> = running
         .iter()
         .flat_map(|node| node.watches.iter().map(|watch| &*watch.config.name))
@@ -663,7 +701,10 @@ fn judge_settled(world: &mut World) {
             let (priority, faulty) = standing(node, &watch.config);
             let where_ = format!("({name}) on {}", node.name);
             if faulty != (watch.state == State::Fault) {
-                wrong.push((2, format!("{where_} is in {}, faulty: {faulty}", watch.state)));
+                wrong.push((
+                    2,
+                    format!("{where_} is in {}, faulty: {faulty}", watch.state),
+                ));
             }
             if priority != watch.priority {
                 let has = watch.priority;

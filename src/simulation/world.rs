@@ -56,8 +56,15 @@ pub struct Violation {
 #[derive(Debug)]
 pub(super) enum Occurrence {
     Arrives(usize, Arrival),
-    KernelServes { node: usize, boot: u32 },
-    News { node: usize, boot: u32, news: News },
+    KernelServes {
+        node: usize,
+        boot: u32,
+    },
+    News {
+        node: usize,
+        boot: u32,
+        news: News,
+    },
     ScriptEnds {
         node: usize,
         boot: u32,
@@ -65,7 +72,10 @@ pub(super) enum Occurrence {
         run: u64,
         outcome: Outcome,
     },
-    Resumes { node: usize, boot: u32 },
+    Resumes {
+        node: usize,
+        boot: u32,
+    },
     Fault(Fault),
 }
 
@@ -164,7 +174,11 @@ impl World {
                 break;
             }
             self.now = self.now.max(next);
-            turns = if self.now == moment { turns.saturating_add(1) } else { 0 };
+            turns = if self.now == moment {
+                turns.saturating_add(1)
+            } else {
+                0
+            };
             moment = self.now;
             if turns > TURNS_PER_MOMENT_MAX {
                 self.wrong(None, 8, "time stands still".to_owned());
@@ -355,7 +369,9 @@ impl World {
         let Some(here) = self.nodes.get_mut(node) else {
             return;
         };
-        let Some(engine) = &mut here.engine else { return };
+        let Some(engine) = &mut here.engine else {
+            return;
+        };
         let mut outbox = Outbox {
             kernel: &here.kernel,
             sent: Vec::new(),
@@ -398,7 +414,8 @@ impl World {
                 here.listening.insert((on, family, group));
             }
             Action::Unlisten { on, family } => {
-                here.listening.retain(|(there, of, _)| (*there, *of) != (on, family));
+                here.listening
+                    .retain(|(there, of, _)| (*there, *of) != (on, family));
             }
             Action::Kernel { token, operations } => {
                 for operation in &operations {
@@ -541,7 +558,9 @@ impl World {
                 found.map(|it| it.state.index).into_iter().collect()
             };
             for on in on {
-                let arrivals = self.network.arrivals(self.now, (node, other), &mut self.random);
+                let arrivals = self
+                    .network
+                    .arrivals(self.now, (node, other), &mut self.random);
                 for at in arrivals.into_iter().flatten() {
                     let arrival = Arrival {
                         from: node,
@@ -640,7 +659,11 @@ impl World {
             name_of: &name_of,
         };
         if let Cause::Reload(ended) = cause {
-            for watch in here.watches.iter().filter(|it| ended.contains(&it.config.name)) {
+            for watch in here
+                .watches
+                .iter()
+                .filter(|it| ended.contains(&it.config.name))
+            {
                 if watch.state == State::Master {
                     watch.judge_leaving(&turn_of(watch), &mut wrong);
                 }
@@ -741,7 +764,11 @@ impl Watch {
         // A list of VIPs that differs is counted besides.
         let accepted = now.advert_rcvd > before.advert_rcvd;
         let other = counted(now).saturating_sub(counted(before));
-        if accepted { other } else { other.saturating_add(refused) }
+        if accepted {
+            other
+        } else {
+            other.saturating_add(refused)
+        }
     }
 }
 
@@ -764,7 +791,11 @@ fn unpack(frame: &Rc<[u8]>) -> Option<(IpAddr, Envelope, Rc<[u8]>)> {
         destination: destination.into(),
         hop_limit: *frame.get(7)?,
     };
-    Some((source.into(), envelope, frame.get(IPV6_HEADER_LENGTH..)?.into()))
+    Some((
+        source.into(),
+        envelope,
+        frame.get(IPV6_HEADER_LENGTH..)?.into(),
+    ))
 }
 
 /// Where a datagram was sent to.
@@ -781,11 +812,15 @@ fn destination(arrival: &Arrival) -> Option<IpAddr> {
 /// An advert of nobody's, for noise.
 pub(super) fn noise(random: &mut Random, vrid: u8) -> Vec<u8> {
     let length = random.between(0, 60);
-    let mut bytes: Vec<u8> = (0..length).map(|_| random.bits().to_le_bytes()[0]).collect();
+    let mut bytes: Vec<u8> = (0..length)
+        .map(|_| random.bits().to_le_bytes()[0])
+        .collect();
     let priority = Priority(bytes.first().copied().unwrap_or(0));
     // Half of them look like the beginning of an advert.
     if random.percent(50) {
-        let head = [0x45, 0xc0, 0, 40, 0, 0, 0, 0, 255, 112, 0, 0, 10, 0, 0, 99, 224, 0, 0, 18];
+        let head = [
+            0x45, 0xc0, 0, 40, 0, 0, 0, 0, 255, 112, 0, 0, 10, 0, 0, 99, 224, 0, 0, 18,
+        ];
         let mut whole = head.to_vec();
         whole.extend([0x21, vrid, priority.0, 1, 0, 1]);
         whole.append(&mut bytes);
