@@ -7,6 +7,7 @@
 //! 2. [`config`]: text to [`config::model::Config`]; pure, files come in through a trait.
 //! 3. [`vrrp`]: the decisions; deterministic, no I/O, no clock, no logging.
 //! 4. [`system`]: sockets, netlink, scripts, mail; each small, each speaks one protocol.
+//!    Beside it [`simulation`]: the same engine in virtual time.
 //! 5. [`daemon`]: the life of the processes, and [`cli`].
 //!
 //! A newcomer reads `vrrp/state_machine.rs`, `vrrp/engine.rs`, `daemon/reactor.rs`;

@@ -26,6 +26,16 @@ fn main() -> ExitCode {
             say(&text, "");
             code
         }
+        Request::Simulate(task) => match daemon::simulate::run(&task) {
+            Ok(text) => {
+                say(&text, "");
+                0
+            }
+            Err((text, code)) => {
+                say("", &text);
+                code
+            }
+        },
         Request::Run(task) => {
             say(&task.stdout, &task.stderr);
             daemon::run(&task.settings)

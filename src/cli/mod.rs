@@ -16,6 +16,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use crate::config;
 use crate::daemon::{
     DEFAULT_CONFIGURATION, Settings, VERSION, check, exit_code, process, runtime_directory,
+    simulate,
 };
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
@@ -38,6 +39,8 @@ pub enum Request {
     Test(Box<Task>, Option<PathBuf>, Format),
     /// `check`: look for mistakes in configurations.
     Check(Box<check::Task>),
+    /// `simulate`: what would happen.
+    Simulate(Box<simulate::Task>),
 }
 
 /// Something to write, and an exit code.

@@ -1,8 +1,9 @@
 //! The words that may stand first on the command line instead of options:
-//! `check`, `keywords`, `explain`.
+//! `check`, `simulate`, `keywords`, `explain`.
 //!
 //! Decides what they are called and what is printed for the last two; what
-//! `check` looks at is decided in `daemon/check.rs`. C keepalived has no such
+//! `check` looks at is decided in `daemon/check.rs`, what `simulate` prints in
+//! `daemon/simulate.rs`. C keepalived has no such
 //! words, so whatever else stands first is left to its options.
 
 use std::ffi::OsString;
@@ -17,7 +18,8 @@ use crate::config::diagnostic::{EXPLANATIONS, explanation};
 use crate::config::keywords::defaults::default_of;
 use crate::config::keywords::{Content, Row, Status, rows};
 use crate::config::{self};
-use crate::daemon::{check, process};
+use crate::daemon::{check, process, simulate};
+use crate::simulation::scenario::EVENTS;
 
 /// How findings and lists are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -44,6 +46,8 @@ struct Tools {
 enum Tool {
     /// Look for mistakes in a configuration, and compare the nodes of a cluster
     Check(Check),
+    /// Show what would happen to the nodes of a cluster: who is MASTER when, who has the VIPs, and why
+    Simulate(Simulate),
     /// List every keyword with its block, arguments and status
     Keywords {
         /// How the list is printed
@@ -77,6 +81,34 @@ struct Check {
     /// Skip the parts for the health checkers, as the daemon does with -P
     #[arg(short = 'P', long)]
     vrrp: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Simulate {
+    /// The configurations, one for each node; a node is called as its file is, without .conf
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "EVENTS", help = events_help())]
+    events: String,
+    /// How long is simulated
+    #[arg(long, default_value = "60", value_name = "SECONDS")]
+    seconds: String,
+    /// Decides which adverts are lost
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// How many adverts are lost
+    #[arg(long, default_value = "0%", value_name = "PERCENT")]
+    loss: String,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: simulate::Format,
+    /// Skip the parts for the health checkers, as the daemon does with -P
+    #[arg(short = 'P', long)]
+    vrrp: bool,
+}
+
+fn events_help() -> String {
+    format!("What happens, as in '10s kill lb1; 30s start lb1': {EVENTS}")
 }
 
 /// What a command line that begins with one of the words asks for; `None` if it
@@ -117,6 +149,15 @@ impl Tool {
                     without_checkers: check.vrrp,
                     ..config::Options::default()
                 },
+            })),
+            Self::Simulate(simulate) => Request::Simulate(Box::new(simulate::Task {
+                files: simulate.files,
+                events: simulate.events,
+                length: simulate.seconds,
+                seed: simulate.seed,
+                loss: simulate.loss,
+                format: simulate.format,
+                without_checkers: simulate.vrrp,
             })),
             Self::Keywords { format } => Request::Answer(Answer {
                 stdout: keywords(format),

@@ -25,6 +25,7 @@ pub mod key_files;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod simulate;
 pub mod state_files;
 pub mod supervisor;
 pub mod worker;

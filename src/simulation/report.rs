@@ -214,6 +214,79 @@ impl Report {
     }
 }
 
+impl Report {
+    /// A timeline for each router and VIP, a lane for each node.
+    pub fn as_svg(&self) -> String {
+        const LANE: usize = 18;
+        const LEFT: f64 = 130.0;
+        const WIDTH: f64 = 800.0;
+        let x = |at_s: f64| LEFT + WIDTH * at_s / self.seconds.max(0.001);
+        let all: Vec<&Held> = self.routers.iter().chain(&self.addresses).collect();
+        let rows = all.len().saturating_mul(self.nodes.len().saturating_add(2));
+        let height = rows.saturating_add(3).saturating_mul(LANE);
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"960\" height=\"{height}\" \
+             font-family=\"sans-serif\" font-size=\"12\">\n\
+             <rect width=\"960\" height=\"{height}\" fill=\"white\"/>\n"
+        );
+        let mut y = LANE;
+        for line in self.events.iter().filter(|line| line.event.is_some()) {
+            let at = x(line.at_s);
+            let text = escaped(line.event.as_deref().unwrap_or_default());
+            let _ = writeln!(
+                out,
+                "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{height}\" stroke=\"#999\" \
+                 stroke-dasharray=\"3\"><title>{:.3} s: {text}</title></line>",
+                line.at_s
+            );
+        }
+        for held in all {
+            let _ = writeln!(
+                out,
+                "<text x=\"4\" y=\"{y}\">{}</text>",
+                escaped(&held.name)
+            );
+            for node in &self.nodes {
+                y = y.saturating_add(LANE);
+                let _ = writeln!(out, "<text x=\"16\" y=\"{y}\">{}</text>", escaped(node));
+                let top = y.saturating_sub(12);
+                for span in held.spans.iter().filter(|it| it.holders.contains(node)) {
+                    let fill = if span.holders.len() > 1 {
+                        "#c33"
+                    } else {
+                        "#393"
+                    };
+                    let (from, to) = (x(span.from_s), x(span.to_s));
+                    let _ = writeln!(
+                        out,
+                        "<rect x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"14\" \
+                         fill=\"{fill}\"><title>{:.3} s to {:.3} s</title></rect>",
+                        (to - from).max(0.5),
+                        span.from_s,
+                        span.to_s
+                    );
+                }
+            }
+            y = y.saturating_add(LANE.saturating_mul(2));
+        }
+        let _ = writeln!(
+            out,
+            "<text x=\"{LEFT}\" y=\"{y}\">0 s</text><text x=\"{:.1}\" y=\"{y}\" \
+             text-anchor=\"end\">{:.0} s</text>\n</svg>",
+            LEFT + WIDTH,
+            self.seconds
+        );
+        out
+    }
+}
+
+/// Text that XML takes as it is.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
 type Routers = BTreeMap<(u8, Family), (String, Sweep)>;
 
 fn sweeps(world: &World) -> (Routers, BTreeMap<IpAddr, Sweep>) {

@@ -114,7 +114,7 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
             let (from, to, cut) = (node(from)?, node(to)?, *verb == "cut-way");
             vec![Fault::Cut { from, to, cut }]
         }
-        ("down" | "up", [name, interface]) => vec![link(node(name)?, interface, *verb, nodes)?],
+        ("down" | "up", [name, interface]) => vec![link(node(name)?, interface, verb, nodes)?],
         ("remove", [name, address]) => {
             let address = address.parse();
             let address = address.map_err(|_| "an IP address is expected".to_owned())?;

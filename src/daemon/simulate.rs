@@ -1,0 +1,121 @@
+//! `keepalived-rs simulate`: what would happen to these configurations if.
+//!
+//! Decides what is read, what the nodes are called, and what is printed. What
+//! happens is decided in `simulation`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::config::diagnostic::Severity;
+use crate::config::{self, Options};
+use crate::simulation::report::Report;
+use crate::simulation::scenario::{self, Named, Scenario};
+use crate::system::files::DiskFiles;
+use crate::time::Interval;
+
+/// A configuration cannot be used, as with `-t`.
+const UNUSABLE: u8 = 5;
+
+/// The command line is not understood.
+const BAD_COMMAND_LINE: u8 = 1;
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+    /// A picture.
+    Svg,
+}
+
+/// What `simulate` is asked for.
+#[derive(Debug)]
+pub struct Task {
+    /// The configurations, one for each node.
+    pub files: Vec<PathBuf>,
+    /// What happens.
+    pub events: String,
+    /// How long it is watched.
+    pub length: String,
+    /// Decides about loss.
+    pub seed: u64,
+    /// How much of what is sent is lost.
+    pub loss: String,
+    /// `--format`
+    pub format: Format,
+    /// `-P`
+    pub without_checkers: bool,
+}
+
+/// Why there is no result: what to say of it, and the exit code.
+type Refusal = (String, u8);
+
+/// Runs the simulation; what is for standard output, or what was wrong.
+pub fn run(task: &Task) -> Result<String, Refusal> {
+    let wrong = |text: String| (format!("{text}\n"), BAD_COMMAND_LINE);
+    let mut nodes: Vec<Named> = Vec::new();
+    for (file, name) in task.files.iter().zip(names(&task.files)) {
+        let config = read(file, &name, task.without_checkers)?;
+        nodes.push((name, config));
+    }
+    let scenario = Scenario {
+        events: scenario::events(&task.events, &nodes).map_err(wrong)?,
+        length: limited(scenario::span(&task.length).map_err(wrong)?).map_err(wrong)?,
+        loss_per_million: scenario::loss(&task.loss).map_err(wrong)?,
+        seed: task.seed,
+        nodes,
+    };
+    let report = Report::new(&scenario.run());
+    Ok(match task.format {
+        Format::Table => report.as_table(),
+        Format::Json => report.as_json(),
+        Format::Svg => report.as_svg(),
+    })
+}
+
+/// An hour of virtual time is enough, and bounds what is remembered.
+fn limited(length: Interval) -> Result<Interval, String> {
+    if length > Interval::from_secs(3_600) {
+        return Err("no more than an hour (60m) is simulated".to_owned());
+    }
+    Ok(length)
+}
+
+/// Nodes are called as their files are, without the ending; where that does not
+/// tell them apart, they are numbered.
+fn names(files: &[PathBuf]) -> Vec<String> {
+    let stem = |file: &PathBuf| {
+        let stem = file.file_stem().unwrap_or(file.as_os_str());
+        stem.to_string_lossy().into_owned()
+    };
+    let stems: Vec<String> = files.iter().map(stem).collect();
+    let different: BTreeSet<&String> = stems.iter().collect();
+    if different.len() == stems.len() {
+        return stems;
+    }
+    (1..=files.len())
+        .map(|number| format!("node{number}"))
+        .collect()
+}
+
+fn read(file: &Path, name: &str, without_checkers: bool) -> Result<config::model::Config, Refusal> {
+    let options = Options {
+        config_id: name.to_owned(),
+        without_checkers,
+        ..Options::default()
+    };
+    let loaded = config::load(&DiskFiles, file, &options);
+    if loaded.is_usable() {
+        return Ok(loaded.config);
+    }
+    let fatal = loaded.diagnostics.iter();
+    let fatal = fatal.filter(|found| found.severity >= Severity::Fatal);
+    let texts: Vec<String> = fatal
+        .map(|found| found.as_snippet(&loaded.sources))
+        .collect();
+    let text = format!("{}\n{} cannot be used\n", texts.join("\n"), file.display());
+    Err((text, UNUSABLE))
+}

@@ -1,0 +1,142 @@
+//! `keepalived-rs simulate`: what an administrator sees.
+
+use std::process::{Command, Output};
+
+const FILES: [&str; 2] = ["etc/keepalived/lb1.conf", "etc/keepalived/lb2.conf"];
+
+fn simulate(files: &[&str], options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_keepalived-rs"))
+        .arg("simulate")
+        .args(files)
+        .args(options)
+        .output()
+        .expect("the program runs")
+}
+
+fn printed(options: &[&str]) -> String {
+    let output = simulate(&FILES, options);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// RFC 3768 section 6.1: 3.414 s of priority 150 and 3.609 s of priority 100.
+#[test]
+fn the_table_tells_who_is_master_when_and_why() {
+    let table = printed(&["--events", "10s kill lb1; 30s start lb1"]);
+    let expected = "\
+     time  node  instance  state             prio  why
+    0.000  *** start lb1
+    0.000  lb1   VI_1      INIT > BACKUP      150  started
+    0.000  *** start lb2
+    0.000  lb2   VI_1      INIT > BACKUP      100  started
+    3.414  lb1   VI_1      BACKUP > MASTER    150  no master heard for 3.414 s
+   10.000  *** power off lb1
+   13.023  lb2   VI_1      BACKUP > MASTER    100  lb1 silent for 3.609 s
+   30.000  *** start lb1
+   30.000  lb1   VI_1      INIT > BACKUP      150  started
+   33.414  lb1   VI_1      BACKUP > MASTER    150  preempts lb2, whose priority is 100
+   33.414  lb2   VI_1      MASTER > BACKUP    100  lb1 has priority 150
+
+MASTER of VI_1 (VRID 51)
+    0.000 to     3.414  nobody
+    3.414 to    10.000  lb1
+   10.000 to    13.023  nobody
+   13.023 to    33.414  lb2
+   33.414 to    60.000  lb1
+  nobody for 6.437 s, more than one for 0.000 s
+
+holder of 192.0.2.100
+    0.000 to     3.414  nobody
+    3.414 to    10.000  lb1
+   10.000 to    13.023  nobody
+   13.023 to    33.414  lb2
+   33.414 to    60.000  lb1
+  nobody for 6.437 s, more than one for 0.000 s
+";
+    assert_eq!(table, expected);
+}
+
+/// A master that stops says so: the other takes over in its skew time.
+#[test]
+fn a_stop_costs_a_skew_time_only() {
+    let table = printed(&["--events", "10s stop lb1", "--seconds", "20"]);
+    assert!(table.contains("10.609  lb2   VI_1      BACKUP > MASTER    100  lb1 resigned"));
+}
+
+#[test]
+fn a_cut_gives_two_masters_and_is_counted() {
+    let events = ["--events", "10s cut lb1 lb2", "--seconds", "20"];
+    let table = printed(&events);
+    assert!(table.contains("   13.023 to    20.000  lb1 and lb2 at once\n"));
+    assert!(table.contains("more than one for 6.977 s"));
+    let json = printed(&[&events[..], &["--format", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["addresses"][0]["name"], "192.0.2.100");
+    assert_eq!(json["addresses"][0]["spans"][2]["holders"][1], "lb2");
+    let picture = printed(&[&events[..], &["--format", "svg"]].concat());
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    assert_eq!(
+        picture.matches("fill=\"#c33\"").count(),
+        4,
+        "both nodes, router and VIP"
+    );
+}
+
+/// Loss is drawn from the seed.
+#[test]
+fn a_seed_decides_about_loss() {
+    let with = |seed| printed(&["--loss", "40%", "--seed", seed]);
+    assert_eq!(with("1"), with("1"));
+    assert_ne!(with("1"), with("2"));
+}
+
+#[test]
+fn a_failing_script_shows_in_priority_and_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Vec::new();
+    for (name, priority) in [("a", 110), ("b", 100)] {
+        let path = folder.path().join(format!("{name}.conf"));
+        let text = format!(
+            "vrrp_script chk_nginx {{\n script \"/usr/bin/pgrep nginx\"\n interval 1\n fall 2\n}}\n\
+             vrrp_instance VI_1 {{\n interface ens3\n virtual_router_id 7\n priority {priority}\n\
+             track_script {{\n chk_nginx\n }}\n virtual_ipaddress {{\n 10.1.1.1/24\n }}\n}}\n"
+        );
+        std::fs::write(&path, text).expect("a file");
+        files.push(path.to_str().expect("text").to_owned());
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let output = simulate(
+        &files,
+        &["--events", "9.5s fail a chk_nginx; 20s fix a chk_nginx"],
+    );
+    let table = String::from_utf8(output.stdout).expect("text");
+    // Runs at 10 s and 11 s fail, each after 5 ms.
+    let fault = "   11.005  a     VI_1      MASTER > FAULT     110  script chk_nginx fails\n";
+    assert!(table.contains(fault), "{table}");
+    assert!(
+        table.contains("BACKUP > MASTER    100  a resigned"),
+        "{table}"
+    );
+    assert!(
+        table.contains("preempts b, whose priority is 100"),
+        "{table}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let output = simulate(&FILES, &["--events", "1s kill lb3"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        text,
+        "event '1s kill lb3': no node is called 'lb3'; there are lb1, lb2\n"
+    );
+    let output = simulate(&["/does/not/exist.conf"], &[]);
+    assert_eq!(output.status.code(), Some(5));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        text.contains("/does/not/exist.conf cannot be used"),
+        "{text}"
+    );
+}
