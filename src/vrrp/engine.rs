@@ -9,7 +9,7 @@
 //! call decides has been decided when it returns.
 //!
 //! Decides when scripts run and which instance a datagram is for; what an
-//! instance does is in `instance.rs`.
+//! instance does is in `instance/mod.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;

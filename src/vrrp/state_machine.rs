@@ -1,7 +1,7 @@
 //! The state machine of one virtual router: one table.
 //!
 //! Decides, for each state and input, the next state and what has to be done.
-//! Does not do it: `instance.rs` carries the effects out, in the order in which
+//! Does not do it: `instance` carries the effects out, in the order in which
 //! they are declared here. How an advert compares is decided in `election.rs`,
 //! whether it is acceptable in `receive.rs`.
 //!

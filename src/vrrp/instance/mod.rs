@@ -2,214 +2,42 @@
 //! machine asks for, in the order that the effects have.
 //!
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
-//! (`receive.rs`); does not know of other instances.
+//! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
+//! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
+//! it from taking part in `faults.rs`, what it works with in `context.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{InitialState, Instance, VirtualAddress};
-use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
+use crate::config::model::{InitialState, Instance};
+use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, Notification, NotifyState, Operation, Token, Transmit};
+use super::action::{Action, Notification, NotifyState};
 use super::election::{Rank, Timing};
-use super::event::InterfaceState;
-use super::garp::{self, Pacer, Target};
-use super::interfaces::{Interfaces, source_address};
-use super::log_lines::{InstanceLine, LogLine, interface_name};
+use super::garp::Target;
+use super::interfaces::source_address;
+use super::log_lines::{InstanceLine, LogLine};
 use super::outgoing::Outgoing;
 use super::receive::{Reject, Remarks};
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
-use super::timers::Timers;
-use super::tracking::{
-    Surroundings, Tracked, effective_priority, is_awaited, is_fault, is_interface_fault,
-    total_priority,
-};
+use super::tracking::{Surroundings, effective_priority, is_awaited, total_priority};
+
+mod announce;
+mod context;
+mod faults;
+mod installed;
+
+pub use context::{Context, Purpose, Requests, TimerKey};
+use faults::Faults;
+use installed::Installed;
 
 /// A MASTER answers adverts of lower priority no more often than this
 /// (specification F.4, flood defence).
 const ANSWER_GAP: Interval = Interval::from_ms(10);
-
-/// What the timers of the engine are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TimerKey {
-    /// Advert interval, master down or skew time.
-    Protocol(InstanceId),
-    /// The second burst after becoming MASTER.
-    SecondBurst(InstanceId),
-    /// The periodic bursts.
-    Refresh(InstanceId),
-    /// The second burst after an advert of lower priority.
-    LowerPriorityBurst(InstanceId),
-    /// The next gratuitous ARP or neighbour advert of an interface.
-    Pace(garp::Key),
-    /// The next run of a script.
-    ScriptStart(ScriptId),
-    /// The end of the time that a run has.
-    ScriptTimeout(ScriptId),
-}
-
-/// What a kernel request was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The VIPs of an instance that becomes MASTER.
-    Install(InstanceId),
-    /// A VIP that somebody else had removed.
-    Restore(InstanceId),
-    /// The VIPs of an instance that no longer is MASTER, or leftovers.
-    Remove(InstanceId),
-}
-
-/// Everything outside an instance that carrying out an effect needs.
-pub struct Context<'a> {
-    /// The time of this turn.
-    pub now: Instant,
-    /// All deadlines.
-    pub timers: &'a mut Timers<TimerKey>,
-    /// The queue to the caller.
-    pub actions: &'a mut VecDeque<Action>,
-    /// The spacing of gratuitous ARP.
-    pub pacer: &'a mut Pacer,
-    /// Kernel requests under way.
-    pub requests: &'a mut Requests,
-    /// The interfaces there are.
-    pub interfaces: &'a Interfaces,
-    /// The scripts, by name.
-    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
-    /// Every VIP of the configuration: none of them is a source address.
-    pub vips: &'a BTreeSet<IpAddr>,
-    /// Sends adverts.
-    pub tx: &'a mut dyn Transmit,
-}
-
-/// Kernel requests under way.
-#[derive(Debug, Default)]
-pub struct Requests {
-    next: u64,
-    open: BTreeMap<Token, Purpose>,
-}
-
-impl Requests {
-    /// Takes a finished request out.
-    pub fn finish(&mut self, token: Token) -> Option<Purpose> {
-        self.open.remove(&token)
-    }
-
-    /// Whether none is under way.
-    pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    fn begin(&mut self, purpose: Purpose) -> Token {
-        let token = Token(self.next);
-        self.next = self.next.wrapping_add(1);
-        self.open.insert(token, purpose);
-        token
-    }
-}
-
-impl Context<'_> {
-    /// Asks the kernel for something.
-    pub fn request(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Token {
-        let token = self.requests.begin(purpose);
-        self.actions.push_back(Action::Kernel { token, operations });
-        token
-    }
-
-    fn around(&self) -> Surroundings<'_> {
-        Surroundings {
-            interfaces: self.interfaces,
-            scripts: self.scripts,
-        }
-    }
-}
-
-/// What stands against taking part (specification F.6).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Faults {
-    missing: bool,
-    loopback: bool,
-    no_multicast: bool,
-    down: bool,
-    no_address: bool,
-    no_peer: bool,
-    /// Interfaces of VIPs, other than the own one, that are missing or down.
-    vip_interfaces: Vec<String>,
-    /// Interfaces of `track_interface` without a weight that are down, or, with
-    /// `reverse`, up.
-    tracked_interfaces: Vec<String>,
-    scripts: Vec<String>,
-}
-
-impl Faults {
-    fn any(&self) -> bool {
-        *self != Self::default()
-    }
-
-    /// How many. An interface that does not exist counts as down, too, and as
-    /// one without an address, as in C.
-    fn count(&self) -> usize {
-        let own = [
-            self.missing,
-            self.missing,
-            self.loopback,
-            self.no_multicast,
-            self.down,
-            self.no_address,
-            self.no_peer,
-        ];
-        let own = own.into_iter().filter(|set| *set).count();
-        let tracked = self.tracked_interfaces.len();
-        let others = self.vip_interfaces.len().saturating_add(tracked);
-        own.saturating_add(others)
-            .saturating_add(self.scripts.len())
-    }
-
-    /// All of them in words.
-    fn in_words(&self, interface: &str) -> String {
-        let own = [
-            (self.missing, "does not exist"),
-            (self.loopback, "is a loopback interface"),
-            (self.no_multicast, "has no multicast"),
-            (self.down, "is down"),
-            (self.no_address, "has no address to send from"),
-            (self.no_peer, "has no unicast peer in the configuration"),
-        ];
-        let own = own
-            .into_iter()
-            .filter(|(set, _)| *set)
-            .map(|(_, what)| format!("interface {interface} {what}"));
-        let vips = self
-            .vip_interfaces
-            .iter()
-            .map(|name| format!("interface {name} of a VIP is down or missing"));
-        let tracked = self
-            .tracked_interfaces
-            .iter()
-            .map(|name| format!("tracked interface {name} is not as it must be"));
-        let scripts = self
-            .scripts
-            .iter()
-            .map(|name| format!("script {name} fails"));
-        own.chain(vips)
-            .chain(tracked)
-            .chain(scripts)
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-}
-
-/// Whether the VIPs are on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Installed {
-    No,
-    Asked(Token),
-    Yes,
-}
 
 /// The master that a backup listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -437,50 +265,6 @@ impl Running {
             let moved = deadline + timing.skew_time(new) - timing.skew_time(old);
             cx.timers.arm(key, moved);
         }
-    }
-
-    fn find_faults(&self, cx: &Context<'_>) -> Faults {
-        let mut faults = Faults::default();
-        match cx.interfaces.named(&self.config.interface) {
-            None => faults.missing = true,
-            Some(state) => {
-                faults.loopback = state.loopback;
-                faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
-                faults.down = !state.up && !self.config.ignore_own_interface;
-                faults.no_address = !self.has_source(state);
-            }
-        }
-        faults.no_peer = self.config.fault_without_peer;
-        let around = cx.around();
-        for vip in self.config.all_addresses() {
-            let own = vip.interface == self.config.interface;
-            let known = faults.vip_interfaces.contains(&vip.interface);
-            if own || vip.no_track || known || around.is_up(&vip.interface) {
-                continue;
-            }
-            faults.vip_interfaces.push(vip.interface.clone());
-        }
-        for tracked in &self.config.track_interfaces {
-            if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
-                faults.tracked_interfaces.push(tracked.interface.clone());
-            }
-        }
-        for tracked in &self.config.track_scripts {
-            if is_fault(tracked, around.standing(&tracked.script)) {
-                faults.scripts.push(tracked.script.name.clone());
-            }
-        }
-        faults
-    }
-
-    /// Whether there is an address to send from; with `track_src_ip` it must be
-    /// on the interface.
-    fn has_source(&self, state: &InterfaceState) -> bool {
-        let Some(source) = self.source else {
-            return false;
-        };
-        let mut there = state.addresses.iter();
-        !self.config.track_source_address || there.any(|on| on.address == source)
     }
 
     /// Feeds the state machine with something other than an advert or a timer.
@@ -731,46 +515,6 @@ impl Running {
         self.log(line, cx);
     }
 
-    fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
-        let interface = self.config.interface.clone();
-        if !first {
-            self.log(InstanceLine::EnteringFault, cx);
-            let reasons = self.faults.in_words(&interface);
-            return self.log(InstanceLine::FaultReasons(reasons), cx);
-        }
-        if self.faults.missing {
-            let line = LogLine::InterfaceMissing(interface.clone());
-            cx.actions.push_back(Action::Log(line));
-        }
-        if self.faults.loopback {
-            self.log(InstanceLine::Loopback(interface.clone()), cx);
-        }
-        if self.faults.no_multicast {
-            self.log(InstanceLine::NoMulticast(interface.clone()), cx);
-        }
-        if self.faults.down {
-            self.log(InstanceLine::FaultInterfaceDown(interface), cx);
-        }
-        let tracked = self.faults.tracked_interfaces.iter();
-        let names: Vec<_> = self
-            .faults
-            .vip_interfaces
-            .iter()
-            .chain(tracked)
-            .cloned()
-            .collect();
-        for name in names {
-            self.log(InstanceLine::FaultInterfaceDown(name), cx);
-        }
-        if self.faults.no_address {
-            self.log(InstanceLine::FaultNoAddress(self.config.family()), cx);
-        }
-        for name in self.faults.scripts.clone() {
-            self.log(InstanceLine::FaultScript(name), cx);
-        }
-        self.log(InstanceLine::EnteringFaultInit, cx);
-    }
-
     fn log_advert(&self, input: Input, sender: Sender, cx: &mut Context<'_>) {
         let Sender {
             address: from,
@@ -859,217 +603,6 @@ impl Running {
         }
     }
 
-    /// Each VIP with the number of its interface; those without one are left
-    /// out (they keep the instance in FAULT unless they are not tracked).
-    fn vips<'c>(
-        config: &'c Instance,
-        interfaces: &'c Interfaces,
-    ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
-        config.all_addresses().filter_map(|vip| {
-            let state = interfaces.named(&vip.interface)?;
-            Some((state.index, vip))
-        })
-    }
-
-    fn install(&mut self, cx: &mut Context<'_>) {
-        self.log(InstanceLine::SettingVips, cx);
-        let operations = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| Operation::AddAddress {
-                on,
-                address: vip.clone(),
-            })
-            .collect();
-        let token = cx.request(Purpose::Install(self.id), operations);
-        self.installed = Installed::Asked(token);
-    }
-
-    fn remove(&mut self, cx: &mut Context<'_>) {
-        self.log(InstanceLine::RemovingVips, cx);
-        let operations = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| Operation::RemoveAddress {
-                on,
-                address: vip.clone(),
-            })
-            .collect();
-        cx.request(Purpose::Remove(self.id), operations);
-        self.installed = Installed::No;
-        self.announcing.clear();
-        cx.pacer.cancel(self.id);
-        for key in [
-            TimerKey::SecondBurst(self.id),
-            TimerKey::Refresh(self.id),
-            TimerKey::LowerPriorityBurst(self.id),
-        ] {
-            cx.timers.disarm(key);
-        }
-    }
-
-    /// Takes VIPs off that an earlier run left behind (specification F.2).
-    pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
-        let left = |on: IfIndex, vip: &VirtualAddress| {
-            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
-        };
-        let operations: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .filter(|(on, vip)| left(*on, vip))
-            .map(|(on, vip)| Operation::RemoveAddress {
-                on,
-                address: vip.clone(),
-            })
-            .collect();
-        if !operations.is_empty() {
-            self.log(InstanceLine::RemovingVips, cx);
-            cx.request(Purpose::Remove(self.id), operations);
-        }
-    }
-
-    /// The VIPs have been added: announces them, and tells the outside.
-    pub fn installed(&mut self, token: Token, result: Result<(), Errno>, cx: &mut Context<'_>) {
-        if self.installed != Installed::Asked(token) {
-            return;
-        }
-        self.installed = Installed::Yes;
-        if let Err(errno) = result {
-            let line = InstanceLine::KernelRefused {
-                adding: true,
-                errno,
-            };
-            self.log(line, cx);
-        }
-        self.find_targets(cx);
-        let garp = &self.config.garp;
-        let (repeat, delay, refresh) = (garp.master_repeat, garp.master_delay, garp.master_refresh);
-        self.burst(repeat, cx);
-        if !delay.is_zero() {
-            cx.timers
-                .arm(TimerKey::SecondBurst(self.id), cx.now + delay);
-        }
-        if !refresh.is_zero() {
-            cx.timers
-                .arm(TimerKey::Refresh(self.id), cx.now + delay + refresh);
-        }
-        self.notify(NotifyState::Master, cx);
-    }
-
-    /// Which VIPs are announced where: on interfaces that do ARP.
-    fn find_targets(&mut self, cx: &Context<'_>) {
-        self.announcing.clear();
-        for (on, vip) in Self::vips(&self.config, cx.interfaces) {
-            let Some(state) = cx.interfaces.get(on).filter(|state| !state.no_arp) else {
-                continue;
-            };
-            self.announcing.push(Target {
-                owner: self.id,
-                on,
-                mac: state.mac,
-                address: vip.address,
-            });
-        }
-    }
-
-    fn burst(&mut self, repeat: u32, cx: &mut Context<'_>) {
-        for target in &self.announcing {
-            let name = cx.interfaces.get(target.on).map(|state| &*state.name);
-            let line = InstanceLine::Announcing {
-                on: interface_name(name, target.on),
-                address: target.address,
-            };
-            let line = LogLine::Instance(self.config.name.clone(), line);
-            cx.actions.push_back(Action::Log(line));
-        }
-        let garp = &self.config.garp;
-        cx.pacer.burst(&self.announcing, repeat, garp, cx.actions);
-    }
-
-    /// A burst is due: announces from what is true now.
-    pub fn scheduled_burst(&mut self, key: TimerKey, cx: &mut Context<'_>) {
-        if self.installed != Installed::Yes {
-            return;
-        }
-        self.find_targets(cx);
-        let garp = &self.config.garp;
-        let (refresh, repeat) = match key {
-            TimerKey::Refresh(_) => (garp.master_refresh, garp.master_refresh_repeat),
-            TimerKey::LowerPriorityBurst(_) => (Interval::ZERO, garp.lower_prio_repeat),
-            _ => (Interval::ZERO, garp.master_repeat),
-        };
-        if !refresh.is_zero() {
-            cx.timers.arm(key, cx.now + refresh);
-        }
-        self.burst(repeat, cx);
-    }
-
-    /// Somebody of lower priority claimed the VIPs: reminds the network, now
-    /// and once more later (specification F.4).
-    fn answer_with_garp(&mut self, cx: &mut Context<'_>) {
-        let garp = &self.config.garp;
-        let (repeat, delay) = (garp.lower_prio_repeat, garp.lower_prio_delay);
-        if self.installed != Installed::Yes || repeat == 0 {
-            return;
-        }
-        self.find_targets(cx);
-        self.burst(repeat, cx);
-        if !delay.is_zero() {
-            cx.timers
-                .arm(TimerKey::LowerPriorityBurst(self.id), cx.now + delay);
-        }
-    }
-
-    /// Somebody else took an address off an interface: as MASTER, puts it back
-    /// if it is a VIP of ours that was on.
-    pub fn address_removed(
-        &mut self,
-        on: IfIndex,
-        address: IpAddr,
-        prefix_length: u8,
-        cx: &mut Context<'_>,
-    ) {
-        if self.installed != Installed::Yes {
-            return;
-        }
-        let lost = Self::vips(&self.config, cx.interfaces).find(|(index, vip)| {
-            *index == on
-                && vip.address == address
-                && vip.prefix_length == prefix_length
-                && !vip.no_track
-        });
-        let Some((_, vip)) = lost else { return };
-        let (vip, interface) = (vip.clone(), vip.interface.clone());
-        let line = LogLine::AddressRemoved { address, interface };
-        cx.actions.push_back(Action::Log(line));
-        let operation = Operation::AddAddress { on, address: vip };
-        cx.request(Purpose::Restore(self.id), vec![operation]);
-    }
-
-    /// After reports were missed: puts back, as MASTER, what is not there.
-    pub fn restore_missing(&mut self, cx: &mut Context<'_>) {
-        let is_there = |on: IfIndex, vip: &VirtualAddress| {
-            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
-        };
-        let missing: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .filter(|(on, vip)| !is_there(*on, vip))
-            .map(|(on, vip)| (on, vip.address, vip.prefix_length))
-            .collect();
-        for (on, address, prefix_length) in missing {
-            self.address_removed(on, address, prefix_length, cx);
-        }
-    }
-
-    /// A VIP is back: announces all of them once more.
-    pub fn restored(&mut self, result: Result<(), Errno>, cx: &mut Context<'_>) {
-        match result {
-            // By way of the timer, so that many VIPs that come back together are
-            // announced once.
-            Ok(()) => cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now),
-            Err(errno) => self.log(
-                InstanceLine::KernelRefused {
-                    adding: true,
-                    errno,
-                },
-                cx,
-            ),
-        }
-    }
-
     fn notify_entered(&mut self, cx: &mut Context<'_>) {
         let state = match self.state {
             State::Backup => NotifyState::Backup,
@@ -1089,10 +622,4 @@ impl Running {
             priority: self.priority,
         }));
     }
-}
-
-/// Whether the interface has this address, with this prefix length.
-fn holds(state: &InterfaceState, vip: &VirtualAddress) -> bool {
-    let mut there = state.addresses.iter();
-    there.any(|on| on.address == vip.address && on.prefix_length == vip.prefix_length)
 }
