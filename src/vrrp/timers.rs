@@ -37,6 +37,10 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 
     /// Sets the deadline of `key`, in place of any it had.
     pub fn arm(&mut self, key: K, deadline: Instant) {
+        if self.armed.is_empty() {
+            // What is left belongs to nothing, and may be long past.
+            self.heap.clear();
+        }
         let queued = match self.armed.get(&key) {
             Some(armed) if armed.queued <= deadline => armed.queued,
             _ => {

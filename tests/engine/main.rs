@@ -6,6 +6,7 @@
 
 mod reload;
 mod scripts;
+mod sync_groups;
 mod world;
 
 use std::net::Ipv4Addr;

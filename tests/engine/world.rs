@@ -100,6 +100,7 @@ pub fn fix_checksum(datagram: &mut [u8]) {
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub at_us: u64,
+    pub via: IfIndex,
     pub source: Ipv4Addr,
     pub destination: Ipv4Addr,
     pub priority: u8,
@@ -107,11 +108,11 @@ pub struct Sent {
 }
 
 #[derive(Default)]
-struct Outbox(Vec<Vec<u8>>);
+struct Outbox(Vec<(IfIndex, Vec<u8>)>);
 
 impl Transmit for Outbox {
-    fn send(&mut self, _: IfIndex, _: IpAddr, frame: &[u8]) -> Result<(), Errno> {
-        self.0.push(frame.to_vec());
+    fn send(&mut self, via: IfIndex, _: IpAddr, frame: &[u8]) -> Result<(), Errno> {
+        self.0.push((via, frame.to_vec()));
         Ok(())
     }
 }
@@ -119,6 +120,8 @@ impl Transmit for Outbox {
 pub struct Node {
     pub engine: Engine,
     pub interface: InterfaceState,
+    /// Interfaces on other wires: those of the same number are connected.
+    pub others: Vec<InterfaceState>,
     pub running: bool,
     pub stopped: bool,
     pub vips: Vec<Ipv4Addr>,
@@ -126,6 +129,8 @@ pub struct Node {
     /// When each gratuitous ARP was asked for.
     pub announced: Vec<u64>,
     pub told: Vec<String>,
+    /// What the general script would get as arguments.
+    pub calls: Vec<String>,
     pub notifications: Vec<Notification>,
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
@@ -147,12 +152,14 @@ impl Node {
         Self {
             engine: Engine::new(config),
             interface: interface(number),
+            others: Vec::new(),
             running: false,
             stopped: false,
             vips: Vec::new(),
             sent: Vec::new(),
             announced: Vec::new(),
             told: Vec::new(),
+            calls: Vec::new(),
             notifications: Vec::new(),
             log: Vec::new(),
             operations: Vec::new(),
@@ -221,6 +228,8 @@ pub struct Wire {
     pub now: Instant,
     /// Nothing arrives.
     pub cut: bool,
+    /// Nothing arrives that was sent out of these.
+    pub cut_wires: Vec<IfIndex>,
 }
 
 impl Index<usize> for Wire {
@@ -242,6 +251,7 @@ impl Wire {
             nodes: nodes.into_iter().collect(),
             now: Instant::ZERO,
             cut: false,
+            cut_wires: Vec::new(),
         }
     }
 
@@ -257,7 +267,8 @@ impl Wire {
 
     pub fn start_node(&mut self, node: usize) {
         self.nodes[node].running = true;
-        let states = [self.nodes[node].interface.clone()];
+        let mut states = vec![self.nodes[node].interface.clone()];
+        states.extend_from_slice(&self.nodes[node].others);
         self.feed(node, Event::AllInterfaces(&states));
         self.feed(node, Event::Command(Command::Start));
     }
@@ -268,6 +279,10 @@ impl Wire {
 
     pub fn inject(&mut self, node: usize, bytes: &[u8]) {
         let on = self.nodes[node].interface.index;
+        self.inject_on(node, on, bytes);
+    }
+
+    fn inject_on(&mut self, node: usize, on: IfIndex, bytes: &[u8]) {
         self.feed(
             node,
             Event::Datagram(Datagram {
@@ -281,6 +296,20 @@ impl Wire {
     pub fn change_interface(&mut self, node: usize, change: impl FnOnce(&mut InterfaceState)) {
         change(&mut self.nodes[node].interface);
         let state = self.nodes[node].interface.clone();
+        self.feed(node, Event::Interface(&state));
+    }
+
+    /// The same for an interface on another wire.
+    pub fn change_other(
+        &mut self,
+        node: usize,
+        on: IfIndex,
+        change: impl FnOnce(&mut InterfaceState),
+    ) {
+        let mut others = self.nodes[node].others.iter_mut();
+        let other = others.find(|state| state.index == on).expect("on it");
+        change(other);
+        let state = other.clone();
         self.feed(node, Event::Interface(&state));
     }
 
@@ -375,21 +404,23 @@ impl Wire {
             self.carry_out(node, action);
         }
         let mut arriving = VecDeque::new();
-        for bytes in frames {
+        for (via, bytes) in frames {
             self.nodes[node].sent.push(Sent {
                 at_us: self.now.as_us(),
+                via,
                 source: Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15]),
                 destination: Ipv4Addr::new(bytes[16], bytes[17], bytes[18], bytes[19]),
                 priority: bytes[22],
                 bytes: bytes.clone(),
             });
-            arriving.push_back(bytes);
+            arriving.push_back((via, bytes));
         }
-        for bytes in arriving {
+        for (via, bytes) in arriving {
             for other in 0..self.nodes.len() {
                 let there = &self.nodes[other];
-                if other != node && there.running && !there.stopped && !self.cut {
-                    self.inject(other, &bytes);
+                let is_cut = self.cut || self.cut_wires.contains(&via);
+                if other != node && there.running && !there.stopped && !is_cut {
+                    self.inject_on(other, via, &bytes);
                 }
             }
         }
@@ -426,7 +457,15 @@ impl Wire {
             Action::Notify(notification) => {
                 let state = notification.state.as_str();
                 here.told.push(format!("{state} {}", notification.priority));
+                let (name, priority) = (&notification.instance.name, notification.priority);
+                here.calls
+                    .push(format!("INSTANCE {name} {state} {priority}"));
                 here.notifications.push(notification);
+            }
+            Action::NotifyGroup(told) => {
+                let state = told.state.as_str();
+                here.calls
+                    .push(format!("GROUP {} {state} 0", told.group.name));
             }
             Action::Log(line) => here.log.push(line.to_string()),
             Action::Ready => {}

@@ -42,11 +42,9 @@ pub(super) fn tell(
             found.push(not_yet(text).at(&draft.name.origin));
         }
     }
-    for group in groups {
-        found.push(not_yet(format!(
-            "sync group {} does not work yet",
-            group.name
-        )));
+    for group in groups.iter().filter(|group| is_group_beyond(group)) {
+        let text = format!("({}) something here does not work yet", group.name);
+        found.push(not_yet(text));
     }
 }
 
@@ -105,6 +103,27 @@ fn is_beyond(instance: &Instance) -> bool {
     instance.interface.is_empty()
         || *instance != only_what_works
         || addresses.any(|address| address.use_vmac)
+}
+
+/// The same for a group.
+fn is_group_beyond(group: &SyncGroup) -> bool {
+    let SyncGroup {
+        name: _,
+        instances: _,
+        initial_state: _,
+        track_interfaces: _,
+        track_scripts: _,
+        track_files,
+        track_processes,
+        track_bfds,
+        tracking_weight: _,
+        notify,
+        smtp_alert: _,
+        // The default of the members, where it has been refused or has no effect.
+        notify_priority_changes: _,
+    } = group;
+    let never = notify.deleted.is_some() || notify.master_rx_lower_pri.is_some();
+    !(track_files.is_empty() && track_processes.is_empty() && track_bfds.is_empty()) || never
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Running {
 
     /// Somebody of lower priority claimed the VIPs: reminds the network, now
     /// and once more later (specification F.4).
-    pub(super) fn answer_with_garp(&mut self, cx: &mut Context<'_>) {
+    pub fn answer_with_garp(&mut self, cx: &mut Context<'_>) {
         let garp = &self.config.garp;
         let (repeat, delay) = (garp.lower_prio_repeat, garp.lower_prio_delay);
         if self.installed != Installed::Yes || repeat == 0 {

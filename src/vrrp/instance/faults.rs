@@ -4,8 +4,8 @@
 
 use super::super::action::Action;
 use super::super::event::InterfaceState;
-use super::super::log_lines::{InstanceLine, LogLine};
-use super::super::tracking::{is_fault, is_interface_fault};
+use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
+use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
 use super::{Context, Running};
 
 /// What stands against taking part (specification F.6).
@@ -105,12 +105,12 @@ impl Running {
             }
             faults.vip_interfaces.push(vip.interface.clone());
         }
-        for tracked in &self.config.track_interfaces {
+        for tracked in interfaces_of(&self.config, self.group.as_deref()) {
             if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
                 faults.tracked_interfaces.push(tracked.interface.clone());
             }
         }
-        for tracked in &self.config.track_scripts {
+        for tracked in scripts_of(&self.config, self.group.as_deref()) {
             if is_fault(tracked, around.standing(&tracked.script)) {
                 faults.scripts.push(tracked.script.name.clone());
             }
@@ -132,8 +132,16 @@ impl Running {
         let interface = self.config.interface.clone();
         if !first {
             self.log(InstanceLine::EnteringFault, cx);
-            let reasons = self.faults.in_words(&interface);
+            let reasons = match &self.fault_of {
+                Some(member) => format!("{member} of the same sync group is"),
+                None => self.faults.in_words(&interface),
+            };
             return self.log(InstanceLine::FaultReasons(reasons), cx);
+        }
+        if let (Some(_), Some(group)) = (&self.fault_of, &self.group) {
+            let line = GroupLine::SyncingMember(self.config.name.clone());
+            let line = LogLine::Group(group.name.clone(), line);
+            cx.actions.push_back(Action::Log(line));
         }
         if self.faults.missing {
             let line = LogLine::InterfaceMissing(interface.clone());

@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{InitialState, Instance};
+use crate::config::model::{InitialState, Instance, SyncGroup};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
@@ -24,7 +24,10 @@ use super::receive::{Reject, Remarks};
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
-use super::tracking::{Surroundings, effective_priority, is_awaited, total_priority};
+use super::sync_group::Health;
+use super::tracking::{
+    Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
+};
 
 mod announce;
 mod context;
@@ -65,10 +68,21 @@ pub struct Running {
     pub master: Option<Sender>,
     /// Its counters.
     pub statistics: Statistics,
+    /// The sync group that it is in.
+    pub group: Option<Arc<SyncGroup>>,
+    /// In BACKUP: its timer ran out, and only the group keeps it from MASTER.
+    pub wants_master: bool,
+    /// The state that was told last.
+    pub told: Option<NotifyState>,
     id: InstanceId,
     source: Option<IpAddr>,
     mtu: u32,
     faults: Faults,
+    /// The member of the group because of which all are in FAULT, if that is
+    /// another one.
+    fault_of: Option<String>,
+    /// A script that can stand against it has no result yet.
+    awaits: bool,
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
@@ -99,10 +113,15 @@ impl Running {
             on: None,
             master: None,
             statistics: Statistics::default(),
+            group: None,
+            wants_master: false,
+            told: None,
             id,
             source: None,
             mtu: 0,
             faults: Faults::default(),
+            fault_of: None,
+            awaits: false,
             waited: false,
             installed: Installed::No,
             logged: 0,
@@ -122,7 +141,7 @@ impl Running {
     /// Whether the state of this interface matters to it.
     pub fn uses(&self, interface: &str) -> bool {
         let config = &self.config;
-        let mut tracked = config.track_interfaces.iter();
+        let mut tracked = interfaces_of(config, self.group.as_deref());
         config.interface == interface
             || config.all_addresses().any(|vip| vip.interface == interface)
             || tracked.any(|tracked| tracked.interface == interface)
@@ -136,14 +155,14 @@ impl Running {
     /// What can be seen of it from outside. `timer` is the deadline of
     /// [`Running::timer`].
     pub fn snapshot(&self, timer: Option<Instant>, around: Surroundings<'_>) -> InstanceSnapshot {
-        let tracked = self.config.track_scripts.iter();
+        let tracked = scripts_of(&self.config, self.group.as_deref());
         let awaited = tracked
             .filter(|tracked| is_awaited(tracked, around.standing(&tracked.script)))
             .count();
         // Before it began it wants what the configuration says (specification F.2).
-        let master =
-            self.config.priority.is_owner() || self.config.initial_state == InitialState::Master;
+        let master = self.begins_as_owner() || self.config.initial_state == InitialState::Master;
         let wanted = match self.state {
+            State::Backup if self.wants_master => State::Master,
             State::Init if master => State::Master,
             State::Init => State::Backup,
             state => state,
@@ -158,7 +177,7 @@ impl Running {
             on: self.on,
             source: self.source,
             priority: self.priority,
-            total_priority: total_priority(&self.config, around),
+            total_priority: total_priority(&self.config, self.group.as_deref(), around),
             master: self.master,
             heard_priority: self.heard_priority,
             installed: self.installed == Installed::Yes,
@@ -199,25 +218,47 @@ impl Running {
         cx.actions.push_back(Action::Log(line));
     }
 
-    /// Looks again at everything around: interface, addresses, scripts; moves
-    /// in or out of FAULT, and keeps the outgoing advert right.
-    pub fn evaluate(&mut self, cx: &mut Context<'_>) {
+    /// Looks again at everything around: interface, addresses, scripts; keeps
+    /// priority and outgoing advert right. [`Running::act`] follows.
+    pub fn look_around(&mut self, cx: &mut Context<'_>) {
         self.entered_at.get_or_insert(cx.now);
         self.follow_interface(cx);
         self.follow_priority(cx);
-        let awaited = self
-            .config
-            .track_scripts
-            .iter()
+        self.awaits = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
-        self.waited |= awaited;
         self.faults = self.find_faults(cx);
-        match (self.state, self.faults.any()) {
-            (State::Init | State::Backup | State::Master, true) => self.input(Input::Fault, cx),
-            (State::Init, false) if !awaited => self.input(Input::Ready, cx),
-            (State::Fault, false) if !awaited => self.input(Input::Recovered, cx),
+    }
+
+    /// Whether it can take part, as far as it is concerned itself.
+    pub fn health(&self) -> Health {
+        match (self.faults.any(), self.awaits) {
+            (true, _) => Health::Faulty,
+            (false, true) => Health::Unknown,
+            (false, false) => Health::Well,
+        }
+    }
+
+    /// Moves in or out of FAULT. `health` is that of the whole group, if it is
+    /// in one, and `faulty` the member that is to blame.
+    pub fn act(&mut self, health: Health, faulty: Option<&str>, cx: &mut Context<'_>) {
+        self.waited |= health == Health::Unknown;
+        self.fault_of = faulty.filter(|_| !self.faults.any()).map(str::to_owned);
+        match (self.state, health) {
+            (State::Init | State::Backup | State::Master, Health::Faulty) => {
+                self.input(Input::Fault, cx);
+            }
+            (State::Init, Health::Well) => self.input(Input::Ready, cx),
+            (State::Fault, Health::Well) => self.input(Input::Recovered, cx),
             _ => {}
         }
+    }
+
+    /// Whether it becomes MASTER without waiting: as the owner of its addresses,
+    /// and in a group only if all members are owners (specification D.1).
+    fn begins_as_owner(&self) -> bool {
+        let group = self.group.as_ref();
+        let with_group = group.is_none_or(|group| group.initial_state == InitialState::Master);
+        self.config.priority.is_owner() && with_group
     }
 
     /// Takes the interface's number, source address and MTU over, and rebuilds
@@ -252,7 +293,7 @@ impl Running {
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
     fn follow_priority(&mut self, cx: &mut Context<'_>) {
-        let new = effective_priority(&self.config, cx.around());
+        let new = effective_priority(&self.config, self.group.as_deref(), cx.around());
         if new == self.priority {
             return;
         }
@@ -273,8 +314,8 @@ impl Running {
         self.step(input, None, base, cx);
     }
 
-    /// Feeds the state machine with an acceptable advert.
-    pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {
+    /// Feeds the state machine with an acceptable advert; gives what was done.
+    pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
         self.heard_priority = sender.priority;
         let asks_for_answer = matches!(
             input,
@@ -285,7 +326,7 @@ impl Running {
             let last = self.answered.replace(cx.now);
             if last.is_some_and(|last| cx.now.since(last) < ANSWER_GAP) {
                 self.answered = last;
-                return;
+                return Effects::NONE;
             }
         }
         self.log_advert(input, sender, cx);
@@ -293,7 +334,7 @@ impl Running {
             self.follow_preempt_delay(input, cx);
         }
         let base = cx.now;
-        self.step(input, Some(sender), base, cx);
+        self.step(input, Some(sender), base, cx)
     }
 
     /// `preempt_delay` counts from the first advert of lower priority that a
@@ -407,7 +448,21 @@ impl Running {
         self.step(Input::TimerExpired, None, base, cx);
     }
 
-    fn step(&mut self, input: Input, sender: Option<Sender>, base: Instant, cx: &mut Context<'_>) {
+    /// The timer ran out in BACKUP, but the group does not allow MASTER yet: it
+    /// is remembered until a master is heard.
+    pub fn timer_held(&mut self, cx: &mut Context<'_>) {
+        self.log(InstanceLine::MasterDown, cx);
+        self.input(Input::TimerHeld, cx);
+        self.wants_master = true;
+    }
+
+    fn step(
+        &mut self,
+        input: Input,
+        sender: Option<Sender>,
+        base: Instant,
+        cx: &mut Context<'_>,
+    ) -> Effects {
         let before = self.state;
         let next = transition(before, input, self.params(cx.now));
         self.state = next.state;
@@ -420,11 +475,12 @@ impl Running {
         if before != next.state {
             self.notify_entered(cx);
         }
+        next.effects
     }
 
     fn params(&self, now: Instant) -> Params {
         Params {
-            owner: self.config.priority.is_owner(),
+            owner: self.begins_as_owner(),
             nopreempt: self.config.nopreempt || self.waits_to_preempt(now),
             silent_to_lower: self.config.lower_prio_no_advert,
             last_word_to_higher: self.config.higher_prio_send_advert,
@@ -450,6 +506,7 @@ impl Running {
         if effects.contains(Effects::LEARN_MASTER)
             && let Some(sender) = sender
         {
+            self.wants_master = false;
             self.learn_master(sender, cx);
         }
         if effects.contains(Effects::INSTALL) {
@@ -494,6 +551,7 @@ impl Running {
         self.logged = 0;
         self.entered_at = Some(cx.now);
         self.preempt_at = None;
+        self.wants_master = false;
         if before == State::Fault || self.state == State::Master {
             self.forget_interval(cx);
         }
@@ -614,7 +672,8 @@ impl Running {
         self.notify(state, cx);
     }
 
-    fn notify(&self, state: NotifyState, cx: &mut Context<'_>) {
+    fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {
+        self.told = Some(state);
         cx.actions.push_back(Action::Notify(Notification {
             id: self.id,
             instance: Arc::clone(&self.config),
