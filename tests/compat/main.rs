@@ -19,6 +19,7 @@ mod election;
 mod faults;
 mod reload;
 mod setups;
+mod sync_groups;
 mod wire_format;
 
 use bench::Program::{C, Ours};
@@ -56,6 +57,7 @@ for_each_pair! { run:
     late_interface => crate::faults::late_interface;
     double_master => crate::setups::double_master;
     reloaded => crate::reload::reload;
+    two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
 }
 
