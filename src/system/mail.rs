@@ -381,7 +381,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::config::model::Instance;
+    use crate::config::model::{InitialState, Instance, Notify, SyncGroup};
     use crate::ids::{InstanceId, Priority, Vrid};
     use crate::system::testing::{in_namespace, ip};
 
@@ -477,6 +477,56 @@ mod tests {
                 "QUIT",
             ];
             assert_eq!(said, expected);
+            assert!(mailer.finish(Interval::from_secs(5)));
+        });
+    }
+
+    #[test]
+    fn a_group_is_told_of_apart_from_an_instance_of_the_same_name() {
+        in_namespace(|| {
+            let (listener, port) = listener();
+            let mailer = Mailer::start(&globals(port), "node-a").expect("started");
+            let group = |smtp_alert, state| GroupNotification {
+                group: Arc::new(SyncGroup {
+                    name: "VI_1".to_owned(),
+                    instances: vec!["VI_1".to_owned()],
+                    initial_state: InitialState::Backup,
+                    track_interfaces: Vec::new(),
+                    track_scripts: Vec::new(),
+                    track_files: Vec::new(),
+                    track_processes: Vec::new(),
+                    track_bfds: Vec::new(),
+                    tracking_weight: false,
+                    notify: Notify::default(),
+                    smtp_alert,
+                    notify_priority_changes: None,
+                }),
+                state,
+            };
+            mailer.send(&notification("VI_1", NotifyState::Fault, true));
+            mailer.send_group(&group(false, NotifyState::Backup));
+            mailer.send_group(&group(true, NotifyState::Fault));
+            mailer.send_group(&group(true, NotifyState::Fault));
+            mailer.send_group(&group(true, NotifyState::Stop));
+            let said = serve(&listener, 3, "");
+            let told = |start| said.iter().filter(move |line| line.starts_with(start));
+            let subjects: Vec<_> = told("Subject: ").collect();
+            assert_eq!(
+                subjects,
+                [
+                    "Subject: [lb1] VRRP Instance VI_1 - Entering FAULT state",
+                    "Subject: [lb1] VRRP Group VI_1 - Entering FAULT state",
+                    "Subject: [lb1] VRRP Group VI_1 - Stopping",
+                ]
+            );
+            let bodies: Vec<_> = told("=> All").collect();
+            assert_eq!(
+                bodies,
+                [
+                    "=> All VRRP group instances are now in FAULT state <=",
+                    "=> All VRRP group instances are now stopping <=",
+                ]
+            );
             assert!(mailer.finish(Interval::from_secs(5)));
         });
     }

@@ -66,6 +66,7 @@ for_each_pair! { run_scripts:
     script_without_weight => crate::faults::script_without_weight;
     haproxy_pair => crate::setups::haproxy_pair;
     nginx_pair => crate::setups::nginx_pair;
+    group_notifies => crate::sync_groups::notifies;
 }
 
 mod worker_killed {

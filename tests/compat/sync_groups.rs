@@ -63,6 +63,47 @@ pub fn two_legs(bench: &mut Bench) -> Result<()> {
     expect_none(&bench.b)
 }
 
+/// The scripts of a group get its name, its state, and 0.
+pub fn notifies(bench: &mut Bench) -> Result<()> {
+    lab::add_segment(SEGMENT)?;
+    let script = "#!/bin/sh\necho \"$@\" >> /run/calls\n";
+    for (machine, last) in [(&bench.a, 1), (&bench.b, 2)] {
+        let address = Ipv4Addr::new(198, 51, 100, last);
+        machine.node.plug_into(SEGMENT, INSIDE, address)?;
+        machine.node.write_file("/run/call.sh", script)?;
+    }
+    let told = |priority| {
+        let scripts = "    notify /run/call.sh\n    notify_master \"/run/call.sh now MASTER\"\n";
+        let group = "vrrp_sync_group G {\n";
+        let global = "global_defs {\n    script_user root\n}\n";
+        global.to_owned() + &file(priority).replace(group, &format!("{group}{scripts}"))
+    };
+    bench.start(&told(150), &told(100))?;
+    await_both(&bench.a, PATIENCE)?;
+    bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
+    bench.stop()?;
+    // The two of one change run side by side.
+    let mut calls: Vec<String> = called(&bench.a)?;
+    calls.sort_unstable();
+    let all = [
+        "GROUP G BACKUP 0",
+        "GROUP G MASTER 0",
+        "GROUP G STOP 0",
+        "now MASTER",
+    ];
+    expect(calls == all, || format!("{all:?}, not {calls:?}"))?;
+    let calls = called(&bench.b)?;
+    let first = calls.first().map(String::as_str);
+    expect(first == Some("GROUP G BACKUP 0"), || {
+        format!("BACKUP first, not {calls:?}")
+    })
+}
+
+fn called(machine: &Machine) -> Result<Vec<String>> {
+    let text = machine.node.read_file("/run/calls")?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 fn await_none(machine: &Machine) -> Result<()> {
     machine.node.await_address(VIP, false, TOGETHER)?;
     await_inside(machine, false, TOGETHER)

@@ -129,6 +129,7 @@ fn is_group_beyond(group: &SyncGroup) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::{InitialState, TrackBfd};
     use crate::ids::Vrid;
 
     #[test]
@@ -155,5 +156,31 @@ mod tests {
             change(&mut instance);
             assert!(is_beyond(&instance), "case {number}");
         }
+    }
+
+    #[test]
+    fn a_group_that_tracks_what_is_not_watched_is_held() {
+        let plain = SyncGroup {
+            name: "G".into(),
+            instances: vec!["VI".into()],
+            initial_state: InitialState::Backup,
+            track_interfaces: Vec::new(),
+            track_scripts: Vec::new(),
+            track_files: Vec::new(),
+            track_processes: Vec::new(),
+            track_bfds: Vec::new(),
+            tracking_weight: true,
+            notify: Notify::default(),
+            smtp_alert: true,
+            notify_priority_changes: Some(true),
+        };
+        assert!(!is_group_beyond(&plain));
+        let mut group = plain;
+        group.track_bfds.push(TrackBfd {
+            name: "b".into(),
+            weight: 0,
+            reverse: false,
+        });
+        assert!(is_group_beyond(&group));
     }
 }
