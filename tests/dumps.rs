@@ -337,6 +337,7 @@ mod same_as_c {
         unicast;
         addresses_with_options;
         several_instances;
+        sync_group;
         notify_scripts;
         script_that_adds;
         script_that_subtracts;

@@ -201,7 +201,7 @@ fn worker(start: WorkerStart) -> u8 {
                 if manner == "stop_script" {
                     let late = format!("sleep 0.3; echo told > {}/told", directory.display());
                     let told = ToSupervisor::RunNotify {
-                        instance: "VI_1".to_owned(),
+                        name: "VI_1".to_owned(),
                         state: "STOP".to_owned(),
                         commands: vec![shell(&late), shell("sleep 60")],
                         stopping: true,

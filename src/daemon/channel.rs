@@ -76,8 +76,8 @@ pub enum ToSupervisor {
     /// Run notify scripts, in this order, without waiting for one before the
     /// next (specification E.6). Their arguments are complete.
     RunNotify {
-        /// The instance, for the log.
-        instance: String,
+        /// The instance or sync group, for the log.
+        name: String,
         /// Its state, for the log.
         state: String,
         /// What to run.
@@ -331,7 +331,7 @@ mod tests {
             },
             ToSupervisor::EndScript { id },
             ToSupervisor::RunNotify {
-                instance: "VI_1".to_owned(),
+                name: "VI_1".to_owned(),
                 state: "MASTER".to_owned(),
                 commands: vec![command("1"), command("2")],
                 stopping: false,

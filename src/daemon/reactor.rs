@@ -26,7 +26,9 @@ use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::rx::Receiver;
 use crate::system::sockets::tx::Sender;
 use crate::time::{Interval, WallClock};
-use crate::vrrp::action::{Action, Carrier, Notification, NotifyState, Operation, Token};
+use crate::vrrp::action::{
+    Action, Carrier, GroupNotification, Notification, NotifyState, Operation, Token,
+};
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event};
 use crate::vrrp::log_lines::LogLine;
@@ -400,6 +402,7 @@ impl Reactor {
                 Action::Run { id, command } => self.tell(&ToSupervisor::RunScript { id, command }),
                 Action::End(id) => self.tell(&ToSupervisor::EndScript { id }),
                 Action::Notify(notification) => self.notify(&notification),
+                Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::Log(line) => log(&line),
                 Action::Ready => self.tell(&ToSupervisor::Ready),
                 Action::Stopped => {
@@ -459,15 +462,28 @@ impl Reactor {
         }
     }
 
-    fn notify(&mut self, notification: &Notification) {
-        self.mailer.send(notification);
-        let commands = notify_commands(notification);
+    fn notify(&mut self, told: &Notification) {
+        self.mailer.send(told);
+        let (notify, name) = (&told.instance.notify, &told.instance.name);
+        let commands = notify_commands(notify, told.state, "INSTANCE", name, told.priority.0);
+        self.run_notify(name, told.state, commands);
+    }
+
+    fn notify_group(&mut self, told: &GroupNotification) {
+        self.mailer.send_group(told);
+        let (notify, name) = (&told.group.notify, &told.group.name);
+        // The 0 stands where the priority of an instance would.
+        let commands = notify_commands(notify, told.state, "GROUP", name, 0);
+        self.run_notify(name, told.state, commands);
+    }
+
+    fn run_notify(&mut self, name: &str, state: NotifyState, commands: Vec<model::Command>) {
         if !commands.is_empty() {
             self.tell(&ToSupervisor::RunNotify {
-                instance: notification.instance.name.clone(),
-                state: notification.state.as_str().to_owned(),
+                name: name.to_owned(),
+                state: state.as_str().to_owned(),
                 commands,
-                stopping: notification.state == NotifyState::Stop,
+                stopping: state == NotifyState::Stop,
             });
         }
     }
@@ -489,9 +505,14 @@ impl Reactor {
 
 /// The scripts of a change of state: the one for that state, then the general
 /// one with its arguments (specification E.6).
-fn notify_commands(notification: &Notification) -> Vec<model::Command> {
-    let notify = &notification.instance.notify;
-    let specific = match notification.state {
+fn notify_commands(
+    notify: &model::Notify,
+    state: NotifyState,
+    kind: &str,
+    name: &str,
+    priority: u8,
+) -> Vec<model::Command> {
+    let specific = match state {
         NotifyState::Master => &notify.master,
         NotifyState::Backup => &notify.backup,
         NotifyState::Fault => &notify.fault,
@@ -499,10 +520,10 @@ fn notify_commands(notification: &Notification) -> Vec<model::Command> {
     };
     let general = notify.any.clone().map(|mut command| {
         command.argv.extend([
-            "INSTANCE".to_owned(),
-            notification.instance.name.clone(),
-            notification.state.as_str().to_owned(),
-            notification.priority.to_string(),
+            kind.to_owned(),
+            name.to_owned(),
+            state.as_str().to_owned(),
+            priority.to_string(),
         ]);
         command
     });

@@ -502,14 +502,14 @@ impl Supervisor<'_> {
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
             ToSupervisor::RunNotify {
-                instance,
+                name,
                 state,
                 commands,
                 stopping,
             } => {
                 for command in &commands {
                     let program = command.argv.first().map_or("", String::as_str);
-                    tracing::debug!("({instance}) {state}: running {program}");
+                    tracing::debug!("({name}) {state}: running {program}");
                     self.scripts.notify(command, stopping);
                 }
             }

@@ -22,7 +22,7 @@ use lettre::transport::smtp::extension::ClientId;
 use super::clock;
 use crate::config::model::{Globals, SmtpServer};
 use crate::time::Interval;
-use crate::vrrp::action::{Notification, NotifyState};
+use crate::vrrp::action::{GroupNotification, Notification, NotifyState};
 
 /// How many letters may wait.
 const QUEUE_LETTERS_MAX: usize = 64;
@@ -44,9 +44,16 @@ pub struct Mailer {
 struct Memory {
     /// `None`: no server or nobody to write to, so there is no mail.
     post: Option<Arc<Post>>,
-    /// The state that was last mailed, by the name of the instance: the name
-    /// outlives a reload.
-    mailed: HashMap<String, NotifyState>,
+    /// The state that was last mailed, by the name of the instance or group: the
+    /// name outlives a reload.
+    mailed: HashMap<(Kind, String), NotifyState>,
+}
+
+/// What a letter is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Instance,
+    Group,
 }
 
 /// Everything that all letters share.
@@ -111,21 +118,30 @@ impl Mailer {
     /// Never blocks.
     pub fn send(&self, notification: &Notification) {
         let instance = &notification.instance;
-        if !instance.smtp_alert {
-            return;
+        if instance.smtp_alert {
+            self.queue(Kind::Instance, &instance.name, notification.state);
         }
+    }
+
+    /// The same for a sync group.
+    pub fn send_group(&self, notification: &GroupNotification) {
+        let group = &notification.group;
+        if group.smtp_alert {
+            self.queue(Kind::Group, &group.name, notification.state);
+        }
+    }
+
+    fn queue(&self, kind: Kind, name: &str, state: NotifyState) {
         let letter = {
             let mut memory = self.memory();
             let Some(post) = memory.post.clone() else {
                 return;
             };
-            let before = memory
-                .mailed
-                .insert(instance.name.clone(), notification.state);
-            if before == Some(notification.state) {
+            let before = memory.mailed.insert((kind, name.to_owned()), state);
+            if before == Some(state) {
                 return;
             }
-            letter(post, &instance.name, notification.state)
+            letter(post, kind, name, state)
         };
         if self.queue.try_send(letter).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -212,27 +228,41 @@ fn mailbox(written: &str, host_name: &str) -> Option<Mailbox> {
 }
 
 /// The texts of specification E.7.
-fn letter(post: Arc<Post>, instance: &str, state: NotifyState) -> Letter {
-    let (what, body) = match state {
-        NotifyState::Master => (
-            "Entering MASTER state",
-            "=> VRRP Instance is now owning VRRP VIPs <=",
-        ),
-        NotifyState::Backup => (
-            "Entering BACKUP state",
-            "=> VRRP Instance is no longer owning VRRP VIPs <=",
-        ),
-        NotifyState::Fault => (
-            "Entering FAULT state",
-            "=> VRRP Instance is no longer owning VRRP VIPs <=",
-        ),
-        NotifyState::Stop => ("Stopping", "=> VRRP Instance stopping <="),
+fn letter(post: Arc<Post>, kind: Kind, name: &str, state: NotifyState) -> Letter {
+    let what = match state {
+        NotifyState::Master => "Entering MASTER state",
+        NotifyState::Backup => "Entering BACKUP state",
+        NotifyState::Fault => "Entering FAULT state",
+        NotifyState::Stop => "Stopping",
     };
-    let subject = format!("[{}] VRRP Instance {instance} - {what}", post.router_id);
+    let (kind, body) = match kind {
+        Kind::Instance => ("Instance", instance_body(state)),
+        Kind::Group => ("Group", group_body(state)),
+    };
+    let subject = format!("[{}] VRRP {kind} {name} - {what}", post.router_id);
     Letter {
         post,
         subject: one_line(&subject),
         body,
+    }
+}
+
+fn instance_body(state: NotifyState) -> &'static str {
+    match state {
+        NotifyState::Master => "=> VRRP Instance is now owning VRRP VIPs <=",
+        NotifyState::Backup | NotifyState::Fault => {
+            "=> VRRP Instance is no longer owning VRRP VIPs <="
+        }
+        NotifyState::Stop => "=> VRRP Instance stopping <=",
+    }
+}
+
+fn group_body(state: NotifyState) -> &'static str {
+    match state {
+        NotifyState::Master => "=> All VRRP group instances are now in MASTER state <=",
+        NotifyState::Backup => "=> All VRRP group instances are now in BACKUP state <=",
+        NotifyState::Fault => "=> All VRRP group instances are now in FAULT state <=",
+        NotifyState::Stop => "=> All VRRP group instances are now stopping <=",
     }
 }
 
@@ -353,7 +383,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::config::model::Instance;
+    use crate::config::model::{InitialState, Instance, Notify, SyncGroup};
     use crate::ids::{InstanceId, Priority, Vrid};
     use crate::system::testing::{in_namespace, ip};
 
@@ -449,6 +479,56 @@ mod tests {
                 "QUIT",
             ];
             assert_eq!(said, expected);
+            assert!(mailer.finish(Interval::from_secs(5)));
+        });
+    }
+
+    #[test]
+    fn a_group_is_told_of_apart_from_an_instance_of_the_same_name() {
+        in_namespace(|| {
+            let (listener, port) = listener();
+            let mailer = Mailer::start(&globals(port), "node-a").expect("started");
+            let group = |smtp_alert, state| GroupNotification {
+                group: Arc::new(SyncGroup {
+                    name: "VI_1".to_owned(),
+                    instances: vec!["VI_1".to_owned()],
+                    initial_state: InitialState::Backup,
+                    track_interfaces: Vec::new(),
+                    track_scripts: Vec::new(),
+                    track_files: Vec::new(),
+                    track_processes: Vec::new(),
+                    track_bfds: Vec::new(),
+                    tracking_weight: false,
+                    notify: Notify::default(),
+                    smtp_alert,
+                    notify_priority_changes: None,
+                }),
+                state,
+            };
+            mailer.send(&notification("VI_1", NotifyState::Fault, true));
+            mailer.send_group(&group(false, NotifyState::Backup));
+            mailer.send_group(&group(true, NotifyState::Fault));
+            mailer.send_group(&group(true, NotifyState::Fault));
+            mailer.send_group(&group(true, NotifyState::Stop));
+            let said = serve(&listener, 3, "");
+            let told = |start| said.iter().filter(move |line| line.starts_with(start));
+            let subjects: Vec<_> = told("Subject: ").collect();
+            assert_eq!(
+                subjects,
+                [
+                    "Subject: [lb1] VRRP Instance VI_1 - Entering FAULT state",
+                    "Subject: [lb1] VRRP Group VI_1 - Entering FAULT state",
+                    "Subject: [lb1] VRRP Group VI_1 - Stopping",
+                ]
+            );
+            let bodies: Vec<_> = told("=> All").collect();
+            assert_eq!(
+                bodies,
+                [
+                    "=> All VRRP group instances are now in FAULT state <=",
+                    "=> All VRRP group instances are now stopping <=",
+                ]
+            );
             assert!(mailer.finish(Interval::from_secs(5)));
         });
     }

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Command, Instance, VirtualAddress};
+use crate::config::model::{Command, Instance, SyncGroup, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::wire::advert::Family;
 
@@ -81,6 +81,8 @@ pub enum Action {
     End(ScriptId),
     /// Tell the outside of a change of state: scripts, mail.
     Notify(Notification),
+    /// The same for a sync group; follows those of its members.
+    NotifyGroup(GroupNotification),
     /// Write a line to the log.
     Log(LogLine),
     /// Every instance has begun and its receive socket was asked for: the
@@ -149,4 +151,13 @@ pub struct Notification {
     pub state: NotifyState,
     /// Effective priority at that time.
     pub priority: Priority,
+}
+
+/// A change of state of a whole sync group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupNotification {
+    /// Its configuration: name, scripts, mail.
+    pub group: Arc<SyncGroup>,
+    /// The state that all members are in now.
+    pub state: NotifyState,
 }

@@ -12,12 +12,15 @@ use crate::wire::advert::Family;
 
 use super::event::Outcome;
 use super::receive::Reject;
+use super::state_machine::State;
 
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogLine {
     /// About one instance, by name.
     Instance(String, InstanceLine),
+    /// About one sync group, by name.
+    Group(String, GroupLine),
     /// About one script, by name.
     Script(String, ScriptLine),
     /// The link of an interface that some instance tracks went up or down.
@@ -218,6 +221,15 @@ pub enum InstanceLine {
     AdvertsSkipped(u64),
 }
 
+/// What there is to say of a sync group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupLine {
+    /// One member has entered this state, and the others follow.
+    Syncing(State),
+    /// This member starts in FAULT because of another one.
+    SyncingMember(String),
+}
+
 /// What there is to say of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScriptLine {
@@ -274,6 +286,12 @@ impl fmt::Display for LogLine {
         match self {
             Self::Instance(name, line) => line.write(name, f),
             Self::Script(name, line) => line.write(name, f),
+            Self::Group(name, GroupLine::Syncing(state)) => {
+                write!(f, "VRRP_Group({name}) Syncing instances to {state} state")
+            }
+            Self::Group(name, GroupLine::SyncingMember(member)) => {
+                write!(f, "VRRP_Group({name}): Syncing {member} to FAULT state")
+            }
             Self::Link { interface, up } => {
                 let state = if *up { "up" } else { "down" };
                 write!(f, "Netlink reports {interface} {state}")

@@ -27,6 +27,7 @@ pub mod receive;
 pub mod snapshot;
 pub mod state_machine;
 pub mod statistics;
+pub mod sync_group;
 mod timers;
 pub mod tracking;
 

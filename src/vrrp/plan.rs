@@ -3,11 +3,12 @@
 //! Two classes so far: an instance that is the same in both configurations is
 //! left alone, with its state, deadline and counters; any other ends and begins
 //! anew. An instance is the same if everything in it is, its scripts included.
+//! The members of a sync group begin anew together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, InitialState, Instance, SyncGroup};
 
 /// The way from one configuration to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,26 +39,45 @@ pub fn plan(old: &Config, new: Config) -> Plan {
             .collect()
     };
     let (before, after) = (by_name(old), by_name(&new));
-    let mut plan = Plan {
-        config: new,
-        removed: Vec::new(),
-        restarted: Vec::new(),
-        started: Vec::new(),
-    };
+    let differs = |name: &str| before.get(name) != after.get(name);
+    let with_group = restarted_with_group(old, &new, differs);
+    let is_touched = |name: &str| differs(name) || with_group.contains(name);
+    let (mut removed, mut restarted) = (Vec::new(), Vec::new());
     for (name, instance) in &before {
         match after.get(name) {
-            Some(same) if same == instance => {}
-            Some(_) => plan.restarted.push(Arc::clone(instance)),
-            None => plan.removed.push(Arc::clone(instance)),
+            Some(_) if is_touched(name) => restarted.push(Arc::clone(instance)),
+            Some(_) => {}
+            None => removed.push(Arc::clone(instance)),
         }
     }
-    let begins = |instance: &&Arc<Instance>| before.get(&instance.name) != Some(instance);
-    plan.started = plan
-        .config
-        .instances
-        .iter()
-        .filter(begins)
-        .cloned()
-        .collect();
-    plan
+    let instances = new.instances.iter();
+    let started = instances.filter(|instance| is_touched(&instance.name));
+    Plan {
+        removed,
+        restarted,
+        started: started.cloned().collect(),
+        config: new,
+    }
+}
+
+/// The members of each group of `new` that was not a group before, or of which
+/// a member is different: they begin together, so that no group is ever half in
+/// one state. What a group tracks and tells is taken over as it is.
+fn restarted_with_group(
+    old: &Config,
+    new: &Config,
+    differs: impl Fn(&str) -> bool,
+) -> BTreeSet<String> {
+    let key = |group: &SyncGroup| {
+        let mut members = group.instances.clone();
+        members.sort_unstable();
+        (members, group.initial_state == InitialState::Master)
+    };
+    let before: BTreeSet<_> = old.sync_groups.iter().map(|group| key(group)).collect();
+    let groups = new.sync_groups.iter();
+    let begins = groups.filter(|group| {
+        let mut members = group.instances.iter();
+        !before.contains(&key(group)) || members.any(|name| differs(name))
+    });
+    begins.flat_map(|group| group.instances.clone()).collect()
 }

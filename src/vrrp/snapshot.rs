@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance, Script};
+use crate::config::model::{Config, Instance, Script, SyncGroup};
 use crate::ids::{IfIndex, Priority};
 use crate::time::{Instant, Interval};
 
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub config: Config,
     /// The instances, in the order of the configuration.
     pub instances: Vec<InstanceSnapshot>,
+    /// The sync groups, in the order of the configuration.
+    pub groups: Vec<GroupSnapshot>,
     /// The scripts, in the order of the configuration.
     pub scripts: Vec<ScriptSnapshot>,
     /// The interfaces that the kernel has, by their numbers.
@@ -71,6 +73,15 @@ pub struct InstanceSnapshot {
     pub awaited: usize,
     /// Its counters.
     pub statistics: Statistics,
+}
+
+/// The state of one sync group.
+#[derive(Debug, Clone)]
+pub struct GroupSnapshot {
+    /// Its configuration.
+    pub config: Arc<SyncGroup>,
+    /// Where its members are.
+    pub state: State,
 }
 
 /// The state of one script.

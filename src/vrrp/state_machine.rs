@@ -1,7 +1,7 @@
 //! The state machine of one virtual router: one table.
 //!
 //! Decides, for each state and input, the next state and what has to be done.
-//! Does not do it: `instance.rs` carries the effects out, in the order in which
+//! Does not do it: `instance` carries the effects out, in the order in which
 //! they are declared here. How an advert compares is decided in `election.rs`,
 //! whether it is acceptable in `receive.rs`.
 //!
@@ -54,6 +54,10 @@ pub enum Input {
     Fault,
     /// Nothing stands against it any more.
     Recovered,
+    /// The timer ran out in BACKUP, and the sync group does not allow MASTER yet.
+    TimerHeld,
+    /// Another member of the sync group gave way to a better master.
+    GroupGaveWay,
     /// The daemon stops, or the instance is taken out of the configuration.
     Stop,
 }
@@ -184,9 +188,12 @@ const fn init(input: Input, params: Params) -> Transition {
         Input::Ready => to(State::Backup, Effects::ARM_MASTER_DOWN),
         Input::Fault => to(State::Fault, Effects::NONE),
         Input::Stop => to(State::Stopped, Effects::DISARM),
-        Input::TimerExpired | Input::PriorityZero | Input::Advert(_) | Input::Recovered => {
-            to(State::Init, Effects::NONE)
-        }
+        Input::TimerExpired
+        | Input::PriorityZero
+        | Input::Advert(_)
+        | Input::Recovered
+        | Input::TimerHeld
+        | Input::GroupGaveWay => to(State::Init, Effects::NONE),
     }
 }
 
@@ -194,6 +201,8 @@ const fn init(input: Input, params: Params) -> Transition {
 const fn backup(input: Input, params: Params) -> Transition {
     match input {
         Input::TimerExpired => to(State::Master, BECOME_MASTER),
+        // Specification F.7: the member waits for the others.
+        Input::TimerHeld => to(State::Backup, Effects::ARM_MASTER_DOWN),
         Input::PriorityZero => to(State::Backup, Effects::ARM_SKEW),
         // The address does not matter to a backup.
         Input::Advert(
@@ -207,7 +216,7 @@ const fn backup(input: Input, params: Params) -> Transition {
         Input::Advert(Rank::Lower) => to(State::Backup, Effects::NOTE_LOWER),
         Input::Fault => to(State::Fault, Effects::DISARM),
         Input::Stop => to(State::Stopped, Effects::DISARM),
-        Input::Ready | Input::Recovered => to(State::Backup, Effects::NONE),
+        Input::Ready | Input::Recovered | Input::GroupGaveWay => to(State::Backup, Effects::NONE),
     }
 }
 
@@ -229,7 +238,10 @@ const fn master(input: Input, params: Params) -> Transition {
         }
         Input::Fault => to(State::Fault, RESIGN),
         Input::Stop => to(State::Stopped, RESIGN),
-        Input::Ready | Input::Recovered => to(State::Master, Effects::NONE),
+        // No priority 0: nobody better is known on this wire, so the backups there
+        // wait for the whole group of theirs (specification F.7).
+        Input::GroupGaveWay => to(State::Backup, Effects::REMOVE.and(Effects::ARM_MASTER_DOWN)),
+        Input::Ready | Input::Recovered | Input::TimerHeld => to(State::Master, Effects::NONE),
     }
 }
 
@@ -243,7 +255,9 @@ const fn fault(input: Input) -> Transition {
         | Input::TimerExpired
         | Input::PriorityZero
         | Input::Advert(_)
-        | Input::Fault => to(State::Fault, Effects::NONE),
+        | Input::Fault
+        | Input::TimerHeld
+        | Input::GroupGaveWay => to(State::Fault, Effects::NONE),
     }
 }
 
@@ -289,7 +303,7 @@ mod tests {
         State::Fault,
         State::Stopped,
     ];
-    const INPUTS: [Input; 11] = [
+    const INPUTS: [Input; 13] = [
         Input::Ready,
         Input::TimerExpired,
         Input::PriorityZero,
@@ -301,6 +315,8 @@ mod tests {
         Input::Fault,
         Input::Recovered,
         Input::Stop,
+        Input::TimerHeld,
+        Input::GroupGaveWay,
     ];
 
     /// The effects by name, so that the expectation is read and not recomputed.
@@ -324,7 +340,7 @@ mod tests {
         })
     }
 
-    fn check(params: Params, state: State, expected: [(State, &str); 11]) {
+    fn check(params: Params, state: State, expected: [(State, &str); 13]) {
         for (input, (next, names)) in INPUTS.into_iter().zip(expected) {
             let got = transition(state, input, params);
             let want = Transition {
@@ -340,7 +356,7 @@ mod tests {
     fn init_waits_until_it_is_ready() {
         let rest = [(State::Init, ""); 7];
         let row = |first| {
-            let mut cells = [(State::Init, ""); 11];
+            let mut cells = [(State::Init, ""); 13];
             cells[0] = first;
             cells[1..8].copy_from_slice(&rest);
             cells[8] = (State::Fault, "");
@@ -373,6 +389,8 @@ mod tests {
                 (State::Fault, "disarm"),
                 (State::Backup, ""),
                 (State::Stopped, "disarm"),
+                (State::Backup, "arm-down"),
+                (State::Backup, ""),
             ]
         };
         for params in [PLAIN, OWNER, SILENT, LAST_WORD] {
@@ -403,6 +421,8 @@ mod tests {
                 (State::Fault, "zero remove disarm"),
                 (State::Master, ""),
                 (State::Stopped, "zero remove disarm"),
+                (State::Master, ""),
+                (State::Backup, "remove arm-down"),
             ]
         };
         for params in [PLAIN, OWNER, NOPREEMPT] {
@@ -422,7 +442,7 @@ mod tests {
     /// Specification F.6.
     #[test]
     fn fault_ignores_everything_but_its_end() {
-        let mut row = [(State::Fault, ""); 11];
+        let mut row = [(State::Fault, ""); 13];
         row[9] = (State::Backup, "arm-down");
         row[10] = (State::Stopped, "disarm");
         for params in ALL {
@@ -433,7 +453,7 @@ mod tests {
     #[test]
     fn stopped_is_the_end() {
         for params in ALL {
-            check(params, State::Stopped, [(State::Stopped, ""); 11]);
+            check(params, State::Stopped, [(State::Stopped, ""); 13]);
         }
     }
 

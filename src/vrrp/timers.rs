@@ -37,8 +37,8 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 
     /// Sets the deadline of `key`, in place of any it had.
     pub fn arm(&mut self, key: K, deadline: Instant) {
-        // Nobody asks when nothing is armed: entries may have gone stale there.
         if self.armed.is_empty() {
+            // What is left belongs to nothing, and may be long past.
             self.heap.clear();
         }
         let queued = match self.armed.get(&key) {

@@ -3,12 +3,12 @@
 //!
 //! Decides up and down from a sequence of results (specification D.2) and the
 //! effective priority from those (F.8). When a script runs is decided in
-//! `engine.rs`; how it runs, by whoever carries the actions out.
+//! `engine/mod.rs`; how it runs, by whoever carries the actions out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::model::{Instance, Script, TrackInterface, TrackScript};
+use crate::config::model::{Instance, Script, SyncGroup, TrackInterface, TrackScript};
 use crate::ids::{Priority, ScriptId};
 
 use super::event::Outcome;
@@ -194,23 +194,55 @@ pub const fn interface_contribution(tracked: &TrackInterface, up: bool) -> i32 {
     }
 }
 
+/// The scripts that count for an instance: its own, and those of its group. Of
+/// one that both track, the line of the instance counts: it stays only where it
+/// says FAULT (specification D.1).
+pub fn scripts_of<'c>(
+    instance: &'c Instance,
+    group: Option<&'c SyncGroup>,
+) -> impl Iterator<Item = &'c TrackScript> {
+    let own = &instance.track_scripts;
+    let shared = group.into_iter().flat_map(|group| &group.track_scripts);
+    let shared = shared.filter(|line| own.iter().all(|it| it.script.name != line.script.name));
+    own.iter().chain(shared)
+}
+
+/// The interfaces of `track_interface` that count for an instance, likewise.
+pub fn interfaces_of<'c>(
+    instance: &'c Instance,
+    group: Option<&'c SyncGroup>,
+) -> impl Iterator<Item = &'c TrackInterface> {
+    let own = &instance.track_interfaces;
+    let shared = group.into_iter().flat_map(|group| &group.track_interfaces);
+    let shared = shared.filter(|line| own.iter().all(|it| it.interface != line.interface));
+    own.iter().chain(shared)
+}
+
 /// The priority of the configuration and everything that is added to it.
-pub fn total_priority(instance: &Instance, around: Surroundings<'_>) -> i32 {
+pub fn total_priority(
+    instance: &Instance,
+    group: Option<&SyncGroup>,
+    around: Surroundings<'_>,
+) -> i32 {
     let own = i32::from(instance.priority.0);
-    let scripts = instance.track_scripts.iter();
+    let scripts = scripts_of(instance, group);
     let scripts = scripts.map(|tracked| contribution(tracked, around.standing(&tracked.script)));
-    let interfaces = instance.track_interfaces.iter();
+    let interfaces = interfaces_of(instance, group);
     let interfaces =
         interfaces.map(|tracked| interface_contribution(tracked, around.is_up(&tracked.interface)));
     scripts.chain(interfaces).fold(own, i32::saturating_add)
 }
 
 /// The effective priority: the sum, kept within 1 to 254; the owner's is fixed.
-pub fn effective_priority(instance: &Instance, around: Surroundings<'_>) -> Priority {
+pub fn effective_priority(
+    instance: &Instance,
+    group: Option<&SyncGroup>,
+    around: Surroundings<'_>,
+) -> Priority {
     if instance.priority.is_owner() {
         return Priority::OWNER;
     }
-    let total = total_priority(instance, around);
+    let total = total_priority(instance, group, around);
     Priority(u8::try_from(total.clamp(1, 254)).unwrap_or(Priority::DEFAULT.0))
 }
 

@@ -23,6 +23,7 @@ mod frr;
 mod hostile;
 mod reload;
 mod setups;
+mod sync_groups;
 mod wire_format;
 mod words;
 
@@ -63,6 +64,7 @@ for_each_pair! { run:
     late_interface => crate::faults::late_interface;
     double_master => crate::setups::double_master;
     reloaded => crate::reload::reload;
+    two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
     v3_one_second => crate::families::v3_one_second;
     v3_tenth => crate::families::v3_tenth;
@@ -85,6 +87,7 @@ for_each_pair! { run_scripts:
     script_without_weight => crate::faults::script_without_weight;
     haproxy_pair => crate::setups::haproxy_pair;
     nginx_pair => crate::setups::nginx_pair;
+    group_notifies => crate::sync_groups::notifies;
 }
 
 mod worker_killed {

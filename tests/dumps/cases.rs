@@ -76,6 +76,20 @@ pub fn several_instances() -> Case {
     )
 }
 
+pub fn sync_group() -> Case {
+    alone(
+        "global_defs {\n script_user root\n enable_script_security\n}\n\
+         vrrp_script chk {\n script /bin/true\n interval 50\n}\n\
+         vrrp_sync_group G {\n group {\n A\n B\n }\n track_script {\n chk\n }\n \
+         notify_master \"/bin/true a\"\n notify /usr/bin/true\n smtp_alert\n}\n\
+         vrrp_instance A {\n interface eth0\n virtual_router_id 1\n priority 250\n \
+         virtual_ipaddress {\n 192.0.2.100/24\n }\n}\n\
+         vrrp_instance B {\n interface eth0\n virtual_router_id 2\n priority 200\n \
+         virtual_ipaddress {\n 192.0.2.101/24\n }\n}\n",
+        &[UP_LINE, "gratuitous ARPs on eth0 for 192.0.2.101"],
+    )
+}
+
 pub fn notify_scripts() -> Case {
     alone(
         "global_defs {\n script_user root\n enable_script_security\n}\n\

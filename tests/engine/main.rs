@@ -12,6 +12,7 @@ mod reload;
 mod scripts;
 mod states;
 mod surroundings;
+mod sync_groups;
 mod timers;
 mod world;
 

@@ -278,6 +278,7 @@ pub fn datagram(on: IfIndex, packet: &[u8]) -> Datagram<'_> {
 #[derive(Debug, Clone)]
 pub struct Sent {
     pub at_us: u64,
+    pub via: IfIndex,
     pub source: IpAddr,
     pub destination: IpAddr,
     pub priority: u8,
@@ -286,7 +287,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    fn new(at_us: u64, bytes: Vec<u8>) -> Self {
+    fn new(at_us: u64, via: IfIndex, bytes: Vec<u8>) -> Self {
         let v4 = |from: usize| {
             let octets: [u8; 4] = bytes[from..from + 4].try_into().expect("4 octets");
             IpAddr::from(octets)
@@ -299,6 +300,7 @@ impl Sent {
         };
         let mut sent = Self {
             at_us,
+            via,
             source,
             destination,
             priority: 0,
@@ -328,11 +330,11 @@ pub struct Announced {
 }
 
 #[derive(Default)]
-struct Outbox(Vec<Vec<u8>>);
+struct Outbox(Vec<(IfIndex, Vec<u8>)>);
 
 impl Transmit for Outbox {
-    fn send(&mut self, _: IfIndex, _: IpAddr, frame: &[u8]) -> Result<(), Errno> {
-        self.0.push(frame.to_vec());
+    fn send(&mut self, via: IfIndex, _: IpAddr, frame: &[u8]) -> Result<(), Errno> {
+        self.0.push((via, frame.to_vec()));
         Ok(())
     }
 }
@@ -340,7 +342,7 @@ impl Transmit for Outbox {
 pub struct Node {
     pub engine: Engine,
     pub interface: InterfaceState,
-    /// Interfaces besides that.
+    /// Interfaces on other wires: those of the same number are connected.
     pub others: Vec<InterfaceState>,
     pub running: bool,
     pub stopped: bool,
@@ -351,6 +353,8 @@ pub struct Node {
     /// The same with their addresses.
     pub announcements: Vec<Announced>,
     pub told: Vec<String>,
+    /// What the general script would get as arguments.
+    pub calls: Vec<String>,
     pub notifications: Vec<Notification>,
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
@@ -382,6 +386,7 @@ impl Node {
             announced: Vec::new(),
             announcements: Vec::new(),
             told: Vec::new(),
+            calls: Vec::new(),
             notifications: Vec::new(),
             log: Vec::new(),
             operations: Vec::new(),
@@ -480,6 +485,8 @@ pub struct Wire {
     pub now: Instant,
     /// Nothing arrives.
     pub cut: bool,
+    /// Nothing arrives that was sent out of these.
+    pub cut_wires: Vec<IfIndex>,
 }
 
 impl Index<usize> for Wire {
@@ -501,6 +508,7 @@ impl Wire {
             nodes: nodes.into_iter().collect(),
             now: Instant::ZERO,
             cut: false,
+            cut_wires: Vec::new(),
         }
     }
 
@@ -541,6 +549,10 @@ impl Wire {
     /// A packet of either family arrives.
     pub fn deliver(&mut self, node: usize, packet: &[u8]) {
         let on = self.nodes[node].interface.index;
+        self.deliver_on(node, on, packet);
+    }
+
+    fn deliver_on(&mut self, node: usize, on: IfIndex, packet: &[u8]) {
         self.feed(node, Event::Datagram(datagram(on, packet)));
         self.nodes[node].assert_vips_follow_the_state();
     }
@@ -565,6 +577,20 @@ impl Wire {
     pub fn set_wall_clock(&mut self, node: usize, unix_s: u64) {
         let wall = WallClock::new(self.now, unix_s * 1_000_000);
         self.feed(node, Event::WallClock(wall));
+    }
+
+    /// The same for an interface on another wire.
+    pub fn change_other(
+        &mut self,
+        node: usize,
+        on: IfIndex,
+        change: impl FnOnce(&mut InterfaceState),
+    ) {
+        let mut others = self.nodes[node].others.iter_mut();
+        let other = others.find(|state| state.index == on).expect("on it");
+        change(other);
+        let state = other.clone();
+        self.feed(node, Event::Interface(&state));
     }
 
     pub fn remove_interface(&mut self, node: usize) {
@@ -659,18 +685,19 @@ impl Wire {
             self.carry_out(node, action);
         }
         let mut arriving = VecDeque::new();
-        for bytes in frames {
-            let sent = Sent::new(self.now.as_us(), bytes);
+        for (via, bytes) in frames {
+            let sent = Sent::new(self.now.as_us(), via, bytes);
             arriving.push_back(sent.clone());
             self.nodes[node].sent.push(sent);
         }
         for sent in arriving {
             let to = sent.destination;
+            let is_cut = self.cut || self.cut_wires.contains(&sent.via);
             for other in 0..self.nodes.len() {
                 let there = &self.nodes[other];
                 let reached = to.is_multicast() || there.has_address(to);
-                if other != node && reached && there.running && !there.stopped && !self.cut {
-                    self.deliver(other, &sent.bytes);
+                if other != node && reached && there.running && !there.stopped && !is_cut {
+                    self.deliver_on(other, sent.via, &sent.bytes);
                 }
             }
         }
@@ -708,7 +735,15 @@ impl Wire {
             Action::Notify(notification) => {
                 let state = notification.state.as_str();
                 here.told.push(format!("{state} {}", notification.priority));
+                let (name, priority) = (&notification.instance.name, notification.priority);
+                here.calls
+                    .push(format!("INSTANCE {name} {state} {priority}"));
                 here.notifications.push(notification);
+            }
+            Action::NotifyGroup(told) => {
+                let state = told.state.as_str();
+                here.calls
+                    .push(format!("GROUP {} {state} 0", told.group.name));
             }
             Action::Log(line) => here.log.push(line.to_string()),
             Action::Ready => {}

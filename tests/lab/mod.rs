@@ -34,6 +34,11 @@ use std::time::Instant;
 const BRIDGE: &str = "segment";
 const BRIDGE_MAC: Mac = Mac([2, 0, 0, 0, 0, 0xfe]);
 
+/// Makes one more segment, without an observer.
+pub fn add_segment(name: &str) -> Result<()> {
+    netlink::add_bridge(name, [2, 0, 0, 0, 1, 0xfe])
+}
+
 /// One segment with its observer.
 #[derive(Debug)]
 pub struct Lab {

@@ -70,15 +70,36 @@ impl Node {
 
     /// Gives the node its interface, its address, and connects it.
     pub fn plug(&self) -> Result<()> {
+        self.connect(&self.port, BRIDGE, INTERFACE, self.mac, self.address)
+    }
+
+    /// Gives the node one more interface, with an address on another segment.
+    /// The port at the other end of the cable has the name that is given back.
+    pub fn plug_into(&self, segment: &str, interface: &str, address: Ipv4Addr) -> Result<String> {
+        let port = format!("{}{interface}", self.port);
+        let mut mac = self.mac;
+        mac.0[4] = 1;
+        self.connect(&port, segment, interface, mac, address)?;
+        Ok(port)
+    }
+
+    fn connect(
+        &self,
+        port: &str,
+        segment: &str,
+        interface: &str,
+        mac: Mac,
+        address: Ipv4Addr,
+    ) -> Result<()> {
         let namespaces = &self.running()?.namespaces;
-        let peer = format!("{}in", self.port);
-        netlink::add_veth(&self.port, &peer)?;
-        netlink::attach(&self.port, BRIDGE)?;
-        netlink::move_link(&peer, namespaces.network(), INTERFACE, self.mac.0)?;
-        let (address, prefix_length) = (self.address, self.prefix_length);
+        let peer = format!("{port}in");
+        netlink::add_veth(port, &peer)?;
+        netlink::attach(port, segment)?;
+        netlink::move_link(&peer, namespaces.network(), interface, mac.0)?;
+        let prefix_length = self.prefix_length;
         self.inside(move || {
-            netlink::add_address(INTERFACE, address, prefix_length)?;
-            netlink::set_up(INTERFACE, true)
+            netlink::add_address(interface, address, prefix_length)?;
+            netlink::set_up(interface, true)
         })
     }
 

@@ -9,25 +9,25 @@ use super::super::model::Notify;
 use super::super::tree::Statement;
 use super::party::{self, Party};
 use super::tracking;
-use super::{Content, Context, Keyword, harmless};
+use super::{Content, Context, Keyword, decisive, harmless, works};
 
-/// The rows. The group as a whole is refused so far.
+/// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("group", "{ INSTANCE... }", "The members", group).with(Content::Values),
-    harmless("track_interface", "{ ... }", "Interfaces whose state counts for every member", party::track_interface).with(Content::Values),
-    harmless("track_script", "{ ... }", "Scripts whose result counts for every member", party::track_script).with(Content::Values),
-    harmless("track_file", "{ ... }", "Files whose content counts for every member", party::track_file).with(Content::Values),
-    harmless("track_process", "{ ... }", "Processes whose presence counts for every member", party::track_process).with(Content::Values),
-    harmless("track_bfd", "{ ... }", "BFD sessions whose state counts for every member", party::track_bfd).with(Content::Values),
-    harmless("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes MASTER", party::notify_master),
-    harmless("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes BACKUP", party::notify_backup),
-    harmless("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run when the group enters FAULT", party::notify_fault),
-    harmless("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", party::notify_stop),
-    harmless("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with GROUP NAME STATE 0 appended", party::notify),
-    harmless("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
-    harmless("global_tracking", "", "Old name of sync_group_tracking_weight", global_tracking),
-    harmless("sync_group_tracking_weight", "", "Weights of the members are kept", tracking_weight),
+    works("group", "{ INSTANCE... }", "The members", group).with(Content::Values),
+    works("track_interface", "{ ... }", "Interfaces whose state counts for every member", party::track_interface).with(Content::Values),
+    works("track_script", "{ ... }", "Scripts whose result counts for every member", party::track_script).with(Content::Values),
+    decisive("track_file", "{ ... }", "Files whose content counts for every member", party::track_file).with(Content::Values),
+    decisive("track_process", "{ ... }", "Processes whose presence counts for every member", party::track_process).with(Content::Values),
+    decisive("track_bfd", "{ ... }", "BFD sessions whose state counts for every member", party::track_bfd).with(Content::Values),
+    works("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes MASTER", party::notify_master),
+    works("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes BACKUP", party::notify_backup),
+    works("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run when the group enters FAULT", party::notify_fault),
+    works("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", party::notify_stop),
+    works("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with GROUP NAME STATE 0 appended", party::notify),
+    works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
+    works("global_tracking", "", "Old name of sync_group_tracking_weight", global_tracking),
+    works("sync_group_tracking_weight", "", "Weights of the members are kept", tracking_weight),
     harmless("notify_priority_changes", "[BOOL]", "Default for the members", notify_priority_changes),
 ];
 

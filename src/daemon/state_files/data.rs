@@ -17,7 +17,7 @@ use crate::config::model::{
 use crate::ids::MacAddress;
 use crate::vrrp::action::Carrier;
 use crate::vrrp::event::InterfaceState;
-use crate::vrrp::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
+use crate::vrrp::snapshot::{GroupSnapshot, InstanceSnapshot, ScriptSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
 use crate::vrrp::tracking::{Run, Standing};
 
@@ -628,7 +628,7 @@ fn tracked(
 // What instances track.
 impl Writer<'_> {
     fn sync_groups(&self, page: &mut Page) {
-        let groups = &self.snapshot.config.sync_groups;
+        let groups = &self.snapshot.groups;
         if groups.is_empty() {
             return;
         }
@@ -637,7 +637,11 @@ impl Writer<'_> {
         let instances = self.snapshot.instances.iter();
         let by_name: BTreeMap<&str, &InstanceSnapshot> =
             instances.map(|it| (it.config.name.as_str(), it)).collect();
-        for group in groups {
+        for GroupSnapshot {
+            config: group,
+            state,
+        } in groups
+        {
             let members = || {
                 group
                     .instances
@@ -646,11 +650,9 @@ impl Writer<'_> {
             };
             let fault = members().filter(|it| it.faults > 0).count();
             let init = members().filter(|it| it.awaited > 0).count();
-            let state = if fault > 0 || init > 0 {
-                State::Fault
-            } else {
-                members().next().map_or(State::Init, |it| it.state)
-            };
+            // C has no state of its own for waiting.
+            let waits = *state == State::Init && init > 0;
+            let state = if waits { State::Fault } else { *state };
             page.line(format_args!(" VRRP Sync Group = {}, {state}", group.name));
             page.line(format_args!(
                 "   Num member fault {fault}, num member init {init}"

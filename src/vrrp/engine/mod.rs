@@ -9,7 +9,7 @@
 //! call decides has been decided when it returns.
 //!
 //! Decides when scripts run and which instance a datagram is for; what an
-//! instance does is in `instance.rs`.
+//! instance does is in `instance/mod.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -33,10 +33,13 @@ use super::log_lines::{InstanceLine, LogLine, ScriptLine};
 use super::plan::Plan;
 use super::receive::{Arrival, addressee, check};
 use super::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
-use super::state_machine::{Input, State};
+use super::state_machine::{Effects, Input, State};
 use super::statistics::Statistics;
+use super::sync_group::Group;
 use super::timers::Timers;
 use super::tracking::{Run, Surroundings, Tracked};
+
+mod groups;
 
 /// What names a receive socket.
 type Socket = (IfIndex, Family, Carrier);
@@ -46,6 +49,10 @@ type Socket = (IfIndex, Family, Carrier);
 pub struct Engine {
     config: Config,
     instances: BTreeMap<InstanceId, Running>,
+    /// The sync groups, by name.
+    groups: BTreeMap<String, Group>,
+    /// Something was told of an instance, or may be due for a group.
+    told_changed: bool,
     scripts: BTreeMap<ScriptId, Tracked>,
     next_instance: u32,
     next_script: u32,
@@ -101,6 +108,8 @@ impl Engine {
         let mut engine = Self {
             config: Config::default(),
             instances: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            told_changed: false,
             scripts: BTreeMap::new(),
             next_instance: 0,
             next_script: 0,
@@ -157,9 +166,7 @@ impl Engine {
     pub fn expire(&mut self, now: Instant, tx: &mut impl Transmit) {
         while let Some((key, deadline)) = self.timers.pop_due(now) {
             match key {
-                TimerKey::Protocol(id) => {
-                    self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));
-                }
+                TimerKey::Protocol(id) => self.protocol_timer(now, id, deadline, tx),
                 TimerKey::SecondBurst(id)
                 | TimerKey::Refresh(id)
                 | TimerKey::LowerPriorityBurst(id) => {
@@ -204,18 +211,14 @@ impl Engine {
             self.one(now, id, tx, |it, cx| it.leave(removed, cx));
             self.instances.remove(&id);
         }
-        let started: Vec<InstanceId> = plan
-            .started
-            .iter()
-            .map(|instance| self.add_instance(instance))
-            .collect();
+        for instance in &plan.started {
+            self.add_instance(instance);
+        }
         self.adopt(plan.config);
         self.moved = true;
         if self.phase == Phase::Running {
             self.start_scripts(now);
-            for id in started {
-                self.one(now, id, tx, Running::evaluate);
-            }
+            self.evaluate_all(now, tx);
         }
         self.settle(now);
     }
@@ -264,6 +267,7 @@ impl Engine {
             instances: instances
                 .filter_map(|instance| by_name.remove(instance.name.as_str()))
                 .collect(),
+            groups: self.group_snapshots(),
             scripts: tracked
                 .filter_map(|script| scripts.remove(script.name.as_str()))
                 .collect(),
@@ -320,6 +324,7 @@ impl Engine {
             self.next_script = self.next_script.saturating_add(1);
             self.scripts.insert(id, Tracked::new(Arc::clone(script)));
         }
+        self.adopt_groups(&config);
         self.config = config;
     }
 
@@ -363,20 +368,21 @@ impl Engine {
                 self.timers.arm(TimerKey::Pace(lane), next);
             }
         }
+        self.tell_of_groups();
         if self.phase == Phase::Stopping && self.requests.is_empty() {
             self.phase = Phase::Stopped;
             self.actions.push_back(Action::Stopped);
         }
     }
 
-    /// Runs `act` for one instance.
-    fn one(
+    /// Runs `act` for one instance, and gives what it gives.
+    fn one<T>(
         &mut self,
         now: Instant,
         id: InstanceId,
         tx: &mut impl Transmit,
-        act: impl FnOnce(&mut Running, &mut Context<'_>),
-    ) {
+        act: impl FnOnce(&mut Running, &mut Context<'_>) -> T,
+    ) -> Option<T> {
         let mut cx = Context {
             now,
             timers: &mut self.timers,
@@ -389,9 +395,11 @@ impl Engine {
             wall: self.wall,
             tx,
         };
-        if let Some(running) = self.instances.get_mut(&id) {
-            act(running, &mut cx);
-        }
+        let running = self.instances.get_mut(&id)?;
+        let told = running.told;
+        let result = act(running, &mut cx);
+        self.told_changed |= running.told != told;
+        Some(result)
     }
 
     /// Runs `act` for every instance.
@@ -410,7 +418,8 @@ impl Engine {
     fn evaluate_all(&mut self, now: Instant, tx: &mut impl Transmit) {
         if self.phase == Phase::Running {
             self.moved = true;
-            self.each(now, tx, Running::evaluate);
+            self.each(now, tx, Running::look_around);
+            self.act_on_health(now, tx);
         }
     }
 
@@ -561,7 +570,8 @@ impl Engine {
             self.ignored = self.ignored.saturating_add(1);
             return;
         };
-        self.one(now, id, tx, |it, cx| receive(it, &arrival, &packet, cx));
+        let effects = self.one(now, id, tx, |it, cx| receive(it, &arrival, &packet, cx));
+        self.follow_in_group(now, id, effects.unwrap_or_default(), tx);
     }
 
     fn too_short(&mut self, family: Family, signed: bool, length: usize) {
@@ -588,7 +598,9 @@ impl Engine {
             Purpose::Install(id) => {
                 self.one(now, id, tx, |it, cx| it.installed(token, result, cx));
             }
-            Purpose::Restore(id) => self.one(now, id, tx, |it, cx| it.restored(result, cx)),
+            Purpose::Restore(id) => {
+                self.one(now, id, tx, |it, cx| it.restored(result, cx));
+            }
             Purpose::Remove(id) => {
                 if let Err(errno) = result {
                     let adding = false;
@@ -717,18 +729,21 @@ fn sockets_of(running: &Running) -> impl Iterator<Item = (Socket, Option<IpAddr>
     })
 }
 
-/// A datagram whose VRID and interface are those of `running`.
+/// A datagram whose VRID and interface are those of `running`; gives what it did.
 fn receive(
     running: &mut Running,
     arrival: &Arrival<'_>,
     packet: &Packet<'_>,
     cx: &mut Context<'_>,
-) {
+) -> Effects {
     let unix_us = cx.wall.unix_us(cx.now);
     let (config, sequences) = (&running.config, &mut running.sequences);
     let remarks = match check(config, arrival, packet, sequences, unix_us) {
         Ok(remarks) => remarks,
-        Err(reason) => return running.refuse(arrival.source, reason, cx),
+        Err(reason) => {
+            running.refuse(arrival.source, reason, cx);
+            return Effects::NONE;
+        }
     };
     let sender = Sender {
         address: arrival.source,
@@ -736,7 +751,7 @@ fn receive(
         advert_interval: packet.advert_interval(),
     };
     if running.ignores_as_owner(sender.address, cx) {
-        return;
+        return Effects::NONE;
     }
     running.count_accepted(remarks);
     if let Some(remark) = remarks.trailer {
@@ -749,9 +764,11 @@ fn receive(
         running.statistics.pri_zero_rcvd = running.statistics.pri_zero_rcvd.saturating_add(1);
         return running.advert(Input::PriorityZero, sender, cx);
     }
-    let Some(own) = running.source() else { return };
+    let Some(own) = running.source() else {
+        return Effects::NONE;
+    };
     let rank = rank((sender.priority, sender.address), (running.priority, own));
-    running.advert(Input::Advert(rank), sender, cx);
+    running.advert(Input::Advert(rank), sender, cx)
 }
 
 /// Notes VIPs that differ. The advert counts all the same: refusing it, as C

@@ -2,217 +2,46 @@
 //! machine asks for, in the order that the effects have.
 //!
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
-//! (`receive.rs`); does not know of other instances.
+//! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
+//! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
+//! it from taking part in `faults.rs`, what it works with in `context.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{InitialState, Instance, VirtualAddress};
-use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
-use crate::time::{Instant, Interval, WallClock};
+use crate::config::model::{InitialState, Instance, SyncGroup, VirtualAddress};
+use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
+use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, Notification, NotifyState, Operation, Token, Transmit};
+use super::action::{Action, Notification, NotifyState};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::election::{Rank, Timing};
-use super::event::InterfaceState;
-use super::garp::{self, Pacer, Target};
-use super::interfaces::{Interfaces, source_address};
-use super::log_lines::{InstanceLine, LogLine, interface_name};
+use super::garp::Target;
+use super::interfaces::source_address;
+use super::log_lines::{InstanceLine, LogLine};
 use super::outgoing::{Outgoing, Signing};
 use super::receive::{Reject, Remarks};
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
-use super::timers::Timers;
+use super::sync_group::Health;
 use super::tracking::{
-    Surroundings, Tracked, effective_priority, is_awaited, is_fault, is_interface_fault,
-    total_priority,
+    Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
+
+mod announce;
+mod context;
+mod faults;
+mod installed;
+
+pub use context::{Context, Purpose, Requests, TimerKey};
+use faults::Faults;
+use installed::Installed;
 
 /// A MASTER answers adverts of lower priority no more often than this
 /// (specification F.4, flood defence).
 const ANSWER_GAP: Interval = Interval::from_ms(10);
-
-/// What the timers of the engine are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TimerKey {
-    /// Advert interval, master down or skew time.
-    Protocol(InstanceId),
-    /// The second burst after becoming MASTER.
-    SecondBurst(InstanceId),
-    /// The periodic bursts.
-    Refresh(InstanceId),
-    /// The second burst after an advert of lower priority.
-    LowerPriorityBurst(InstanceId),
-    /// The next gratuitous ARP or neighbour advert of an interface.
-    Pace(garp::Key),
-    /// The next run of a script.
-    ScriptStart(ScriptId),
-    /// The end of the time that a run has.
-    ScriptTimeout(ScriptId),
-}
-
-/// What a kernel request was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The VIPs of an instance that becomes MASTER.
-    Install(InstanceId),
-    /// A VIP that somebody else had removed.
-    Restore(InstanceId),
-    /// The VIPs of an instance that no longer is MASTER, or leftovers.
-    Remove(InstanceId),
-}
-
-/// Everything outside an instance that carrying out an effect needs.
-pub struct Context<'a> {
-    /// The time of this turn.
-    pub now: Instant,
-    /// All deadlines.
-    pub timers: &'a mut Timers<TimerKey>,
-    /// The queue to the caller.
-    pub actions: &'a mut VecDeque<Action>,
-    /// The spacing of gratuitous ARP.
-    pub pacer: &'a mut Pacer,
-    /// Kernel requests under way.
-    pub requests: &'a mut Requests,
-    /// The interfaces there are.
-    pub interfaces: &'a Interfaces,
-    /// The scripts, by name.
-    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
-    /// Every VIP of the configuration: none of them is a source address.
-    pub vips: &'a BTreeSet<IpAddr>,
-    /// What the calendar says, for signatures.
-    pub wall: WallClock,
-    /// Sends adverts.
-    pub tx: &'a mut dyn Transmit,
-}
-
-/// Kernel requests under way.
-#[derive(Debug, Default)]
-pub struct Requests {
-    next: u64,
-    open: BTreeMap<Token, Purpose>,
-}
-
-impl Requests {
-    /// Takes a finished request out.
-    pub fn finish(&mut self, token: Token) -> Option<Purpose> {
-        self.open.remove(&token)
-    }
-
-    /// Whether none is under way.
-    pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    fn begin(&mut self, purpose: Purpose) -> Token {
-        let token = Token(self.next);
-        self.next = self.next.wrapping_add(1);
-        self.open.insert(token, purpose);
-        token
-    }
-}
-
-impl Context<'_> {
-    /// Asks the kernel for something.
-    pub fn request(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Token {
-        let token = self.requests.begin(purpose);
-        self.actions.push_back(Action::Kernel { token, operations });
-        token
-    }
-
-    fn around(&self) -> Surroundings<'_> {
-        Surroundings {
-            interfaces: self.interfaces,
-            scripts: self.scripts,
-        }
-    }
-}
-
-/// What stands against taking part (specification F.6).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Faults {
-    missing: bool,
-    loopback: bool,
-    no_multicast: bool,
-    down: bool,
-    no_address: bool,
-    no_peer: bool,
-    /// Interfaces of VIPs, other than the own one, that are missing or down.
-    vip_interfaces: Vec<String>,
-    /// Interfaces of `track_interface` without a weight that are down, or, with
-    /// `reverse`, up.
-    tracked_interfaces: Vec<String>,
-    scripts: Vec<String>,
-}
-
-impl Faults {
-    fn any(&self) -> bool {
-        *self != Self::default()
-    }
-
-    /// How many. An interface that does not exist counts as down, too, and as
-    /// one without an address, as in C.
-    fn count(&self) -> usize {
-        let own = [
-            self.missing,
-            self.missing,
-            self.loopback,
-            self.no_multicast,
-            self.down,
-            self.no_address,
-            self.no_peer,
-        ];
-        let own = own.into_iter().filter(|set| *set).count();
-        let tracked = self.tracked_interfaces.len();
-        let others = self.vip_interfaces.len().saturating_add(tracked);
-        own.saturating_add(others)
-            .saturating_add(self.scripts.len())
-    }
-
-    /// All of them in words.
-    fn in_words(&self, interface: &str) -> String {
-        let own = [
-            (self.missing, "does not exist"),
-            (self.loopback, "is a loopback interface"),
-            (self.no_multicast, "has no multicast"),
-            (self.down, "is down"),
-            (self.no_address, "has no address to send from"),
-            (self.no_peer, "has no unicast peer in the configuration"),
-        ];
-        let own = own
-            .into_iter()
-            .filter(|(set, _)| *set)
-            .map(|(_, what)| format!("interface {interface} {what}"));
-        let vips = self
-            .vip_interfaces
-            .iter()
-            .map(|name| format!("interface {name} of a VIP is down or missing"));
-        let tracked = self
-            .tracked_interfaces
-            .iter()
-            .map(|name| format!("tracked interface {name} is not as it must be"));
-        let scripts = self
-            .scripts
-            .iter()
-            .map(|name| format!("script {name} fails"));
-        own.chain(vips)
-            .chain(tracked)
-            .chain(scripts)
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-}
-
-/// Whether the VIPs are on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Installed {
-    No,
-    Asked(Token),
-    Yes,
-}
 
 /// The master that a backup listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,10 +71,21 @@ pub struct Running {
     pub statistics: Statistics,
     /// What proves that signed adverts are new.
     pub sequences: Sequences,
+    /// The sync group that it is in.
+    pub group: Option<Arc<SyncGroup>>,
+    /// In BACKUP: its timer ran out, and only the group keeps it from MASTER.
+    pub wants_master: bool,
+    /// The state that was told last.
+    pub told: Option<NotifyState>,
     id: InstanceId,
     source: Option<IpAddr>,
     mtu: u32,
     faults: Faults,
+    /// The member of the group because of which all are in FAULT, if that is
+    /// another one.
+    fault_of: Option<String>,
+    /// A script that can stand against it has no result yet.
+    awaits: bool,
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
@@ -281,10 +121,15 @@ impl Running {
             master: None,
             statistics: Statistics::default(),
             sequences: Sequences::new(&config),
+            group: None,
+            wants_master: false,
+            told: None,
             id,
             source: None,
             mtu: 0,
             faults: Faults::default(),
+            fault_of: None,
+            awaits: false,
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
@@ -306,7 +151,7 @@ impl Running {
     /// Whether the state of this interface matters to it.
     pub fn uses(&self, interface: &str) -> bool {
         let config = &self.config;
-        let mut tracked = config.track_interfaces.iter();
+        let mut tracked = interfaces_of(config, self.group.as_deref());
         config.interface == interface
             || config.all_addresses().any(|vip| vip.interface == interface)
             || tracked.any(|tracked| tracked.interface == interface)
@@ -320,14 +165,14 @@ impl Running {
     /// What can be seen of it from outside. `timer` is the deadline of
     /// [`Running::timer`].
     pub fn snapshot(&self, timer: Option<Instant>, around: Surroundings<'_>) -> InstanceSnapshot {
-        let tracked = self.config.track_scripts.iter();
+        let tracked = scripts_of(&self.config, self.group.as_deref());
         let awaited = tracked
             .filter(|tracked| is_awaited(tracked, around.standing(&tracked.script)))
             .count();
         // Before it began it wants what the configuration says (specification F.2).
-        let master =
-            self.config.priority.is_owner() || self.config.initial_state == InitialState::Master;
+        let master = self.begins_as_owner() || self.config.initial_state == InitialState::Master;
         let wanted = match self.state {
+            State::Backup if self.wants_master => State::Master,
             State::Init if master => State::Master,
             State::Init => State::Backup,
             state => state,
@@ -342,7 +187,7 @@ impl Running {
             on: self.on,
             source: self.source,
             priority: self.priority,
-            total_priority: total_priority(&self.config, around),
+            total_priority: total_priority(&self.config, self.group.as_deref(), around),
             master: self.master,
             heard_priority: self.heard_priority,
             installed: self.installed == Installed::Yes,
@@ -389,25 +234,47 @@ impl Running {
         cx.actions.push_back(Action::Log(line));
     }
 
-    /// Looks again at everything around: interface, addresses, scripts; moves
-    /// in or out of FAULT, and keeps the outgoing advert right.
-    pub fn evaluate(&mut self, cx: &mut Context<'_>) {
+    /// Looks again at everything around: interface, addresses, scripts; keeps
+    /// priority and outgoing advert right. [`Running::act`] follows.
+    pub fn look_around(&mut self, cx: &mut Context<'_>) {
         self.entered_at.get_or_insert(cx.now);
         self.follow_interface(cx);
         self.follow_priority(cx);
-        let awaited = self
-            .config
-            .track_scripts
-            .iter()
+        self.awaits = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
-        self.waited |= awaited;
         self.faults = self.find_faults(cx);
-        match (self.state, self.faults.any()) {
-            (State::Init | State::Backup | State::Master, true) => self.input(Input::Fault, cx),
-            (State::Init, false) if !awaited => self.input(Input::Ready, cx),
-            (State::Fault, false) if !awaited => self.input(Input::Recovered, cx),
+    }
+
+    /// Whether it can take part, as far as it is concerned itself.
+    pub fn health(&self) -> Health {
+        match (self.faults.any(), self.awaits) {
+            (true, _) => Health::Faulty,
+            (false, true) => Health::Unknown,
+            (false, false) => Health::Well,
+        }
+    }
+
+    /// Moves in or out of FAULT. `health` is that of the whole group, if it is
+    /// in one, and `faulty` the member that is to blame.
+    pub fn act(&mut self, health: Health, faulty: Option<&str>, cx: &mut Context<'_>) {
+        self.waited |= health == Health::Unknown;
+        self.fault_of = faulty.filter(|_| !self.faults.any()).map(str::to_owned);
+        match (self.state, health) {
+            (State::Init | State::Backup | State::Master, Health::Faulty) => {
+                self.input(Input::Fault, cx);
+            }
+            (State::Init, Health::Well) => self.input(Input::Ready, cx),
+            (State::Fault, Health::Well) => self.input(Input::Recovered, cx),
             _ => {}
         }
+    }
+
+    /// Whether it becomes MASTER without waiting: as the owner of its addresses,
+    /// and in a group only if all members are owners (specification D.1).
+    fn begins_as_owner(&self) -> bool {
+        let group = self.group.as_ref();
+        let with_group = group.is_none_or(|group| group.initial_state == InitialState::Master);
+        self.config.priority.is_owner() && with_group
     }
 
     /// Takes the interface's number, source address and MTU over, and rebuilds
@@ -446,7 +313,7 @@ impl Running {
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
     fn follow_priority(&mut self, cx: &mut Context<'_>) {
-        let new = effective_priority(&self.config, cx.around());
+        let new = effective_priority(&self.config, self.group.as_deref(), cx.around());
         if new == self.priority {
             return;
         }
@@ -461,58 +328,14 @@ impl Running {
         }
     }
 
-    fn find_faults(&self, cx: &Context<'_>) -> Faults {
-        let mut faults = Faults::default();
-        match cx.interfaces.named(&self.config.interface) {
-            None => faults.missing = true,
-            Some(state) => {
-                faults.loopback = state.loopback;
-                faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
-                faults.down = !state.up && !self.config.ignore_own_interface;
-                faults.no_address = !self.has_source(state);
-            }
-        }
-        faults.no_peer = self.config.fault_without_peer;
-        let around = cx.around();
-        for vip in self.config.all_addresses() {
-            let own = vip.interface == self.config.interface;
-            let known = faults.vip_interfaces.contains(&vip.interface);
-            if own || vip.no_track || known || around.is_up(&vip.interface) {
-                continue;
-            }
-            faults.vip_interfaces.push(vip.interface.clone());
-        }
-        for tracked in &self.config.track_interfaces {
-            if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
-                faults.tracked_interfaces.push(tracked.interface.clone());
-            }
-        }
-        for tracked in &self.config.track_scripts {
-            if is_fault(tracked, around.standing(&tracked.script)) {
-                faults.scripts.push(tracked.script.name.clone());
-            }
-        }
-        faults
-    }
-
-    /// Whether there is an address to send from; with `track_src_ip` it must be
-    /// on the interface.
-    fn has_source(&self, state: &InterfaceState) -> bool {
-        let Some(source) = self.source else {
-            return false;
-        };
-        let mut there = state.addresses.iter();
-        !self.config.track_source_address || there.any(|on| on.address == source)
-    }
-
     /// Feeds the state machine with something other than an advert or a timer.
     pub fn input(&mut self, input: Input, cx: &mut Context<'_>) {
         let base = cx.now;
         self.step(input, None, base, cx);
     }
 
-    /// Feeds the state machine with an acceptable advert.
-    pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {
+    /// Feeds the state machine with an acceptable advert; gives what was done.
+    pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
         self.heard_priority = sender.priority;
         let asks_for_answer = matches!(
             input,
@@ -523,7 +346,7 @@ impl Running {
             let last = self.answered.replace(cx.now);
             if last.is_some_and(|last| cx.now.since(last) < ANSWER_GAP) {
                 self.answered = last;
-                return;
+                return Effects::NONE;
             }
         }
         self.log_advert(input, sender, cx);
@@ -531,7 +354,7 @@ impl Running {
             self.follow_preempt_delay(input, cx);
         }
         let base = cx.now;
-        self.step(input, Some(sender), base, cx);
+        self.step(input, Some(sender), base, cx)
     }
 
     /// `preempt_delay` counts from the first advert of lower priority that a
@@ -666,7 +489,21 @@ impl Running {
         self.step(Input::TimerExpired, None, base, cx);
     }
 
-    fn step(&mut self, input: Input, sender: Option<Sender>, base: Instant, cx: &mut Context<'_>) {
+    /// The timer ran out in BACKUP, but the group does not allow MASTER yet: it
+    /// is remembered until a master is heard.
+    pub fn timer_held(&mut self, cx: &mut Context<'_>) {
+        self.log(InstanceLine::MasterDown, cx);
+        self.input(Input::TimerHeld, cx);
+        self.wants_master = true;
+    }
+
+    fn step(
+        &mut self,
+        input: Input,
+        sender: Option<Sender>,
+        base: Instant,
+        cx: &mut Context<'_>,
+    ) -> Effects {
         let before = self.state;
         let next = transition(before, input, self.params(cx.now));
         self.state = next.state;
@@ -679,11 +516,12 @@ impl Running {
         if before != next.state {
             self.notify_entered(cx);
         }
+        next.effects
     }
 
     fn params(&self, now: Instant) -> Params {
         Params {
-            owner: self.config.priority.is_owner(),
+            owner: self.begins_as_owner(),
             nopreempt: self.config.nopreempt || self.waits_to_preempt(now),
             silent_to_lower: self.config.lower_prio_no_advert,
             last_word_to_higher: self.config.higher_prio_send_advert,
@@ -709,6 +547,7 @@ impl Running {
         if effects.contains(Effects::LEARN_MASTER)
             && let Some(sender) = sender
         {
+            self.wants_master = false;
             self.learn_master(sender, cx);
         }
         if effects.contains(Effects::INSTALL) {
@@ -753,6 +592,7 @@ impl Running {
         self.logged = 0;
         self.entered_at = Some(cx.now);
         self.preempt_at = None;
+        self.wants_master = false;
         if before == State::Fault || self.state == State::Master {
             self.forget_interval(cx);
         }
@@ -772,46 +612,6 @@ impl Running {
             State::Init | State::Stopped => return,
         };
         self.log(line, cx);
-    }
-
-    fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
-        let interface = self.config.interface.clone();
-        if !first {
-            self.log(InstanceLine::EnteringFault, cx);
-            let reasons = self.faults.in_words(&interface);
-            return self.log(InstanceLine::FaultReasons(reasons), cx);
-        }
-        if self.faults.missing {
-            let line = LogLine::InterfaceMissing(interface.clone());
-            cx.actions.push_back(Action::Log(line));
-        }
-        if self.faults.loopback {
-            self.log(InstanceLine::Loopback(interface.clone()), cx);
-        }
-        if self.faults.no_multicast {
-            self.log(InstanceLine::NoMulticast(interface.clone()), cx);
-        }
-        if self.faults.down {
-            self.log(InstanceLine::FaultInterfaceDown(interface), cx);
-        }
-        let tracked = self.faults.tracked_interfaces.iter();
-        let names: Vec<_> = self
-            .faults
-            .vip_interfaces
-            .iter()
-            .chain(tracked)
-            .cloned()
-            .collect();
-        for name in names {
-            self.log(InstanceLine::FaultInterfaceDown(name), cx);
-        }
-        if self.faults.no_address {
-            self.log(InstanceLine::FaultNoAddress(self.config.family()), cx);
-        }
-        for name in self.faults.scripts.clone() {
-            self.log(InstanceLine::FaultScript(name), cx);
-        }
-        self.log(InstanceLine::EnteringFaultInit, cx);
     }
 
     fn log_advert(&self, input: Input, sender: Sender, cx: &mut Context<'_>) {
@@ -907,226 +707,6 @@ impl Running {
         }
     }
 
-    /// Each VIP with the number of its interface; those without one are left
-    /// out (they keep the instance in FAULT unless they are not tracked).
-    fn vips<'c>(
-        config: &'c Instance,
-        interfaces: &'c Interfaces,
-    ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
-        config.all_addresses().filter_map(|vip| {
-            let state = interfaces.named(&vip.interface)?;
-            Some((state.index, vip))
-        })
-    }
-
-    fn install(&mut self, cx: &mut Context<'_>) {
-        self.log(InstanceLine::SettingVips, cx);
-        self.put_on = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| (on, vip.clone()))
-            .collect();
-        let operations = self.put_on.iter().cloned();
-        let operations = operations
-            .map(|(on, address)| Operation::AddAddress { on, address })
-            .collect();
-        let token = cx.request(Purpose::Install(self.id), operations);
-        self.installed = Installed::Asked(token);
-    }
-
-    fn remove(&mut self, cx: &mut Context<'_>) {
-        self.log(InstanceLine::RemovingVips, cx);
-        let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| (on, vip.clone()))
-            .collect();
-        // An interface may have got another name since, and keeps its addresses.
-        for (on, vip) in std::mem::take(&mut self.put_on) {
-            let is_known = there.contains(&(on, vip.clone()));
-            if cx.interfaces.get(on).is_some() && !is_known {
-                there.push((on, vip));
-            }
-        }
-        let operations = there
-            .into_iter()
-            .map(|(on, address)| Operation::RemoveAddress { on, address })
-            .collect();
-        cx.request(Purpose::Remove(self.id), operations);
-        self.installed = Installed::No;
-        self.announcing.clear();
-        cx.pacer.cancel(self.id);
-        for key in [
-            TimerKey::SecondBurst(self.id),
-            TimerKey::Refresh(self.id),
-            TimerKey::LowerPriorityBurst(self.id),
-        ] {
-            cx.timers.disarm(key);
-        }
-    }
-
-    /// Takes VIPs off that an earlier run left behind (specification F.2).
-    pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
-        let left = |on: IfIndex, vip: &VirtualAddress| {
-            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
-        };
-        let operations: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .filter(|(on, vip)| left(*on, vip))
-            .map(|(on, vip)| Operation::RemoveAddress {
-                on,
-                address: vip.clone(),
-            })
-            .collect();
-        if !operations.is_empty() {
-            self.log(InstanceLine::RemovingVips, cx);
-            cx.request(Purpose::Remove(self.id), operations);
-        }
-    }
-
-    /// The VIPs have been added: announces them, and tells the outside.
-    pub fn installed(&mut self, token: Token, result: Result<(), Errno>, cx: &mut Context<'_>) {
-        if self.installed != Installed::Asked(token) {
-            return;
-        }
-        self.installed = Installed::Yes;
-        if let Err(errno) = result {
-            let line = InstanceLine::KernelRefused {
-                adding: true,
-                errno,
-            };
-            self.log(line, cx);
-        }
-        self.find_targets(cx);
-        let garp = &self.config.garp;
-        let (repeat, delay, refresh) = (garp.master_repeat, garp.master_delay, garp.master_refresh);
-        self.burst(repeat, cx);
-        if !delay.is_zero() {
-            cx.timers
-                .arm(TimerKey::SecondBurst(self.id), cx.now + delay);
-        }
-        if !refresh.is_zero() {
-            cx.timers
-                .arm(TimerKey::Refresh(self.id), cx.now + delay + refresh);
-        }
-        self.notify(NotifyState::Master, cx);
-    }
-
-    /// Which VIPs are announced where: on interfaces that do ARP.
-    fn find_targets(&mut self, cx: &Context<'_>) {
-        self.announcing.clear();
-        for (on, vip) in Self::vips(&self.config, cx.interfaces) {
-            let Some(state) = cx.interfaces.get(on).filter(|state| !state.no_arp) else {
-                continue;
-            };
-            self.announcing.push(Target {
-                owner: self.id,
-                on,
-                mac: state.mac,
-                address: vip.address,
-            });
-        }
-    }
-
-    fn burst(&mut self, repeat: u32, cx: &mut Context<'_>) {
-        for target in &self.announcing {
-            let name = cx.interfaces.get(target.on).map(|state| &*state.name);
-            let line = InstanceLine::Announcing {
-                on: interface_name(name, target.on),
-                address: target.address,
-            };
-            let line = LogLine::Instance(self.config.name.clone(), line);
-            cx.actions.push_back(Action::Log(line));
-        }
-        let garp = &self.config.garp;
-        cx.pacer.burst(&self.announcing, repeat, garp, cx.actions);
-    }
-
-    /// A burst is due: announces from what is true now.
-    pub fn scheduled_burst(&mut self, key: TimerKey, cx: &mut Context<'_>) {
-        if self.installed != Installed::Yes {
-            return;
-        }
-        self.find_targets(cx);
-        let garp = &self.config.garp;
-        let (refresh, repeat) = match key {
-            TimerKey::Refresh(_) => (garp.master_refresh, garp.master_refresh_repeat),
-            TimerKey::LowerPriorityBurst(_) => (Interval::ZERO, garp.lower_prio_repeat),
-            _ => (Interval::ZERO, garp.master_repeat),
-        };
-        if !refresh.is_zero() {
-            cx.timers.arm(key, cx.now + refresh);
-        }
-        self.burst(repeat, cx);
-    }
-
-    /// Somebody of lower priority claimed the VIPs: reminds the network, now
-    /// and once more later (specification F.4).
-    fn answer_with_garp(&mut self, cx: &mut Context<'_>) {
-        let garp = &self.config.garp;
-        let (repeat, delay) = (garp.lower_prio_repeat, garp.lower_prio_delay);
-        if self.installed != Installed::Yes || repeat == 0 {
-            return;
-        }
-        self.find_targets(cx);
-        self.burst(repeat, cx);
-        if !delay.is_zero() {
-            cx.timers
-                .arm(TimerKey::LowerPriorityBurst(self.id), cx.now + delay);
-        }
-    }
-
-    /// Somebody else took an address off an interface: as MASTER, puts it back
-    /// if it is a VIP of ours that was on.
-    pub fn address_removed(
-        &mut self,
-        on: IfIndex,
-        address: IpAddr,
-        prefix_length: u8,
-        cx: &mut Context<'_>,
-    ) {
-        if self.installed != Installed::Yes {
-            return;
-        }
-        let lost = Self::vips(&self.config, cx.interfaces).find(|(index, vip)| {
-            *index == on
-                && vip.address == address
-                && vip.prefix_length == prefix_length
-                && !vip.no_track
-        });
-        let Some((_, vip)) = lost else { return };
-        let (vip, interface) = (vip.clone(), vip.interface.clone());
-        let line = LogLine::AddressRemoved { address, interface };
-        cx.actions.push_back(Action::Log(line));
-        let operation = Operation::AddAddress { on, address: vip };
-        cx.request(Purpose::Restore(self.id), vec![operation]);
-    }
-
-    /// After reports were missed: puts back, as MASTER, what is not there.
-    pub fn restore_missing(&mut self, cx: &mut Context<'_>) {
-        let is_there = |on: IfIndex, vip: &VirtualAddress| {
-            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
-        };
-        let missing: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .filter(|(on, vip)| !is_there(*on, vip))
-            .map(|(on, vip)| (on, vip.address, vip.prefix_length))
-            .collect();
-        for (on, address, prefix_length) in missing {
-            self.address_removed(on, address, prefix_length, cx);
-        }
-    }
-
-    /// A VIP is back: announces all of them once more.
-    pub fn restored(&mut self, result: Result<(), Errno>, cx: &mut Context<'_>) {
-        match result {
-            // By way of the timer, so that many VIPs that come back together are
-            // announced once.
-            Ok(()) => cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now),
-            Err(errno) => self.log(
-                InstanceLine::KernelRefused {
-                    adding: true,
-                    errno,
-                },
-                cx,
-            ),
-        }
-    }
-
     fn notify_entered(&mut self, cx: &mut Context<'_>) {
         let state = match self.state {
             State::Backup => NotifyState::Backup,
@@ -1138,7 +718,8 @@ impl Running {
         self.notify(state, cx);
     }
 
-    fn notify(&self, state: NotifyState, cx: &mut Context<'_>) {
+    fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {
+        self.told = Some(state);
         cx.actions.push_back(Action::Notify(Notification {
             id: self.id,
             instance: Arc::clone(&self.config),
@@ -1146,10 +727,4 @@ impl Running {
             priority: self.priority,
         }));
     }
-}
-
-/// Whether the interface has this address, with this prefix length.
-fn holds(state: &InterfaceState, vip: &VirtualAddress) -> bool {
-    let mut there = state.addresses.iter();
-    there.any(|on| on.address == vip.address && on.prefix_length == vip.prefix_length)
 }

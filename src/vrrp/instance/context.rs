@@ -1,0 +1,110 @@
+//! What an instance works with: timers, the queue to the caller, kernel requests
+//! under way, and what it sees around it. Decides nothing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use crate::ids::{InstanceId, ScriptId};
+use crate::time::{Instant, WallClock};
+
+use super::super::action::{Action, Operation, Token, Transmit};
+use super::super::garp::{self, Pacer};
+use super::super::interfaces::Interfaces;
+use super::super::timers::Timers;
+use super::super::tracking::{Surroundings, Tracked};
+
+/// What the timers of the engine are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimerKey {
+    /// Advert interval, master down or skew time.
+    Protocol(InstanceId),
+    /// The second burst after becoming MASTER.
+    SecondBurst(InstanceId),
+    /// The periodic bursts.
+    Refresh(InstanceId),
+    /// The second burst after an advert of lower priority.
+    LowerPriorityBurst(InstanceId),
+    /// The next gratuitous ARP or neighbour advert of an interface.
+    Pace(garp::Key),
+    /// The next run of a script.
+    ScriptStart(ScriptId),
+    /// The end of the time that a run has.
+    ScriptTimeout(ScriptId),
+}
+
+/// What a kernel request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The VIPs of an instance that becomes MASTER.
+    Install(InstanceId),
+    /// A VIP that somebody else had removed.
+    Restore(InstanceId),
+    /// The VIPs of an instance that no longer is MASTER, or leftovers.
+    Remove(InstanceId),
+}
+
+/// Everything outside an instance that carrying out an effect needs.
+pub struct Context<'a> {
+    /// The time of this turn.
+    pub now: Instant,
+    /// All deadlines.
+    pub timers: &'a mut Timers<TimerKey>,
+    /// The queue to the caller.
+    pub actions: &'a mut VecDeque<Action>,
+    /// The spacing of gratuitous ARP.
+    pub pacer: &'a mut Pacer,
+    /// Kernel requests under way.
+    pub requests: &'a mut Requests,
+    /// The interfaces there are.
+    pub interfaces: &'a Interfaces,
+    /// The scripts, by name.
+    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
+    /// Every VIP of the configuration: none of them is a source address.
+    pub vips: &'a BTreeSet<IpAddr>,
+    /// What the calendar says, for signatures.
+    pub wall: WallClock,
+    /// Sends adverts.
+    pub tx: &'a mut dyn Transmit,
+}
+
+/// Kernel requests under way.
+#[derive(Debug, Default)]
+pub struct Requests {
+    next: u64,
+    open: BTreeMap<Token, Purpose>,
+}
+
+impl Requests {
+    /// Takes a finished request out.
+    pub fn finish(&mut self, token: Token) -> Option<Purpose> {
+        self.open.remove(&token)
+    }
+
+    /// Whether none is under way.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    fn begin(&mut self, purpose: Purpose) -> Token {
+        let token = Token(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.open.insert(token, purpose);
+        token
+    }
+}
+
+impl Context<'_> {
+    /// Asks the kernel for something.
+    pub fn request(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Token {
+        let token = self.requests.begin(purpose);
+        self.actions.push_back(Action::Kernel { token, operations });
+        token
+    }
+
+    pub(super) fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            interfaces: self.interfaces,
+            scripts: self.scripts,
+        }
+    }
+}

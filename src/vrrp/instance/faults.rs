@@ -1,0 +1,178 @@
+//! What stands against taking part (specification F.6), and how it is told.
+//!
+//! What follows from it is decided in `state_machine.rs`.
+
+use super::super::action::Action;
+use super::super::event::InterfaceState;
+use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
+use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
+use super::{Context, Running};
+
+/// What stands against taking part (specification F.6).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Faults {
+    missing: bool,
+    loopback: bool,
+    no_multicast: bool,
+    down: bool,
+    no_address: bool,
+    no_peer: bool,
+    /// Interfaces of VIPs, other than the own one, that are missing or down.
+    vip_interfaces: Vec<String>,
+    /// Interfaces of `track_interface` without a weight that are down, or, with
+    /// `reverse`, up.
+    tracked_interfaces: Vec<String>,
+    scripts: Vec<String>,
+}
+
+impl Faults {
+    pub(super) fn any(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// How many. An interface that does not exist counts as down, too, and as
+    /// one without an address, as in C.
+    pub(super) fn count(&self) -> usize {
+        let own = [
+            self.missing,
+            self.missing,
+            self.loopback,
+            self.no_multicast,
+            self.down,
+            self.no_address,
+            self.no_peer,
+        ];
+        let own = own.into_iter().filter(|set| *set).count();
+        let tracked = self.tracked_interfaces.len();
+        let others = self.vip_interfaces.len().saturating_add(tracked);
+        own.saturating_add(others)
+            .saturating_add(self.scripts.len())
+    }
+
+    /// All of them in words.
+    fn in_words(&self, interface: &str) -> String {
+        let own = [
+            (self.missing, "does not exist"),
+            (self.loopback, "is a loopback interface"),
+            (self.no_multicast, "has no multicast"),
+            (self.down, "is down"),
+            (self.no_address, "has no address to send from"),
+            (self.no_peer, "has no unicast peer in the configuration"),
+        ];
+        let own = own
+            .into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, what)| format!("interface {interface} {what}"));
+        let vips = self
+            .vip_interfaces
+            .iter()
+            .map(|name| format!("interface {name} of a VIP is down or missing"));
+        let tracked = self
+            .tracked_interfaces
+            .iter()
+            .map(|name| format!("tracked interface {name} is not as it must be"));
+        let scripts = self
+            .scripts
+            .iter()
+            .map(|name| format!("script {name} fails"));
+        own.chain(vips)
+            .chain(tracked)
+            .chain(scripts)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+impl Running {
+    pub(super) fn find_faults(&self, cx: &Context<'_>) -> Faults {
+        let mut faults = Faults::default();
+        match cx.interfaces.named(&self.config.interface) {
+            None => faults.missing = true,
+            Some(state) => {
+                faults.loopback = state.loopback;
+                faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
+                faults.down = !state.up && !self.config.ignore_own_interface;
+                faults.no_address = !self.has_source(state);
+            }
+        }
+        faults.no_peer = self.config.fault_without_peer;
+        let around = cx.around();
+        for vip in self.config.all_addresses() {
+            let own = vip.interface == self.config.interface;
+            let known = faults.vip_interfaces.contains(&vip.interface);
+            if own || vip.no_track || known || around.is_up(&vip.interface) {
+                continue;
+            }
+            faults.vip_interfaces.push(vip.interface.clone());
+        }
+        for tracked in interfaces_of(&self.config, self.group.as_deref()) {
+            if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
+                faults.tracked_interfaces.push(tracked.interface.clone());
+            }
+        }
+        for tracked in scripts_of(&self.config, self.group.as_deref()) {
+            if is_fault(tracked, around.standing(&tracked.script)) {
+                faults.scripts.push(tracked.script.name.clone());
+            }
+        }
+        faults
+    }
+
+    /// Whether there is an address to send from; with `track_src_ip` it must be
+    /// on the interface.
+    fn has_source(&self, state: &InterfaceState) -> bool {
+        let Some(source) = self.source else {
+            return false;
+        };
+        let mut there = state.addresses.iter();
+        !self.config.track_source_address || there.any(|on| on.address == source)
+    }
+
+    pub(super) fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
+        let interface = self.config.interface.clone();
+        if !first {
+            self.log(InstanceLine::EnteringFault, cx);
+            let reasons = match &self.fault_of {
+                Some(member) => format!("{member} of the same sync group is"),
+                None => self.faults.in_words(&interface),
+            };
+            return self.log(InstanceLine::FaultReasons(reasons), cx);
+        }
+        if let (Some(_), Some(group)) = (&self.fault_of, &self.group) {
+            let line = GroupLine::SyncingMember(self.config.name.clone());
+            let line = LogLine::Group(group.name.clone(), line);
+            cx.actions.push_back(Action::Log(line));
+        }
+        if self.faults.missing {
+            let line = LogLine::InterfaceMissing(interface.clone());
+            cx.actions.push_back(Action::Log(line));
+        }
+        if self.faults.loopback {
+            self.log(InstanceLine::Loopback(interface.clone()), cx);
+        }
+        if self.faults.no_multicast {
+            self.log(InstanceLine::NoMulticast(interface.clone()), cx);
+        }
+        if self.faults.down {
+            self.log(InstanceLine::FaultInterfaceDown(interface), cx);
+        }
+        let tracked = self.faults.tracked_interfaces.iter();
+        let names: Vec<_> = self
+            .faults
+            .vip_interfaces
+            .iter()
+            .chain(tracked)
+            .cloned()
+            .collect();
+        for name in names {
+            self.log(InstanceLine::FaultInterfaceDown(name), cx);
+        }
+        if self.faults.no_address {
+            self.log(InstanceLine::FaultNoAddress(self.config.family()), cx);
+        }
+        for name in self.faults.scripts.clone() {
+            self.log(InstanceLine::FaultScript(name), cx);
+        }
+        self.log(InstanceLine::EnteringFaultInit, cx);
+    }
+}
