@@ -314,6 +314,7 @@ impl World {
         if let Some(here) = self.nodes.get_mut(node) {
             here.is_late = false;
         }
+        self.check_addresses(node);
     }
 
     fn expire(&mut self, node: usize) {
@@ -734,7 +735,9 @@ impl World {
         let Some(here) = self.nodes.get(node) else {
             return;
         };
-        if !here.kernel.is_idle() || here.expected_news > 0 || here.engine.is_none() {
+        // In the turn after a standstill some news are still to be told.
+        let hears = here.engine.is_some() && !here.is_late;
+        if !hears || !here.kernel.is_idle() || here.expected_news > 0 {
             return;
         }
         let mut wrong = Vec::new();
