@@ -42,6 +42,9 @@ const NEWS_DELAY: Interval = Interval::from_us(200);
 /// How long a script takes to die of a signal.
 const SCRIPT_END_TIME: Interval = Interval::from_ms(2);
 
+/// The signal that ends a script.
+const SIGTERM: i32 = 15;
+
 /// A breach, with when and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -450,7 +453,7 @@ impl World {
             Action::End(id) => {
                 let run = here.runs.get(&id).copied();
                 if let Some(run) = run {
-                    let outcome = Outcome::Signalled(libc_sigterm());
+                    let outcome = Outcome::Signalled(SIGTERM);
                     self.script_ends(now + SCRIPT_END_TIME, node, id, run, outcome);
                 }
             }
@@ -773,11 +776,6 @@ impl Watch {
             other.saturating_add(refused)
         }
     }
-}
-
-/// SIGTERM has this number on every Linux.
-const fn libc_sigterm() -> i32 {
-    15
 }
 
 /// Sender, envelope and what a socket gives of an IP packet.
