@@ -23,8 +23,7 @@ fn printed(options: &[&str]) -> String {
 #[test]
 fn the_table_tells_who_is_master_when_and_why() {
     let table = printed(&["--events", "10s kill lb1; 30s start lb1"]);
-    let expected = "\
-     time  node  instance  state             prio  why
+    let expected = "     time  node  instance  state             prio  why
     0.000  *** start lb1
     0.000  lb1   VI_1      INIT > BACKUP      150  started
     0.000  *** start lb2

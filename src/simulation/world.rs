@@ -42,6 +42,9 @@ const NEWS_DELAY: Interval = Interval::from_us(200);
 /// How long a script takes to die of a signal.
 const SCRIPT_END_TIME: Interval = Interval::from_ms(2);
 
+/// The signal that ends a script.
+const SIGTERM: i32 = 15;
+
 /// A breach, with when and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -314,6 +317,7 @@ impl World {
         if let Some(here) = self.nodes.get_mut(node) {
             here.is_late = false;
         }
+        self.check_addresses(node);
     }
 
     fn expire(&mut self, node: usize) {
@@ -451,7 +455,7 @@ impl World {
             Action::End(id) => {
                 let run = here.runs.get(&id).copied();
                 if let Some(run) = run {
-                    let outcome = Outcome::Signalled(libc_sigterm());
+                    let outcome = Outcome::Signalled(SIGTERM);
                     self.script_ends(now + SCRIPT_END_TIME, node, id, run, outcome);
                 }
             }
@@ -736,7 +740,9 @@ impl World {
         let Some(here) = self.nodes.get(node) else {
             return;
         };
-        if !here.kernel.is_idle() || here.expected_news > 0 || here.engine.is_none() {
+        // In the turn after a standstill some news are still to be told.
+        let hears = here.engine.is_some() && !here.is_late;
+        if !hears || !here.kernel.is_idle() || here.expected_news > 0 {
             return;
         }
         let mut wrong = Vec::new();
@@ -772,11 +778,6 @@ impl Watch {
             other.saturating_add(refused)
         }
     }
-}
-
-/// SIGTERM has this number on every Linux.
-const fn libc_sigterm() -> i32 {
-    15
 }
 
 /// Sender, envelope and what a socket gives of an IP packet.
