@@ -517,6 +517,7 @@ fn notify_commands(
         NotifyState::Backup => &notify.backup,
         NotifyState::Fault => &notify.fault,
         NotifyState::Stop => &notify.stop,
+        NotifyState::Deleted => &notify.deleted,
     };
     let general = notify.any.clone().map(|mut command| {
         command.argv.extend([

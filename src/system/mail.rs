@@ -234,6 +234,7 @@ fn letter(post: Arc<Post>, kind: Kind, name: &str, state: NotifyState) -> Letter
         NotifyState::Backup => "Entering BACKUP state",
         NotifyState::Fault => "Entering FAULT state",
         NotifyState::Stop => "Stopping",
+        NotifyState::Deleted => "Deleted",
     };
     let (kind, body) = match kind {
         Kind::Instance => ("Instance", instance_body(state)),
@@ -254,6 +255,7 @@ fn instance_body(state: NotifyState) -> &'static str {
             "=> VRRP Instance is no longer owning VRRP VIPs <="
         }
         NotifyState::Stop => "=> VRRP Instance stopping <=",
+        NotifyState::Deleted => "=> VRRP Deleted at reload <=",
     }
 }
 
@@ -262,7 +264,10 @@ fn group_body(state: NotifyState) -> &'static str {
         NotifyState::Master => "=> All VRRP group instances are now in MASTER state <=",
         NotifyState::Backup => "=> All VRRP group instances are now in BACKUP state <=",
         NotifyState::Fault => "=> All VRRP group instances are now in FAULT state <=",
-        NotifyState::Stop => "=> All VRRP group instances are now stopping <=",
+        // A group is never told of as deleted.
+        NotifyState::Stop | NotifyState::Deleted => {
+            "=> All VRRP group instances are now stopping <="
+        }
     }
 }
 

@@ -126,6 +126,8 @@ pub enum NotifyState {
     Fault,
     /// The daemon stops.
     Stop,
+    /// A reload took it out of the configuration; only with `notify_deleted`.
+    Deleted,
 }
 
 impl NotifyState {
@@ -136,6 +138,7 @@ impl NotifyState {
             Self::Backup => "BACKUP",
             Self::Fault => "FAULT",
             Self::Stop => "STOP",
+            Self::Deleted => "DELETED",
         }
     }
 }

@@ -62,6 +62,22 @@ fn an_instance_that_is_taken_out_leaves_nothing() {
 }
 
 #[test]
+fn notify_deleted_tells_of_it_in_any_state() {
+    let told = |is_up: bool| {
+        let mut deleted = instance(150);
+        deleted.notify.tell_deleted = true;
+        let mut wire = Wire::new([Node::new(1, deleted)]);
+        wire[0].interface.up = is_up;
+        wire.start();
+        wire.run_until(10_000_000);
+        wire.reload(0, config([]));
+        wire[0].told.clone()
+    };
+    assert_eq!(told(true), ["BACKUP 150", "MASTER 150", "DELETED 150"]);
+    assert_eq!(told(false), ["FAULT 150", "DELETED 150"]);
+}
+
+#[test]
 fn an_instance_that_is_put_in_begins() {
     let mut wire = Wire::new([Node::with(1, config([instance(150)]))]);
     wire.start();

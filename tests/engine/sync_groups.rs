@@ -259,8 +259,8 @@ fn the_group_recovers_when_the_last_member_does() {
     );
     let calls: Vec<&str> = wire[1].calls.iter().map(String::as_str).collect();
     assert!(calls.ends_with(&[
-        "INSTANCE VI_1 BACKUP 100",
         "INSTANCE VI_2 BACKUP 100",
+        "INSTANCE VI_1 BACKUP 100",
         "GROUP G BACKUP 0"
     ]));
 }

@@ -85,8 +85,6 @@ fn is_beyond(instance: &Instance) -> bool {
         },
         skip_check_adv_addr: instance.skip_check_adv_addr,
         notify: Notify {
-            tell_deleted: false,
-            deleted: None,
             master_rx_lower_pri: None,
             ..instance.notify.clone()
         },
@@ -130,7 +128,7 @@ fn is_group_beyond(group: &SyncGroup) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{InitialState, TrackBfd};
+    use crate::config::model::{Command, InitialState, TrackBfd};
     use crate::ids::Vrid;
 
     #[test]
@@ -149,7 +147,12 @@ mod tests {
             |instance| instance.strict = true,
             |instance| instance.accept = false,
             |instance| instance.garp.extra_on_all = true,
-            |instance| instance.notify.tell_deleted = true,
+            |instance| {
+                instance.notify.master_rx_lower_pri = Some(Command {
+                    argv: Vec::new(),
+                    user: None,
+                });
+            },
             |instance| instance.interface.clear(),
         ];
         for (number, change) in cases.into_iter().enumerate() {

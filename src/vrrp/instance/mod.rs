@@ -214,8 +214,8 @@ impl Running {
     }
 
     /// Ends because a reload does not want it as it is: resigns and takes its
-    /// VIPs off. That it is `removed` for good is told as FAULT, as C does
-    /// (specification F.10); its successor tells its own first state.
+    /// VIPs off. That it is `removed` for good is told as FAULT, or as DELETED with
+    /// `notify_deleted`, as C does (specification E.6, F.10); its successor tells its own first state.
     pub fn leave(&mut self, removed: bool, cx: &mut Context<'_>) {
         let before = self.state;
         let now = cx.now;
@@ -223,7 +223,9 @@ impl Running {
         self.state = next.state;
         self.send_effects(next.effects, cx);
         self.rest_of_effects(next.effects, None, now, cx);
-        if removed && before != State::Fault {
+        if removed && self.config.notify.tell_deleted {
+            self.notify(NotifyState::Deleted, cx);
+        } else if removed && before != State::Fault {
             self.notify(NotifyState::Fault, cx);
         }
     }

@@ -76,7 +76,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run on becoming BACKUP", party::notify_backup),
     works("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run on FAULT", party::notify_fault),
     works("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", party::notify_stop),
-    decisive("notify_deleted", "[SCRIPT ...]", "Notify DELETED when removed by reload", notify_deleted),
+    works("notify_deleted", "[SCRIPT ...]", "Notify DELETED when removed by reload", notify_deleted),
     works("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with INSTANCE NAME STATE PRIORITY appended", party::notify),
     decisive("notify_master_rx_lower_pri", "SCRIPT ...", "Run when master gets lower priority advert", notify_master_rx_lower_pri),
     works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
