@@ -234,13 +234,13 @@ fn s5_an_owner_waits_after_a_fault_and_then_takes_over() {
 /// Version 2 and version 3 on one wire do not understand each other: each is
 /// MASTER, and each says why.
 #[test]
-fn r2_r4_two_versions_are_two_masters_and_both_say_so() {
+fn r4_two_versions_are_two_masters_and_both_say_so() {
     let mut wire = Wire::new([Node::new(1, instance(150)), Node::new(2, instance3(100))]);
     wire.start();
     wire.run_until(10_000_000);
     assert_eq!(wire.states(), [State::Master, State::Master]);
     for node in 0..2 {
-        assert!(wire[node].logged("vrrp packet from 10.0.0."));
-        assert!(wire[node].statistics().packet_len_err > 0);
+        assert!(wire[node].logged("wrong VRRP version from 10.0.0."));
+        assert!(wire[node].statistics().vers_err > 0);
     }
 }

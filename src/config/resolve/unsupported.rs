@@ -148,10 +148,10 @@ mod tests {
             |instance| instance.accept = false,
             |instance| instance.garp.extra_on_all = true,
             |instance| {
-                instance.notify.master_rx_lower_pri = Some(Command {
+                instance.notify.master_rx_lower_pri = Some(Box::new(Command {
                     argv: Vec::new(),
                     user: None,
-                });
+                }));
             },
             |instance| instance.interface.clear(),
         ];

@@ -23,8 +23,12 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
             "(Line 1) 'net_namespace x' does not work yet",
         ),
         (
-            format!("vrrp_sync_group G {{\ngroup {{\nVI\n}}\n}}\n{}", with("")),
-            "(Line 1) 'vrrp_sync_group G' does not work yet",
+            format!(
+                "vrrp_track_process p {{\nprocess p\n}}\nvrrp_sync_group G {{\n\
+                 group {{\nVI\n}}\ntrack_process {{\np\n}}\n}}\n{}",
+                with("")
+            ),
+            "(Line 8) 'track_process' does not work yet",
         ),
         (
             format!(
