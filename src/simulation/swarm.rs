@@ -308,32 +308,17 @@ impl Plan {
         let priority = Priority(u8::try_from(random.between(1, 254)).unwrap_or(100));
         let mut add = |at, fault| self.faults.push(Timed { at, fault });
         match random.below(13) {
-            0 => {
-                add(at, Fault::PowerOff(node));
-                add(later, Fault::Start(node));
-            }
-            1 => {
-                add(at, Fault::Kill(node));
-                add(later, Fault::Start(node));
-            }
-            2 => {
-                add(at, Fault::Stop(node));
+            end @ 0..=2 => {
+                let fault = match end {
+                    0 => Fault::PowerOff(node),
+                    1 => Fault::Kill(node),
+                    _ => Fault::Stop(node),
+                };
+                add(at, fault);
                 add(later, Fault::Start(node));
             }
             3 => add(at, Fault::Pause(node, later.since(at))),
-            4 => {
-                for (at, up) in [(at, false), (later, true)] {
-                    let interface = interface.clone();
-                    add(
-                        at,
-                        Fault::Link {
-                            node,
-                            interface,
-                            up,
-                        },
-                    );
-                }
-            }
+            4 => link_faults([at, later], node, &interface, &mut add),
             5 => add(at, Fault::Recreate { node, interface }),
             6 => {
                 if let Some(address) = address {
@@ -342,60 +327,26 @@ impl Plan {
             }
             7 | 8 => {
                 if let Some(script) = script {
-                    let all = [Behaviour::Exits(0), Behaviour::Exits(1), Behaviour::Hangs];
-                    for at in [at, later] {
-                        let behaviour = random.pick(&all).copied().unwrap_or(Behaviour::Hangs);
-                        let script = script.clone();
-                        add(
-                            at,
-                            Fault::Script {
-                                node,
-                                script,
-                                behaviour,
-                            },
-                        );
-                    }
+                    script_faults([at, later], node, &script, random, &mut add);
                 }
             }
-            9 => {
-                let both = random.percent(60);
-                for (at, cut) in [(at, true), (later, false)] {
-                    let (from, to) = (node, other);
-                    add(at, Fault::Cut { from, to, cut });
-                    if both {
-                        let (from, to) = (other, node);
-                        add(at, Fault::Cut { from, to, cut });
-                    }
-                }
+            9 => cut_faults([at, later], [node, other], random, &mut add),
+            10 => {
+                let takes = random.span(Interval::from_ms(500));
+                add(at, Fault::KernelTakes(node, takes));
             }
-            10 => add(
-                at,
-                Fault::KernelTakes(node, random.span(Interval::from_ms(500))),
-            ),
+            // The address owner stays what it is.
+            11 if instance.priority.is_owner() => {}
             11 => {
-                // The address owner stays what it is.
-                if !instance.priority.is_owner() {
-                    let instance = instance.name.clone();
-                    add(
-                        at,
-                        Fault::Reload {
-                            node,
-                            instance,
-                            priority,
-                        },
-                    );
-                }
+                let instance = instance.name.clone();
+                let fault = Fault::Reload {
+                    node,
+                    instance,
+                    priority,
+                };
+                add(at, fault);
             }
-            _ => {
-                let vrid = instance.vrid.get();
-                if random.percent(50) {
-                    let count = u32::try_from(random.between(1, 3)).unwrap_or(1);
-                    add(at, Fault::KernelFails(node, count));
-                }
-                for _ in 0..5 {
-                    add(at, Fault::Noise { node, vrid });
-                }
-            }
+            _ => noise_faults(at, node, instance.vrid.get(), random, &mut add),
         }
     }
 
@@ -572,6 +523,80 @@ fn script(random: &mut Random) -> String {
     )
 }
 
+/// A link that goes down and comes up.
+fn link_faults(
+    [at, later]: [Instant; 2],
+    node: usize,
+    interface: &str,
+    add: &mut impl FnMut(Instant, Fault),
+) {
+    for (at, up) in [(at, false), (later, true)] {
+        let interface = interface.to_owned();
+        let fault = Fault::Link {
+            node,
+            interface,
+            up,
+        };
+        add(at, fault);
+    }
+}
+
+/// A script that behaves otherwise, twice.
+fn script_faults(
+    times: [Instant; 2],
+    node: usize,
+    script: &str,
+    random: &mut Random,
+    add: &mut impl FnMut(Instant, Fault),
+) {
+    let all = [Behaviour::Exits(0), Behaviour::Exits(1), Behaviour::Hangs];
+    for at in times {
+        let behaviour = random.pick(&all).copied().unwrap_or(Behaviour::Hangs);
+        let script = script.to_owned();
+        let fault = Fault::Script {
+            node,
+            script,
+            behaviour,
+        };
+        add(at, fault);
+    }
+}
+
+/// A way that is cut and mended, often both ways.
+fn cut_faults(
+    [at, later]: [Instant; 2],
+    [node, other]: [usize; 2],
+    random: &mut Random,
+    add: &mut impl FnMut(Instant, Fault),
+) {
+    let both = random.percent(60);
+    for (at, cut) in [(at, true), (later, false)] {
+        let (from, to) = (node, other);
+        add(at, Fault::Cut { from, to, cut });
+        if both {
+            let (from, to) = (other, node);
+            add(at, Fault::Cut { from, to, cut });
+        }
+    }
+}
+
+/// Datagrams that are none, sometimes with a kernel that refuses.
+fn noise_faults(
+    at: Instant,
+    node: usize,
+    vrid: u8,
+    random: &mut Random,
+    add: &mut impl FnMut(Instant, Fault),
+) {
+    if random.percent(50) {
+        let count = u32::try_from(random.between(1, 3)).unwrap_or(1);
+        add(at, Fault::KernelFails(node, count));
+    }
+    for _ in 0..5 {
+        add(at, Fault::Noise { node, vrid });
+    }
+}
+
 fn write_router(
     text: &mut String,
     router: &Router,
@@ -632,6 +657,13 @@ fn write_router(
             "    track_interface {{\n        eth1 weight {weight}\n    }}"
         );
     }
+    write_addresses(text, router, random);
+    text.push_str("}\n");
+}
+
+/// The block of its virtual addresses.
+fn write_addresses(text: &mut String, router: &Router, random: &mut Random) {
+    let number = router.number;
     text.push_str("    virtual_ipaddress {\n");
     for place in 0..random.between(1, 2) {
         let last = number.saturating_mul(10).saturating_add(place);
@@ -644,7 +676,7 @@ fn write_router(
             let _ = writeln!(text, "        10.0.{}.{last}/24", router.interface);
         }
     }
-    text.push_str("    }\n}\n");
+    text.push_str("    }\n");
 }
 
 // The judgement.

@@ -703,6 +703,11 @@ impl World {
             let text = format!("a datagram was counted {moved} times");
             wrong.push(Breach { rule: 11, text });
         }
+        self.note(node, changes, wrong);
+    }
+
+    /// Keeps what a turn of a node has shown.
+    fn note(&mut self, node: usize, changes: Vec<What>, wrong: Vec<Breach>) {
         let at = self.now;
         for what in changes {
             self.record(Some(node), what);
