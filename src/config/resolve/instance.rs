@@ -79,7 +79,9 @@ impl Resolver<'_, '_> {
             ignore_own_interface: draft.ignore_own_interface,
             linkbeat_polling: draft.linkbeat_polling || globals.linkbeat_polling,
             garp: draft.garp.resolved(&self.draft.globals.garp),
-            skip_check_adv_addr: draft.skip_check_adv_addr || defaults.skip_check_adv_addr,
+            skip_check_adv_addr: draft
+                .skip_check_adv_addr
+                .unwrap_or(defaults.skip_check_adv_addr),
             receive_buffer_bytes: draft.receive_buffer_bytes,
             sync_daemon_interface: draft.sync_daemon_interface.clone(),
             notify: with_user(&draft.notify, globals.script_user.as_ref()),

@@ -178,3 +178,13 @@ fn globals_count_wherever_they_stand() {
         ("bob", Some("staff"))
     );
 }
+
+#[test]
+fn a_switch_of_an_instance_beats_that_of_all() {
+    let global = "global_defs {\nvrrp_skip_check_adv_addr\n}\n";
+    let value =
+        |line: &str| clean(&format!("{global}{}", with(line))).instances[0].skip_check_adv_addr;
+    assert!(value(""));
+    assert!(!value("skip_check_adv_addr false"));
+    assert!(value("skip_check_adv_addr"));
+}

@@ -199,6 +199,12 @@ mod tests {
         }
     }
 
+    /// A receiver of adverts without authentication header.
+    fn in_group(name: &str) -> Receiver {
+        let group = Some(GROUP.into());
+        Receiver::open(index(name), Family::V4, Carrier::Plain, group).expect("a receiver")
+    }
+
     /// The two ends answer from one namespace, so the kernel must not take the
     /// packet of its own address for a forged one.
     fn trust_own_addresses() {
@@ -216,20 +222,8 @@ mod tests {
             make_cable();
             trust_own_addresses();
             block_on(async {
-                let right = Receiver::open(
-                    index("right"),
-                    Family::V4,
-                    Carrier::Plain,
-                    Some(GROUP.into()),
-                )
-                .expect("right");
-                let left = Receiver::open(
-                    index("left"),
-                    Family::V4,
-                    Carrier::Plain,
-                    Some(GROUP.into()),
-                )
-                .expect("left");
+                let right = in_group("right");
+                let left = in_group("left");
                 left.join(GROUP.into()).expect("joining twice is no error");
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
@@ -251,20 +245,8 @@ mod tests {
             trust_own_addresses();
             ip("addr flush dev left");
             block_on(async {
-                let left = Receiver::open(
-                    index("left"),
-                    Family::V4,
-                    Carrier::Plain,
-                    Some(GROUP.into()),
-                )
-                .expect("left");
-                let right = Receiver::open(
-                    index("right"),
-                    Family::V4,
-                    Carrier::Plain,
-                    Some(GROUP.into()),
-                )
-                .expect("right");
+                let left = in_group("left");
+                let right = in_group("right");
                 let mut sender = Sender::open().expect("the sender");
                 for (via, receiver, mark) in [("left", &right, 1), ("right", &left, 2)] {
                     let advert = packet(Ipv4Addr::new(10, 9, 9, mark), GROUP, mark);
@@ -286,13 +268,7 @@ mod tests {
                 let unicast_only = Receiver::open(index("right"), Family::V4, Carrier::Plain, None)
                     .expect("right");
                 // Another program's membership must not open our ears.
-                let other = Receiver::open(
-                    index("right"),
-                    Family::V4,
-                    Carrier::Plain,
-                    Some(GROUP.into()),
-                )
-                .expect("other");
+                let other = in_group("right");
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
                 sender

@@ -202,7 +202,7 @@ pub struct Draft {
     /// `garp_lower_prio_repeat`
     pub garp_lower_prio_repeat: Option<Origin>,
     /// `skip_check_adv_addr`
-    pub skip_check_adv_addr: bool,
+    pub skip_check_adv_addr: Option<bool>,
     /// `lower_prio_no_advert`
     pub lower_prio_no_advert: Option<(bool, Origin)>,
     /// `higher_prio_send_advert`
@@ -275,7 +275,7 @@ impl Draft {
             garp: GarpDraft::default(),
             garp_lower_prio_delay: None,
             garp_lower_prio_repeat: None,
-            skip_check_adv_addr: false,
+            skip_check_adv_addr: None,
             lower_prio_no_advert: None,
             higher_prio_send_advert: None,
             owner_ignore_adverts: None,
@@ -375,17 +375,12 @@ fn authentication(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
     super::apply("authentication", table, statement.inner(), draft, cx);
 }
 
-/// Any valid word sets it, `false` too; C does that.
+/// In C any valid word sets it, `false` too.
 fn skip_check_adv_addr(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let name = &draft.name.text;
     let invalid = |text: &str| format!("({name}) invalid skip_check_adv_addr {text} specified");
     if let Some(on) = cx.switch(statement, invalid) {
-        draft.skip_check_adv_addr = true;
-        if !on {
-            let text = "'skip_check_adv_addr' is switched on here, whatever its argument says";
-            let origin = statement.line.whole();
-            cx.found.push(Diagnostic::hint("switch", text).at(&origin));
-        }
+        draft.skip_check_adv_addr = Some(on);
     }
 }
 
