@@ -377,9 +377,7 @@ fn authentication(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
 
 /// In C any valid word sets it, `false` too.
 fn skip_check_adv_addr(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let name = &draft.name.text;
-    let invalid = |text: &str| format!("({name}) invalid skip_check_adv_addr {text} specified");
-    if let Some(on) = cx.switch(statement, invalid) {
+    if let Some((on, _)) = named_switch(draft, statement, cx) {
         draft.skip_check_adv_addr = Some(on);
     }
 }
@@ -581,9 +579,7 @@ fn virtual_addresses(draft: &mut Draft, statement: &Statement, cx: &mut Context<
 }
 
 fn v3_checksum_as_v2(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
-    let name = &draft.name.text;
-    let invalid = |text: &str| format!("({name}) invalid v3_checksum_as_v2 {text} specified");
-    if let Some(on) = cx.switch(statement, invalid) {
+    if let Some((on, _)) = named_switch(draft, statement, cx) {
         draft.v3_checksum_as_v2 = Some(on);
     }
 }
