@@ -141,6 +141,7 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
         },
         pid_file: directory.join("keepalived.pid"),
         vrrp_pid_file: directory.join("vrrp.pid"),
+        status_socket: directory.join("status.sock"),
         respawn: manner != "without_respawn",
         keep_addresses: false,
         dump_configuration: false,

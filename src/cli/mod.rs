@@ -16,7 +16,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use crate::config;
 use crate::daemon::{
     DEFAULT_CONFIGURATION, Settings, VERSION, check, exit_code, process, runtime_directory,
-    simulate,
+    simulate, status,
 };
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
@@ -326,6 +326,10 @@ impl Arguments {
                     None => "Keepalived".to_owned(),
                 },
             },
+            status_socket: absolute(status::socket::path_for(
+                self.namespace.as_deref(),
+                self.pid.as_deref(),
+            )),
             pid_file: absolute(self.pid.unwrap_or_else(|| runtime.join("keepalived.pid"))),
             vrrp_pid_file: absolute(self.vrrp_pid.unwrap_or_else(|| runtime.join("vrrp.pid"))),
             respawn: !self.dont_respawn,

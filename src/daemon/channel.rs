@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::state_files::StateFile;
+use super::status::About;
 pub use crate::config::model::Command as ScriptCommand;
 use crate::ids::{Errno, ScriptId};
 pub use crate::vrrp::event::Outcome as ScriptOutcome;
@@ -48,6 +49,8 @@ pub enum ToWorker {
     Reload,
     /// Write a file that shows the state.
     Show(StateFile),
+    /// What the status socket shows of the supervisor has changed.
+    About(About),
     /// Leave every mastership, take everything off, say `Stopped`, exit with 0.
     Stop,
 }
