@@ -14,13 +14,15 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use crate::config;
+use crate::daemon::status as daemon_status;
 use crate::daemon::{
     DEFAULT_CONFIGURATION, Settings, VERSION, check, exit_code, process, runtime_directory,
-    simulate, status,
+    simulate,
 };
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
 
+pub mod status;
 mod tools;
 
 pub use tools::{Format, status_word};
@@ -41,6 +43,8 @@ pub enum Request {
     Check(Box<check::Task>),
     /// `simulate`: what would happen.
     Simulate(Box<simulate::Task>),
+    /// `status`: how a running daemon stands.
+    Status(Box<status::Task>),
 }
 
 /// Something to write, and an exit code.
@@ -326,7 +330,7 @@ impl Arguments {
                     None => "Keepalived".to_owned(),
                 },
             },
-            status_socket: absolute(status::socket::path_for(
+            status_socket: absolute(daemon_status::socket::path_for(
                 self.namespace.as_deref(),
                 self.pid.as_deref(),
             )),

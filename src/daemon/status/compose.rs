@@ -14,7 +14,6 @@ use super::{About, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
 use crate::daemon::process;
 use crate::time::{Instant, Interval, WallClock};
-use crate::vrrp::event::Outcome;
 use crate::vrrp::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing, scripts_of};
@@ -249,6 +248,7 @@ fn instance(
         peers: peers(it, times),
         contended: None,
         faults: faults(it),
+        awaits: Vec::new(),
         counters: Counters::from(it.statistics),
     }
 }
@@ -257,7 +257,6 @@ fn priority(it: &InstanceSnapshot) -> Priority {
     Priority {
         effective: it.priority.0,
         base: it.config.priority.0,
-        total: it.total_priority,
         contributions: Vec::<Contribution>::new(),
     }
 }
@@ -279,18 +278,10 @@ fn script(it: &ScriptSnapshot, tracked_by: &[String]) -> Script {
             Standing::Down => "down".to_owned(),
         },
         running: it.run != Run::Idle,
-        last_outcome: None::<Outcome>.map(in_words),
+        last_run: None,
         disabled: None,
         command: it.script.command.argv.clone(),
         tracked_by: tracked_by.to_vec(),
-    }
-}
-
-fn in_words(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Exited(status) => format!("exit status {status}"),
-        Outcome::Signalled(signal) => format!("ended by signal {signal}"),
-        Outcome::NotRun(errno) => format!("not run: {errno}"),
     }
 }
 

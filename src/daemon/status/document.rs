@@ -134,6 +134,8 @@ pub struct Instance {
     pub contended: Option<Contended>,
     /// What stands against taking part.
     pub faults: Vec<Fault>,
+    /// The scripts without a result yet that it waits for.
+    pub awaits: Vec<String>,
     /// Its counters.
     pub counters: Counters,
 }
@@ -146,22 +148,25 @@ pub struct Priority {
     pub effective: u8,
     /// That of the configuration.
     pub base: u8,
-    /// The sum of everything, before it is kept within 1 to 254.
-    pub total: i32,
-    /// What is added now, or could be.
+    /// What comes to it: the amounts and `base` add up to `effective`.
     pub contributions: Vec<Contribution>,
 }
 
-/// What one tracked thing adds to a priority.
+/// What comes to the priority of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Contribution {
-    /// `script` or `interface`.
+    /// `script` or `interface`; `limit`, which keeps the sum within 1 to 254;
+    /// `owner`, which takes all weights back, as the priority 255 is fixed.
     pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// What it adds now, -253 to 253.
-    pub value: i32,
+    /// The name of the script or interface.
+    pub name: Option<String>,
+    /// Its weight, -253 to 253, with the sign of the configuration.
+    pub weight: Option<i32>,
+    /// The sync group tracks it, and not the instance.
+    pub of_group: bool,
+    /// What it adds now; 0 for a weight that does not count.
+    pub amount: i32,
 }
 
 /// A virtual address.
@@ -194,6 +199,8 @@ pub struct Master {
 pub struct Peer {
     /// Its address.
     pub address: String,
+    /// It is a `unicast_peer` of the configuration.
+    pub configured: bool,
     /// The priority in its last advert; null if none could be read.
     pub priority: Option<u8>,
     /// The interval in its last advert; null if none could be read.
@@ -204,14 +211,18 @@ pub struct Peer {
     pub last_heard: Option<Moment>,
     /// How many of its adverts were accepted.
     pub accepted: u64,
-    /// Why its last refused advert was refused.
-    pub rejected: Option<Rejected>,
+    /// How many were refused.
+    pub refused: u64,
+    /// Why the last of those was refused; null if none was.
+    pub last_refusal: Option<LastRefusal>,
+    /// Its last accepted advert names other VIPs than ours.
+    pub addresses_differ: bool,
 }
 
 /// An advert that was refused.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Rejected {
+pub struct LastRefusal {
     /// When.
     pub at: Moment,
     /// Why.
@@ -226,6 +237,8 @@ pub struct Contended {
     pub since: Moment,
     /// Its address.
     pub peer: String,
+    /// The priority in its last advert.
+    pub priority: u8,
     /// Why neither gives way.
     pub reason: String,
     /// What mends it, most likely.
@@ -236,6 +249,11 @@ pub struct Contended {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fault {
+    /// `interface-missing`, `loopback`, `no-multicast`, `link-down`, `no-source-address`,
+    /// `no-unicast-peer`, `vip-interface`, `tracked-interface`, `script` or `group-member`.
+    pub code: String,
+    /// The interface, script or instance that it is about.
+    pub subject: String,
     /// For people.
     pub text: String,
 }
@@ -288,7 +306,7 @@ pub struct Group {
 }
 
 /// A tracked script.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Script {
     /// Its name.
@@ -297,12 +315,24 @@ pub struct Script {
     pub standing: String,
     /// A run is under way.
     pub running: bool,
-    /// How its last run ended, for people; null if none has.
-    pub last_outcome: Option<String>,
-    /// Why it is not run; null if it is.
+    /// How its last run ended; null if none has.
+    pub last_run: Option<LastRun>,
+    /// Why it cannot be run, so that it counts as failed; null if it can.
     pub disabled: Option<String>,
     /// The words of its command.
     pub command: Vec<String>,
     /// Who tracks it.
     pub tracked_by: Vec<String>,
+}
+
+/// How a run of a script ended.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastRun {
+    /// When.
+    pub at: Moment,
+    /// `exited`, `signalled`, `timed-out` or `not-run`.
+    pub outcome: String,
+    /// The exit status, the signal, or the error number.
+    pub number: Option<i32>,
 }

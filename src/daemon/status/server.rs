@@ -133,9 +133,8 @@ impl Server {
                 return;
             }
             let now = crate::system::clock::now();
-            self.clients.retain(|client| {
-                !matches!(client.stage, Stage::Done) && client.until > now
-            });
+            self.clients
+                .retain(|client| !matches!(client.stage, Stage::Done) && client.until > now);
         }
     }
 

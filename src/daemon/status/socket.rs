@@ -7,9 +7,7 @@ use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{
-    DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
-};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, fchmod};
@@ -212,10 +210,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("status.sock");
         let dead = StatusSocket::bind(&path).unwrap();
-        assert!(matches!(
-            StatusSocket::bind(&path),
-            Err(SocketError::InUse)
-        ));
+        assert!(matches!(StatusSocket::bind(&path), Err(SocketError::InUse)));
         drop(dead);
         assert!(path.exists(), "it died without a word");
         let living = StatusSocket::bind(&path).unwrap();
