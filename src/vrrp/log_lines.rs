@@ -10,7 +10,9 @@ use crate::ids::{Errno, IfIndex, Priority};
 use crate::time::Interval;
 use crate::wire::advert::Family;
 
+use super::contention::Contended;
 use super::event::Outcome;
+use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
 
@@ -175,6 +177,24 @@ pub enum InstanceLine {
         /// Why.
         reason: Reject,
     },
+    /// Another router is MASTER as well.
+    Contended(Contended),
+    /// No other router is MASTER any more, or we are not.
+    NotContended {
+        /// Who was.
+        peer: IpAddr,
+        /// For how long.
+        lasted: Interval,
+        /// It fell silent; else we are not MASTER any more.
+        silent: bool,
+    },
+    /// A line like others that were not logged.
+    Repeated {
+        /// The line.
+        line: Box<InstanceLine>,
+        /// How many were not logged since the last one.
+        left_out: u32,
+    },
     /// The number of VIPs in an accepted advert is another than ours.
     VipCountDiffers {
         /// Ours.
@@ -250,24 +270,9 @@ pub enum ScriptLine {
 
 impl LogLine {
     /// Whether it is printed with `-D` only.
-    pub const fn is_detail(&self) -> bool {
+    pub fn is_detail(&self) -> bool {
         match self {
-            Self::Instance(_, line) => matches!(
-                line,
-                InstanceLine::MasterDown
-                    | InstanceLine::SentPriorityZero
-                    | InstanceLine::MasterGotPriorityZero
-                    | InstanceLine::BackupGotPriorityZero
-                    | InstanceLine::MasterSet(_)
-                    | InstanceLine::MasterChanged { .. }
-                    | InstanceLine::IntervalLearned { .. }
-                    | InstanceLine::IntervalForgotten { .. }
-                    | InstanceLine::PreemptDelayStarted(_)
-                    | InstanceLine::PreemptDelayStopped
-                    | InstanceLine::SettingVips
-                    | InstanceLine::RemovingVips
-                    | InstanceLine::Announcing { .. }
-            ),
+            Self::Instance(_, line) => line.is_detail(),
             _ => false,
         }
     }
@@ -325,9 +330,33 @@ impl fmt::Display for LogLine {
 }
 
 impl InstanceLine {
+    fn is_detail(&self) -> bool {
+        match self {
+            Self::Repeated { line, .. } => line.is_detail(),
+            Self::MasterDown
+            | Self::SentPriorityZero
+            | Self::MasterGotPriorityZero
+            | Self::BackupGotPriorityZero
+            | Self::MasterSet(_)
+            | Self::MasterChanged { .. }
+            | Self::IntervalLearned { .. }
+            | Self::IntervalForgotten { .. }
+            | Self::PreemptDelayStarted(_)
+            | Self::PreemptDelayStopped
+            | Self::SettingVips
+            | Self::RemovingVips
+            | Self::Announcing { .. } => true,
+            _ => false,
+        }
+    }
+
     fn write(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // C writes a colon after some names; those lines come first.
         match self {
+            Self::Repeated { line, left_out } => {
+                line.write(name, f)?;
+                return write!(f, " ({left_out} more like it were not logged)");
+            }
             Self::FaultInterfaceDown(interface) => {
                 return write!(
                     f,
@@ -442,6 +471,28 @@ impl InstanceLine {
                 write!(f, "Sending/queueing {what} on {on} for {address}")
             }
             Self::Rejected { from, reason } => reason.write(*from, f),
+            Self::Contended(Contended {
+                peer,
+                priority,
+                reason,
+                ..
+            }) => write!(
+                f,
+                "contended: {peer} is MASTER as well (priority {priority}), {reason} - {}",
+                reason.fix()
+            ),
+            Self::NotContended {
+                peer,
+                lasted,
+                silent,
+            } => {
+                let why = if *silent {
+                    format_args!("{peer} is silent")
+                } else {
+                    format_args!("this node is not MASTER any more")
+                };
+                write!(f, "not contended any more after {}: {why}", Ms(*lasted))
+            }
             Self::VipCountDiffers { expected, received } => {
                 write!(f, "expected {expected} VIPs but received {received}")
             }

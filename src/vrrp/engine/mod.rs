@@ -30,9 +30,10 @@ use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
 use super::log_lines::{InstanceLine, LogLine, ScriptLine};
+use super::peers::claims;
 use super::plan::Plan;
 use super::receive::{Arrival, addressee, check};
-use super::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
+use super::snapshot::{InstanceSnapshot, ScriptResult, ScriptSnapshot, Snapshot};
 use super::state_machine::{Effects, Input, State};
 use super::statistics::Statistics;
 use super::sync_group::Group;
@@ -653,6 +654,7 @@ impl Engine {
             return;
         }
         tracked.run = Run::TimingOut;
+        tracked.last = Some((ScriptResult::TimedOut, now));
         let name = tracked.script.name.clone();
         let changed = tracked.count(false);
         self.actions.push_back(Action::End(id));
@@ -678,6 +680,7 @@ impl Engine {
         if run != Run::Running || self.phase != Phase::Running {
             return;
         }
+        tracked.last = Some((ScriptResult::Ended(outcome), now));
         let name = tracked.script.name.clone();
         let status = tracked.note_status(outcome);
         let success = outcome == Outcome::Exited(0);
@@ -741,7 +744,7 @@ fn receive(
     let remarks = match check(config, arrival, packet, sequences, unix_us) {
         Ok(remarks) => remarks,
         Err(reason) => {
-            running.refuse(arrival.source, reason, cx);
+            running.refuse(arrival.source, claims(packet), reason, cx);
             return Effects::NONE;
         }
     };
@@ -750,7 +753,9 @@ fn receive(
         priority: Priority(packet.priority()),
         advert_interval: packet.advert_interval(),
     };
-    if running.ignores_as_owner(sender.address, cx) {
+    let claims = claims(packet);
+    running.peers.accepted(sender.address, claims, cx.now);
+    if running.ignores_as_owner(sender, cx) {
         return Effects::NONE;
     }
     running.count_accepted(remarks);
@@ -784,7 +789,7 @@ fn compare_addresses(
     let received = usize::from(packet.address_count());
     if expected != received {
         let line = InstanceLine::VipCountDiffers { expected, received };
-        return running.note_addresses(line, cx);
+        return running.note_addresses(from, line, cx);
     }
     let is_there = |address: &IpAddr| packet.addresses().any(|there| there == *address);
     let missing = ours
@@ -798,6 +803,6 @@ fn compare_addresses(
             from,
             vrid,
         };
-        running.note_addresses(line, cx);
+        running.note_addresses(from, line, cx);
     }
 }

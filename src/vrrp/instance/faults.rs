@@ -2,9 +2,12 @@
 //!
 //! What follows from it is decided in `state_machine.rs`.
 
+use crate::config::model::Instance;
+
 use super::super::action::Action;
 use super::super::event::InterfaceState;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
+use super::super::reasons::{FaultReason, in_words};
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
 use super::{Context, Running};
 
@@ -49,37 +52,29 @@ impl Faults {
             .saturating_add(self.scripts.len())
     }
 
-    /// All of them in words.
-    fn in_words(&self, interface: &str) -> String {
+    /// Each of them.
+    pub(super) fn reasons(&self, config: &Instance) -> Vec<FaultReason> {
+        let name = || config.interface.clone();
+        let address = || FaultReason::NoSourceAddress {
+            interface: name(),
+            family: config.family(),
+        };
         let own = [
-            (self.missing, "does not exist"),
-            (self.loopback, "is a loopback interface"),
-            (self.no_multicast, "has no multicast"),
-            (self.down, "is down"),
-            (self.no_address, "has no address to send from"),
-            (self.no_peer, "has no unicast peer in the configuration"),
+            self.missing.then(|| FaultReason::InterfaceMissing(name())),
+            self.loopback.then(|| FaultReason::Loopback(name())),
+            self.no_multicast.then(|| FaultReason::NoMulticast(name())),
+            self.down.then(|| FaultReason::LinkDown(name())),
+            self.no_address.then(address),
+            self.no_peer.then(|| FaultReason::NoUnicastPeer(name())),
         ];
-        let own = own
-            .into_iter()
-            .filter(|(set, _)| *set)
-            .map(|(_, what)| format!("interface {interface} {what}"));
-        let vips = self
-            .vip_interfaces
-            .iter()
-            .map(|name| format!("interface {name} of a VIP is down or missing"));
-        let tracked = self
-            .tracked_interfaces
-            .iter()
-            .map(|name| format!("tracked interface {name} is not as it must be"));
-        let scripts = self
-            .scripts
-            .iter()
-            .map(|name| format!("script {name} fails"));
-        own.chain(vips)
-            .chain(tracked)
-            .chain(scripts)
-            .collect::<Vec<_>>()
-            .join(", ")
+        let own = own.into_iter().flatten();
+        let vips = self.vip_interfaces.iter().cloned();
+        let tracked = self.tracked_interfaces.iter().cloned();
+        let scripts = self.scripts.iter().cloned();
+        own.chain(vips.map(FaultReason::VipInterface))
+            .chain(tracked.map(FaultReason::TrackedInterface))
+            .chain(scripts.map(FaultReason::Script))
+            .collect()
     }
 }
 
@@ -132,10 +127,7 @@ impl Running {
         let interface = self.config.interface.clone();
         if !first {
             self.log(InstanceLine::EnteringFault, cx);
-            let reasons = match &self.fault_of {
-                Some(member) => format!("{member} of the same sync group is"),
-                None => self.faults.in_words(&interface),
-            };
+            let reasons = in_words(&self.fault_reasons());
             return self.log(InstanceLine::FaultReasons(reasons), cx);
         }
         if let (Some(_), Some(group)) = (&self.fault_of, &self.group) {
