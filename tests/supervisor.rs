@@ -221,7 +221,10 @@ fn worker(start: WorkerStart) -> u8 {
                 channel.send(&ToSupervisor::Reloaded, None).unwrap();
             }
             Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
-            Ok(Some((ToWorker::ScriptEnded { .. }, _))) => {}
+            Ok(Some((
+                ToWorker::ScriptEnded { .. } | ToWorker::ScriptRefused { .. } | ToWorker::About(_),
+                _,
+            ))) => {}
             Err(ChannelError::Closed) => {
                 say("worker is alone");
                 return 0;

@@ -6,7 +6,7 @@
 //! acted upon; deadlines come after. Nothing in a turn waits for a peer, a disk
 //! or a script; joining a group may wait a moment for the kernel's lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::model::{self, Config};
-use crate::ids::{IfIndex, MacAddress};
+use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, now};
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
@@ -31,7 +31,7 @@ use crate::vrrp::action::{
     Action, Carrier, GroupNotification, Notification, NotifyState, Operation, Token,
 };
 use crate::vrrp::engine::Engine;
-use crate::vrrp::event::{Command, Datagram, Event};
+use crate::vrrp::event::{Command, Datagram, Event, Outcome};
 use crate::vrrp::log_lines::LogLine;
 use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
@@ -98,6 +98,8 @@ pub struct Reactor {
     mailer: Mailer,
     state_files: state_files::Writer,
     about: Arc<About>,
+    /// Why scripts could not be run, for the status socket.
+    refusals: BTreeMap<ScriptId, String>,
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
     /// The one that this turn answers.
@@ -141,6 +143,7 @@ impl Reactor {
             mailer,
             state_files,
             about,
+            refusals: BTreeMap::new(),
             views_wanted,
             view_wanted: None,
             buffer: vec![0; DATAGRAM_MAX],
@@ -351,8 +354,12 @@ impl Reactor {
             ToWorker::Show(file) => self.show(file),
             ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
-                let event = Event::Script { id, outcome };
-                self.engine.event(now(), event, &mut self.sender);
+                self.refusals.remove(&id);
+                self.script_ended(id, outcome);
+            }
+            ToWorker::ScriptRefused { id, errno, reason } => {
+                self.refusals.insert(id, reason);
+                self.script_ended(id, Outcome::NotRun(errno));
             }
             ToWorker::Reload => {
                 let answer = match self.reload(descriptor) {
@@ -362,6 +369,11 @@ impl Reactor {
                 self.tell(&answer);
             }
         }
+    }
+
+    fn script_ended(&mut self, id: ScriptId, outcome: Outcome) {
+        let event = Event::Script { id, outcome };
+        self.engine.event(now(), event, &mut self.sender);
     }
 
     fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
@@ -391,10 +403,16 @@ impl Reactor {
     /// Shows the state on the status socket: its thread does the rest.
     fn hand_over_view(&mut self) {
         if let Some(wanted) = self.view_wanted.take() {
+            let snapshot = self.engine.snapshot(now());
+            // Those of scripts that a reload ended are not needed any more.
+            let scripts = snapshot.scripts.iter().map(|script| script.id);
+            let scripts: BTreeSet<ScriptId> = scripts.collect();
+            self.refusals.retain(|id, _| scripts.contains(id));
             let view = status::View {
-                snapshot: self.engine.snapshot(now()),
+                snapshot,
                 wall: wall_clock(),
                 about: Arc::clone(&self.about),
+                refusals: self.refusals.clone(),
             };
             // It may have stopped waiting.
             let _ = wanted.try_send(Box::new(view));

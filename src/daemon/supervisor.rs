@@ -534,8 +534,12 @@ impl Supervisor<'_> {
             // A check that begins now would outlive the daemon.
             ToSupervisor::RunScript { .. } if self.stop.is_some() => {}
             ToSupervisor::RunScript { id, command } => {
-                if let Some(outcome) = self.scripts.run_check(id, &command) {
-                    self.tell(&ToWorker::ScriptEnded { id, outcome });
+                if let Some(refusal) = self.scripts.run_check(id, &command) {
+                    self.tell(&ToWorker::ScriptRefused {
+                        id,
+                        errno: refusal.errno(),
+                        reason: refusal.to_string(),
+                    });
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),

@@ -7,14 +7,19 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::document::{
-    Contribution, Counters, Daemon, Document, Fault, Group, Instance, Master, Moment, Peer,
-    Priority, Problem, Refusal, Reload, Script, Vip,
+    Contended, Contribution, Counters, Daemon, Document, Fault, Group, Instance, LastRefusal,
+    LastRun, Master, Moment, Peer, Priority, Problem, Refusal, Reload, Script, Vip,
 };
 use super::{About, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
 use crate::daemon::process;
 use crate::time::{Instant, Interval, WallClock};
-use crate::vrrp::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
+use crate::vrrp::contention::Short;
+use crate::vrrp::event::Outcome;
+use crate::vrrp::snapshot::{
+    self, Contributor, FaultReason, InstanceSnapshot, PeerSnapshot, ScriptResult, ScriptSnapshot,
+    Snapshot,
+};
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing, scripts_of};
 use crate::wire::advert::Family;
@@ -137,7 +142,7 @@ fn document(view: &View, wanted: impl Fn(&str) -> bool) -> Document {
     let scripts = snapshot.scripts.iter().filter_map(|it| {
         let tracked_by = trackers.get(it.script.name.as_str())?;
         let concerns = tracked_by.iter().any(|name| wanted(name));
-        concerns.then(|| script(it, tracked_by))
+        concerns.then(|| script(it, tracked_by, view, &times))
     });
     let mut daemon = daemon(&view.about, &times);
     daemon.vrrp_pid = Some(process::own_id());
@@ -223,7 +228,7 @@ fn instance(
         name: config.name.clone(),
         state: it.state.to_string(),
         since: times.moment(it.last_transition),
-        reason: None,
+        reason: Some(it.cause.to_string()),
         vrrp_version: match config.version {
             Version::V2 => 2,
             Version::V3 => 3,
@@ -245,10 +250,10 @@ fn instance(
             priority: master.priority.0,
             advert_seconds: seconds(master.advert_interval),
         }),
-        peers: peers(it, times),
-        contended: None,
-        faults: faults(it),
-        awaits: Vec::new(),
+        peers: it.peers.iter().map(|it| peer(it, times)).collect(),
+        contended: it.contended.map(|it| contended(it, times)),
+        faults: it.fault_reasons.iter().map(fault).collect(),
+        awaits: it.awaited_scripts.clone(),
         counters: Counters::from(it.statistics),
     }
 }
@@ -257,19 +262,105 @@ fn priority(it: &InstanceSnapshot) -> Priority {
     Priority {
         effective: it.priority.0,
         base: it.config.priority.0,
-        contributions: Vec::<Contribution>::new(),
+        contributions: it.contributions.iter().filter_map(contribution).collect(),
     }
 }
 
-fn peers(_it: &InstanceSnapshot, _times: &Times) -> Vec<Peer> {
-    Vec::new()
+/// The priority of the configuration itself is told elsewhere.
+fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
+    let (kind, name, weight, group) = match &it.from {
+        Contributor::Base => return None,
+        Contributor::Script {
+            name,
+            weight,
+            of_group,
+            ..
+        } => ("script", Some(name), Some(*weight), *of_group),
+        Contributor::Interface {
+            name,
+            weight,
+            of_group,
+            ..
+        } => ("interface", Some(name), Some(*weight), *of_group),
+        Contributor::Limit => ("limit", None, None, false),
+        Contributor::Owner => ("owner", None, None, false),
+    };
+    Some(Contribution {
+        kind: kind.to_owned(),
+        name: name.cloned(),
+        weight,
+        of_group: group,
+        amount: it.amount,
+    })
 }
 
-fn faults(_it: &InstanceSnapshot) -> Vec<Fault> {
-    Vec::new()
+fn peer(it: &PeerSnapshot, times: &Times) -> Peer {
+    Peer {
+        address: it.address.to_string(),
+        configured: it.configured,
+        priority: it.claims.map(|claims| claims.priority.0),
+        advert_seconds: it.claims.map(|claims| seconds(claims.advert_interval)),
+        vrrp_version: it.claims.map(|claims| claims.version),
+        last_heard: it.last_seen.map(|at| times.moment(at)),
+        accepted: it.accepted,
+        refused: it.rejected,
+        last_refusal: it.last_reject.map(|(reject, at)| LastRefusal {
+            at: times.moment(at),
+            reason: Short(reject).to_string(),
+        }),
+        addresses_differ: it.addresses_differ,
+    }
 }
 
-fn script(it: &ScriptSnapshot, tracked_by: &[String]) -> Script {
+fn contended(it: snapshot::Contended, times: &Times) -> Contended {
+    Contended {
+        since: times.moment(it.since),
+        peer: it.peer.to_string(),
+        priority: it.priority.0,
+        reason: it.reason.to_string(),
+        fix: it.reason.fix().to_owned(),
+    }
+}
+
+fn fault(it: &FaultReason) -> Fault {
+    let (code, subject) = match it {
+        FaultReason::InterfaceMissing(name) => ("interface-missing", name),
+        FaultReason::Loopback(name) => ("loopback", name),
+        FaultReason::NoMulticast(name) => ("no-multicast", name),
+        FaultReason::LinkDown(name) => ("link-down", name),
+        FaultReason::NoSourceAddress { interface, .. } => ("no-source-address", interface),
+        FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
+        FaultReason::VipInterface(name) => ("vip-interface", name),
+        FaultReason::TrackedInterface(name) => ("tracked-interface", name),
+        FaultReason::Script(name) => ("script", name),
+        FaultReason::GroupMember(name) => ("group-member", name),
+    };
+    Fault {
+        code: code.to_owned(),
+        subject: subject.clone(),
+        text: it.to_string(),
+    }
+}
+
+fn last_run((result, at): (ScriptResult, Instant), times: &Times) -> LastRun {
+    let (outcome, number) = match result {
+        ScriptResult::TimedOut => ("timed-out", None),
+        ScriptResult::Ended(Outcome::Exited(status)) => ("exited", Some(i32::from(status))),
+        ScriptResult::Ended(Outcome::Signalled(signal)) => ("signalled", Some(signal)),
+        ScriptResult::Ended(Outcome::NotRun(errno)) => ("not-run", Some(errno.0)),
+    };
+    LastRun {
+        at: times.moment(at),
+        outcome: outcome.to_owned(),
+        number,
+    }
+}
+
+fn script(it: &ScriptSnapshot, tracked_by: &[String], view: &View, times: &Times) -> Script {
+    let refused = it.refused().map(|errno| {
+        let reason = view.refusals.get(&it.id);
+        reason.cloned().unwrap_or_else(|| errno.to_string())
+    });
     Script {
         name: it.script.name.clone(),
         standing: match it.standing {
@@ -278,8 +369,8 @@ fn script(it: &ScriptSnapshot, tracked_by: &[String]) -> Script {
             Standing::Down => "down".to_owned(),
         },
         running: it.run != Run::Idle,
-        last_run: None,
-        disabled: None,
+        last_run: it.last.map(|last| last_run(last, times)),
+        disabled: refused,
         command: it.script.command.argv.clone(),
         tracked_by: tracked_by.to_vec(),
     }

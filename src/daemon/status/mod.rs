@@ -12,10 +12,12 @@
 //! own, which asks the reactor for a view and does everything else itself. While
 //! there is no worker, the supervisor says so.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::ScriptId;
 use crate::time::WallClock;
 use crate::vrrp::snapshot::Snapshot;
 
@@ -90,4 +92,6 @@ pub struct View {
     pub wall: WallClock,
     /// What the supervisor told.
     pub about: Arc<About>,
+    /// Why scripts could not be run.
+    pub refusals: BTreeMap<ScriptId, String>,
 }
