@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{Config, Instance, Script, SyncGroup};
-use crate::ids::{Errno, IfIndex, Priority};
+use crate::ids::{Errno, IfIndex, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 
 pub use super::contention::{Contended, Contention};
@@ -139,6 +139,8 @@ pub struct GroupSnapshot {
 /// The state of one script.
 #[derive(Debug, Clone)]
 pub struct ScriptSnapshot {
+    /// Its number.
+    pub id: ScriptId,
     /// Its configuration.
     pub script: Arc<Script>,
     /// What its results say.

@@ -258,8 +258,8 @@ impl Engine {
             .collect();
         let mut scripts: HashMap<&str, ScriptSnapshot> = self
             .scripts
-            .values()
-            .map(|tracked| (tracked.script.name.as_str(), tracked.snapshot()))
+            .iter()
+            .map(|(id, tracked)| (tracked.script.name.as_str(), tracked.snapshot(*id)))
             .collect();
         let instances = self.config.instances.iter();
         let tracked = self.config.scripts.iter();
