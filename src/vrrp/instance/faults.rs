@@ -49,8 +49,13 @@ impl Faults {
             .saturating_add(self.scripts.len())
     }
 
-    /// All of them in words.
+    /// All of them in words, for an instance on `interface`, which is empty
+    /// where it has none.
     fn in_words(&self, interface: &str) -> String {
+        let who = match interface {
+            "" => "this node".to_owned(),
+            _ => format!("interface {interface}"),
+        };
         let own = [
             (self.missing, "does not exist"),
             (self.loopback, "is a loopback interface"),
@@ -62,7 +67,7 @@ impl Faults {
         let own = own
             .into_iter()
             .filter(|(set, _)| *set)
-            .map(|(_, what)| format!("interface {interface} {what}"));
+            .map(|(_, what)| format!("{who} {what}"));
         let vips = self
             .vip_interfaces
             .iter()
@@ -86,8 +91,16 @@ impl Faults {
 impl Running {
     pub(super) fn find_faults(&self, cx: &Context<'_>) -> Faults {
         let mut faults = Faults::default();
-        match cx.interfaces.named(&self.config.interface) {
+        let link = cx.interfaces.named(self.link());
+        match link {
+            None if self.is_anywhere() && self.config.vrf.is_none() => {
+                faults.no_address = self.source.is_none();
+            }
             None => faults.missing = true,
+            Some(state) if self.is_anywhere() => {
+                faults.down = !state.up;
+                faults.no_address = self.source.is_none();
+            }
             Some(state) => {
                 faults.loopback = state.loopback;
                 faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
@@ -118,6 +131,15 @@ impl Running {
         faults
     }
 
+    /// The interface that it stands or falls with: its own or its VRF's; empty if
+    /// it has neither.
+    fn link(&self) -> &str {
+        match (&*self.config.interface, &self.config.vrf) {
+            ("", Some(vrf)) => vrf,
+            (interface, _) => interface,
+        }
+    }
+
     /// Whether there is an address to send from; with `track_src_ip` it must be
     /// on the interface.
     fn has_source(&self, state: &InterfaceState) -> bool {
@@ -129,7 +151,7 @@ impl Running {
     }
 
     pub(super) fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
-        let interface = self.config.interface.clone();
+        let interface = self.link().to_owned();
         if !first {
             self.log(InstanceLine::EnteringFault, cx);
             let reasons = match &self.fault_of {
@@ -167,7 +189,9 @@ impl Running {
         for name in names {
             self.log(InstanceLine::FaultInterfaceDown(name), cx);
         }
-        if self.faults.no_address {
+        if self.faults.no_address && self.is_anywhere() {
+            self.log(InstanceLine::FaultNoSource, cx);
+        } else if self.faults.no_address {
             self.log(InstanceLine::FaultNoAddress(self.config.family()), cx);
         }
         for name in self.faults.scripts.clone() {
