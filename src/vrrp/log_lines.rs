@@ -350,6 +350,12 @@ impl InstanceLine {
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
             }
+            Self::FaultNoSource => {
+                return write!(
+                    f,
+                    "({name}): entering FAULT state (src address not configured)"
+                );
+            }
             Self::SendFailed(errno) => {
                 return write!(f, "({name}): send advert error {} ({errno})", errno.0);
             }
@@ -368,7 +374,6 @@ impl InstanceLine {
                     "entering FAULT state (no IPv{version} address for interface)"
                 )
             }
-            Self::FaultNoSource => f.write_str("entering FAULT state (src address not configured)"),
             Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
             Self::Loopback(interface) => write!(
                 f,
