@@ -90,10 +90,10 @@ pub fn one_vrid_twice(bench: &mut Bench) -> Result<()> {
 "
         )
     };
-    let first = instance("ALONE", a, NOBODY[0], 150, SECOND_VIP)
-        + &instance("SHARED", a, b, 150, FIRST_VIP);
-    let second = instance("ALONE", b, NOBODY[1], 100, Ipv4Addr::new(192, 0, 2, 103))
-        + &instance("SHARED", b, a, 100, FIRST_VIP);
+    let first = instance("VI_2", a, NOBODY[0], 150, SECOND_VIP)
+        + &instance("VI_1", a, b, 150, FIRST_VIP);
+    let second = instance("VI_2", b, NOBODY[1], 100, Ipv4Addr::new(192, 0, 2, 103))
+        + &instance("VI_1", b, a, 100, FIRST_VIP);
     bench.start(&first, &second)?;
     bench.a.node.await_address(FIRST_VIP, true, PATIENCE)?;
     bench.a.node.await_address(SECOND_VIP, true, PATIENCE)?;
@@ -109,7 +109,7 @@ pub fn one_vrid_twice(bench: &mut Bench) -> Result<()> {
         bench
             .b
             .daemon()?
-            .count_lines("(SHARED) Entering MASTER STATE")
+            .count_lines("(VI_1) Entering MASTER STATE")
             == 0,
         || "the second node to stay backup of what both share".to_owned(),
     )?;
