@@ -419,6 +419,11 @@ impl World {
             } => {
                 here.listening.insert((on, family, group));
             }
+            Action::Leave {
+                on, family, group, ..
+            } => {
+                here.listening.remove(&(on, family, Some(group)));
+            }
             Action::Unlisten { on, family, .. } => {
                 here.listening
                     .retain(|(there, of, _)| (*there, *of) != (on, family));
@@ -547,7 +552,12 @@ impl World {
             taken,
         };
         self.record(Some(node), what);
-        let segment = self.nodes.get(node)?.kernel.by_index(via)?.segment;
+        let segment = self
+            .nodes
+            .get(node)?
+            .kernel
+            .outgoing(via, Some(source))?
+            .segment;
         let family = Family::of(to);
         for other in 0..self.nodes.len() {
             let Some(there) = self.nodes.get(other).filter(|_| other != node && taken) else {
@@ -591,10 +601,12 @@ impl World {
             return;
         };
         let is_up = |index| here.kernel.by_index(index).is_some_and(|it| it.state.up);
-        let to = destination(&arrival);
-        if !is_up(arrival.on) || !to.is_some_and(|to| here.listens(arrival.on, to)) {
+        let to = destination(&arrival).filter(|_| is_up(arrival.on));
+        let socket = to.and_then(|to| here.socket(&arrival, to));
+        let Some(on) = socket else {
             return;
-        }
+        };
+        let arrival = Arrival { on, ..arrival };
         if here.paused {
             if here.datagrams.len() < SOCKET_QUEUE_MAX {
                 here.datagrams.push_back(arrival);
@@ -731,7 +743,9 @@ impl World {
                 InstanceLine::FaultReasons(reasons) => reasons.clone(),
                 InstanceLine::FaultScript(script) => format!("script {script} fails"),
                 InstanceLine::FaultInterfaceDown(it) => format!("interface {it} is down"),
-                InstanceLine::FaultNoAddress(_) => "no address to send from".to_owned(),
+                InstanceLine::FaultNoAddress(_) | InstanceLine::FaultNoSource => {
+                    "no address to send from".to_owned()
+                }
                 _ => return None,
             };
             Some((name.clone(), reason))

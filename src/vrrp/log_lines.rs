@@ -38,6 +38,13 @@ pub enum LogLine {
     InterfaceDeleted(String),
     /// An interface of the configuration is not there at the start.
     InterfaceMissing(String),
+    /// An advert for a virtual router that nobody here is part of.
+    UnknownVrid {
+        /// Its number.
+        vrid: u8,
+        /// Where it came in.
+        interface: String,
+    },
     /// A datagram too short to say whose it is.
     TooShort {
         /// What carried it.
@@ -73,6 +80,8 @@ pub enum InstanceLine {
     FaultInterfaceDown(String),
     /// Why it starts in FAULT: no address to send from.
     FaultNoAddress(Family),
+    /// Why it starts in FAULT: its source address is on no interface.
+    FaultNoSource,
     /// Why it starts in FAULT: a script.
     FaultScript(String),
     /// Loopback interfaces cannot carry VRRP.
@@ -324,6 +333,10 @@ impl fmt::Display for LogLine {
                 "Configuration specifies interface {name} which doesn't currently exist \
                  - will use if created"
             ),
+            Self::UnknownVrid { vrid, interface } => write!(
+                f,
+                "Unknown VRID({vrid}) received on interface({interface}). ignoring..."
+            ),
             Self::TooShort {
                 family,
                 signed,
@@ -381,6 +394,12 @@ impl InstanceLine {
             }
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
+            }
+            Self::FaultNoSource => {
+                return write!(
+                    f,
+                    "({name}): entering FAULT state (src address not configured)"
+                );
             }
             Self::SendFailed(errno) => {
                 return write!(f, "({name}): send advert error {} ({errno})", errno.0);

@@ -6,11 +6,13 @@
 //! told. Every number is exact, because nothing here depends on a clock.
 
 mod announcements;
+mod anywhere;
 mod authentication;
 mod fast_handover;
 mod packets;
 mod reload;
 mod scripts;
+mod sockets;
 mod states;
 mod surroundings;
 mod sync_groups;

@@ -20,7 +20,7 @@ use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
 use super::garp::Target;
-use super::interfaces::source_address;
+use super::interfaces::place_of;
 use super::log_limits::{self, LogLimits};
 use super::log_lines::{InstanceLine, LogLine};
 use super::outgoing::{Outgoing, Signing};
@@ -73,7 +73,8 @@ pub struct Running {
     pub state: State,
     /// The effective priority.
     pub priority: Priority,
-    /// The interface it is on, while that exists.
+    /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
+    /// without one.
     pub on: Option<IfIndex>,
     /// The master it has last heard.
     pub master: Option<Sender>,
@@ -173,8 +174,14 @@ impl Running {
         let config = &self.config;
         let mut tracked = interfaces_of(config, self.group.as_deref());
         config.interface == interface
+            || config.vrf.as_deref() == Some(interface)
             || config.all_addresses().any(|vip| vip.interface == interface)
             || tracked.any(|tracked| tracked.interface == interface)
+    }
+
+    /// Whether its source address may be on any interface.
+    pub fn is_anywhere(&self) -> bool {
+        self.config.interface.is_empty()
     }
 
     /// Its timer: advert interval, master down or skew time.
@@ -311,15 +318,19 @@ impl Running {
     /// Takes the interface's number, source address and MTU over, and rebuilds
     /// the advert when one of them is another than before.
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
-        let state = cx.interfaces.named(&self.config.interface);
-        self.on = state.map(|state| state.index);
-        let source = source_address(&self.config, state, cx.vips);
-        let mac = state.map(|state| state.mac);
+        let place = place_of(&self.config, cx.interfaces, cx.vips);
+        self.on = place.map(|place| place.on);
+        let source = match place {
+            Some(place) => place.source,
+            // What is configured holds while the interface does not exist, too.
+            None => self.config.source_address,
+        };
+        let mac = place.and_then(|place| place.mac);
         if self.installed == Installed::Yes && mac.is_some() && mac != self.mac {
             cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
         }
         self.mac = mac.or(self.mac);
-        let mtu = state.map_or(0, |state| state.mtu);
+        let mtu = place.map_or(0, |place| place.mtu);
         if (source, mtu) != (self.source, self.mtu) {
             (self.source, self.mtu) = (source, mtu);
             self.build_advert(cx);
