@@ -605,3 +605,24 @@ fn what_a_node_does_is_counted_once() {
         ["advert_sent", "release_master", "pri_zero_sent"]
     );
 }
+
+/// The IP header is not signed: who changes it on the way spoils that one datagram, and
+/// does not make the unchanged one look like a replay.
+#[test]
+fn r5_a_trailer_counts_as_heard_when_everything_else_is_right_too() {
+    let mut wire = master(signing(HmacMode::Enforce));
+    let right = with_trailer(HIGHER, 0, 1, &KEY);
+    let mut damaged = right.clone();
+    damaged[3] += 1;
+    let mut before = counters(&wire);
+    for (packet, expected) in [
+        (&damaged, &["packet_len_err"][..]),
+        (&right, &["advert_rcvd", "release_master"]),
+        (&right, &["auth_ext_replay"]),
+    ] {
+        wire.deliver(0, packet);
+        let after = counters(&wire);
+        assert_eq!(grown(&before, &after), expected, "{:?}", wire[0].log);
+        before = after;
+    }
+}
