@@ -16,6 +16,7 @@ mod lab;
 
 mod authentication;
 mod bench;
+mod checksums;
 mod election;
 mod families;
 mod faults;
@@ -172,5 +173,13 @@ mod read_by_tshark {
     #[test]
     fn c() {
         run(C, C, crate::wire_format::read_by_tshark);
+    }
+}
+
+mod checksums_by_python {
+    use super::{Ours, run};
+    #[test]
+    fn verified() {
+        run(Ours, Ours, crate::checksums::verified);
     }
 }
