@@ -17,6 +17,7 @@ mod lab;
 mod anywhere;
 mod authentication;
 mod bench;
+mod checksums;
 mod election;
 mod families;
 mod faults;
@@ -214,5 +215,13 @@ mod read_by_tshark {
     #[test]
     fn c() {
         run(C, C, crate::wire_format::read_by_tshark);
+    }
+}
+
+mod checksums_by_python {
+    use super::{Ours, run};
+    #[test]
+    fn verified() {
+        run(Ours, Ours, crate::checksums::verified);
     }
 }

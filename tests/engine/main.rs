@@ -9,6 +9,7 @@ mod announcements;
 mod anywhere;
 mod authentication;
 mod fast_handover;
+mod counters;
 mod packets;
 mod reload;
 mod scripts;
