@@ -228,8 +228,9 @@ fn router(number: u64, features: &Features, random: &mut Random) -> Router {
     }
 }
 
-/// The group of a world, and the routers as that wants them: with weights of
-/// their own that are kept, all members have the same.
+/// The group of a world, and the routers as that wants them: whatever counts for
+/// the priority of one member counts for all. The line of a member, or that it is
+/// on the tracked interface itself, would take the line of the group away from it.
 fn with_group(
     mut routers: Vec<Router>,
     features: &Features,
@@ -245,10 +246,11 @@ fn with_group(
         keeps_weights: random.percent(20),
         members: usize::try_from(random.between(2, most)).unwrap_or(2),
     };
-    if group.keeps_weights {
-        let script = routers.first().and_then(|router| router.script);
-        for router in routers.iter_mut().take(group.members) {
-            (router.script, router.tracked) = (script, None);
+    let script = routers.first().and_then(|router| router.script);
+    for router in routers.iter_mut().take(group.members) {
+        router.script = script;
+        if group.keeps_weights || group.tracked.is_some() {
+            router.tracked = None;
         }
     }
     (routers, Some(group))
