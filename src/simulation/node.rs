@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::config::model::{Command, Config};
 use crate::ids::{Errno, IfIndex, ScriptId};
-use crate::time::{Instant, Interval};
+use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::Engine;
 use crate::vrrp::action::Transmit;
 use crate::vrrp::event::{Envelope, Outcome};
@@ -18,6 +18,12 @@ use super::monitor::Watch;
 
 /// How many datagrams wait in the socket of a node that stands still.
 pub const SOCKET_QUEUE_MAX: usize = 256;
+
+/// How many datagrams are kept to come again.
+pub const RECENT_MAX: usize = 32;
+
+/// When the world begins, in microseconds since 1970: the first of January 2026.
+const MORNING_US: u64 = 1_767_225_600_000_000;
 
 /// What a script does when it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,8 @@ pub struct Arrival {
     pub envelope: Envelope,
     /// What the socket gives.
     pub bytes: Rc<[u8]>,
+    /// Nobody has sent it like this.
+    pub forged: bool,
 }
 
 /// What reaches the engine besides datagrams.
@@ -108,6 +116,12 @@ pub struct Node {
     pub watches: Vec<Watch>,
     /// What the engine's count of datagrams for nobody was.
     pub ignored: u64,
+    /// How far its calendar is ahead of everybody's.
+    pub ahead_us: i64,
+    /// Datagrams that reached it last, to come again.
+    pub recent: VecDeque<Arrival>,
+    /// When something was last announced on an interface.
+    pub announced: BTreeMap<(IfIndex, Family), Instant>,
 }
 
 impl Node {
@@ -132,7 +146,18 @@ impl Node {
             announceable: BTreeSet::new(),
             watches: Vec::new(),
             ignored: 0,
+            ahead_us: 0,
+            recent: VecDeque::new(),
+            announced: BTreeMap::new(),
         }
+    }
+
+    /// What its calendar says.
+    pub fn wall(&self, now: Instant) -> WallClock {
+        let unix_us = MORNING_US
+            .saturating_add(now.as_us())
+            .saturating_add_signed(self.ahead_us);
+        WallClock::new(now, unix_us)
     }
 
     /// Whether its daemon runs and is not held up.
@@ -194,6 +219,7 @@ impl Node {
         self.announceable.clear();
         self.watches.clear();
         self.ignored = 0;
+        self.announced.clear();
         self.kernel.forget_requests();
     }
 }

@@ -8,8 +8,8 @@
 mod announcements;
 mod anywhere;
 mod authentication;
-mod fast_handover;
 mod counters;
+mod fast_handover;
 mod packets;
 mod reload;
 mod scripts;
