@@ -51,7 +51,7 @@ impl World {
             let mut watches = here.watches.iter();
             let watch = watches.find(|it| it.config.name == view.config.name)?;
             let gives_way = watch.gives_way(&view, cause, own_of(watch));
-            gives_way.then(|| view.config.name.as_str())
+            gives_way.then_some(view.config.name.as_str())
         });
         let groups = &here.config.sync_groups;
         // All of them before the first of them takes its turn.

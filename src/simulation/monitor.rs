@@ -19,6 +19,9 @@ use crate::wire::advert::Family;
 
 use super::group_monitor::Together;
 
+/// A MASTER answers no more often than this (specification F.4).
+const ANSWER_GAP: Interval = Interval::from_ms(10);
+
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
@@ -200,6 +203,8 @@ pub struct Watch {
     before: (State, Priority),
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
+    /// When it last answered as MASTER.
+    answered: Option<Instant>,
     /// The newest signed advert of each sender.
     newest: BTreeMap<IpAddr, u64>,
     /// `due` is not known: two things came late, and either may have been first.
@@ -223,6 +228,7 @@ impl Watch {
             heard: None,
             before: (State::Init, config.priority),
             obeyed: None,
+            answered: None,
             newest: BTreeMap::new(),
             vague: false,
             config: Arc::clone(config),
@@ -258,10 +264,14 @@ impl Watch {
     /// turn: while it was, is, or for a moment was MASTER, with its priority.
     pub fn may_send(&self, left: &Left) -> bool {
         let (state, priority) = self.before;
-        let of_it = left.vrid == self.config.vrid.get() && left.family == self.config.family();
         let master = [state, self.state].contains(&State::Master)
             || (state, self.state) == (State::Backup, State::Fault);
-        of_it && master && [priority, self.priority].contains(&left.priority)
+        self.sent(left) && master && [priority, self.priority].contains(&left.priority)
+    }
+
+    /// Whether an advert is one of this virtual router.
+    fn sent(&self, left: &Left) -> bool {
+        left.vrid == self.config.vrid.get() && left.family == self.config.family()
     }
 
     /// Its node's clock was set: what was new may be old.
@@ -309,6 +319,7 @@ impl Watch {
         };
         if let Some(heard) = heard {
             self.judge_proof(heard, &mut wrong);
+            self.judge_answer(heard, before, turn, &mut wrong);
         }
         let expected = heard.and_then(|heard| self.hear(heard, before, turn));
         if let Some(expected) = expected
@@ -328,7 +339,9 @@ impl Watch {
         );
         if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
             let (new, old) = (self.skew(self.priority), self.skew(old_priority));
-            (self.due, self.set_at) = (self.due + new - old, turn.now);
+            // Who should have taken over by now has not: that is where it stands.
+            self.due = (self.due + new - old).max(turn.now);
+            self.set_at = turn.now;
         }
         self.state = view.state;
         let change = (before != view.state).then(|| Change {
@@ -424,6 +437,45 @@ impl Watch {
         }
     }
 
+    /// Who hears a lower master as MASTER answers at once, but not a flood of them;
+    /// who gives way may have a last word. Nobody else sends when he hears.
+    fn judge_answer(
+        &mut self,
+        heard: Heard,
+        before: State,
+        turn: &Turn<'_>,
+        wrong: &mut Vec<Breach>,
+    ) {
+        let Some(own) = turn.own else { return };
+        let ours = (self.priority, own);
+        let theirs = (heard.priority, heard.source);
+        // What two owners do about each other is no matter of rank.
+        if ours.0.is_owner() && theirs.0.is_owner() {
+            return;
+        }
+        let resigns = heard.priority.0 == 0;
+        let expected = if before != State::Master || theirs == ours {
+            0
+        } else if theirs > ours && !resigns {
+            usize::from(self.config.higher_prio_send_advert)
+        } else {
+            let last = self.answered;
+            let flood = last.is_some_and(|last| turn.now.since(last) < ANSWER_GAP);
+            if !flood {
+                self.answered = Some(turn.now);
+            }
+            usize::from(!flood && (resigns || !self.config.lower_prio_no_advert))
+        };
+        // One for each peer.
+        let expected = expected.saturating_mul(self.config.unicast_peers.len().max(1));
+        let sent = turn.left.iter().filter(|left| self.sent(left));
+        let sent = sent.filter(|left| left.priority.0 != 0).count();
+        if sent != expected {
+            let text = format!("{before} heard {heard:?} and sent {sent} adverts, not {expected}");
+            wrong.push(self.breach(12, text));
+        }
+    }
+
     /// A backup that is due in a group becomes MASTER with it, or waits again.
     fn judge_group(
         &mut self,
@@ -455,7 +507,7 @@ impl Watch {
             let at = self.due_at();
             let late = matches!(turn.cause, Cause::Time { late: true });
             if let Some(group) = turn.group {
-                if !group.leads && !(late && self.vague) {
+                if !(group.leads || late && self.vague) {
                     wrong.push(self.breach(12, "took over before its group was due".to_owned()));
                 }
             } else if now < at || (now > at && !late) {
@@ -487,11 +539,10 @@ impl Watch {
 
     /// A master that leaves tells the others.
     pub fn judge_leaving(&self, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
-        let told = turn.left.iter().any(|left| {
-            left.priority.0 == 0
-                && left.vrid == self.config.vrid.get()
-                && left.family == self.config.family()
-        });
+        let told = turn
+            .left
+            .iter()
+            .any(|left| left.priority.0 == 0 && self.sent(left));
         let cannot = turn.own.is_none() || matches!(turn.cause, Cause::Report { gone: true });
         if !told && !cannot {
             wrong.push(self.breach(7, "left without priority 0".to_owned()));
