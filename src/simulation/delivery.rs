@@ -41,8 +41,16 @@ impl World {
             taken,
         };
         self.record(Some(node), what);
-        let segment = self.nodes.get(node)?.kernel.by_index(via)?.segment;
         let family = Family::of(to);
+        let left = Left {
+            vrid,
+            family,
+            priority,
+        };
+        let Some(interface) = self.nodes.get(node)?.kernel.by_index(via) else {
+            return Some(left);
+        };
+        let segment = interface.segment;
         for other in 0..self.nodes.len() {
             let Some(there) = self.nodes.get(other).filter(|_| other != node && taken) else {
                 continue;
@@ -74,11 +82,7 @@ impl World {
                 }
             }
         }
-        Some(Left {
-            vrid,
-            family,
-            priority,
-        })
+        Some(left)
     }
 
     pub(super) fn arrives(&mut self, node: usize, arrival: Arrival) {

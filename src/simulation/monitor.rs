@@ -203,6 +203,8 @@ pub struct Watch {
     before: (State, Priority),
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
+    /// As MASTER: when its next advert leaves.
+    advert_due: Instant,
     /// When it last answered as MASTER.
     answered: Option<Instant>,
     /// The newest signed advert of each sender.
@@ -228,6 +230,7 @@ impl Watch {
             heard: None,
             before: (State::Init, config.priority),
             obeyed: None,
+            advert_due: now,
             answered: None,
             newest: BTreeMap::new(),
             vague: false,
@@ -343,6 +346,10 @@ impl Watch {
             self.due = (self.due + new - old).max(turn.now);
             self.set_at = turn.now;
         }
+        let is_time = matches!(turn.cause, Cause::Time { .. });
+        if is_time && (before, view.state) == (State::Master, State::Master) {
+            self.judge_rhythm(turn, &mut wrong);
+        }
         self.state = view.state;
         let change = (before != view.state).then(|| Change {
             from: before,
@@ -354,7 +361,7 @@ impl Watch {
             self.enter(before, heard, turn);
         }
         let overdue = self.state == State::Backup && self.due < turn.now && !self.vague;
-        if overdue && matches!(turn.cause, Cause::Time { .. }) {
+        if overdue && is_time {
             wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
         }
         (change, wrong)
@@ -466,14 +473,39 @@ impl Watch {
             }
             usize::from(!flood && (resigns || !self.config.lower_prio_no_advert))
         };
-        // One for each peer.
-        let expected = expected.saturating_mul(self.config.unicast_peers.len().max(1));
-        let sent = turn.left.iter().filter(|left| self.sent(left));
-        let sent = sent.filter(|left| left.priority.0 != 0).count();
+        if expected > 0 {
+            self.advert_due = turn.now + self.config.advert_interval;
+        }
+        let sent = self.adverts_in(turn);
         if sent != expected {
             let text = format!("{before} heard {heard:?} and sent {sent} adverts, not {expected}");
             wrong.push(self.breach(12, text));
         }
+    }
+
+    /// The adverts of a master are an interval apart, however long its node stood
+    /// still in between.
+    fn judge_rhythm(&mut self, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
+        let interval = self.config.advert_interval;
+        let is_due = self.advert_due <= turn.now;
+        let (sent, due) = (self.adverts_in(turn), self.advert_due);
+        if sent != usize::from(is_due) {
+            wrong.push(self.breach(
+                12,
+                format!("sent {sent} adverts, and one is due at {due:?}"),
+            ));
+        }
+        while self.advert_due <= turn.now && !interval.is_zero() {
+            self.advert_due = self.advert_due + interval;
+        }
+    }
+
+    /// How many adverts it sent in this turn; the same to all peers counts once.
+    fn adverts_in(&self, turn: &Turn<'_>) -> usize {
+        let sent = turn.left.iter().filter(|left| self.sent(left));
+        let sent = sent.filter(|left| left.priority.0 != 0).count();
+        let peers = self.config.unicast_peers.len().max(1);
+        sent.div_ceil(peers)
     }
 
     /// A backup that is due in a group becomes MASTER with it, or waits again.
@@ -566,6 +598,7 @@ impl Watch {
             self.wait_for_master(turn.now);
         }
         if self.state == State::Master {
+            self.advert_due = turn.now + self.config.advert_interval;
             self.heard = None;
         }
         self.entered_at = turn.now;
