@@ -66,23 +66,55 @@ impl World {
                 found.map(|it| it.state.index).into_iter().collect()
             };
             for on in on {
+                let arrival = Arrival {
+                    from: node,
+                    on,
+                    source,
+                    envelope,
+                    bytes: Rc::clone(&bytes),
+                    forged: false,
+                };
+                if let Some(held) = &mut self.held {
+                    held.push((other, arrival));
+                    continue;
+                }
                 let arrivals =
                     self.network
                         .arrivals(self.now, (node, other, segment), &mut self.random);
                 for at in arrivals.into_iter().flatten() {
-                    let arrival = Arrival {
-                        from: node,
-                        on,
-                        source,
-                        envelope,
-                        bytes: Rc::clone(&bytes),
-                        forged: false,
-                    };
-                    self.push(at, Occurrence::Arrives(other, arrival));
+                    self.push(at, Occurrence::Arrives(other, arrival.clone()));
                 }
             }
         }
         Some(left)
+    }
+
+    /// From now on datagrams wait until they are released.
+    pub(super) fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// Datagrams travel again. Those that waited are lost.
+    pub(super) fn let_go(&mut self) {
+        self.held = None;
+    }
+
+    /// Whether a datagram to this node waits.
+    pub(super) fn is_held_for(&self, node: usize) -> bool {
+        let held = self.held.as_deref().unwrap_or_default();
+        held.iter().any(|(to, _)| *to == node)
+    }
+
+    /// The oldest datagram to this node arrives, or is lost.
+    pub(super) fn release(&mut self, node: usize, arrives: bool) {
+        let Some(held) = &mut self.held else { return };
+        let Some(place) = held.iter().position(|(to, _)| *to == node) else {
+            return;
+        };
+        let (_, arrival) = held.remove(place);
+        if arrives {
+            self.push(self.now, Occurrence::Arrives(node, arrival));
+        }
     }
 
     pub(super) fn arrives(&mut self, node: usize, arrival: Arrival) {

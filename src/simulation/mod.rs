@@ -7,6 +7,7 @@
 //! turn, [`swarm`] makes worlds at random and judges how they end.
 
 pub mod delivery;
+pub mod explorer;
 pub mod faults;
 pub mod group_monitor;
 pub mod judging;
