@@ -2,6 +2,12 @@
 //! default, from `SIMULATION_FIRST` on, on all cores. With
 //! `SIMULATION_STOP_AT_FIRST=1` no more begin once one has failed.
 
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a test says how much it did, and how fast"
+)]
+
 use std::env;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,6 +2,8 @@
 //! 9,000 ways. Whatever the order, each turn is right, and the two agree in the
 //! end. `SIMULATION_DEPTH=2` goes two steps deeper, which takes six times as long.
 
+#![expect(clippy::disallowed_macros, reason = "a test says how much it did")]
+
 use std::env;
 
 use keepalived_rs::simulation::explorer::{Beginning, explore};

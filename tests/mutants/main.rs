@@ -11,6 +11,12 @@
 //! which fails if one survives. `MUTANT=words` takes those with these words in
 //! their names.
 
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a command says what it does, and how long it took"
+)]
+
 mod table;
 
 use std::fs;
