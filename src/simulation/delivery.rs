@@ -11,7 +11,8 @@ use crate::vrrp::event::{Datagram, Envelope, Event};
 use crate::wire::advert::Family;
 use crate::wire::frames::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH};
 
-use super::monitor::{Cause, Heard, Left};
+use super::heard::Heard;
+use super::monitor::{Cause, Left};
 use super::node::{Arrival, RECENT_MAX, SOCKET_QUEUE_MAX};
 use super::random::Random;
 use super::trace::What;

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod explorer;
 pub mod faults;
 pub mod group_monitor;
+pub mod heard;
 pub mod judging;
 pub mod kernel;
 pub mod monitor;
