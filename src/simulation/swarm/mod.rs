@@ -28,7 +28,8 @@ mod rest;
 mod texts;
 mod trouble;
 
-use rest::{judge_quiet, judge_settled};
+use rest::judge_quiet;
+pub(super) use rest::judge_settled;
 use texts::{Features, texts};
 
 /// How many lines of a trace a report has.
@@ -245,6 +246,16 @@ fn span(configs: &[Config]) -> Span {
         master_down: interval.times(adverts) + interval.max(Interval::from_secs(1)),
         scripts: scripts.max().unwrap_or_default(),
         preempt_delay: delay.unwrap_or_default(),
+    }
+}
+
+/// A node with the usual interfaces and this configuration.
+pub(super) fn setup(place: usize, text: &str) -> Setup {
+    let number = place.saturating_add(1);
+    Setup {
+        name: format!("node{number}"),
+        config: understood(0, text),
+        interfaces: interfaces(place),
     }
 }
 
