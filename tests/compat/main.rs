@@ -14,6 +14,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod anywhere;
 mod authentication;
 mod bench;
 mod checksums;
@@ -122,6 +123,47 @@ mod hostile_packets {
     #[test]
     fn signed() {
         run(Ours, Ours, crate::hostile::signed);
+    }
+}
+
+for_each_pair! { run:
+    one_vrid_twice => crate::anywhere::one_vrid_twice;
+}
+
+// Where C has the place of ours it names its interface.
+mod anywhere_ipv4 {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::anywhere::ipv4);
+    }
+    #[test]
+    fn ours_and_c() {
+        run(Ours, C, crate::anywhere::ipv4);
+    }
+    #[test]
+    fn c_and_ours() {
+        run(C, Ours, crate::anywhere::ipv4);
+    }
+}
+
+mod anywhere_ipv6 {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::anywhere::ipv6);
+    }
+    #[test]
+    fn c_and_ours() {
+        run(C, Ours, crate::anywhere::ipv6);
+    }
+}
+
+mod anywhere_source_lost {
+    use super::{Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::anywhere::source_lost);
     }
 }
 

@@ -456,7 +456,7 @@ macro_rules! each_refusal {
         #[test]
         fn every_reason_has_its_packet() {
             let cases = [$($cases()),*].into_iter().flatten();
-            let reasons = cases.fold(0, |bits, it| bits | it.reason.bit());
+            let reasons = cases.fold(0, |bits, it| bits | 1_u32 << it.reason.kind());
             // Those of the adverts themselves, of headers, of trailers.
             assert_eq!(reasons.count_ones(), 13 + 5 + 6);
         }
