@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use keepalived_rs::config::source::{FileProblem, Files};
 use keepalived_rs::config::{Loaded, Options, load};
+use keepalived_rs::time::Interval;
 
 const PAGE: &str = include_str!("../docs/conformance.md");
 /// Where the tests are that may have an id.
@@ -143,4 +144,57 @@ fn s7_packets_to_the_addresses_are_accepted_by_default() {
         "{:?}",
         refused.diagnostics
     );
+}
+
+/// What lies outside is told in the words of C, and the daemon keeps to what a packet
+/// can say.
+#[test]
+fn m8_intervals_that_no_packet_can_say_are_told() {
+    for (words, interval_ms, told) in [
+        ("version 2\n advert_int 1", 1_000, None),
+        ("version 2\n advert_int 255", 255_000, None),
+        (
+            "version 2\n advert_int 256",
+            1_000,
+            Some("(256) not valid!"),
+        ),
+        ("version 2\n advert_int 0", 1_000, Some("(0) not valid!")),
+        (
+            "version 2\n advert_int 0.5",
+            1_000,
+            Some("must be an integer"),
+        ),
+        ("version 3\n advert_int 0.01", 10, None),
+        ("version 3\n advert_int 40.95", 40_950, None),
+        (
+            "version 3\n advert_int 40.96",
+            40_950,
+            Some("is out of range"),
+        ),
+        (
+            "version 3\n advert_int 0.005",
+            1_000,
+            Some("(0.005) not valid!"),
+        ),
+    ] {
+        let loaded = loaded(words);
+        let instance = &loaded.config.instances[0];
+        let messages: Vec<&str> = loaded
+            .diagnostics
+            .iter()
+            .map(|it| it.message.as_str())
+            .collect();
+        assert_eq!(
+            instance.advert_interval,
+            Interval::from_ms(interval_ms),
+            "{words}"
+        );
+        assert_eq!(
+            messages.len(),
+            usize::from(told.is_some()),
+            "{words}: {messages:?}"
+        );
+        let is_told = |text: &str| messages.iter().any(|message| message.contains(text));
+        assert!(told.is_none_or(is_told), "{words}: {messages:?}");
+    }
 }
