@@ -99,12 +99,17 @@ fn ids_are_read_from_names() {
     assert_eq!(ids_of("a_backup"), [""; 0]);
 }
 
+const MAIN: &str = "/k/main";
+
 /// One file.
 struct Text(String);
 
 impl Files for Text {
-    fn read(&self, _: &Path) -> Result<Vec<u8>, FileProblem> {
-        Ok(self.0.clone().into_bytes())
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
+        match path == Path::new(MAIN) {
+            true => Ok(self.0.clone().into_bytes()),
+            false => Err(FileProblem::Missing),
+        }
     }
 
     fn matching(&self, pattern: &Path, _: &Path) -> Vec<PathBuf> {
@@ -121,7 +126,7 @@ fn loaded(word: &str) -> Loaded {
         "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n priority 100\n \
          {word}\n virtual_ipaddress {{\n 192.0.2.100/24\n }}\n}}\n"
     );
-    load(&Text(text), Path::new("/k/main"), &Options::default())
+    load(&Text(text), Path::new(MAIN), &Options::default())
 }
 
 /// RFC 9568 section 6.1 has it off by default; C keepalived, and we, on.
