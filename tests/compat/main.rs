@@ -120,6 +120,10 @@ mod hostile_packets {
     fn ipv6() {
         run(Ours, Ours, crate::hostile::ipv6);
     }
+    #[test]
+    fn signed() {
+        run(Ours, Ours, crate::hostile::signed);
+    }
 }
 
 for_each_pair! { run:

@@ -8,6 +8,7 @@
 mod announcements;
 mod anywhere;
 mod authentication;
+mod checklist;
 mod counters;
 mod fast_handover;
 mod packets;
