@@ -13,8 +13,10 @@ use serde_json::Value;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Answer;
+use crate::daemon::default_pid_file;
+use crate::daemon::status::Request;
 use crate::daemon::status::document::{Document, Refusal};
-use crate::daemon::status::{Request, socket};
+use crate::daemon::status::socket::beside;
 
 mod text;
 
@@ -54,8 +56,9 @@ pub struct Task {
 
 /// Asks, and says what came back.
 pub fn run(task: &Task) -> Answer {
-    let from_options = || socket::path_for(task.namespace.as_deref(), task.pid.as_deref());
-    let path = task.socket.clone().unwrap_or_else(from_options);
+    let pid_file = task.pid.clone();
+    let pid_file = pid_file.unwrap_or_else(|| default_pid_file(task.namespace.as_deref()));
+    let path = task.socket.clone().unwrap_or_else(|| beside(&pid_file));
     let line = match ask(&path, &Request::status(task.instance.clone())) {
         Ok(line) => line,
         Err(error) => return failed(NO_ANSWER, no_answer(&path, &error)),

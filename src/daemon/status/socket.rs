@@ -4,10 +4,10 @@
 //! more, and nothing else. Does not decide who is answered.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, fchmod};
@@ -20,17 +20,10 @@ const BACKLOG: i32 = 16;
 /// The owner and the group may connect.
 const MODE: u32 = 0o660;
 
-/// Where the socket lies: `pid_file` is that of `-p`. Two daemons with pid files
-/// of their own have sockets of their own.
-pub fn path_for(namespace: Option<&str>, pid_file: Option<&Path>) -> PathBuf {
-    match pid_file {
-        Some(path) => path.with_extension("sock"),
-        None => {
-            let mut path = PathBuf::from("/run/keepalived");
-            path.extend(namespace);
-            path.join("keepalived.sock")
-        }
-    }
+/// Where the socket of the daemon with this pid file lies: beside it, so that two
+/// daemons have two.
+pub fn beside(pid_file: &Path) -> PathBuf {
+    pid_file.with_extension("sock")
 }
 
 /// A socket that listens, and its place in the file system.
@@ -72,20 +65,11 @@ impl From<io::Error> for SocketError {
 }
 
 impl StatusSocket {
-    /// Makes the socket (mode 0660) and the last directory above it (0755), if
-    /// that is missing.
+    /// Makes the socket, mode 0660.
     ///
     /// # Errors
     /// As [`SocketError`] says; nothing has changed then.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        if let Some(directory) = path.parent() {
-            match DirBuilder::new().mode(0o755).create(directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(error.into());
-                }
-                _ => {}
-            }
-        }
         let address = SockAddr::unix(path)?;
         let socket = new_socket()?;
         // The kernel does not follow a symbolic link at the end of the path.
@@ -147,7 +131,7 @@ fn new_socket() -> io::Result<Socket> {
 /// Gives the file at `path` back what the creation mask took; returns what it
 /// is. Through a descriptor, so that it is this file and no other.
 fn set_mode(path: &Path) -> io::Result<fs::Metadata> {
-    let file: File = OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
         .open(path)?;
@@ -181,28 +165,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_follows_the_namespace_and_the_pid_file() {
-        for (namespace, pid_file, expected) in [
-            (None, None, "/run/keepalived/keepalived.sock"),
-            (Some("blue"), None, "/run/keepalived/blue/keepalived.sock"),
-            (None, Some("/tmp/lan.pid"), "/tmp/lan.sock"),
-            (Some("blue"), Some("/tmp/lan"), "/tmp/lan.sock"),
-        ] {
-            let path = path_for(namespace, pid_file.map(Path::new));
-            assert_eq!(path, Path::new(expected));
-        }
-    }
-
-    #[test]
-    fn the_owner_and_the_group_may_connect_and_the_directory_is_made() {
+    fn the_owner_and_the_group_may_connect_whatever_the_mask_says() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run/status.sock");
+        let path = beside(&directory.path().join("lan.pid"));
+        assert_eq!(path, directory.path().join("lan.sock"));
         let socket = StatusSocket::bind(&path).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o660);
         UnixStream::connect(&path).unwrap();
         socket.remove();
-        assert!(!path.exists() && path.parent().unwrap().is_dir());
+        assert!(!path.exists());
     }
 
     #[test]
