@@ -1,7 +1,8 @@
 //! How the daemon stands, for people.
 //!
 //! Decides the lines: one block for each instance, or one line if there are many,
-//! none of them longer than 80 columns unless a single word is. Does not decide
+//! and then only the scripts that are not up; none longer than 80 columns unless
+//! a single word is. Does not decide
 //! what is known: that is the document of `daemon/status`.
 
 use std::fmt::Write as _;
@@ -54,7 +55,7 @@ pub fn text(document: &Document, detailed: bool, style: Style) -> String {
         }
     }
     page.groups(&document.groups);
-    page.scripts(&document.scripts);
+    page.scripts(&document.scripts, detailed);
     page.text
 }
 
@@ -149,7 +150,10 @@ impl Page {
             } else {
                 let reason = reload.reason.as_deref().unwrap_or("no reason known");
                 let refused = self.coloured("31", "REFUSED");
-                self.field("Reload", &format!("{refused} {at}; the old one runs on"));
+                self.field(
+                    "Reload",
+                    &format!("{refused} {at}; what ran before runs on"),
+                );
                 self.field("", reason);
             }
         }
@@ -167,12 +171,13 @@ impl Page {
         let since = self.since(it.since);
         self.line("");
         self.line(&format!("{}  {state}  since {since}", it.name));
-        if let Some(reason) = &it.reason {
+        let faults: Vec<&str> = it.faults.iter().map(|it| it.text.as_str()).collect();
+        // What put it into FAULT is said once if it is the same that keeps it there.
+        let known = faults.join(", ");
+        if let Some(reason) = it.reason.as_ref().filter(|reason| **reason != known) {
             self.field("Why", reason);
         }
-        for fault in &it.faults {
-            self.field("Fault", &fault.text);
-        }
+        self.fields("Fault", faults.into_iter().map(str::to_owned));
         if !it.awaits.is_empty() {
             let scripts = it.awaits.join(", ");
             self.field("Waits for", &format!("the first result of {scripts}"));
@@ -224,13 +229,12 @@ impl Page {
 
     fn contended(&mut self, contended: &Contended) {
         let text = format!(
-            "{} with {}, priority {}, since {}",
-            self.coloured("31", "CONTENDED"),
+            "with {}, priority {}, since {}",
             contended.peer,
             contended.priority,
             self.since(contended.since)
         );
-        self.field("Rival", &text);
+        self.field("CONTENDED", &text);
         self.field("", &contended.reason);
         self.field("", &format!("fix: {}", contended.fix));
     }
@@ -333,13 +337,20 @@ impl Page {
         }
     }
 
-    fn scripts(&mut self, scripts: &[Script]) {
+    fn scripts(&mut self, scripts: &[Script], detailed: bool) {
         if scripts.is_empty() {
             return;
         }
         self.line("");
-        self.line("Scripts");
-        for script in scripts {
+        let is_up = |script: &&Script| script.standing == "up";
+        let up = scripts.iter().filter(is_up).count();
+        let many = scripts.len() > BLOCKS_MAX;
+        if many {
+            self.line(&format!("Scripts: {up} of {} up", scripts.len()));
+        } else {
+            self.line("Scripts");
+        }
+        for script in scripts.iter().filter(|script| !many || !is_up(script)) {
             let standing = match script.standing.as_str() {
                 "down" => self.coloured("31", "DOWN"),
                 "unknown" => "no result yet".to_owned(),
@@ -359,6 +370,9 @@ impl Page {
                 line.push_str(", runs now");
             }
             self.hanging(&line);
+            if detailed {
+                self.line(&format!("    {}", script.command.join(" ")));
+            }
         }
     }
 }
@@ -485,10 +499,10 @@ fn outcome(it: &LastRun) -> String {
     let number = it.number.unwrap_or_default();
     let ago = span(it.at.seconds_ago);
     match it.outcome.as_str() {
-        "exited" => format!("exit status {number} {ago} ago"),
-        "signalled" => format!("ended by signal {number} {ago} ago"),
-        "timed-out" => format!("took too long {ago} ago"),
-        other => format!("{other} {ago} ago"),
+        "exited" => format!("exit status {number}, {ago} ago"),
+        "signalled" => format!("ended by signal {number}, {ago} ago"),
+        "timed-out" => format!("took too long, {ago} ago"),
+        other => format!("{other}, {ago} ago"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the status socket lies, how it is made and how it goes away.
 //!
-//! Decides what may be replaced: a socket of our own on which nobody listens any
-//! more, and nothing else. Does not decide who is answered.
+//! Decides what may be replaced: a socket of our own, that a daemon left which
+//! died, and nothing else. Does not decide who is answered.
 
 use std::fmt;
 use std::fs::{self, OpenOptions, Permissions};
@@ -38,8 +38,6 @@ pub struct StatusSocket {
 /// Why there is no socket.
 #[derive(Debug)]
 pub enum SocketError {
-    /// Another daemon listens there.
-    InUse,
     /// Something lies there that is not ours.
     Foreign,
     /// The kernel refuses.
@@ -49,7 +47,6 @@ pub enum SocketError {
 impl fmt::Display for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InUse => f.write_str("another daemon listens there"),
             Self::Foreign => f.write_str("something lies there that is no socket of ours"),
             Self::System(error) => error.fmt(f),
         }
@@ -65,7 +62,7 @@ impl From<io::Error> for SocketError {
 }
 
 impl StatusSocket {
-    /// Makes the socket, mode 0660.
+    /// Makes the socket, mode 0660. The pid file beside it has to be locked.
     ///
     /// # Errors
     /// As [`SocketError`] says; nothing has changed then.
@@ -75,7 +72,7 @@ impl StatusSocket {
         // The kernel does not follow a symbolic link at the end of the path.
         match socket.bind(&address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                remove_stale(path, &address)?;
+                remove_stale(path)?;
                 socket.bind(&address)?;
             }
             other => other?,
@@ -143,18 +140,15 @@ fn set_mode(path: &Path) -> io::Result<fs::Metadata> {
     Ok(made)
 }
 
-/// Removes what a daemon left that died.
-fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), SocketError> {
+/// Removes what a daemon left that died. Nobody else can live there: the lock on
+/// the pid file beside it is ours. Somebody may still listen, though: a worker of
+/// the dead one that is about to stop.
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let there = fs::symlink_metadata(path)?;
     if !there.file_type().is_socket() || there.uid() != geteuid().as_raw() {
         return Err(SocketError::Foreign);
     }
-    match new_socket()?.connect(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Ok(fs::remove_file(path)?)
-        }
-        _ => Err(SocketError::InUse),
-    }
+    Ok(fs::remove_file(path)?)
 }
 
 #[cfg(test)]
@@ -178,14 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_of_a_dead_daemon_is_replaced_and_that_of_a_living_one_is_not() {
+    fn the_socket_of_a_dead_daemon_is_replaced_even_while_its_worker_stops() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("status.sock");
         let dead = StatusSocket::bind(&path).unwrap();
-        assert!(matches!(StatusSocket::bind(&path), Err(SocketError::InUse)));
+        let worker = dead.for_worker().unwrap();
         drop(dead);
         assert!(path.exists(), "it died without a word");
         let living = StatusSocket::bind(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
+        drop(worker);
         UnixStream::connect(&path).unwrap();
         living.remove();
         assert!(!path.exists());
