@@ -447,6 +447,12 @@ impl Reactor {
                     carrier,
                     group,
                 } => self.listen((on, family, carrier), group)?,
+                Action::Leave {
+                    on,
+                    family,
+                    carrier,
+                    group,
+                } => self.leave((on, family, carrier), group),
                 Action::Unlisten {
                     on,
                     family,
@@ -489,6 +495,15 @@ impl Reactor {
                 self.more = true;
                 other
             }
+        }
+    }
+
+    fn leave(&self, key: (IfIndex, Family, Carrier), group: IpAddr) {
+        if let Some(Err(error)) = self.receivers.get(&key).map(|it| it.leave(group)) {
+            tracing::info!(
+                "Unable to leave group {group} on interface {}: {error}",
+                key.0.0
+            );
         }
     }
 

@@ -56,7 +56,8 @@ pub struct InstanceSnapshot {
     pub timer: Option<Instant>,
     /// How long it waits for a silent master: the interval that counts now.
     pub master_down: Interval,
-    /// The interface it is on, while that exists.
+    /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
+    /// without one.
     pub on: Option<IfIndex>,
     /// The address that adverts are sent from.
     pub source: Option<IpAddr>,
