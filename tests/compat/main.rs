@@ -16,6 +16,7 @@ mod lab;
 
 mod authentication;
 mod bench;
+mod contended;
 mod election;
 mod families;
 mod faults;
@@ -117,6 +118,18 @@ mod hostile_packets {
     #[test]
     fn ipv6() {
         run(Ours, Ours, crate::hostile::ipv6);
+    }
+}
+
+mod contended_with {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_wrong_password() {
+        run(Ours, Ours, crate::contended::wrong_password);
+    }
+    #[test]
+    fn c_wrong_password() {
+        run(Ours, C, crate::contended::wrong_password);
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod announcements;
 mod authentication;
+mod contended;
 mod packets;
 mod reload;
 mod scripts;
