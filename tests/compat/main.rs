@@ -17,7 +17,11 @@ mod lab;
 mod anywhere;
 mod authentication;
 mod bench;
+<<<<<<< HEAD
 mod checksums;
+=======
+mod contended;
+>>>>>>> peers
 mod election;
 mod families;
 mod faults;
@@ -122,6 +126,7 @@ mod hostile_packets {
     }
 }
 
+<<<<<<< HEAD
 for_each_pair! { run:
     one_vrid_twice => crate::anywhere::one_vrid_twice;
 }
@@ -160,6 +165,17 @@ mod anywhere_source_lost {
     #[test]
     fn ours_and_ours() {
         run(Ours, Ours, crate::anywhere::source_lost);
+=======
+mod contended_with {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_wrong_password() {
+        run(Ours, Ours, crate::contended::wrong_password);
+    }
+    #[test]
+    fn c_wrong_password() {
+        run(Ours, C, crate::contended::wrong_password);
+>>>>>>> peers
     }
 }
 

@@ -10,6 +10,7 @@ mod anywhere;
 mod authentication;
 mod counters;
 mod fast_handover;
+mod contended;
 mod packets;
 mod reload;
 mod scripts;
