@@ -17,11 +17,8 @@ mod lab;
 mod anywhere;
 mod authentication;
 mod bench;
-<<<<<<< HEAD
 mod checksums;
-=======
 mod contended;
->>>>>>> peers
 mod election;
 mod families;
 mod faults;
@@ -126,7 +123,6 @@ mod hostile_packets {
     }
 }
 
-<<<<<<< HEAD
 for_each_pair! { run:
     one_vrid_twice => crate::anywhere::one_vrid_twice;
 }
@@ -165,7 +161,9 @@ mod anywhere_source_lost {
     #[test]
     fn ours_and_ours() {
         run(Ours, Ours, crate::anywhere::source_lost);
-=======
+    }
+}
+
 mod contended_with {
     use super::{C, Ours, run};
     #[test]
@@ -175,7 +173,6 @@ mod contended_with {
     #[test]
     fn c_wrong_password() {
         run(Ours, C, crate::contended::wrong_password);
->>>>>>> peers
     }
 }
 

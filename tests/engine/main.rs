@@ -8,9 +8,9 @@
 mod announcements;
 mod anywhere;
 mod authentication;
+mod contended;
 mod counters;
 mod fast_handover;
-mod contended;
 mod packets;
 mod reload;
 mod scripts;
