@@ -255,8 +255,13 @@ fn many() -> Document {
         it.vips = vec![vip(&format!("192.0.2.{number}/24"), state == "MASTER")];
         match state {
             "BACKUP" => {
+                let long = if number == 5 {
+                    "9abc:def0:1357:2468:"
+                } else {
+                    ":"
+                };
                 it.master = Some(Master {
-                    address: "2001:db8:1234:5678::2".to_owned(),
+                    address: format!("2001:db8:1234:5678:{long}2"),
                     priority: 200,
                     advert_seconds: 1.0,
                 });
