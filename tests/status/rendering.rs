@@ -353,6 +353,38 @@ fn the_text_is_as_in_the_files() {
     }
 }
 
+#[test]
+fn every_field_is_described() {
+    let page = std::fs::read_to_string("docs/operating/status.md").expect("the page");
+    for document in [healthy(), troubled()] {
+        let value = serde_json::to_value(&document).expect("JSON");
+        let mut names = Vec::new();
+        collect(&value, &mut names);
+        assert!(names.len() > 30, "{names:?}");
+        for name in names {
+            assert!(
+                page.contains(&format!("`{name}`")),
+                "{name} is not described"
+            );
+        }
+    }
+}
+
+/// The names of all fields but those of the counters, which are C's.
+fn collect(value: &serde_json::Value, names: &mut Vec<String>) {
+    if let Some(object) = value.as_object() {
+        for (name, inner) in object {
+            names.push(name.clone());
+            if name != "counters" {
+                collect(inner, names);
+            }
+        }
+    }
+    for inner in value.as_array().into_iter().flatten() {
+        collect(inner, names);
+    }
+}
+
 fn without_colours(text: &str) -> String {
     let mut parts = text.split('\u{1b}');
     let mut plain = parts.next().unwrap_or_default().to_owned();
