@@ -249,7 +249,7 @@ fn a_fault_tells_what_stands_against_it_and_the_group_goes_with_it() {
             "\n  Fault       ONE of the same sync group is in FAULT\n",
             "\n  VIPs        192.0.2.101/24 not installed\n",
             "\nSync groups\n  G  FAULT  ONE, TWO\n",
-            "\nScripts\n  chk  DOWN, exit status 1 ",
+            "\nScripts\n  chk  DOWN, exit status 1, ",
         ] {
             assert!(text.contains(line), "{line:?} in\n{text}");
         }
