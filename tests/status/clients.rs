@@ -14,9 +14,9 @@ use super::{Daemon, PATIENCE, SOCKET, in_lab, instance, state};
 /// Every tenth of a second.
 const QUICK: &str = "version 3\n advert_int 0.1";
 
-/// How late an advert may be on a busy machine; its peers wait three times as long
-/// as its interval.
-const LATE: Duration = Duration::from_millis(300);
+/// How far apart two adverts may be, if the machine wakes threads in time: their
+/// peers wait longer.
+const GAP_MAX: Duration = Duration::from_millis(300);
 
 /// Connects and sends, without waiting for an answer.
 fn client(daemon: &Daemon, bytes: &[u8]) -> Result<UnixStream> {
@@ -114,13 +114,9 @@ fn clients_that_do_not_behave_never_delay_an_advert() {
         let adverts = lab.observer.adverts_since(mark);
         let gaps = adverts.windows(2).map(|pair| pair[1].0 - pair[0].0);
         let longest = gaps.max().unwrap_or(PATIENCE);
-        let expected = begin.elapsed().as_millis() / 100;
-        assert!(longest < LATE, "{longest:?}");
-        assert!(
-            adverts.len() as u128 > expected * 9 / 10,
-            "{} of {expected}",
-            adverts.len()
-        );
+        let allowed = GAP_MAX + lab.canary.worst_since(begin);
+        assert!(longest < allowed, "{longest:?}, allowed are {allowed:?}");
+        assert!(adverts.len() > 20, "{}", adverts.len());
         assert!(adverts.iter().all(|(_, advert)| advert.priority == 255));
         assert_eq!(state(&a.json(&[])?, 0), "MASTER");
         Ok(())
@@ -130,14 +126,25 @@ fn clients_that_do_not_behave_never_delay_an_advert() {
 #[test]
 fn two_hundred_and_fifty_instances_are_a_table() {
     in_lab(|lab| {
-        let text: String = (1..=250)
+        // The scripts make the answer longer than what the kernel keeps for a reader.
+        let scripts: String = (1..=10)
             .map(|number| {
                 format!(
-                    "vrrp_instance VI_{number} {{\n interface eth0\n virtual_router_id {number}\n \
-                     priority 200\n advert_int 1\n virtual_ipaddress {{\n  10.0.0.{number}/32\n }}\n}}\n"
+                    "vrrp_script chk_{number} {{\n script /bin/true\n interval 1000\n weight 1\n}}\n"
                 )
             })
             .collect();
+        let tracked: String = (1..=10).map(|number| format!("  chk_{number}\n")).collect();
+        let instances: String = (1..=250)
+            .map(|number| {
+                format!(
+                    "vrrp_instance VI_{number} {{\n interface eth0\n virtual_router_id {number}\n \
+                     priority 200\n virtual_ipaddress {{\n  10.0.0.{number}/32\n }}\n \
+                     track_script {{\n{tracked} }}\n}}\n"
+                )
+            })
+            .collect();
+        let text = format!("global_defs {{\n script_user root\n}}\n{scripts}{instances}");
         let a = Daemon::start(lab, "a", 1, &text)?;
         a.json_when("all MASTER", |seen| {
             let instances = seen["instances"].as_array().expect("an array");
@@ -152,7 +159,16 @@ fn two_hundred_and_fifty_instances_are_a_table() {
         assert!(!text.contains("Trouble"), "{text}");
         let lines = text.lines().filter(|line| line.starts_with("VI_")).count();
         assert_eq!(lines, 250);
+        // Who asks and does not read: the answer is longer than the kernel keeps.
+        let deaf = (0..16)
+            .map(|_| client(&a, b"{\"version\":1,\"request\":\"status\"}\n"))
+            .collect::<Result<Vec<_>>>()?;
         let one = a.text(&["VI_77"])?;
+        // It had its turn when the time of the first of them was over.
+        let first = deaf.into_iter().next().expect("sixteen");
+        let (text, _) = answer(first);
+        assert!(text.starts_with("{\"version\":1,"), "{text:.20}");
+        assert!(!text.ends_with('\n'), "all {} bytes of it", text.len());
         assert!(
             one.contains("\n  VIPs        10.0.0.77/32 installed\n"),
             "{one}"
