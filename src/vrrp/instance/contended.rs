@@ -3,11 +3,11 @@
 //!
 //! An instance that is MASTER is contended when another master goes on: at least
 //! three adverts over at least two of our intervals. One that hears us would
-//! have given way by then, even if two adverts were lost. One advert is enough
-//! where the other one cannot accept ours either: it can be the only one that a
-//! node with C keepalived sends (`Contention::is_mutual`). It is over when the
-//! other one was silent for a master-down time, or a minute where silence says
-//! so little; or when the instance is not MASTER any more.
+//! have given way by then, even if two adverts were lost. Two within a minute are
+//! enough where the other one cannot accept ours either: a node with C keepalived
+//! sends few others then (`Contention::is_mutual`). It is over when the other one
+//! was silent for a master-down time, or a minute where silence says so little;
+//! or when the instance is not MASTER any more.
 //!
 //! Nothing but what is told follows from it.
 
@@ -28,6 +28,9 @@ use super::{Context, Running};
 /// So many adverts of another master are no accident.
 const ADVERTS: u32 = 3;
 
+/// The same where the other one is hardly heard.
+const MUTUAL_ADVERTS: u32 = 2;
+
 /// Nor is what lasts for so many of our own advert intervals.
 const INTERVALS: u64 = 2;
 
@@ -44,7 +47,7 @@ const MUTUAL_SILENCE: Interval = Interval::from_secs(60);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Episode {
     /// What there is to say.
-    pub(super) seen: Contended,
+    seen: Contended,
     /// Its beginning was logged, and its end will be.
     told: bool,
 }
@@ -57,6 +60,11 @@ impl Running {
         self.log_limited(reason.kind(), rejected, cx);
         self.peers.refused(from, claims, reason, cx.now);
         self.note_rival(from, claims.priority, Contention::Refused(reason), cx);
+    }
+
+    /// The other master, if it is MASTER and there is one.
+    pub fn contended(&self) -> Option<Contended> {
+        self.contended.map(|episode| episode.seen)
     }
 
     /// Another master sent an advert after which it is master, and so are we if
@@ -186,11 +194,13 @@ impl Running {
 /// MASTER `since` then.
 fn is_certain(row: &Rivalry, own: Interval, since: Instant, now: Instant) -> bool {
     let least = own.times(INTERVALS);
-    let (begin, end) = (row.first.max(since), row.last);
+    let begin = row.first.max(since);
     if row.reason.is_mutual() {
-        return now.since(begin) >= least;
+        // What was before we were MASTER is heard no more since, perhaps.
+        let lasts = row.last.since(row.first) >= own && now.since(begin) >= least;
+        return row.adverts >= MUTUAL_ADVERTS && lasts;
     }
-    row.adverts >= ADVERTS && end.since(begin) >= least
+    row.adverts >= ADVERTS && row.last.since(begin) >= least
 }
 
 /// How long a master may be silent that goes on: the master-down time of the
