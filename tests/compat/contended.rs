@@ -50,14 +50,18 @@ pub fn other_interval(bench: &mut Bench) -> Result<()> {
 /// address that it has itself. Then it does, and gives way.
 pub fn one_way(bench: &mut Bench) -> Result<()> {
     let ours = bench.a.node.address();
-    let inside = &bench.b.node;
-    inside.inside(|| netlink::add_address("lo", ours, 32))?;
+    bench
+        .b
+        .node
+        .inside(|| netlink::add_address("lo", ours, 32))?;
     let line = "(VI_1) contended: 192.0.2.2 is MASTER as well (priority 100), \
                 it does not give way to our adverts - it does not hear our adverts";
     let files = [150, 100].map(|priority| configuration(priority, ""));
     both_are_masters(bench, &files[0], &files[1], line)?;
-    let inside = &bench.b.node;
-    inside.inside(|| netlink::remove_address("lo", ours, 32))?;
+    bench
+        .b
+        .node
+        .inside(|| netlink::remove_address("lo", ours, 32))?;
     bench.b.node.await_address(VIP, false, PATIENCE)?;
     bench.a.daemon()?.await_line(PATIENCE, OVER)?;
     expect_once(bench.a.daemon()?, "(VI_1) contended")?;
