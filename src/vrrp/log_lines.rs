@@ -38,6 +38,13 @@ pub enum LogLine {
     InterfaceDeleted(String),
     /// An interface of the configuration is not there at the start.
     InterfaceMissing(String),
+    /// An advert for a virtual router that nobody here is part of.
+    UnknownVrid {
+        /// Its number.
+        vrid: u8,
+        /// Where it came in.
+        interface: String,
+    },
     /// A datagram too short to say whose it is.
     TooShort {
         /// What carried it.
@@ -73,6 +80,8 @@ pub enum InstanceLine {
     FaultInterfaceDown(String),
     /// Why it starts in FAULT: no address to send from.
     FaultNoAddress(Family),
+    /// Why it starts in FAULT: its source address is on no interface.
+    FaultNoSource,
     /// Why it starts in FAULT: a script.
     FaultScript(String),
     /// Loopback interfaces cannot carry VRRP.
@@ -92,6 +101,22 @@ pub enum InstanceLine {
     },
     /// Resigned.
     SentPriorityZero,
+    /// `fast_handover`: a peer is better now.
+    HandsOver {
+        /// The peer.
+        peer: IpAddr,
+        /// Its priority, as it said last.
+        theirs: Priority,
+        /// Our own.
+        ours: Priority,
+    },
+    /// `fast_handover`: nobody better has spoken within the skew time.
+    NobodyTookOver,
+    /// `fast_handover`: the priority has risen before anybody spoke.
+    HandoverCalledOff {
+        /// Our own.
+        ours: Priority,
+    },
     /// As MASTER.
     MasterGotPriorityZero,
     /// As BACKUP.
@@ -308,6 +333,10 @@ impl fmt::Display for LogLine {
                 "Configuration specifies interface {name} which doesn't currently exist \
                  - will use if created"
             ),
+            Self::UnknownVrid { vrid, interface } => write!(
+                f,
+                "Unknown VRID({vrid}) received on interface({interface}). ignoring..."
+            ),
             Self::TooShort {
                 family,
                 signed,
@@ -366,6 +395,12 @@ impl InstanceLine {
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
             }
+            Self::FaultNoSource => {
+                return write!(
+                    f,
+                    "({name}): entering FAULT state (src address not configured)"
+                );
+            }
             Self::SendFailed(errno) => {
                 return write!(f, "({name}): send advert error {} ({errno})", errno.0);
             }
@@ -399,6 +434,17 @@ impl InstanceLine {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
+            Self::HandsOver { peer, theirs, ours } => write!(
+                f,
+                "Priority {ours} is below {theirs} of {peer}: asking it to take over"
+            ),
+            Self::NobodyTookOver => f.write_str("Nobody took over: staying MASTER"),
+            Self::HandoverCalledOff { ours } => {
+                write!(
+                    f,
+                    "Priority is {ours} again before a peer took over: staying MASTER"
+                )
+            }
             Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
             Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
             other => other.write_adverts(f),

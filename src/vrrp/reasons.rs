@@ -143,7 +143,11 @@ impl fmt::Display for FaultReason {
             Self::Script(name) => return write!(f, "script {name} fails"),
             Self::GroupMember(name) => return write!(f, "{name} of the same sync group is"),
         };
-        write!(f, "interface {interface} {what}")
+        match interface.as_str() {
+            // An instance without `interface`.
+            "" => write!(f, "this node {what}"),
+            _ => write!(f, "interface {interface} {what}"),
+        }
     }
 }
 

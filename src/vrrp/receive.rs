@@ -295,6 +295,7 @@ pub fn check(
         return Err(Reject::Cast { expected_unicast });
     }
     check_peer(instance, arrival)?;
+    sequences.note_trailer(arrival.source, behind);
     Ok(Remarks {
         other_checksum,
         trailer,

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{Config, Instance, Script, SyncGroup};
-use crate::ids::{Errno, IfIndex, Priority};
+use crate::ids::{Errno, IfIndex, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 
 pub use super::contention::{Contended, Contention};
@@ -56,7 +56,8 @@ pub struct InstanceSnapshot {
     pub timer: Option<Instant>,
     /// How long it waits for a silent master: the interval that counts now.
     pub master_down: Interval,
-    /// The interface it is on, while that exists.
+    /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
+    /// without one.
     pub on: Option<IfIndex>,
     /// The address that adverts are sent from.
     pub source: Option<IpAddr>,
@@ -139,6 +140,8 @@ pub struct GroupSnapshot {
 /// The state of one script.
 #[derive(Debug, Clone)]
 pub struct ScriptSnapshot {
+    /// Its number.
+    pub id: ScriptId,
     /// Its configuration.
     pub script: Arc<Script>,
     /// What its results say.

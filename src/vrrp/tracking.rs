@@ -103,8 +103,9 @@ impl Tracked {
     }
 
     /// What can be seen of it from outside.
-    pub fn snapshot(&self) -> ScriptSnapshot {
+    pub fn snapshot(&self, id: ScriptId) -> ScriptSnapshot {
         ScriptSnapshot {
+            id,
             script: Arc::clone(&self.script),
             standing: self.standing,
             run: self.run,

@@ -2,7 +2,7 @@
 //!
 //! What follows from it is decided in `state_machine.rs`.
 
-use crate::config::model::Instance;
+use crate::wire::advert::Family;
 
 use super::super::action::Action;
 use super::super::event::InterfaceState;
@@ -52,12 +52,12 @@ impl Faults {
             .saturating_add(self.scripts.len())
     }
 
-    /// Each of them.
-    pub(super) fn reasons(&self, config: &Instance) -> Vec<FaultReason> {
-        let name = || config.interface.clone();
+    /// Each of them, for an instance on `interface`, which is empty where it has none.
+    pub(super) fn reasons(&self, interface: &str, family: Family) -> Vec<FaultReason> {
+        let name = || interface.to_owned();
         let address = || FaultReason::NoSourceAddress {
             interface: name(),
-            family: config.family(),
+            family,
         };
         let own = [
             self.missing.then(|| FaultReason::InterfaceMissing(name())),
@@ -81,8 +81,16 @@ impl Faults {
 impl Running {
     pub(super) fn find_faults(&self, cx: &Context<'_>) -> Faults {
         let mut faults = Faults::default();
-        match cx.interfaces.named(&self.config.interface) {
+        let link = cx.interfaces.named(self.link());
+        match link {
+            None if self.is_anywhere() && self.config.vrf.is_none() => {
+                faults.no_address = self.source.is_none();
+            }
             None => faults.missing = true,
+            Some(state) if self.is_anywhere() => {
+                faults.down = !state.up;
+                faults.no_address = self.source.is_none();
+            }
             Some(state) => {
                 faults.loopback = state.loopback;
                 faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
@@ -113,6 +121,15 @@ impl Running {
         faults
     }
 
+    /// The interface that it stands or falls with: its own or its VRF's; empty if
+    /// it has neither.
+    pub(super) fn link(&self) -> &str {
+        match (&*self.config.interface, &self.config.vrf) {
+            ("", Some(vrf)) => vrf,
+            (interface, _) => interface,
+        }
+    }
+
     /// Whether there is an address to send from; with `track_src_ip` it must be
     /// on the interface.
     fn has_source(&self, state: &InterfaceState) -> bool {
@@ -124,7 +141,7 @@ impl Running {
     }
 
     pub(super) fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
-        let interface = self.config.interface.clone();
+        let interface = self.link().to_owned();
         if !first {
             self.log(InstanceLine::EnteringFault, cx);
             let reasons = in_words(&self.fault_reasons());
@@ -159,7 +176,9 @@ impl Running {
         for name in names {
             self.log(InstanceLine::FaultInterfaceDown(name), cx);
         }
-        if self.faults.no_address {
+        if self.faults.no_address && self.is_anywhere() {
+            self.log(InstanceLine::FaultNoSource, cx);
+        } else if self.faults.no_address {
             self.log(InstanceLine::FaultNoAddress(self.config.family()), cx);
         }
         for name in self.faults.scripts.clone() {

@@ -4,7 +4,8 @@
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
 //! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
-//! it from taking part in `faults.rs`, what it works with in `context.rs`.
+//! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
+//! what it works with in `context.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
 use super::garp::Target;
-use super::interfaces::source_address;
+use super::interfaces::place_of;
 use super::log_limits::{self, LogLimits};
 use super::log_lines::{InstanceLine, LogLine};
 use super::outgoing::{Outgoing, Signing};
@@ -38,12 +39,14 @@ mod announce;
 mod contended;
 mod context;
 mod faults;
+mod handover;
 mod installed;
 mod why;
 
 use contended::Episode;
 pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
+use handover::Handover;
 use installed::Installed;
 
 /// A MASTER answers adverts of lower priority no more often than this
@@ -70,7 +73,8 @@ pub struct Running {
     pub state: State,
     /// The effective priority.
     pub priority: Priority,
-    /// The interface it is on, while that exists.
+    /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
+    /// without one.
     pub on: Option<IfIndex>,
     /// The master it has last heard.
     pub master: Option<Sender>,
@@ -113,6 +117,7 @@ pub struct Running {
     mac: Option<MacAddress>,
     /// When it entered its state; `None` until it began.
     entered_at: Option<Instant>,
+    handover: Handover,
     /// The last acceptable advert, and when it came.
     heard: Option<(Sender, Instant)>,
     /// Who else has this VRID.
@@ -157,6 +162,7 @@ impl Running {
             answered: None,
             mac: None,
             entered_at: None,
+            handover: Handover::new(config.fast_handover),
             heard: None,
             peers: Peers::new(&config),
             has_rivals: false,
@@ -171,8 +177,14 @@ impl Running {
         let config = &self.config;
         let mut tracked = interfaces_of(config, self.group.as_deref());
         config.interface == interface
+            || config.vrf.as_deref() == Some(interface)
             || config.all_addresses().any(|vip| vip.interface == interface)
             || tracked.any(|tracked| tracked.interface == interface)
+    }
+
+    /// Whether its source address may be on any interface.
+    pub fn is_anywhere(&self) -> bool {
+        self.config.interface.is_empty()
     }
 
     /// Its timer: advert interval, master down or skew time.
@@ -309,15 +321,19 @@ impl Running {
     /// Takes the interface's number, source address and MTU over, and rebuilds
     /// the advert when one of them is another than before.
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
-        let state = cx.interfaces.named(&self.config.interface);
-        self.on = state.map(|state| state.index);
-        let source = source_address(&self.config, state, cx.vips);
-        let mac = state.map(|state| state.mac);
+        let place = place_of(&self.config, cx.interfaces, cx.vips);
+        self.on = place.map(|place| place.on);
+        let source = match place {
+            Some(place) => place.source,
+            // What is configured holds while the interface does not exist, too.
+            None => self.config.source_address,
+        };
+        let mac = place.and_then(|place| place.mac);
         if self.installed == Installed::Yes && mac.is_some() && mac != self.mac {
             cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
         }
         self.mac = mac.or(self.mac);
-        let mtu = state.map_or(0, |state| state.mtu);
+        let mtu = place.map_or(0, |place| place.mtu);
         if (source, mtu) != (self.source, self.mtu) {
             (self.source, self.mtu) = (source, mtu);
             self.build_advert(cx);
@@ -348,6 +364,7 @@ impl Running {
         }
         let old = std::mem::replace(&mut self.priority, new);
         self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        self.follow_peers(old);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
@@ -365,6 +382,7 @@ impl Running {
 
     /// Feeds the state machine with an acceptable advert; gives what was done.
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
+        self.note_peer(sender, cx);
         self.heard = Some((sender, cx.now));
         if !matches!(
             input,
@@ -514,6 +532,7 @@ impl Running {
     /// `deadline`. The next advert of a master is due an interval after that,
     /// not after now; those that a stall made pointless are skipped.
     pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) {
+        self.hear_nobody(cx);
         if self.state == State::Backup {
             self.log(InstanceLine::MasterDown, cx);
         }
@@ -536,6 +555,7 @@ impl Running {
     /// The timer ran out in BACKUP, but the group does not allow MASTER yet: it
     /// is remembered until a master is heard.
     pub fn timer_held(&mut self, cx: &mut Context<'_>) {
+        self.hear_nobody(cx);
         self.log(InstanceLine::MasterDown, cx);
         self.input(Input::TimerHeld, cx);
         self.wants_master = true;
@@ -646,6 +666,7 @@ impl Running {
         self.entered_at = Some(cx.now);
         self.preempt_at = None;
         self.wants_master = false;
+        self.end_handover();
         if before == State::Fault || self.state == State::Master {
             self.forget_interval(cx);
         }

@@ -63,7 +63,7 @@ impl Running {
 
     /// What stands against taking part, the group included.
     pub(super) fn fault_reasons(&self) -> Vec<FaultReason> {
-        let mut reasons = self.faults.reasons(&self.config);
+        let mut reasons = self.faults.reasons(self.link(), self.config.family());
         let member = self.fault_of.iter().cloned();
         reasons.extend(member.map(FaultReason::GroupMember));
         reasons
