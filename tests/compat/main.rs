@@ -123,6 +123,23 @@ mod hostile_packets {
     }
 }
 
+/// The first node says it; the second is C or ours.
+macro_rules! contended_with {
+    ($($scenario:ident)*) => {$(
+        mod $scenario {
+            use super::super::{C, Ours, run};
+            #[test]
+            fn ours() { run(Ours, Ours, crate::contended::$scenario); }
+            #[test]
+            fn c() { run(Ours, C, crate::contended::$scenario); }
+        }
+    )*};
+}
+
+mod contended_with {
+    contended_with! { wrong_password other_interval one_way not_a_peer preemption }
+}
+
 for_each_pair! { run:
     one_vrid_twice => crate::anywhere::one_vrid_twice;
 }
@@ -161,18 +178,6 @@ mod anywhere_source_lost {
     #[test]
     fn ours_and_ours() {
         run(Ours, Ours, crate::anywhere::source_lost);
-    }
-}
-
-mod contended_with {
-    use super::{C, Ours, run};
-    #[test]
-    fn ours_wrong_password() {
-        run(Ours, Ours, crate::contended::wrong_password);
-    }
-    #[test]
-    fn c_wrong_password() {
-        run(Ours, C, crate::contended::wrong_password);
     }
 }
 

@@ -3,11 +3,11 @@
 //!
 //! An instance that is MASTER is contended when another master goes on: at least
 //! three adverts over at least two of our intervals. One that hears us would
-//! have given way by then, even if two adverts were lost. One advert is enough
-//! where the other one cannot accept ours either: it can be the only one that a
-//! node with C keepalived sends (`Contention::is_mutual`). It is over when the
-//! other one was silent for a master-down time, or a minute where silence says
-//! so little; or when the instance is not MASTER any more.
+//! have given way by then, even if two adverts were lost. Two within a minute are
+//! enough where the other one cannot accept ours either: a node with C keepalived
+//! sends few others then (`Contention::is_mutual`). It is over when the other one
+//! was silent for a master-down time, or a minute where silence says so little;
+//! or when the instance is not MASTER any more.
 //!
 //! Nothing but what is told follows from it.
 
@@ -28,6 +28,9 @@ use super::{Context, Running};
 /// So many adverts of another master are no accident.
 const ADVERTS: u32 = 3;
 
+/// The same where the other one is hardly heard.
+const MUTUAL_ADVERTS: u32 = 2;
+
 /// Nor is what lasts for so many of our own advert intervals.
 const INTERVALS: u64 = 2;
 
@@ -44,7 +47,7 @@ const MUTUAL_SILENCE: Interval = Interval::from_secs(60);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Episode {
     /// What there is to say.
-    pub(super) seen: Contended,
+    seen: Contended,
     /// Its beginning was logged, and its end will be.
     told: bool,
 }
@@ -57,6 +60,11 @@ impl Running {
         self.log_limited(reason.kind(), rejected, cx);
         self.peers.refused(from, claims, reason, cx.now);
         self.note_rival(from, claims.priority, Contention::Refused(reason), cx);
+    }
+
+    /// The other master, if it is MASTER and there is one.
+    pub fn contended(&self) -> Option<Contended> {
+        self.contended.map(|episode| episode.seen)
     }
 
     /// Another master sent an advert after which it is master, and so are we if
@@ -109,42 +117,32 @@ impl Running {
         if self.state != State::Master || !self.has_rivals {
             return;
         }
-        let own = self.config.advert_interval;
-        let since = self.entered_at.unwrap_or_default();
-        let goes_on = |peer: &Peer| {
-            let row = peer.rivalry?;
-            let fresh = cx.now.since(row.last) <= patience(own, peer, row.reason);
-            fresh.then(|| Contended {
-                since: row.first,
-                peer: peer.known.address,
-                priority: peer.priority(),
-                reason: row.reason,
-            })
+        let judge = Judge {
+            own: self.config.advert_interval,
+            since: self.entered_at.unwrap_or_default(),
+            now: cx.now,
         };
-        let entries = self.peers.entries().iter();
-        let is_meant = |peer: &&Peer| sender.is_none_or(|it| it == peer.known.address);
-        let found = entries.clone().filter(is_meant).find(|peer| {
-            let row = peer.rivalry.filter(|_| goes_on(peer).is_some());
-            row.is_some_and(|row| is_certain(&row, own, since, cx.now))
-        });
-        let found = found.and_then(goes_on);
-        let before = self.contended.map(|episode| episode.seen);
-        let known = before.and_then(|seen| {
-            let mut entries = entries.clone();
-            entries.find(|peer| peer.known.address == seen.peer)
-        });
-        let known = known.and_then(goes_on);
+        let entries = self.peers.entries();
+        let of = |address| entries.iter().find(|peer| peer.known.address == address);
+        let found = match sender {
+            Some(sender) => of(sender).and_then(|peer| judge.master(peer)),
+            None => entries.iter().find_map(|peer| judge.master(peer)),
+        };
+        let before = self.contended();
+        let known = before.and_then(|seen| of(seen.peer));
+        let goes_on = known.is_some_and(|peer| judge.row(peer).is_some());
         if sender.is_none() {
-            self.has_rivals = entries.clone().any(|peer| goes_on(peer).is_some());
+            let mut rows = entries.iter().map(|peer| judge.row(peer));
+            self.has_rivals = rows.any(|row| row.is_some());
         }
-        match (before, known, found) {
-            (None, _, Some(found)) => self.begin_episode(found, cx),
-            (Some(before), Some(_), Some(found)) if found.peer == before.peer => {
+        match (before, found) {
+            (None, Some(found)) => self.begin_episode(found, cx),
+            (Some(_), _) if !goes_on => self.end_episode(cx),
+            (Some(before), Some(found)) if found.peer == before.peer => {
                 self.go_on_with_episode(before, found, cx);
             }
             // One rival is enough to say so.
-            (Some(_), None, _) => self.end_episode(cx),
-            (None, ..) | (Some(_), Some(_), _) => {}
+            _ => {}
         }
     }
 
@@ -182,15 +180,43 @@ impl Running {
     }
 }
 
-/// Whether a row of adverts can only be that of another master, for one that is
-/// MASTER `since` then.
-fn is_certain(row: &Rivalry, own: Interval, since: Instant, now: Instant) -> bool {
-    let least = own.times(INTERVALS);
-    let (begin, end) = (row.first.max(since), row.last);
-    if row.reason.is_mutual() {
-        return now.since(begin) >= least;
+/// What is made of the adverts of others at one moment.
+struct Judge {
+    own: Interval,
+    /// When the instance became MASTER.
+    since: Instant,
+    now: Instant,
+}
+
+impl Judge {
+    /// The row of adverts of `peer`, if it may go on.
+    fn row(&self, peer: &Peer) -> Option<Rivalry> {
+        let fresh =
+            |row: &Rivalry| self.now.since(row.last) <= patience(self.own, peer, row.reason);
+        peer.rivalry.filter(fresh)
     }
-    row.adverts >= ADVERTS && end.since(begin) >= least
+
+    /// `peer` as another master, if its adverts can be nothing else.
+    fn master(&self, peer: &Peer) -> Option<Contended> {
+        let row = self.row(peer).filter(|row| self.is_certain(row))?;
+        Some(Contended {
+            since: row.first,
+            peer: peer.known.address,
+            priority: peer.priority(),
+            reason: row.reason,
+        })
+    }
+
+    fn is_certain(&self, row: &Rivalry) -> bool {
+        let least = self.own.times(INTERVALS);
+        let begin = row.first.max(self.since);
+        if row.reason.is_mutual() {
+            // What was before we were MASTER is heard no more since, perhaps.
+            let lasts = row.last.since(row.first) >= self.own && self.now.since(begin) >= least;
+            return row.adverts >= MUTUAL_ADVERTS && lasts;
+        }
+        row.adverts >= ADVERTS && row.last.since(begin) >= least
+    }
 }
 
 /// How long a master may be silent that goes on: the master-down time of the

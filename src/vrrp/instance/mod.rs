@@ -231,7 +231,7 @@ impl Running {
             awaited_scripts,
             contributions: self.contributions(around),
             peers: self.peers.iter().copied().collect(),
-            contended: self.contended.map(|episode| episode.seen),
+            contended: self.contended(),
             statistics: self.statistics,
         }
     }
