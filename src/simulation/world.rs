@@ -441,7 +441,8 @@ impl World {
                 }
             }
             Action::Announce { address, .. } => {
-                if !here.announceable.contains(&address) {
+                let is_own = here.kernel.owns(address);
+                if !is_own && !here.announceable.contains(&address) {
                     let text = format!("announced {address}, which is not its own");
                     self.wrong(Some(node), 9, text);
                 }

@@ -90,8 +90,8 @@ pub fn one_vrid_twice(bench: &mut Bench) -> Result<()> {
 "
         )
     };
-    let first = instance("VI_2", a, NOBODY[0], 150, SECOND_VIP)
-        + &instance("VI_1", a, b, 150, FIRST_VIP);
+    let first =
+        instance("VI_2", a, NOBODY[0], 150, SECOND_VIP) + &instance("VI_1", a, b, 150, FIRST_VIP);
     let second = instance("VI_2", b, NOBODY[1], 100, Ipv4Addr::new(192, 0, 2, 103))
         + &instance("VI_1", b, a, 100, FIRST_VIP);
     bench.start(&first, &second)?;

@@ -8,6 +8,7 @@
 mod announcements;
 mod anywhere;
 mod authentication;
+mod pacing;
 mod packets;
 mod reload;
 mod scripts;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
-use super::super::model::{Garp, Instance, Notify, SyncGroup};
+use super::super::model::{Instance, Notify, SyncGroup};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -63,10 +63,7 @@ fn is_beyond(instance: &Instance) -> bool {
         multicast_group: instance.multicast_group,
         virtual_addresses: instance.virtual_addresses.clone(),
         track_scripts: instance.track_scripts.clone(),
-        garp: Garp {
-            extra_on_all: false,
-            ..instance.garp.clone()
-        },
+        garp: instance.garp.clone(),
         skip_check_adv_addr: instance.skip_check_adv_addr,
         notify: Notify {
             master_rx_lower_pri: None,
@@ -125,10 +122,9 @@ mod tests {
             ..plain()
         };
         assert!(!is_beyond(&works));
-        let cases: [fn(&mut Instance); 5] = [
+        let cases: [fn(&mut Instance); 4] = [
             |instance| instance.strict = true,
             |instance| instance.accept = false,
-            |instance| instance.garp.extra_on_all = true,
             |instance| {
                 instance.notify.master_rx_lower_pri = Some(Box::new(Command {
                     argv: Vec::new(),

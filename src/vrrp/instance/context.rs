@@ -24,6 +24,8 @@ pub enum TimerKey {
     Refresh(InstanceId),
     /// The second burst after an advert of lower priority.
     LowerPriorityBurst(InstanceId),
+    /// The periodic packets on interfaces of VIPs that are not the own one.
+    ExtraInterfaces(InstanceId),
     /// The next gratuitous ARP or neighbour advert of an interface.
     Pace(garp::Key),
     /// The next run of a script.
