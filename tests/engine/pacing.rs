@@ -147,11 +147,11 @@ fn garp_extra_if_all_reminds_the_other_interfaces() {
     }
 }
 
-/// A thousand instances become MASTER in one moment on one interface, where a
+/// Two hundred instances become MASTER in one moment on one interface, where a
 /// packet leaves each millisecond: each is announced once before any is again.
 #[test]
 fn nobody_waits_for_the_repeats_of_others() {
-    let instances = (0..1000_u16).map(|number| {
+    let instances = (0..200_u16).map(|number| {
         let [high, low] = number.to_be_bytes();
         let mut one = instance(100);
         one.name = format!("VI_{number}");
@@ -162,16 +162,16 @@ fn nobody_waits_for_the_repeats_of_others() {
     });
     let mut wire = Wire::new([Node::with(1, config(instances))]);
     wire.start();
-    wire.run_until(MASTER_AT + 999_000);
+    wire.run_until(MASTER_AT + 199_000);
     let mut addresses: Vec<_> = announced(&wire).into_iter().map(|(.., it)| it).collect();
-    assert_eq!(addresses.len(), 1000);
+    assert_eq!(addresses.len(), 200);
     assert_eq!(
         announced(&wire)[0],
         (0, 2, Ipv4Addr::new(10, 9, 0, 0).into())
     );
     addresses.sort_unstable();
     addresses.dedup();
-    assert_eq!(addresses.len(), 1000);
+    assert_eq!(addresses.len(), 200);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_neighbour_advert_says_router_while_its_interface_forwards() {
 /// spoken to.
 #[test]
 fn unicast_announces_its_own_address_when_it_takes_part_again() {
-    let cases = [
+    let cases: [(Instance, IpAddr, IpAddr, &str); 2] = [
         (
             instance(100),
             source(1).into(),

@@ -445,7 +445,8 @@ impl Node {
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
-        let mut there = self.interface.addresses.iter();
+        let interfaces = std::iter::once(&self.interface).chain(&self.others);
+        let mut there = interfaces.flat_map(|state| &state.addresses);
         there.any(|on| on.address == address)
     }
 

@@ -857,7 +857,6 @@ fn nothing_that_does_not_work_gets_past() {
         "promote_secondaries",
         "virtual_routes {\n10.0.0.0/8 dev e0\n}",
         "virtual_rules {\nfrom 10.0.0.0/8 table 5\n}",
-        "garp_extra_if all 5",
         "notify_master_rx_lower_pri /bin/true",
         "lvs_sync_daemon_interface e0",
     ] {
