@@ -14,6 +14,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod announcements;
 mod anywhere;
 mod authentication;
 mod bench;
@@ -119,6 +120,26 @@ mod hostile_packets {
     fn ipv6() {
         run(Ours, Ours, crate::hostile::ipv6);
     }
+}
+
+/// Declares tests of one node, each for both daemons.
+macro_rules! for_each_program {
+    ($($scenario:ident => $body:path;)*) => {$(
+        mod $scenario {
+            use super::{C, Ours, run};
+            #[test]
+            fn ours() { run(Ours, Ours, $body); }
+            #[test]
+            fn c() { run(C, C, $body); }
+        }
+    )*};
+}
+
+for_each_program! {
+    garp_group => crate::announcements::group;
+    router_flag => crate::announcements::router;
+    own_address => crate::announcements::own_address;
+    garp_extra_if => crate::announcements::other_interface;
 }
 
 for_each_pair! { run:
