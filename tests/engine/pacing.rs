@@ -220,14 +220,17 @@ fn unicast_announces_its_own_address_when_it_takes_part_again() {
             wire.run_until(1_000_000);
             wire.change_interface(0, |eth0| eth0.up = true);
             assert_eq!(wire[0].state(), State::Backup);
+            wire.run_until(3_000_000);
             let all: Vec<_> = wire[0]
                 .announcements
                 .iter()
-                .map(|it| (it.on, it.address))
+                .map(|it| (it.at_us, it.on, it.address))
                 .collect();
             let line = format!("VI_1: sending {what} for {own}");
-            assert_eq!(wire[0].times_logged(&line), usize::from(unicast));
-            assert_eq!(all, vec![(IfIndex(2), own); usize::from(unicast)]);
+            assert_eq!(wire[0].times_logged(&line), 2 * usize::from(unicast));
+            let twice = [1_000_000, 2_000_000].map(|at_us| (at_us, IfIndex(2), own));
+            let expected = if unicast { &twice[..] } else { &[] };
+            assert_eq!(all, expected);
         }
     }
 }

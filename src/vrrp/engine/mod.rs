@@ -171,6 +171,9 @@ impl Engine {
                 TimerKey::ExtraInterfaces(id) => {
                     self.one(now, id, tx, Running::extra_burst);
                 }
+                TimerKey::OwnAddress(id) => {
+                    self.one(now, id, tx, Running::announce_source_again);
+                }
                 TimerKey::Pace(lane) => {
                     if let Some(next) = self.pacer.send_due(lane, now, &mut self.actions) {
                         self.timers.arm(key, next);

@@ -7,8 +7,12 @@ use crate::time::Interval;
 use super::super::action::Action;
 use super::super::garp::Target;
 use super::super::log_lines::{InstanceLine, LogLine, interface_name};
+use super::super::state_machine::State;
 use super::installed::Installed;
 use super::{Context, Running, TimerKey};
+
+/// The kernel looks at links that came up once in a second.
+const SECOND_OWN_ANNOUNCEMENT: Interval = Interval::from_secs(1);
 
 impl Running {
     /// Which VIPs are announced where: on interfaces that do ARP.
@@ -98,19 +102,35 @@ impl Running {
     }
 
     /// One that speaks to peers and takes part again says where its own address is:
-    /// nobody sent to it while it was away (specification F.6).
+    /// nobody sent to it while it was away (specification F.6). Twice, because the
+    /// kernel drops what is sent too soon after an interface came up.
     pub(super) fn announce_source(&self, cx: &mut Context<'_>) {
+        if self.send_own_announcement(cx) {
+            let key = TimerKey::OwnAddress(self.id);
+            cx.timers.arm(key, cx.now + SECOND_OWN_ANNOUNCEMENT);
+        }
+    }
+
+    /// The second time, unless it is away again.
+    pub fn announce_source_again(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.state, State::Backup | State::Master) {
+            self.send_own_announcement(cx);
+        }
+    }
+
+    /// Whether there was something to announce.
+    fn send_own_announcement(&self, cx: &mut Context<'_>) -> bool {
         let Some(source) = self
             .source
             .filter(|_| !self.config.unicast_peers.is_empty())
         else {
-            return;
+            return false;
         };
         let Some(state) = cx.interfaces.with_address(source) else {
-            return;
+            return false;
         };
         if state.no_arp || state.loopback {
-            return;
+            return false;
         }
         self.log(InstanceLine::AnnouncingSource(source), cx);
         let target = Target {
@@ -121,6 +141,7 @@ impl Running {
             router: state.forwarding,
         };
         cx.actions.push_back(target.announce());
+        true
     }
 
     /// A burst is due: announces from what is true now.
