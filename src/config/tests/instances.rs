@@ -552,6 +552,7 @@ mod unicast {
         let loaded = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}\nvrf red")));
         assert_eq!((told(&loaded), loaded.exit_code()), (vec![], 0));
         assert_eq!(one(&loaded).vrf.as_deref(), Some("red"));
+        assert!(loaded.is_usable());
         let without_vrf = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}")));
         assert!(without_vrf.is_usable());
         assert!(one(&without_vrf).interface.is_empty());
@@ -851,7 +852,6 @@ fn nothing_that_does_not_work_gets_past() {
         "strict_mode",
         "use_vmac",
         "use_ipvlan 10.0.0.1",
-        "vrf x",
         "no_accept",
         "nopreempt\ntimer_expired_backup",
         "promote_secondaries",

@@ -40,7 +40,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("native_ipv6", "", "Force IPv6/v3; error after IPv4 VIPs", native_ipv6),
     works("state", "MASTER|BACKUP", "State that is wished for at the start", state),
     works("interface", "IFNAME", "Network interface", own_interface::interface),
-    decisive("vrf", "IFNAME", "Unicast without interface only", own_interface::vrf),
+    works("vrf", "IFNAME", "Unicast without interface only", own_interface::vrf),
     works("dont_track_primary", "", "Ignore own interface state", dont_track_primary),
     works("track_interface", "{ ... }", "Interfaces whose state counts", party::track_interface).with(Content::Values),
     works("track_script", "{ ... }", "Scripts whose result counts", party::track_script).with(Content::Values),
