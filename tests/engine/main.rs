@@ -12,6 +12,7 @@ mod checklist;
 mod contended;
 mod counters;
 mod fast_handover;
+mod pacing;
 mod packets;
 mod reload;
 mod scripts;

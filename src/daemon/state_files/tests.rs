@@ -406,3 +406,26 @@ fn every_counter_stands_where_its_readers_look_for_it() {
     });
     assert_eq!(json[0]["stats"], expected);
 }
+
+/// Tools tell an instance without an interface by the field that is not there.
+#[test]
+fn an_instance_without_an_interface_names_none() {
+    let config = || Config {
+        instances: vec![Arc::new(Instance {
+            source_address: Some("192.0.2.1".parse().unwrap()),
+            unicast_peers: vec![UnicastPeer::from("192.0.2.2".parse::<IpAddr>().unwrap())],
+            virtual_addresses: vec![vip("192.0.2.9", 24, "v0")],
+            ..instance("VI_1", "", 51)
+        })],
+        ..Config::default()
+    };
+    let text = view(config()).text(StateFile::Json, &around(Path::new("/tmp")));
+    let json: serde_json::Value = serde_json::from_str(&text.unwrap()).expect("JSON");
+    assert_eq!(json[0]["data"]["iname"], "VI_1");
+    assert_eq!(json[0]["data"].get("ifp_ifname"), None);
+    let text = data(config());
+    assert!(
+        !text.lines().any(|line| line.trim_end() == "   Interface ="),
+        "{text}"
+    );
+}

@@ -296,6 +296,7 @@ fn interfaces(node: usize) -> Vec<Interface> {
             loopback: false,
             multicast: true,
             no_arp: false,
+            forwarding: false,
             mac: MacAddress([2, 0, 0, 0, net, number]),
             mtu: 1500,
             addresses: own.clone(),
