@@ -18,19 +18,20 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::model::{self, Config};
 use crate::ids::{IfIndex, MacAddress};
-use crate::system::clock::{Timer, epoch_us, now};
+use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::rx::Receiver;
 use crate::system::sockets::tx::Sender;
-use crate::time::{Interval, WallClock};
+use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::action::{
-    Action, Carrier, GroupNotification, Notification, NotifyState, Operation, Token,
+    Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, NotifyState, Operation,
+    Token,
 };
 use crate::vrrp::engine::Engine;
-use crate::vrrp::event::{Command, Datagram, Event};
+use crate::vrrp::event::{Command, Datagram, Event, Uptime};
 use crate::vrrp::log_lines::LogLine;
 use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub dump_configuration: bool,
     /// What the state files show besides the state.
     pub around: Surroundings,
+    /// When the daemon began.
+    pub began: Instant,
 }
 
 /// The worker's loop and all that it holds.
@@ -264,7 +267,12 @@ impl Reactor {
                         let text = self.view().data(&self.settings.around);
                         text.lines().for_each(|line| tracing::info!("{line}"));
                     }
+                    let up = Uptime {
+                        daemon: now.since(self.settings.began),
+                        machine: machine_uptime(),
+                    };
                     let tx = &mut self.sender;
+                    self.engine.event(now, Event::Uptime(up), tx);
                     self.engine.event(now, Event::Command(Command::Start), tx);
                     for file in std::mem::take(&mut self.asked_early) {
                         self.show(file);
@@ -403,6 +411,7 @@ impl Reactor {
                 Action::End(id) => self.tell(&ToSupervisor::EndScript { id }),
                 Action::Notify(notification) => self.notify(&notification),
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
+                Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::Log(line) => log(&line),
                 Action::Ready => self.tell(&ToSupervisor::Ready),
                 Action::Stopped => {
@@ -477,13 +486,30 @@ impl Reactor {
         self.run_notify(name, told.state, commands);
     }
 
+    /// Only the script for it runs, and it gets no arguments (specification F.4).
+    fn notify_lower_priority(&mut self, told: &LowerPriorityHeard) {
+        let command = told.instance.notify.master_rx_lower_pri.clone();
+        let commands = command.into_iter().map(|command| *command).collect();
+        self.run_commands(&told.instance.name, "MASTER_RX_LOWER_PRI", commands, false);
+    }
+
     fn run_notify(&mut self, name: &str, state: NotifyState, commands: Vec<model::Command>) {
+        self.run_commands(name, state.as_str(), commands, state == NotifyState::Stop);
+    }
+
+    fn run_commands(
+        &mut self,
+        name: &str,
+        state: &str,
+        commands: Vec<model::Command>,
+        stopping: bool,
+    ) {
         if !commands.is_empty() {
             self.tell(&ToSupervisor::RunNotify {
                 name: name.to_owned(),
-                state: state.as_str().to_owned(),
+                state: state.to_owned(),
                 commands,
-                stopping: state == NotifyState::Stop,
+                stopping,
             });
         }
     }

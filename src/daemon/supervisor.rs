@@ -74,6 +74,8 @@ pub struct WorkerStart {
     pub dump_configuration: bool,
     /// `-s`
     pub namespace: Option<String>,
+    /// When the daemon began; a worker that replaces another begins later.
+    pub began: Instant,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -131,6 +133,7 @@ pub fn run(start: Start<'_>) -> u8 {
         signals: start.signals,
         manager: service_manager(),
         stop: None,
+        began: now(),
     };
     supervisor.begin();
     loop {
@@ -227,6 +230,7 @@ struct Supervisor<'a> {
     signals: Signals,
     manager: ServiceManager,
     stop: Option<Stop>,
+    began: Instant,
 }
 
 // The loop.
@@ -566,6 +570,7 @@ impl Supervisor<'_> {
             keep_addresses: self.settings.keep_addresses,
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
+            began: self.began,
         };
         let entry = self.entries.worker;
         let not_for_it = [

@@ -7,9 +7,13 @@
 
 mod announcements;
 mod authentication;
+mod lower_priority;
+mod owners;
 mod packets;
 mod reload;
 mod scripts;
+mod standstill;
+mod start_delays;
 mod states;
 mod surroundings;
 mod sync_groups;

@@ -14,7 +14,7 @@ use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
-    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome,
+    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
 };
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
@@ -579,6 +579,11 @@ impl Wire {
         self.feed(node, Event::WallClock(wall));
     }
 
+    /// How long a node has been up, before its start.
+    pub fn set_uptime(&mut self, node: usize, up: Uptime) {
+        self.feed(node, Event::Uptime(up));
+    }
+
     /// The same for an interface on another wire.
     pub fn change_other(
         &mut self,
@@ -744,6 +749,9 @@ impl Wire {
                 let state = told.state.as_str();
                 here.calls
                     .push(format!("GROUP {} {state} 0", told.group.name));
+            }
+            Action::NotifyLowerPriority(told) => {
+                here.calls.push(format!("LOWER {}", told.instance.name));
             }
             Action::Log(line) => here.log.push(line.to_string()),
             Action::Ready => {}

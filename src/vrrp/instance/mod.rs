@@ -14,7 +14,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, Notification, NotifyState};
+use super::action::{Action, LowerPriorityHeard, Notification, NotifyState};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::election::{Rank, Timing};
 use super::garp::Target;
@@ -34,10 +34,13 @@ mod announce;
 mod context;
 mod faults;
 mod installed;
+mod rival;
+mod standstill;
 
 pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
 use installed::Installed;
+use rival::{Dispute, GAVE_WAY};
 
 /// A MASTER answers adverts of lower priority no more often than this
 /// (specification F.4, flood defence).
@@ -109,6 +112,8 @@ pub struct Running {
     entered_at: Option<Instant>,
     /// The priority of the last acceptable advert.
     heard_priority: Priority,
+    /// Another node claims to own its addresses, too.
+    dispute: Option<Dispute>,
 }
 
 impl Running {
@@ -144,6 +149,7 @@ impl Running {
             mac: None,
             entered_at: None,
             heard_priority: Priority::ZERO,
+            dispute: None,
             config,
         }
     }
@@ -190,6 +196,7 @@ impl Running {
             total_priority: total_priority(&self.config, self.group.as_deref(), around),
             master: self.master,
             heard_priority: self.heard_priority,
+            rival: self.dispute.map(|dispute| dispute.rival),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
             awaited,
@@ -265,6 +272,8 @@ impl Running {
             (State::Init | State::Backup | State::Master, Health::Faulty) => {
                 self.input(Input::Fault, cx);
             }
+            // The owner of the addresses would be MASTER at once.
+            (State::Init, Health::Well) if cx.is_delayed() && self.begins_as_owner() => {}
             (State::Init, Health::Well) => self.input(Input::Ready, cx),
             (State::Fault, Health::Well) => self.input(Input::Recovered, cx),
             _ => {}
@@ -315,7 +324,11 @@ impl Running {
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
     fn follow_priority(&mut self, cx: &mut Context<'_>) {
-        let new = effective_priority(&self.config, self.group.as_deref(), cx.around());
+        let new = if self.has_given_way() {
+            GAVE_WAY
+        } else {
+            effective_priority(&self.config, self.group.as_deref(), cx.around())
+        };
         if new == self.priority {
             return;
         }
@@ -351,7 +364,14 @@ impl Running {
                 return Effects::NONE;
             }
         }
+        let input = match input {
+            Input::Advert(rank) => Input::Advert(self.meet_rival(rank, sender, cx)),
+            other => other,
+        };
         self.log_advert(input, sender, cx);
+        if input == Input::Advert(Rank::EqualHigherAddress) && self.state == State::Master {
+            self.yield_to_rival(sender, cx);
+        }
         if self.state == State::Backup {
             self.follow_preempt_delay(input, cx);
         }
@@ -472,7 +492,10 @@ impl Running {
     /// Feeds the state machine with the end of its timer, which was due at
     /// `deadline`. The next advert of a master is due an interval after that,
     /// not after now; those that a stall made pointless are skipped.
-    pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) {
+    pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Effects {
+        if let Some(effects) = self.step_back_if_late(deadline, cx) {
+            return effects;
+        }
         if self.state == State::Backup {
             self.log(InstanceLine::MasterDown, cx);
         }
@@ -488,7 +511,7 @@ impl Running {
                 self.statistics.adverts_skipped.saturating_add(missed);
             self.log(InstanceLine::AdvertsSkipped(missed), cx);
         }
-        self.step(Input::TimerExpired, None, base, cx);
+        self.step(Input::TimerExpired, None, base, cx)
     }
 
     /// The timer ran out in BACKUP, but the group does not allow MASTER yet: it
@@ -506,6 +529,7 @@ impl Running {
         base: Instant,
         cx: &mut Context<'_>,
     ) -> Effects {
+        self.take_over_from_rival(input, cx);
         let before = self.state;
         let next = transition(before, input, self.params(cx.now));
         self.state = next.state;
@@ -536,6 +560,7 @@ impl Running {
         }
         if effects.contains(Effects::SEND_ADVERT) {
             self.send(false, cx);
+            self.count_answer(cx);
         }
     }
 
@@ -560,6 +585,7 @@ impl Running {
         }
         if effects.contains(Effects::REPEAT_GARP) {
             self.answer_with_garp(cx);
+            self.notify_lower_priority(cx);
         }
         let key = TimerKey::Protocol(self.id);
         let timing = self.timing();
@@ -568,7 +594,7 @@ impl Running {
         }
         if effects.contains(Effects::ARM_MASTER_DOWN) {
             let wait = timing.master_down_time(self.priority);
-            cx.timers.arm(key, base + wait);
+            cx.timers.arm(key, cx.not_before_start(base) + wait);
         }
         if effects.contains(Effects::ARM_SKEW) {
             cx.timers.arm(key, base + timing.skew_time(self.priority));
@@ -595,6 +621,7 @@ impl Running {
         self.entered_at = Some(cx.now);
         self.preempt_at = None;
         self.wants_master = false;
+        self.dispute_after_change(cx);
         if before == State::Fault || self.state == State::Master {
             self.forget_interval(cx);
         }
@@ -636,7 +663,13 @@ impl Running {
                 }
             }
             (State::Master, Input::Advert(Rank::Lower | Rank::EqualLowerAddress)) => {
-                InstanceLine::AnsweredLower { from, theirs, ours }
+                let answered = !self.config.lower_prio_no_advert;
+                InstanceLine::HeardLower {
+                    from,
+                    theirs,
+                    ours,
+                    answered,
+                }
             }
             _ => return,
         };
@@ -718,6 +751,15 @@ impl Running {
             State::Master | State::Init => return,
         };
         self.notify(state, cx);
+    }
+
+    fn notify_lower_priority(&self, cx: &mut Context<'_>) {
+        let told = LowerPriorityHeard {
+            id: self.id,
+            instance: Arc::clone(&self.config),
+            priority: self.priority,
+        };
+        cx.actions.push_back(Action::NotifyLowerPriority(told));
     }
 
     fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {
