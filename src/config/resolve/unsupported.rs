@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
-use super::super::lex::Origin;
-use super::super::model::{Garp, Instance, Notify, SyncGroup};
+use super::super::model::{Garp, Instance, SyncGroup, Version};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -25,11 +24,20 @@ pub(super) fn tell(
         {}
         let Some(draft) = drafts.next() else { continue };
         let name = &instance.name;
-        let mut refuse = |what: &str, origin: &Origin| {
-            found.push(not_yet(format!("({name}) {what} does not work yet")).at(origin));
+        let mut refuse = |what: &str, help: &str| {
+            let text = format!("({name}) {what} does not work yet");
+            let refusal = not_yet(text).at(&draft.name.origin);
+            found.push(if help.is_empty() {
+                refusal
+            } else {
+                refusal.help(help)
+            });
         };
         if instance.interface.is_empty() {
-            refuse("unicast without an interface", &draft.name.origin);
+            refuse("unicast without an interface", "");
+        }
+        if instance.strict && !instance.accept {
+            refuse("strict mode without 'accept'", help_for_strict(instance));
         }
     }
     if found.is_refused() {
@@ -48,6 +56,21 @@ pub(super) fn tell(
     }
 }
 
+/// What to do about strict mode, which makes those who do not own the addresses drop
+/// packets to them; version 2 leaves no choice (specification B.3).
+const fn help_for_strict(instance: &Instance) -> &'static str {
+    match instance.version {
+        Version::V2 => {
+            "It takes a firewall to drop packets to the addresses, and version 2 wants that. \
+             Use version 3 with `accept`, or leave strict mode."
+        }
+        Version::V3 => {
+            "It takes a firewall to drop packets to the addresses. Write `accept`, or leave \
+             strict mode."
+        }
+    }
+}
+
 /// Whether an instance asks for anything beyond what the daemon can do. What is
 /// not named here must have its default, so that a new setting cannot be forgotten.
 fn is_beyond(instance: &Instance) -> bool {
@@ -58,6 +81,8 @@ fn is_beyond(instance: &Instance) -> bool {
         ipv6: instance.ipv6,
         down_timer_adverts: instance.down_timer_adverts,
         preempt_delay: instance.preempt_delay,
+        timer_expired_backup: instance.timer_expired_backup,
+        strict: instance.strict,
         track_source_address: instance.track_source_address,
         fault_without_peer: instance.fault_without_peer,
         check_unicast_source: instance.check_unicast_source,
@@ -84,10 +109,7 @@ fn is_beyond(instance: &Instance) -> bool {
             ..instance.garp.clone()
         },
         skip_check_adv_addr: instance.skip_check_adv_addr,
-        notify: Notify {
-            master_rx_lower_pri: None,
-            ..instance.notify.clone()
-        },
+        notify: instance.notify.clone(),
         smtp_alert: instance.smtp_alert,
         // These have no effect, or only on version 3.
         old_unicast_checksum: instance.old_unicast_checksum,
@@ -128,7 +150,7 @@ fn is_group_beyond(group: &SyncGroup) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{Command, InitialState, TrackBfd};
+    use crate::config::model::{InitialState, Notify, TrackBfd};
     use crate::ids::Vrid;
 
     #[test]
@@ -137,22 +159,17 @@ mod tests {
         assert!(!is_beyond(&plain()));
         let works = Instance {
             nopreempt: true,
+            timer_expired_backup: Some(254),
+            strict: true,
             unicast_ttl: Some(255),
             check_unicast_source: true,
             debug: 3,
             ..plain()
         };
         assert!(!is_beyond(&works));
-        let cases: [fn(&mut Instance); 5] = [
-            |instance| instance.strict = true,
+        let cases: [fn(&mut Instance); 3] = [
             |instance| instance.accept = false,
             |instance| instance.garp.extra_on_all = true,
-            |instance| {
-                instance.notify.master_rx_lower_pri = Some(Box::new(Command {
-                    argv: Vec::new(),
-                    user: None,
-                }));
-            },
             |instance| instance.interface.clear(),
         ];
         for (number, change) in cases.into_iter().enumerate() {
