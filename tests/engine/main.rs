@@ -18,6 +18,7 @@ mod states;
 mod surroundings;
 mod sync_groups;
 mod timers;
+mod virtual_addresses;
 mod world;
 
 use std::net::{IpAddr, Ipv4Addr};

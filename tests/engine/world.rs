@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use keepalived_rs::config::model::{Config, Instance, VirtualAddress};
+use keepalived_rs::config::model::{Config, InitialState, Instance, VirtualAddress};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
@@ -40,8 +40,13 @@ pub fn ms(ms: u64) -> Interval {
 
 /// VI_1 on eth0, VRID 51, one second, one VIP.
 pub fn instance(priority: u8) -> Instance {
+    let initial_state = match priority {
+        255 => InitialState::Master,
+        _ => InitialState::Backup,
+    };
     Instance {
         priority: Priority(priority),
+        initial_state,
         multicast_group: GROUP.into(),
         virtual_addresses: vec![vip(VIP)],
         ..Instance::new("VI_1", "eth0", Vrid::new(51).expect("not 0"))

@@ -280,12 +280,13 @@ impl Running {
         }
     }
 
-    /// Whether it becomes MASTER without waiting: as the owner of its addresses,
-    /// and in a group only if all members are owners (specification D.1).
+    /// Whether it becomes MASTER without waiting: as the owner of its addresses that
+    /// has not `state BACKUP`, and in a group only if all members are such owners
+    /// (specification D.1, F.2).
     fn begins_as_owner(&self) -> bool {
         let group = self.group.as_ref();
-        let with_group = group.is_none_or(|group| group.initial_state == InitialState::Master);
-        self.config.priority.is_owner() && with_group
+        let wish = group.map_or(self.config.initial_state, |group| group.initial_state);
+        self.config.priority.is_owner() && wish == InitialState::Master
     }
 
     /// Takes the interface's number, source address and MTU over, and rebuilds
