@@ -75,7 +75,7 @@ pub struct Settings {
     pub dump_configuration: bool,
     /// What the state files show besides the state.
     pub around: Surroundings,
-    /// When the daemon began.
+    /// When the first worker began.
     pub began: Instant,
 }
 
@@ -267,13 +267,7 @@ impl Reactor {
                         let text = self.view().data(&self.settings.around);
                         text.lines().for_each(|line| tracing::info!("{line}"));
                     }
-                    let up = Uptime {
-                        daemon: now.since(self.settings.began),
-                        machine: machine_uptime(),
-                    };
-                    let tx = &mut self.sender;
-                    self.engine.event(now, Event::Uptime(up), tx);
-                    self.engine.event(now, Event::Command(Command::Start), tx);
+                    self.begin(now);
                     for file in std::mem::take(&mut self.asked_early) {
                         self.show(file);
                     }
@@ -298,6 +292,18 @@ impl Reactor {
             Report::Failed(errno) => return Err(io::Error::from_raw_os_error(errno.0)),
         }
         self.act()
+    }
+
+    fn begin(&mut self, now: Instant) {
+        // In whole seconds: the first start is not to look like a late one.
+        let daemon_s = now.since(self.settings.began).as_secs();
+        let up = Uptime {
+            daemon: Interval::from_secs(daemon_s),
+            machine: machine_uptime(),
+        };
+        let tx = &mut self.sender;
+        self.engine.event(now, Event::Uptime(up), tx);
+        self.engine.event(now, Event::Command(Command::Start), tx);
     }
 
     fn drain_signals(&mut self) {

@@ -74,7 +74,7 @@ pub struct WorkerStart {
     pub dump_configuration: bool,
     /// `-s`
     pub namespace: Option<String>,
-    /// When the daemon began; a worker that replaces another begins later.
+    /// When the first worker began; one that replaces it begins later.
     pub began: Instant,
 }
 
@@ -133,7 +133,7 @@ pub fn run(start: Start<'_>) -> u8 {
         signals: start.signals,
         manager: service_manager(),
         stop: None,
-        began: now(),
+        began: None,
     };
     supervisor.begin();
     loop {
@@ -230,7 +230,8 @@ struct Supervisor<'a> {
     signals: Signals,
     manager: ServiceManager,
     stop: Option<Stop>,
-    began: Instant,
+    /// When the first worker began.
+    began: Option<Instant>,
 }
 
 // The loop.
@@ -557,6 +558,7 @@ impl Supervisor<'_> {
             Err(error) => tracing::error!("{error}"),
         }
         tracing::info!("Starting VRRP child process, pid={}", worker.process);
+        self.began.get_or_insert(worker.started);
         self.phase = Phase::Working(worker);
     }
 
@@ -570,7 +572,7 @@ impl Supervisor<'_> {
             keep_addresses: self.settings.keep_addresses,
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
-            began: self.began,
+            began: self.began.unwrap_or_else(now),
         };
         let entry = self.entries.worker;
         let not_for_it = [

@@ -61,7 +61,7 @@ pub enum Event<'a> {
 /// How long the daemon and its machine had been up when the engine was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uptime {
-    /// Since the daemon began; not zero if its worker was replaced.
+    /// Since the daemon began to run VRRP; not zero if its worker was replaced.
     pub daemon: Interval,
     /// Since the machine began.
     pub machine: Interval,

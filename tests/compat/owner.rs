@@ -1,7 +1,7 @@
 //! The owner of the addresses, priority 255: two of them, and what a master does
 //! about adverts of lower priority.
 
-use crate::bench::{Bench, Machine, PATIENCE, PROMPT, Program, VIP, VRID, configuration, expect};
+use crate::bench::{Bench, Machine, PATIENCE, Program, VIP, VRID, configuration, expect};
 use crate::bench::{master_down, skew};
 use crate::lab::frames::{Advert, Covers, advert_frame};
 use crate::lab::{Mac, Result};
@@ -97,26 +97,16 @@ pub fn lower_priority_heard(bench: &mut Bench) -> Result<()> {
         .a
         .start(&format!("global_defs {{\n    script_user root\n}}\n{file}"))?;
     bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
-    await_calls(&bench.a, &["/run/any INSTANCE VI_1 BACKUP 150", "/run/any INSTANCE VI_1 MASTER 150"])?;
-    let lower = Advert {
-        source_mac: Mac([2, 0, 0, 0, 0, 99]),
-        source: Ipv4Addr::new(192, 0, 2, 99).into(),
-        destination: Ipv4Addr::new(224, 0, 0, 18).into(),
-        time_to_live: 255,
-        version: 2,
-        vrid: VRID,
-        priority: 100,
-        auth_type: 1,
-        advert_interval: Duration::from_secs(1),
-        addresses: vec![VIP.into()],
-        auth_data: b"1111".to_vec(),
-        checksum: Some(Covers::Message),
-    };
+    await_calls(
+        &bench.a,
+        &[
+            "/run/any INSTANCE VI_1 BACKUP 150",
+            "/run/any INSTANCE VI_1 MASTER 150",
+        ],
+    )?;
+    let lower = stranger(2, 100);
     // A farewell is not of lower priority; it only makes the master speak.
-    let farewell = Advert {
-        priority: 0,
-        ..lower.clone()
-    };
+    let farewell = stranger(2, 0);
     for frame in [&lower, &farewell, &lower] {
         let mark = bench.lab.observer.mark();
         bench.lab.observer.send(&advert_frame(frame))?;
@@ -132,6 +122,28 @@ pub fn lower_priority_heard(bench: &mut Bench) -> Result<()> {
         ],
     )?;
     bench.a.stop()
+}
+
+/// An advert of a node that does not exist.
+fn stranger(version: u8, priority: u8) -> Advert {
+    let (auth_type, auth_data, checksum) = match version {
+        2 => (1, b"1111".to_vec(), Covers::Message),
+        _ => (0, Vec::new(), Covers::PseudoHeader),
+    };
+    Advert {
+        source_mac: Mac([2, 0, 0, 0, 0, 99]),
+        source: Ipv4Addr::new(192, 0, 2, 99).into(),
+        destination: Ipv4Addr::new(224, 0, 0, 18).into(),
+        time_to_live: 255,
+        version,
+        vrid: VRID,
+        priority,
+        auth_type,
+        advert_interval: Duration::from_secs(1),
+        addresses: vec![VIP.into()],
+        auth_data,
+        checksum: Some(checksum),
+    }
 }
 
 /// Waits for the calls of scripts, in any order.
@@ -155,7 +167,7 @@ fn await_calls(machine: &Machine, wanted: &[&str]) -> Result<()> {
 /// address are accepted.
 pub fn strict_and_accepting(bench: &mut Bench) -> Result<()> {
     let file = |priority| {
-        let plain = format!(
+        format!(
             "vrrp_instance VI_1 {{
     state BACKUP
     interface eth0
@@ -170,8 +182,7 @@ pub fn strict_and_accepting(bench: &mut Bench) -> Result<()> {
     }}
 }}
 "
-        );
-        plain
+        )
     };
     bench.start(&file(150), &file(100))?;
     let daemon = bench.a.daemon()?;
@@ -180,20 +191,7 @@ pub fn strict_and_accepting(bench: &mut Bench) -> Result<()> {
     bench.expect_due("the first advert", started, master_down(150), first)?;
     bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
     let (second, mark) = bench.await_advert(mark, &bench.a, 150)?;
-    let lower = Advert {
-        source_mac: Mac([2, 0, 0, 0, 0, 99]),
-        source: Ipv4Addr::new(192, 0, 2, 99).into(),
-        destination: Ipv4Addr::new(224, 0, 0, 18).into(),
-        time_to_live: 255,
-        version: 3,
-        vrid: VRID,
-        priority: 100,
-        auth_type: 0,
-        advert_interval: Duration::from_secs(1),
-        addresses: vec![VIP.into()],
-        auth_data: Vec::new(),
-        checksum: Some(Covers::PseudoHeader),
-    };
+    let lower = stranger(3, 100);
     bench.lab.observer.send(&advert_frame(&lower))?;
     let line = "(VI_1) Received advert from 192.0.2.99 with lower priority 100, ours 150";
     bench.a.daemon()?.await_line(PATIENCE, line)?;
@@ -203,6 +201,5 @@ pub fn strict_and_accepting(bench: &mut Bench) -> Result<()> {
     let (third, _) = bench.await_advert(mark, &bench.a, 150)?;
     bench.expect_due("the next advert", second, Duration::from_secs(1), third)?;
     bench.expect_holder(&bench.a)?;
-    let _ = PROMPT;
     bench.stop()
 }
