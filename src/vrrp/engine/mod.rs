@@ -9,7 +9,8 @@
 //! call decides has been decided when it returns.
 //!
 //! Decides when scripts run and which instance a datagram is for; what an
-//! instance does is in `instance/mod.rs`.
+//! instance does is in `instance/mod.rs`, how long the first start is put off in
+//! `startup.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;

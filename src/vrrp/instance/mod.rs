@@ -4,7 +4,9 @@
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
 //! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
-//! it from taking part in `faults.rs`, what it works with in `context.rs`.
+//! it from taking part in `faults.rs`, another owner of its addresses in `rival.rs`,
+//! what it does after a standstill in `standstill.rs`, what it works with in
+//! `context.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
