@@ -49,6 +49,8 @@ pub fn run(start: WorkerStart) -> u8 {
             dump_configuration: start.dump_configuration,
             around: Surroundings::now(start.namespace),
             began: start.began,
+            status: start.status,
+            about: start.about,
         };
         match Reactor::new(start.channel, settings, loaded.config) {
             Ok(reactor) => match reactor.run().await {

@@ -6,12 +6,16 @@
 //! told. Every number is exact, because nothing here depends on a clock.
 
 mod announcements;
+mod anywhere;
 mod authentication;
+mod counters;
+mod fast_handover;
 mod lower_priority;
 mod owners;
 mod packets;
 mod reload;
 mod scripts;
+mod sockets;
 mod standstill;
 mod start_delays;
 mod states;

@@ -315,6 +315,9 @@ pub struct Instance {
     pub smtp_alert: bool,
     /// `debug`, 0 to 4. Only printed.
     pub debug: u8,
+    /// `fast_handover` of `keepalived-rs.conf`, resolved: instance, group, global,
+    /// off.
+    pub fast_handover: bool,
 }
 
 impl Instance {
@@ -379,6 +382,7 @@ impl Instance {
             notify_priority_changes: false,
             smtp_alert: false,
             debug: 0,
+            fast_handover: false,
         }
     }
 

@@ -111,6 +111,7 @@ fn is_beyond(instance: &Instance) -> bool {
         skip_check_adv_addr: instance.skip_check_adv_addr,
         notify: instance.notify.clone(),
         smtp_alert: instance.smtp_alert,
+        fast_handover: instance.fast_handover,
         // These have no effect, or only on version 3.
         old_unicast_checksum: instance.old_unicast_checksum,
         v3_checksum_as_v2: instance.v3_checksum_as_v2,
@@ -121,9 +122,7 @@ fn is_beyond(instance: &Instance) -> bool {
         ..plain
     };
     let mut addresses = instance.all_addresses();
-    instance.interface.is_empty()
-        || *instance != only_what_works
-        || addresses.any(|address| address.use_vmac)
+    *instance != only_what_works || addresses.any(|address| address.use_vmac)
 }
 
 /// The same for a group.
@@ -170,7 +169,7 @@ mod tests {
         let cases: [fn(&mut Instance); 3] = [
             |instance| instance.accept = false,
             |instance| instance.garp.extra_on_all = true,
-            |instance| instance.interface.clear(),
+            |instance| instance.vrf = Some("red".into()),
         ];
         for (number, change) in cases.into_iter().enumerate() {
             let mut instance = plain();
