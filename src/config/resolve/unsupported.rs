@@ -23,21 +23,11 @@ pub(super) fn tell(
             .is_some()
         {}
         let Some(draft) = drafts.next() else { continue };
-        let name = &instance.name;
-        let mut refuse = |what: &str, help: &str| {
-            let text = format!("({name}) {what} does not work yet");
-            let refusal = not_yet(text).at(&draft.name.origin);
-            found.push(if help.is_empty() {
-                refusal
-            } else {
-                refusal.help(help)
-            });
-        };
-        if instance.interface.is_empty() {
-            refuse("unicast without an interface", "");
-        }
         if instance.strict && !instance.accept {
-            refuse("strict mode without 'accept'", help_for_strict(instance));
+            let name = &instance.name;
+            let text = format!("({name}) strict mode without 'accept' does not work yet");
+            let refusal = not_yet(text).at(&draft.name.origin);
+            found.push(refusal.help(help_for_strict(instance)));
         }
     }
     if found.is_refused() {
