@@ -487,7 +487,11 @@ impl World {
                 }
             }
             Action::Log(line) => self.record(Some(node), What::Log(line)),
-            Action::Notify(_) | Action::NotifyGroup(_) | Action::Ready | Action::Stopped => {}
+            Action::Notify(_)
+            | Action::NotifyGroup(_)
+            | Action::NotifyLowerPriority(_)
+            | Action::Ready
+            | Action::Stopped => {}
         }
     }
 

@@ -25,8 +25,10 @@ mod families;
 mod faults;
 mod frr;
 mod hostile;
+mod owner;
 mod reload;
 mod setups;
+mod start_delays;
 mod sync_groups;
 mod wire_format;
 mod words;
@@ -84,6 +86,8 @@ for_each_pair! { run:
     tracked_interface => crate::words::tracked_interface;
     tracked_interface_with_weight => crate::words::tracked_interface_with_weight;
     different_versions => crate::words::different_versions;
+    two_owners => crate::owner::two_owners;
+    strict_and_accepting => crate::owner::strict_and_accepting;
 }
 
 for_each_pair! { run_scripts:
@@ -92,6 +96,7 @@ for_each_pair! { run_scripts:
     haproxy_pair => crate::setups::haproxy_pair;
     nginx_pair => crate::setups::nginx_pair;
     group_notifies => crate::sync_groups::notifies;
+    lower_priority_heard => crate::owner::lower_priority_heard;
 }
 
 mod worker_killed {
@@ -255,6 +260,52 @@ mod signed_worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::authentication::signed_worker_killed);
+    }
+}
+
+mod deaf_owner {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::owner::deaf_owner);
+    }
+    #[test]
+    fn ours_and_c() {
+        run(Ours, C, crate::owner::deaf_owner);
+    }
+}
+
+// One node, except where the other one is the master before.
+mod startup_delay {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours() {
+        run(Ours, Ours, crate::start_delays::backup);
+    }
+    #[test]
+    fn c() {
+        run(C, C, crate::start_delays::backup);
+    }
+    #[test]
+    fn of_our_owner() {
+        run(Ours, Ours, crate::start_delays::owner_begins);
+    }
+    #[test]
+    fn of_the_owner_of_c() {
+        run(C, C, crate::start_delays::owner_begins);
+    }
+    // C 2.2.7 never preempts after it.
+    #[test]
+    fn ours_after_ours() {
+        run(Ours, Ours, crate::start_delays::preempts_afterwards);
+    }
+    #[test]
+    fn ours_after_c() {
+        run(Ours, C, crate::start_delays::preempts_afterwards);
+    }
+    #[test]
+    fn is_over_for_a_new_worker() {
+        run(Ours, Ours, crate::start_delays::not_for_a_new_worker);
     }
 }
 

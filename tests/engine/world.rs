@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use keepalived_rs::config::model::{Config, Instance, VirtualAddress};
+use keepalived_rs::config::model::{Config, InitialState, Instance, VirtualAddress};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
-    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome,
+    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
 };
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
@@ -40,8 +40,13 @@ pub fn ms(ms: u64) -> Interval {
 
 /// VI_1 on eth0, VRID 51, one second, one VIP.
 pub fn instance(priority: u8) -> Instance {
+    let initial_state = match priority {
+        255 => InitialState::Master,
+        _ => InitialState::Backup,
+    };
     Instance {
         priority: Priority(priority),
+        initial_state,
         multicast_group: GROUP.into(),
         virtual_addresses: vec![vip(VIP)],
         ..Instance::new("VI_1", "eth0", Vrid::new(51).expect("not 0"))
@@ -585,6 +590,11 @@ impl Wire {
         self.feed(node, Event::WallClock(wall));
     }
 
+    /// How long a node has been up, before its start.
+    pub fn set_uptime(&mut self, node: usize, up: Uptime) {
+        self.feed(node, Event::Uptime(up));
+    }
+
     /// The same for an interface on another wire.
     pub fn change_other(
         &mut self,
@@ -762,6 +772,9 @@ impl Wire {
                 let state = told.state.as_str();
                 here.calls
                     .push(format!("GROUP {} {state} 0", told.group.name));
+            }
+            Action::NotifyLowerPriority(told) => {
+                here.calls.push(format!("LOWER {}", told.instance.name));
             }
             Action::Log(line) => here.log.push(line.to_string()),
             Action::Ready => {}

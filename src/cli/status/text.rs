@@ -407,6 +407,7 @@ fn added(it: &Contribution) -> String {
     let what = match it.kind.as_str() {
         "limit" => "(kept within 1 to 254)".to_owned(),
         "owner" => "(the owner's is fixed)".to_owned(),
+        "rival" => "(another node owns the addresses, too)".to_owned(),
         kind => format!("{kind} {name}{of_group}"),
     };
     let idle = match it.weight {

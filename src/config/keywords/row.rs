@@ -140,12 +140,6 @@ pub fn is_off(statement: &Statement) -> bool {
     value == Some(Some(false))
 }
 
-/// Whether the argument is zero.
-pub fn is_zero(statement: &Statement) -> bool {
-    let zero = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '0' | '.'));
-    statement.word(1).is_some_and(|word| zero(&word.text))
-}
-
 /// A row without its function, for lists of all keywords.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {

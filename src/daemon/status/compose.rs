@@ -284,6 +284,7 @@ fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
         } => ("interface", Some(name), Some(*weight), *of_group),
         Contributor::Limit => ("limit", None, None, false),
         Contributor::Owner => ("owner", None, None, false),
+        Contributor::Rival => ("rival", None, None, false),
     };
     Some(Contribution {
         kind: kind.to_owned(),

@@ -20,8 +20,8 @@ use super::party::{self, Party};
 use super::routing_words::Owner;
 use super::tracking;
 use super::{
-    Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, is_off,
-    own_interface, unicast_peer, virtual_ipaddress, virtual_routes, virtual_rules, works,
+    Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, own_interface,
+    unicast_peer, virtual_ipaddress, virtual_routes, virtual_rules, works,
 };
 
 mod sending;
@@ -67,18 +67,18 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("accept", "", "Accept packets to the addresses; always so here", accept),
     decisive("no_accept", "", "Firewall drop of packets to VIPs when not owner", accept),
     works("skip_check_adv_addr", "[BOOL]", "Skip the VIP list check when the sender is the known master", skip_check_adv_addr),
-    decisive("strict_mode", "[BOOL]", "Keep strictly to the RFC", strict_mode).unless(is_off),
+    works("strict_mode", "[BOOL]", "Keep strictly to the RFC", strict_mode),
     works("preempt", "", "Undoes nopreempt", preempt),
     works("nopreempt", "", "Never preempt a live lower priority master", nopreempt),
     works("preempt_delay", "0..1000 s decimal", "Delay preemption", preempt_delay),
-    harmless("debug", "0..4", "Stored, printed only", debug),
+    works("debug", "0..4", "Stored, printed only", debug),
     works("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run on becoming MASTER", party::notify_master),
     works("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run on becoming BACKUP", party::notify_backup),
     works("notify_fault", "SCRIPT [USER [[:]GROUP]]", "Run on FAULT", party::notify_fault),
     works("notify_stop", "SCRIPT [USER [[:]GROUP]]", "Run when the daemon stops", party::notify_stop),
     works("notify_deleted", "[SCRIPT ...]", "Notify DELETED when removed by reload", notify_deleted),
     works("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with INSTANCE NAME STATE PRIORITY appended", party::notify),
-    decisive("notify_master_rx_lower_pri", "SCRIPT ...", "Run when master gets lower priority advert", notify_master_rx_lower_pri),
+    works("notify_master_rx_lower_pri", "SCRIPT ...", "Run when master gets lower priority advert", notify_master_rx_lower_pri),
     works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
     harmless("notify_priority_changes", "[BOOL]", "Tell of changes of priority in the FIFOs", notify_priority_changes),
     decisive("lvs_sync_daemon_interface", "IF", "Run the IPVS synchronisation daemon on this interface", lvs_sync_daemon_interface),
@@ -89,8 +89,8 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("garp_lower_prio_delay", "SECONDS", "Second burst this long after an advert of lower priority", garp),
     works("garp_lower_prio_repeat", "N", "GARPs for each VIP after an advert of lower priority", garp),
     works("down_timer_adverts", "N", "Adverts that may be missed before taking over", down_timer_adverts),
-    decisive("timer_expired_backup", "[1..254]", "A stalled master gives up before it goes on", timer_expired_backup),
-    decisive("thread_timer_expired", "", "Old name of timer_expired_backup", timer_expired_backup),
+    works("timer_expired_backup", "[1..254]", "With nopreempt: a master that stood still steps back once a backup of this priority (default 254) has taken over", timer_expired_backup),
+    works("thread_timer_expired", "", "Old name of timer_expired_backup", timer_expired_backup),
     works("garp_extra_if", "[all] 0..86400", "Repeat GARPs on interfaces that are not the one of the instance", garp_extra_if),
     works("vmac_garp_intvl", "", "Deprecated alias", garp_extra_if),
     works("lower_prio_no_advert", "[BOOL]", "Do not answer an advert of lower priority", lower_prio_no_advert),
