@@ -181,6 +181,7 @@ mod own_address {
 
 for_each_pair! { run:
     one_vrid_twice => crate::anywhere::one_vrid_twice;
+    unknown_vrid => crate::anywhere::unknown_vrid;
 }
 
 // Where C has the place of ours it names its interface.
