@@ -220,7 +220,7 @@ fn worker(start: WorkerStart) -> u8 {
                 channel.send(&ToSupervisor::Reloaded, None).unwrap();
             }
             Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
-            Ok(Some((ToWorker::ScriptEnded { .. }, _))) => {}
+            Ok(Some((ToWorker::ScriptEnded { .. } | ToWorker::ScriptRefused { .. }, _))) => {}
             Err(ChannelError::Closed) => {
                 say("worker is alone");
                 return 0;

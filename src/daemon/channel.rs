@@ -35,13 +35,21 @@ const SEND_BUFFER: usize = 4 * 1024 * 1024;
 /// From the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// A run asked for by `RunScript` is over. There is exactly one for each
-    /// `RunScript` that was not skipped because the script was still running.
+    /// A run asked for by `RunScript` is over. There is exactly one of this or
+    /// `ScriptRefused` for each `RunScript` that was not skipped because the
+    /// script was still running.
     ScriptEnded {
         /// Which script.
         id: ScriptId,
         /// How it ended.
         outcome: ScriptOutcome,
+    },
+    /// A run asked for by `RunScript` could not begin.
+    ScriptRefused {
+        /// Which script.
+        id: ScriptId,
+        /// Why, as a fragment of a sentence.
+        reason: String,
     },
     /// Change over to the configuration in the memfd that comes along; answer
     /// `Reloaded` or `ReloadFailed`.

@@ -331,6 +331,13 @@ impl Reactor {
                 let event = Event::Script { id, outcome };
                 self.engine.event(now(), event, &mut self.sender);
             }
+            ToWorker::ScriptRefused { id, reason } => {
+                let event = Event::ScriptRefused {
+                    id,
+                    reason: &reason,
+                };
+                self.engine.event(now(), event, &mut self.sender);
+            }
             ToWorker::Reload => {
                 let answer = match self.reload(descriptor) {
                     Ok(()) => ToSupervisor::Reloaded,

@@ -29,7 +29,7 @@ use crate::ids::Errno;
 use crate::system::clock::now;
 use crate::system::machine::ThisMachine;
 use crate::system::notify_systemd::{self, ServiceManager};
-use crate::system::scripts::{Purpose, Scripts};
+use crate::system::scripts::{Policy, Purpose, Scripts};
 use crate::system::signals::{Signal, Signals};
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
@@ -116,7 +116,7 @@ impl PidFiles {
 
 /// Supervises until the daemon stops; returns its exit code.
 pub fn run(start: Start<'_>) -> u8 {
-    let scripts = Scripts::new(start.loaded.config.globals.enable_script_security);
+    let scripts = Scripts::new(Policy::of(&start.loaded.config.globals));
     let mut supervisor = Supervisor {
         settings: start.settings,
         entries: start.entries,
@@ -422,8 +422,7 @@ impl Supervisor<'_> {
 
     /// `new` is what runs from now on.
     fn adopt(&mut self, new: Text) {
-        let security = new.config.globals.enable_script_security;
-        self.scripts.set_security(security);
+        self.scripts.set_policy(Policy::of(&new.config.globals));
         self.good = new;
     }
 
@@ -496,8 +495,9 @@ impl Supervisor<'_> {
             // A check that begins now would outlive the daemon.
             ToSupervisor::RunScript { .. } if self.stop.is_some() => {}
             ToSupervisor::RunScript { id, command } => {
-                if let Some(outcome) = self.scripts.run_check(id, &command) {
-                    self.tell(&ToWorker::ScriptEnded { id, outcome });
+                if let Err(refusal) = self.scripts.run_check(id, &command) {
+                    let reason = refusal.to_string();
+                    self.tell(&ToWorker::ScriptRefused { id, reason });
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),

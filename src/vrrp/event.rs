@@ -48,6 +48,13 @@ pub enum Event<'a> {
         /// How.
         outcome: Outcome,
     },
+    /// A run of a script could not begin; that counts as failed.
+    ScriptRefused {
+        /// Which one.
+        id: ScriptId,
+        /// Why, as a fragment of a sentence.
+        reason: &'a str,
+    },
     /// What the wall clock says: before the start, and whenever it is not what
     /// was said before. Only `auth_type AH` and `auth_hmac` look at it.
     WallClock(WallClock),

@@ -239,6 +239,8 @@ pub enum ScriptLine {
     Succeeded,
     /// It is down now.
     Failed(Outcome),
+    /// It is down now: it could not be run, for this reason.
+    Refused(String),
     /// It is down now, having run too long.
     TimedOut,
     /// The next run is due, and the last has not ended.
@@ -496,6 +498,9 @@ impl ScriptLine {
             }
             Self::Failed(Outcome::NotRun(errno)) => {
                 write!(f, "VRRP_Script({name}) failed (cannot be run: {errno})")
+            }
+            Self::Refused(reason) => {
+                write!(f, "VRRP_Script({name}) failed (cannot be run: {reason})")
             }
             Self::TimedOut => write!(f, "VRRP_Script({name}) timed_out"),
             Self::Skipped { timing_out } => {

@@ -97,6 +97,9 @@ pub struct ScriptSnapshot {
     pub result: u32,
     /// It had a result.
     pub has_run: bool,
+    /// Why it cannot be run: the last run could not even begin, and counted as
+    /// failed. `None` once a run has begun, and before the first one.
+    pub disabled: Option<String>,
 }
 
 impl Snapshot {
