@@ -22,6 +22,7 @@ mod faults;
 mod frr;
 mod hostile;
 mod reload;
+mod scripts;
 mod setups;
 mod sync_groups;
 mod wire_format;
@@ -88,6 +89,64 @@ for_each_pair! { run_scripts:
     haproxy_pair => crate::setups::haproxy_pair;
     nginx_pair => crate::setups::nginx_pair;
     group_notifies => crate::sync_groups::notifies;
+}
+
+mod script_results {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::results);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::results);
+    }
+}
+
+mod script_weights {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::weights);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::weights);
+    }
+}
+
+// What C does with some of these is the reason for them.
+mod hostile_scripts {
+    use super::{Ours, run};
+    use crate::scripts;
+    #[test]
+    fn stubborn() {
+        run(Ours, Ours, scripts::stubborn);
+    }
+    #[test]
+    fn detached() {
+        run(Ours, Ours, scripts::detached);
+    }
+    #[test]
+    fn torrent() {
+        run(Ours, Ours, scripts::torrent);
+    }
+    #[test]
+    fn swapped() {
+        run(Ours, Ours, scripts::swapped);
+    }
+    #[test]
+    fn open_directory() {
+        run(Ours, Ours, scripts::open_directory);
+    }
+    #[test]
+    fn appears() {
+        run(Ours, Ours, scripts::appears);
+    }
+    #[test]
+    fn crowd() {
+        run(Ours, Ours, scripts::crowd);
+    }
 }
 
 mod worker_killed {
