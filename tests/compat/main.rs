@@ -15,6 +15,7 @@
 mod lab;
 
 mod authentication;
+mod balancers;
 mod bench;
 mod election;
 mod families;
@@ -28,6 +29,7 @@ mod sync_groups;
 mod wire_format;
 mod words;
 
+use balancers::run as run_balancers;
 use bench::Program::{C, Ours};
 use bench::{run, run_scripts};
 
@@ -147,6 +149,11 @@ mod hostile_scripts {
     fn crowd() {
         run(Ours, Ours, scripts::crowd);
     }
+}
+
+for_each_pair! { run_balancers:
+    real_nginx => crate::balancers::nginx;
+    real_haproxy => crate::balancers::haproxy;
 }
 
 mod worker_killed {

@@ -2,7 +2,7 @@
 //! them, what their weights do on the wire, and that none of them harms the
 //! daemon.
 
-use crate::bench::{Bench, Machine, PATIENCE, PID_FILE, PROMPT, VRID, VRRP_PID_FILE, expect};
+use crate::bench::{Bench, Machine, PATIENCE, PID_FILE, PROMPT, VIP, VRID, VRRP_PID_FILE, expect};
 use crate::lab::process::LineMark;
 use crate::lab::{Context, Mark, Result, isolation};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -36,6 +36,9 @@ fn instance(interval: &str, tracked: &[&str]) -> String {
     virtual_router_id {VRID}
     priority 100
     {interval}
+    virtual_ipaddress {{
+        {VIP}/24
+    }}
     track_script {{
         {}
     }}
