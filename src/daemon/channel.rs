@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::state_files::StateFile;
+use super::status::About;
 pub use crate::config::model::Command as ScriptCommand;
 use crate::ids::{Errno, ScriptId};
 pub use crate::vrrp::event::Outcome as ScriptOutcome;
@@ -48,7 +49,9 @@ pub enum ToWorker {
     ScriptRefused {
         /// Which script.
         id: ScriptId,
-        /// Why, as a fragment of a sentence.
+        /// The error number that stands for the reason.
+        errno: Errno,
+        /// The reason.
         reason: String,
     },
     /// Change over to the configuration in the memfd that comes along; answer
@@ -56,6 +59,8 @@ pub enum ToWorker {
     Reload,
     /// Write a file that shows the state.
     Show(StateFile),
+    /// What the status socket shows of the supervisor has changed.
+    About(About),
     /// Leave every mastership, take everything off, say `Stopped`, exit with 0.
     Stop,
 }

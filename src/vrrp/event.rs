@@ -48,13 +48,6 @@ pub enum Event<'a> {
         /// How.
         outcome: Outcome,
     },
-    /// A run of a script could not begin; that counts as failed.
-    ScriptRefused {
-        /// Which one.
-        id: ScriptId,
-        /// Why, as a fragment of a sentence.
-        reason: &'a str,
-    },
     /// What the wall clock says: before the start, and whenever it is not what
     /// was said before. Only `auth_type AH` and `auth_hmac` look at it.
     WallClock(WallClock),
@@ -65,7 +58,8 @@ pub enum Event<'a> {
 /// A received datagram, as the kernel gives it to a raw socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
-    /// The interface whose socket it came in on.
+    /// The interface whose socket it came in on; [`IfIndex::ANY`] for the one of
+    /// all interfaces.
     pub on: IfIndex,
     /// What carried it.
     pub envelope: Envelope,

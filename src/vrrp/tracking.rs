@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use crate::config::model::{Instance, Script, SyncGroup, TrackInterface, TrackScript};
 use crate::ids::{Priority, ScriptId};
+use crate::time::Instant;
 
 use super::event::Outcome;
 use super::interfaces::Interfaces;
-use super::snapshot::ScriptSnapshot;
+use super::snapshot::{ScriptResult, ScriptSnapshot};
 
 /// What the results so far say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Tracked {
     pub standing: Standing,
     /// Whether a run is under way.
     pub run: Run,
+    /// Its last result, and when there was one.
+    pub last: Option<(ScriptResult, Instant)>,
     /// 0 to rise - 1: down; rise to rise + fall - 1: up.
     counter: u32,
     /// The exit status that was logged last.
@@ -54,8 +57,6 @@ pub struct Tracked {
     counted: bool,
     /// A run was due while the last one was being ended.
     pub overdue: bool,
-    /// Why its last run could not begin.
-    pub disabled: Option<String>,
 }
 
 impl Tracked {
@@ -71,11 +72,11 @@ impl Tracked {
             script,
             standing,
             run: Run::Idle,
+            last: None,
             counter,
             status: 0,
             counted: false,
             overdue: false,
-            disabled: None,
         }
     }
 
@@ -105,14 +106,15 @@ impl Tracked {
     }
 
     /// What can be seen of it from outside.
-    pub fn snapshot(&self) -> ScriptSnapshot {
+    pub fn snapshot(&self, id: ScriptId) -> ScriptSnapshot {
         ScriptSnapshot {
+            id,
             script: Arc::clone(&self.script),
             standing: self.standing,
             run: self.run,
             result: self.counter,
             has_run: self.counted,
-            disabled: self.disabled.clone(),
+            last: self.last,
         }
     }
 
@@ -165,14 +167,10 @@ impl Scripts {
         gone.collect()
     }
 
-    /// The script of this name.
-    pub fn named(&self, name: &str) -> Option<&Tracked> {
-        self.by_id.get(self.by_name.get(name)?)
-    }
-
-    /// The script with this number.
-    pub fn get(&self, id: ScriptId) -> Option<&Tracked> {
-        self.by_id.get(&id)
+    /// The script of this name, with its number.
+    pub fn named(&self, name: &str) -> Option<(ScriptId, &Tracked)> {
+        let id = self.by_name.get(name)?;
+        Some((*id, self.by_id.get(id)?))
     }
 
     /// The script with this number, to count a result.
@@ -199,7 +197,7 @@ impl Surroundings<'_> {
     /// What the results of a script say.
     pub fn standing(self, script: &Script) -> Standing {
         let known = self.scripts.named(&script.name);
-        known.map_or(Standing::Unknown, |tracked| tracked.standing)
+        known.map_or(Standing::Unknown, |(_, tracked)| tracked.standing)
     }
 
     /// Whether an interface exists and is up.

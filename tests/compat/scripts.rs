@@ -232,7 +232,7 @@ pub fn swapped(bench: &mut Bench) -> Result<()> {
         "Unsafe permissions found for script '{CHECK}' - disabling. {reason}; {remedy}"
     ))?;
     bench.a.expect_line(&format!(
-        "VRRP_Script(chk) failed (cannot be run: unsafe permissions: {reason})"
+        "VRRP_Script(chk) failed (cannot be run: Operation not permitted)"
     ))?;
     bench.a.expect_line("(VI_1) Entering FAULT STATE")?;
     expect(bench.a.node.read_file("/run/owned").is_err(), || {

@@ -39,11 +39,6 @@ fn tracking(priority: u8, weight: i32, script: Arc<Script>) -> Instance {
     config
 }
 
-fn refuse(wire: &mut Wire, reason: &str) {
-    let (_, id) = *wire[0].runs.last().expect("a run");
-    wire.feed(0, Event::ScriptRefused { id, reason });
-}
-
 #[test]
 fn runs_start_at_once_and_then_each_interval() {
     let mut wire = Wire::new([Node::new(1, tracking(100, 2, script(|_| {})))]);
@@ -157,29 +152,21 @@ fn a_script_that_cannot_be_run_has_failed() {
 }
 
 #[test]
-fn a_script_that_is_refused_has_failed_and_its_reason_is_shown_until_it_runs() {
+fn a_script_that_cannot_be_run_is_told_once_and_shown_until_it_runs() {
     let mut wire = Wire::new([Node::new(1, tracking(100, -20, script(|_| {})))]);
     wire.start();
     wire.run_until(0);
-    let disabled = |wire: &Wire| {
-        wire[0].engine.snapshot(wire.now).scripts[0]
-            .disabled
-            .clone()
-    };
-    assert_eq!(disabled(&wire), None, "not before it was tried");
-    let reason = "unsafe permissions: /x belongs to bin:bin and has mode 0755";
-    refuse(&mut wire, reason);
-    assert_eq!(wire[0].priority(), 80);
-    assert_eq!(disabled(&wire).as_deref(), Some(reason));
-    let line = format!("VRRP_Script(chk) failed (cannot be run: {reason})");
-    assert!(wire[0].logged(&line));
+    let refused = |wire: &Wire| wire[0].engine.snapshot(wire.now).scripts[0].refused();
+    assert_eq!(refused(&wire), None, "not before it was tried");
+    wire.script(0, Outcome::NotRun(Errno(1)));
+    assert_eq!((wire[0].priority(), refused(&wire)), (80, Some(Errno(1))));
     wire.run_until(2_000_000);
-    refuse(&mut wire, reason);
-    let told = wire[0].log.iter().filter(|it| **it == line).count();
-    assert_eq!(told, 1, "once, not every two seconds");
+    wire.script(0, Outcome::NotRun(Errno(1)));
+    let told = wire[0].log.iter().filter(|it| it.contains("cannot be run"));
+    assert_eq!(told.count(), 1, "once, not every two seconds");
     wire.run_until(4_000_000);
     wire.script(0, GOOD);
-    assert_eq!((wire[0].priority(), disabled(&wire)), (100, None));
+    assert_eq!((wire[0].priority(), refused(&wire)), (100, None));
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod user;
 mod walk;
 
 pub use examine::{examine, user_exists};
-pub use spawn::{Kind, Refusal, start};
+pub use spawn::{Kind, Refusal, Report, Started, start};
 pub use user::{Identity, resolve};
 pub use walk::Part;
 
@@ -64,12 +64,14 @@ pub enum Purpose {
 }
 
 /// A run that is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Why it ran.
     pub purpose: Purpose,
     /// How it ended.
     pub outcome: Outcome,
+    /// It did not even begin, for this reason; the outcome means nothing then.
+    pub refusal: Option<Refusal>,
 }
 
 /// Every script that runs, by process number.
@@ -90,6 +92,7 @@ struct Run {
     purpose: Purpose,
     program: String,
     end: End,
+    report: Report,
 }
 
 /// How far the end of a run has come.
@@ -132,29 +135,20 @@ impl Scripts {
     /// Starts a run of a check script.
     ///
     /// # Errors
-    /// `Refusal`, if it could not be started: no end of it will be seen.
+    /// `Refusal`, if there can be no run: no end of it will be seen.
     pub fn run_check(&mut self, id: ScriptId, command: &Command) -> Result<(), Refusal> {
         let program = command.argv.first().map_or("", String::as_str);
         if self.checks.contains_key(&id) {
             tracing::info!("Track script {program} is already running, expect idle - skipping run");
             return Ok(());
         }
-        match self.begin(command, Kind::Check, Purpose::Check(id)) {
-            Ok(process) => {
-                self.checks.insert(id, process);
-                self.complaints.remove(&id);
-                Ok(())
-            }
-            Err(refusal) => {
-                // A check runs every second: the same complaint is made once.
-                let text = refusal.describe(program);
-                if self.complaints.get(&id) != Some(&text) {
-                    tracing::warn!("{text}");
-                    self.complaints.insert(id, text);
-                }
-                Err(refusal)
-            }
+        let purpose = Purpose::Check(id);
+        let begun = self.begin(command, Kind::Check, purpose);
+        if let Err(refusal) = &begun {
+            self.complain(purpose, program, refusal);
         }
+        self.checks.insert(id, begun?);
+        Ok(())
     }
 
     /// Starts a notify script; it is not waited for. What goes wrong is logged.
@@ -162,7 +156,7 @@ impl Scripts {
         let purpose = Purpose::Notify { stopping };
         if let Err(refusal) = self.begin(command, Kind::Notify, purpose) {
             let program = command.argv.first().map_or("", String::as_str);
-            tracing::warn!("{}", refusal.describe(program));
+            self.complain(purpose, program, &refusal);
         }
     }
 
@@ -207,13 +201,35 @@ impl Scripts {
     /// To be called when `process` was waited for; `None` if it is no script.
     pub fn reaped(&mut self, process: i32, outcome: Outcome) -> Option<Ended> {
         let run = self.running.remove(&process)?;
+        let refusal = run.report.refusal();
+        match (&refusal, run.purpose) {
+            (Some(refusal), purpose) => self.complain(purpose, &run.program, refusal),
+            (None, Purpose::Check(id)) => {
+                self.complaints.remove(&id);
+            }
+            (None, _) => {}
+        }
         if let Purpose::Check(id) = run.purpose {
             self.checks.remove(&id);
         }
         Some(Ended {
             purpose: run.purpose,
             outcome,
+            refusal,
         })
+    }
+
+    /// A check runs every second: the same complaint about it is made once.
+    fn complain(&mut self, purpose: Purpose, program: &str, refusal: &Refusal) {
+        let text = refusal.describe(program);
+        match purpose {
+            Purpose::Check(id) if self.complaints.get(&id) == Some(&text) => return,
+            Purpose::Check(id) => {
+                self.complaints.insert(id, text.clone());
+            }
+            Purpose::Disowned | Purpose::Notify { .. } => {}
+        }
+        tracing::warn!("{text}");
     }
 
     /// When [`Scripts::expire`] has something to do.
@@ -250,11 +266,12 @@ impl Scripts {
 
     fn begin(&mut self, command: &Command, kind: Kind, purpose: Purpose) -> Result<i32, Refusal> {
         let identity = self.identity(command.user.as_ref())?;
-        let process = spawn::start_as(command, kind, &identity, self.policy)?;
+        let Started { process, report } = start(command, kind, &identity, self.policy)?;
         let run = Run {
             purpose,
             program: command.argv.first().cloned().unwrap_or_default(),
             end: End::No,
+            report,
         };
         self.running.insert(process, run);
         Ok(process)
@@ -364,9 +381,13 @@ mod tests {
         let mut scripts = Scripts::new(Policy::default());
         let mut command = shell("");
         command.argv = vec!["/no/such/check".to_owned()];
-        let refusal = scripts.run_check(ID, &command).unwrap_err();
+        assert_eq!(scripts.run_check(ID, &command), Ok(()));
+        let process = scripts.checks[&ID];
+        let ended = wait(&mut scripts, process).unwrap();
+        let refusal = ended.refusal.unwrap();
         assert_eq!(refusal.to_string(), "No such file or directory");
         assert_eq!(refusal, Refusal::Start(Errno(libc::ENOENT)));
+        assert!(scripts.checks.is_empty());
     }
 
     #[test]

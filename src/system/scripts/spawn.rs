@@ -16,17 +16,22 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Stdio};
+use std::process;
+
+use nix::fcntl::OFlag;
+use nix::unistd::{ForkResult, fork, pipe2, setpgid};
+use serde::{Deserialize, Serialize};
 
 use super::Policy;
-use super::child::{self, Held};
-use super::user::{self, Identity};
+use super::child;
+use super::user::Identity;
 use super::walk::{self, Part, Walked};
 use crate::config::model::Command;
 use crate::ids::Errno;
@@ -59,8 +64,11 @@ pub enum Kind {
     Notify,
 }
 
+/// The longest report in bytes: two paths, and what is told of them.
+const REPORT_MAX: usize = 32 * 1024;
+
 /// Why a program was not started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// Its user is not known, or we may not become that user.
     User(Errno),
@@ -71,6 +79,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The error number that stands for it.
+    pub const fn errno(&self) -> Errno {
+        match self {
+            Self::User(errno) | Self::Start(errno) => *errno,
+            Self::Unsafe(_) => Errno(libc::EPERM),
+        }
+    }
+
     /// The line for the log.
     pub fn describe(&self, program: &str) -> String {
         match self {
@@ -98,66 +114,118 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Starts `command` and returns its process number, which is its process
-/// group's number too. The caller waits for it.
-///
-/// # Errors
-/// See `Refusal`. Nothing runs then.
-pub fn start(command: &Command, kind: Kind, policy: Policy) -> Result<i32, Refusal> {
-    let identity = user::resolve(command.user.as_ref(), policy).map_err(Refusal::User)?;
-    start_as(command, kind, &identity, policy)
+/// A process that is to become a script.
+#[derive(Debug)]
+pub struct Started {
+    /// Its number, which is its process group's number too.
+    pub process: i32,
+    /// Where it says why it did not become one.
+    pub report: Report,
 }
 
-/// The same as somebody who is known already.
-pub(super) fn start_as(
+/// What a new process says of its attempt to become a script.
+#[derive(Debug)]
+pub struct Report(File);
+
+impl Report {
+    /// Why the program was not executed, to be asked once the process has ended.
+    /// `None` if it was: then the process ended as the program did.
+    pub fn refusal(mut self) -> Option<Refusal> {
+        let mut text = [0; REPORT_MAX];
+        // Nothing to read, because the other end is gone or still held by a
+        // process that has nothing to say, means that there is nothing to tell.
+        let length = self.0.read(&mut text).unwrap_or(0);
+        let text = text.get(..length).filter(|text| !text.is_empty())?;
+        let unclear = Refusal::Start(Errno(libc::EPERM));
+        Some(serde_json::from_slice(text).unwrap_or(unclear))
+    }
+}
+
+/// Starts `command`. The new process looks for the program, examines it and
+/// becomes it; this one goes on at once, so that a file system that hangs holds
+/// up that script and nothing else. The caller waits for the process and then
+/// reads the report.
+///
+/// # Errors
+/// `Refusal::Start` if there can be no new process.
+pub fn start(
     command: &Command,
     kind: Kind,
     identity: &Identity,
     policy: Policy,
-) -> Result<i32, Refusal> {
-    let not_there = Refusal::Start(Errno(libc::ENOENT));
-    let name = command.argv.first().ok_or_else(|| not_there.clone())?;
+) -> Result<Started, Refusal> {
+    let failed = |errno: nix::Error| Refusal::Start(Errno(errno as i32));
+    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
+    let supervisor = process::id();
+    // SAFETY: the supervisor has one thread only, so that the child finds every
+    // lock free and may run any code.
+    match unsafe { fork() }.map_err(failed)? {
+        ForkResult::Parent { child } => {
+            // The child does the same; whoever comes first, a signal to the group
+            // finds it. Once it is executed this fails, and is not needed.
+            let _ = setpgid(child, child);
+            Ok(Started {
+                process: child.as_raw(),
+                report: Report(File::from(ours)),
+            })
+        }
+        ForkResult::Child => {
+            let released = child::let_go(theirs.as_raw_fd()).map_err(start_failed);
+            let refusal = released.map_or_else(
+                |it| it,
+                |()| become_script(command, kind, identity, policy, supervisor),
+            );
+            child::report(&serde_json::to_vec(&refusal).unwrap_or_else(|_| b"?".to_vec()));
+            // SAFETY: ends the process at once: no destructors, no exit handlers,
+            // as they are those of the parent.
+            unsafe { libc::_exit(1) }
+        }
+    }
+}
+
+/// Returns only if that is not possible.
+fn become_script(
+    command: &Command,
+    kind: Kind,
+    identity: &Identity,
+    policy: Policy,
+    supervisor: u32,
+) -> Refusal {
+    let name = command.argv.first().map_or("", String::as_str);
     let program = match is_redirection(name) {
         true => Some(PathBuf::from(SHELL)),
         false => find(name),
     };
-    let program = program.ok_or(not_there)?;
-    let words = words(command, name);
-    let held = match secure(&program, identity, policy)? {
-        Some(walked) => Some(hold(walked, &words).map_err(start_failed)?),
-        None => None,
+    let Some(program) = program else {
+        return Refusal::Start(Errno(libc::ENOENT));
     };
+    let held = match secure(&program, identity, policy) {
+        Ok(held) => held,
+        Err(refusal) => return refusal,
+    };
+    if let Err(error) = child::become_user(kind, identity, supervisor) {
+        return start_failed(error);
+    }
+    let words = words(command, name);
+    if let Some(held) = held {
+        let words = words.clone();
+        let error = child::execute_in(&held.directory, held.name, words, environment());
+        match error.raw_os_error() {
+            // A file with an interpreter, or for the shell; or an old kernel.
+            // Then exec by path succeeds, or has the reason.
+            Some(libc::ENOENT | libc::ENOEXEC | libc::ENOSYS) => {}
+            _ => return start_failed(error),
+        }
+    }
     let mut process = process::Command::new(&program);
     if let [first, others @ ..] = words.as_slice() {
         process.arg0(OsStr::from_bytes(first));
         process.args(others.iter().map(|word| OsStr::from_bytes(word)));
     }
-    process
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
     for name in WITHHELD {
         process.env_remove(name);
     }
-    let supervisor = process::id();
-    let identity = identity.clone();
-    let begin = move || {
-        child::prepare(kind, &identity, supervisor)?;
-        match held.as_ref().map(Held::execute) {
-            // A file with an interpreter, or for the shell; or an old kernel.
-            // Then exec by path, which comes next, succeeds or has the reason.
-            None => Ok(()),
-            Some(error) => match error.raw_os_error() {
-                Some(libc::ENOENT | libc::ENOEXEC | libc::ENOSYS) => Ok(()),
-                _ => Err(error),
-            },
-        }
-    };
-    // SAFETY: the closure runs between fork and exec; it makes system calls
-    // only, all of them async-signal-safe, and allocates nothing.
-    unsafe { process.pre_exec(begin) };
-    let child = process.spawn().map_err(start_failed)?;
-    i32::try_from(child.id()).map_err(|_| Refusal::Start(Errno(libc::EINVAL)))
+    start_failed(process.exec())
 }
 
 fn start_failed(error: io::Error) -> Refusal {
@@ -190,15 +258,16 @@ fn secure(program: &Path, identity: &Identity, policy: Policy) -> Result<Option<
     }
 }
 
-fn hold(walked: Walked, words: &[Vec<u8>]) -> io::Result<Held> {
+/// What a script gets of our environment.
+fn environment() -> Vec<Vec<u8>> {
     let given = env::vars_os().filter(|(name, _)| WITHHELD.iter().all(|it| name != it));
-    let environment = given.map(|(name, value)| {
+    let lines = given.map(|(name, value)| {
         let mut line = name.into_vec();
         line.push(b'=');
         line.extend(value.into_vec());
         line
     });
-    Held::new(walked.directory, walked.name, words.to_vec(), environment)
+    lines.collect()
 }
 
 /// `</path`: whether a file can be read, which a shell finds out.
@@ -227,6 +296,7 @@ mod tests {
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{Pid, geteuid};
 
+    use super::super::user::resolve;
     use super::*;
     use crate::config::model::ScriptUser;
 
@@ -255,23 +325,23 @@ mod tests {
         command(&["/bin/sh", "-c", text])
     }
 
-    /// While another test forks, its child holds what is open for writing here.
-    fn run(command: &Command, policy: Policy) -> Result<i32, Refusal> {
+    fn run(command: &Command, policy: Policy) -> Result<WaitStatus, Refusal> {
         loop {
-            match start(command, Kind::Check, policy) {
-                Err(Refusal::Start(Errno(libc::ETXTBSY))) => std::thread::yield_now(),
-                result => return result,
+            let identity = resolve(command.user.as_ref(), policy).map_err(Refusal::User)?;
+            let started = start(command, Kind::Check, &identity, policy)?;
+            let status = waitpid(Pid::from_raw(started.process), None).unwrap();
+            match started.report.refusal() {
+                // While another test forks, its child holds what is open for
+                // writing here.
+                Some(Refusal::Start(Errno(libc::ETXTBSY))) => std::thread::yield_now(),
+                Some(refusal) => return Err(refusal),
+                None => return Ok(status),
             }
         }
     }
 
     fn end_of(command: &Command) -> WaitStatus {
-        end_with(command, OPEN)
-    }
-
-    fn end_with(command: &Command, policy: Policy) -> WaitStatus {
-        let process = run(command, policy).unwrap();
-        waitpid(Pid::from_raw(process), None).unwrap()
+        run(command, OPEN).unwrap()
     }
 
     fn code_of(command: &Command) -> i32 {
@@ -429,7 +499,7 @@ mod tests {
             for name in ["script", "text", "link"] {
                 let words = [path(name), "a b".to_owned()];
                 let words = words.each_ref().map(String::as_str);
-                assert!(is_0(end_with(&command(&words), policy)), "{name}");
+                assert!(is_0(run(&command(&words), policy).unwrap()), "{name}");
                 let told = fs::read_to_string(&seen).unwrap();
                 assert!(told.starts_with(&format!("{} a b ", path(name))), "{told}");
             }
@@ -443,7 +513,7 @@ mod tests {
                 "one".into(),
             ];
             let words = words.each_ref().map(String::as_str);
-            assert!(is_0(end_with(&command(&words), policy)), "a program");
+            assert!(is_0(run(&command(&words), policy).unwrap()), "a program");
             let told = fs::read_to_string(&seen).unwrap();
             assert!(told.starts_with("zero one "), "{told}");
             assert!(!told.contains(" 3") && !told.contains(" 4"), "{told}");
@@ -497,8 +567,14 @@ mod tests {
             supplementary_groups: true,
             ..OPEN
         };
-        assert!(matches!(end_with(&command, all), WaitStatus::Exited(_, 0)));
+        assert!(matches!(
+            run(&command, all).unwrap(),
+            WaitStatus::Exited(_, 0)
+        ));
         command.argv = shell("test $(id -G | wc -w) = 1").argv;
-        assert!(matches!(end_with(&command, OPEN), WaitStatus::Exited(_, 0)));
+        assert!(matches!(
+            run(&command, OPEN).unwrap(),
+            WaitStatus::Exited(_, 0)
+        ));
     }
 }

@@ -16,6 +16,7 @@ use nix::errno::Errno as NixErrno;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{Gid, Group, Uid, User};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::Errno;
 
@@ -42,7 +43,7 @@ pub struct Walked {
 }
 
 /// A part of the way that somebody other than root can change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Where it is.
     pub path: PathBuf,

@@ -13,17 +13,9 @@ use super::super::action::{Action, Transmit};
 use super::super::event::Outcome;
 use super::super::instance::TimerKey;
 use super::super::log_lines::{LogLine, ScriptLine};
+use super::super::snapshot::ScriptResult;
 use super::super::tracking::Run;
 use super::{Engine, Phase};
-
-/// How a run came out.
-struct Result {
-    success: bool,
-    /// What is logged if it brings the script down.
-    failure: ScriptLine,
-    /// Why it could not even begin.
-    disabled: Option<String>,
-}
 
 impl Engine {
     /// A script that is the same in both configurations keeps its results; one
@@ -97,7 +89,7 @@ impl Engine {
             return;
         }
         tracked.run = Run::TimingOut;
-        tracked.disabled = None;
+        tracked.last = Some((ScriptResult::TimedOut, now));
         let name = tracked.script.name.clone();
         let changed = tracked.count(false);
         self.actions.push_back(Action::End(id));
@@ -112,48 +104,6 @@ impl Engine {
         now: Instant,
         id: ScriptId,
         outcome: Outcome,
-        tx: &mut impl Transmit,
-    ) {
-        let result = Result {
-            success: outcome == Outcome::Exited(0),
-            failure: ScriptLine::Failed(outcome),
-            disabled: match outcome {
-                Outcome::NotRun(errno) => Some(errno.to_string()),
-                Outcome::Exited(_) | Outcome::Signalled(_) => None,
-            },
-        };
-        let running = self.scripts.get_mut(id).filter(|it| it.run == Run::Running);
-        if let Some(tracked) = running
-            && self.phase == Phase::Running
-            && let Some(status) = tracked.note_status(outcome)
-        {
-            let line = ScriptLine::Returns(status);
-            let line = LogLine::Script(tracked.script.name.clone(), line);
-            self.log(line);
-        }
-        self.script_result(now, id, result, tx);
-    }
-
-    pub(super) fn script_refused(
-        &mut self,
-        now: Instant,
-        id: ScriptId,
-        reason: &str,
-        tx: &mut impl Transmit,
-    ) {
-        let result = Result {
-            success: false,
-            failure: ScriptLine::Refused(reason.to_owned()),
-            disabled: Some(reason.to_owned()),
-        };
-        self.script_result(now, id, result, tx);
-    }
-
-    fn script_result(
-        &mut self,
-        now: Instant,
-        id: ScriptId,
-        result: Result,
         tx: &mut impl Transmit,
     ) {
         let Some(tracked) = self.scripts.get_mut(id) else {
@@ -174,12 +124,18 @@ impl Engine {
         if run != Run::Running {
             return;
         }
-        tracked.disabled = result.disabled;
+        tracked.last = Some((ScriptResult::Ended(outcome), now));
         let name = tracked.script.name.clone();
-        if tracked.count(result.success) {
-            let line = match result.success {
+        let status = tracked.note_status(outcome);
+        let success = outcome == Outcome::Exited(0);
+        let changed = tracked.count(success);
+        if let Some(status) = status {
+            self.log(LogLine::Script(name.clone(), ScriptLine::Returns(status)));
+        }
+        if changed {
+            let line = match success {
                 true => ScriptLine::Succeeded,
-                false => result.failure,
+                false => ScriptLine::Failed(outcome),
             };
             self.log(LogLine::Script(name, line));
             self.evaluate_all(now, tx);
