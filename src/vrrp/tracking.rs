@@ -3,7 +3,7 @@
 //!
 //! Decides up and down from a sequence of results (specification D.2) and the
 //! effective priority from those (F.8). When a script runs is decided in
-//! `engine/mod.rs`; how it runs, by whoever carries the actions out.
+//! `engine/scripts.rs`; how it runs, by whoever carries the actions out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

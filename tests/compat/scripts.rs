@@ -231,9 +231,9 @@ pub fn swapped(bench: &mut Bench) -> Result<()> {
     bench.a.expect_line(&format!(
         "Unsafe permissions found for script '{CHECK}' - disabling. {reason}; {remedy}"
     ))?;
-    bench.a.expect_line(&format!(
-        "VRRP_Script(chk) failed (cannot be run: Operation not permitted)"
-    ))?;
+    bench
+        .a
+        .expect_line("VRRP_Script(chk) failed (cannot be run: Operation not permitted)")?;
     bench.a.expect_line("(VI_1) Entering FAULT STATE")?;
     expect(bench.a.node.read_file("/run/owned").is_err(), || {
         "that the other user's file was not run".to_owned()
