@@ -137,19 +137,19 @@ mod hostile_scripts {
     }
     #[test]
     fn swapped() {
-        run(Ours, Ours, scripts::swapped);
+        scripts::run_with_security(scripts::swapped);
     }
     #[test]
     fn open_directory() {
-        run(Ours, Ours, scripts::open_directory);
+        scripts::run_with_security(scripts::open_directory);
     }
     #[test]
     fn appears() {
-        run(Ours, Ours, scripts::appears);
+        scripts::run_with_security(scripts::appears);
     }
     #[test]
     fn crowd() {
-        run(Ours, Ours, scripts::crowd);
+        scripts::run_with_security(scripts::crowd);
     }
 }
 
