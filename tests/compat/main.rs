@@ -17,6 +17,7 @@ mod lab;
 mod announcements;
 mod anywhere;
 mod authentication;
+mod balancers;
 mod bench;
 mod checksums;
 mod contended;
@@ -27,12 +28,14 @@ mod frr;
 mod hostile;
 mod owner;
 mod reload;
+mod scripts;
 mod setups;
 mod start_delays;
 mod sync_groups;
 mod wire_format;
 mod words;
 
+use balancers::run as run_balancers;
 use bench::Program::{C, Ours};
 use bench::{run, run_scripts};
 
@@ -97,6 +100,69 @@ for_each_pair! { run_scripts:
     nginx_pair => crate::setups::nginx_pair;
     group_notifies => crate::sync_groups::notifies;
     lower_priority_heard => crate::owner::lower_priority_heard;
+}
+
+mod script_results {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::results);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::results);
+    }
+}
+
+mod script_weights {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::weights);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::weights);
+    }
+}
+
+// What C does with some of these is the reason for them.
+mod hostile_scripts {
+    use super::{Ours, run};
+    use crate::scripts;
+    #[test]
+    fn stubborn() {
+        run(Ours, Ours, scripts::stubborn);
+    }
+    #[test]
+    fn detached() {
+        run(Ours, Ours, scripts::detached);
+    }
+    #[test]
+    fn torrent() {
+        run(Ours, Ours, scripts::torrent);
+    }
+    #[test]
+    fn swapped() {
+        scripts::run_with_security(scripts::swapped);
+    }
+    #[test]
+    fn open_directory() {
+        scripts::run_with_security(scripts::open_directory);
+    }
+    #[test]
+    fn appears() {
+        scripts::run_with_security(scripts::appears);
+    }
+    #[test]
+    fn crowd() {
+        scripts::run_with_security(scripts::crowd);
+    }
+}
+
+for_each_pair! { run_balancers:
+    real_nginx => crate::balancers::nginx;
+    real_haproxy => crate::balancers::haproxy;
 }
 
 mod worker_killed {

@@ -24,7 +24,7 @@ use crate::vrrp::tracking::{Run, Standing};
 /// The whole text.
 pub fn text(view: &View, around: &Surroundings) -> String {
     let config = &view.snapshot.config;
-    let users = Users::new(config.globals.enable_script_security);
+    let users = Users::new(&config.globals);
     let writer = Writer {
         view,
         snapshot: &view.snapshot,
@@ -56,7 +56,7 @@ pub fn text(view: &View, around: &Surroundings) -> String {
 
 /// The text of `keepalived_parent.data`.
 pub fn parent_text(config: &Config, around: &Surroundings) -> String {
-    let users = Users::new(config.globals.enable_script_security);
+    let users = Users::new(&config.globals);
     let mut page = Page::default();
     globals::write(&mut page, &config.globals, &users, around, true);
     page.into_text()
