@@ -461,7 +461,12 @@ impl Reactor {
                     self.receivers.remove(&(on, family, carrier));
                 }
                 Action::Kernel { token, operations } => self.kernel(token, operations),
-                Action::Announce { on, mac, address } => self.announce(on, mac, address),
+                Action::Announce {
+                    on,
+                    mac,
+                    address,
+                    router,
+                } => self.announce(on, mac, address, router),
                 Action::Run { id, command } => self.tell(&ToSupervisor::RunScript { id, command }),
                 Action::End(id) => self.tell(&ToSupervisor::EndScript { id }),
                 Action::Notify(notification) => self.notify(&notification),
@@ -514,14 +519,14 @@ impl Reactor {
         self.netlink.carry_out(token, operations);
     }
 
-    fn announce(&mut self, on: IfIndex, mac: MacAddress, address: IpAddr) {
+    fn announce(&mut self, on: IfIndex, mac: MacAddress, address: IpAddr, router: bool) {
         let (sent, what) = match address {
             IpAddr::V4(address) => {
                 let frame = gratuitous_arp(mac, address);
                 (self.arp.send(on, &frame), "gratuitous ARP")
             }
             IpAddr::V6(address) => {
-                let frame = neighbour_advert(mac, address, false);
+                let frame = neighbour_advert(mac, address, router);
                 (self.arp.send(on, &frame), "unsolicited Neighbour Advert")
             }
         };

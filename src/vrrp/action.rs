@@ -78,8 +78,10 @@ pub enum Action {
         on: IfIndex,
         /// Sender hardware address.
         mac: MacAddress,
-        /// The VIP.
+        /// The VIP; or, on recovery, the address that unicast comes from.
         address: IpAddr,
+        /// A neighbour advert says that this node is a router.
+        router: bool,
     },
     /// Start a run of a script; report `Event::Script` when it has ended.
     Run {

@@ -98,6 +98,9 @@ pub struct InterfaceState {
     pub multicast: bool,
     /// `IFF_NOARP`: no gratuitous ARP is sent on it.
     pub no_arp: bool,
+    /// It forwards IPv6 packets (`net.ipv6.conf.NAME.forwarding`): neighbour adverts
+    /// say that it is a router.
+    pub forwarding: bool,
     /// Hardware address; zeros where there is none.
     pub mac: MacAddress,
     /// Largest packet in bytes.

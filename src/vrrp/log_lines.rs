@@ -90,6 +90,8 @@ pub enum InstanceLine {
     NoMulticast(String),
     /// Why it is in FAULT at run time, in words of our own.
     FaultReasons(String),
+    /// Its own address is announced, because it takes part again.
+    AnnouncingSource(IpAddr),
     /// The master went silent.
     MasterDown,
     /// The effective priority changed.
@@ -374,7 +376,8 @@ impl InstanceLine {
             | Self::PreemptDelayStopped
             | Self::SettingVips
             | Self::RemovingVips
-            | Self::Announcing { .. } => true,
+            | Self::Announcing { .. }
+            | Self::AnnouncingSource(_) => true,
             _ => false,
         }
     }
@@ -400,6 +403,12 @@ impl InstanceLine {
                     f,
                     "({name}): entering FAULT state (src address not configured)"
                 );
+            }
+            Self::AnnouncingSource(address @ IpAddr::V4(_)) => {
+                return write!(f, "{name}: sending gratuitous ARP for {address}");
+            }
+            Self::AnnouncingSource(address) => {
+                return write!(f, "{name}: sending gratuitous NA for {address}");
             }
             Self::SendFailed(errno) => {
                 return write!(f, "({name}): send advert error {} ({errno})", errno.0);

@@ -14,6 +14,7 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod announcements;
 mod anywhere;
 mod authentication;
 mod bench;
@@ -121,6 +122,10 @@ mod hostile_packets {
     fn ipv6() {
         run(Ours, Ours, crate::hostile::ipv6);
     }
+    #[test]
+    fn signed() {
+        run(Ours, Ours, crate::hostile::signed);
+    }
 }
 
 /// The first node says it; the second is C or ours.
@@ -138,6 +143,35 @@ macro_rules! contended_with {
 
 mod contended_with {
     contended_with! { wrong_password other_interval one_way not_a_peer preemption }
+}
+
+/// Declares tests of one node, each for both daemons.
+macro_rules! for_each_program {
+    ($($scenario:ident => $body:path;)*) => {$(
+        mod $scenario {
+            use super::{C, Ours, run};
+            #[test]
+            fn ours() { run(Ours, Ours, $body); }
+            #[test]
+            fn c() { run(C, C, $body); }
+        }
+    )*};
+}
+
+for_each_program! {
+    garp_group => crate::announcements::group;
+    router_flag => crate::announcements::router;
+    garp_extra_if => crate::announcements::other_interface;
+}
+
+// Not with C: it sends the packet at the first news of its interface, which may be
+// too early for it to leave.
+mod own_address {
+    use super::{Ours, run};
+    #[test]
+    fn ours() {
+        run(Ours, Ours, crate::announcements::own_address);
+    }
 }
 
 for_each_pair! { run:

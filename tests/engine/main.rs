@@ -8,9 +8,11 @@
 mod announcements;
 mod anywhere;
 mod authentication;
+mod checklist;
 mod contended;
 mod counters;
 mod fast_handover;
+mod pacing;
 mod packets;
 mod reload;
 mod scripts;

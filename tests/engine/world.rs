@@ -81,6 +81,7 @@ pub fn interface(node: u8) -> InterfaceState {
         loopback: false,
         multicast: true,
         no_arp: false,
+        forwarding: false,
         mac: MacAddress([2, 0, 0, 0, 0, node]),
         mtu: 1500,
         addresses: vec![
@@ -326,7 +327,9 @@ impl Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announced {
     pub at_us: u64,
+    pub on: IfIndex,
     pub address: IpAddr,
+    pub router: bool,
 }
 
 #[derive(Default)]
@@ -442,7 +445,8 @@ impl Node {
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
-        let mut there = self.interface.addresses.iter();
+        let interfaces = std::iter::once(&self.interface).chain(&self.others);
+        let mut there = interfaces.flat_map(|state| &state.addresses);
         there.any(|on| on.address == address)
     }
 
@@ -723,10 +727,21 @@ impl Wire {
                 let result = Ok(());
                 self.feed(node, Event::KernelDone { token, result });
             }
-            Action::Announce { address, .. } => {
-                assert!(here.vips.contains(&address), "announced before it was on");
+            Action::Announce {
+                on,
+                address,
+                router,
+                ..
+            } => {
+                let is_on = here.vips.contains(&address) || here.has_address(address);
+                assert!(is_on, "announced before it was on");
                 here.announced.push(at_us);
-                here.announcements.push(Announced { at_us, address });
+                here.announcements.push(Announced {
+                    at_us,
+                    on,
+                    address,
+                    router,
+                });
             }
             Action::Run { id, .. } => {
                 here.runs.push((at_us, id));

@@ -40,8 +40,7 @@ mod vocabulary;
 
 pub use context::{Context, Names};
 pub use row::{
-    Content, Keyword, Reload, Row, Status, already, decisive, harmless, is_not_all, is_off,
-    is_zero, works,
+    Content, Keyword, Reload, Row, Status, already, decisive, harmless, is_off, is_zero, works,
 };
 pub use vocabulary::{Vocabulary, companion_rows, rows};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
-use super::super::model::{Garp, Instance, Notify, SyncGroup};
+use super::super::model::{Instance, Notify, SyncGroup};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -38,6 +38,7 @@ fn is_beyond(instance: &Instance) -> bool {
     let (name, interface) = (instance.name.clone(), instance.interface.clone());
     let plain = Instance::new(name, interface, instance.vrid);
     let only_what_works = Instance {
+        vrf: instance.vrf.clone(),
         version: instance.version,
         ipv6: instance.ipv6,
         down_timer_adverts: instance.down_timer_adverts,
@@ -63,10 +64,7 @@ fn is_beyond(instance: &Instance) -> bool {
         multicast_group: instance.multicast_group,
         virtual_addresses: instance.virtual_addresses.clone(),
         track_scripts: instance.track_scripts.clone(),
-        garp: Garp {
-            extra_on_all: false,
-            ..instance.garp.clone()
-        },
+        garp: instance.garp.clone(),
         skip_check_adv_addr: instance.skip_check_adv_addr,
         notify: Notify {
             master_rx_lower_pri: None,
@@ -126,17 +124,15 @@ mod tests {
             ..plain()
         };
         assert!(!is_beyond(&works));
-        let cases: [fn(&mut Instance); 5] = [
+        let cases: [fn(&mut Instance); 3] = [
             |instance| instance.strict = true,
             |instance| instance.accept = false,
-            |instance| instance.garp.extra_on_all = true,
             |instance| {
                 instance.notify.master_rx_lower_pri = Some(Box::new(Command {
                     argv: Vec::new(),
                     user: None,
                 }));
             },
-            |instance| instance.vrf = Some("red".into()),
         ];
         for (number, change) in cases.into_iter().enumerate() {
             let mut instance = plain();

@@ -552,6 +552,7 @@ mod unicast {
         let loaded = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}\nvrf red")));
         assert_eq!((told(&loaded), loaded.exit_code()), (vec![], 0));
         assert_eq!(one(&loaded).vrf.as_deref(), Some("red"));
+        assert!(loaded.is_usable());
         let without_vrf = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}")));
         assert!(without_vrf.is_usable());
         assert!(one(&without_vrf).interface.is_empty());
@@ -851,13 +852,11 @@ fn nothing_that_does_not_work_gets_past() {
         "strict_mode",
         "use_vmac",
         "use_ipvlan 10.0.0.1",
-        "vrf x",
         "no_accept",
         "nopreempt\ntimer_expired_backup",
         "promote_secondaries",
         "virtual_routes {\n10.0.0.0/8 dev e0\n}",
         "virtual_rules {\nfrom 10.0.0.0/8 table 5\n}",
-        "garp_extra_if all 5",
         "notify_master_rx_lower_pri /bin/true",
         "lvs_sync_daemon_interface e0",
     ] {

@@ -173,6 +173,12 @@ impl Engine {
                 | TimerKey::LowerPriorityBurst(id) => {
                     self.one(now, id, tx, |it, cx| it.scheduled_burst(key, cx));
                 }
+                TimerKey::ExtraInterfaces(id) => {
+                    self.one(now, id, tx, Running::extra_burst);
+                }
+                TimerKey::OwnAddress(id) => {
+                    self.one(now, id, tx, Running::announce_source_again);
+                }
                 TimerKey::Pace(lane) => {
                     if let Some(next) = self.pacer.send_due(lane, now, &mut self.actions) {
                         self.timers.arm(key, next);
@@ -308,6 +314,7 @@ impl Engine {
             vips.map(|vip| vip.address)
         });
         self.vips = addresses.collect();
+        self.pacer.configure(&config.garp_groups);
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
         let gone: Vec<ScriptId> = self
             .scripts

@@ -24,6 +24,10 @@ pub enum TimerKey {
     Refresh(InstanceId),
     /// The second burst after an advert of lower priority.
     LowerPriorityBurst(InstanceId),
+    /// The periodic packets on interfaces of VIPs that are not the own one.
+    ExtraInterfaces(InstanceId),
+    /// The own address of one that takes part again, for the second time.
+    OwnAddress(InstanceId),
     /// The next gratuitous ARP or neighbour advert of an interface.
     Pace(garp::Key),
     /// The next run of a script.

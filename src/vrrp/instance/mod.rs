@@ -687,6 +687,9 @@ impl Running {
             State::Init | State::Stopped => return,
         };
         self.log(line, cx);
+        if before == State::Fault && self.state == State::Backup {
+            self.announce_source(cx);
+        }
     }
 
     fn log_advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {

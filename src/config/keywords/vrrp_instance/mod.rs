@@ -20,7 +20,7 @@ use super::party::{self, Party};
 use super::routing_words::Owner;
 use super::tracking;
 use super::{
-    Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, is_not_all, is_off,
+    Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, is_off,
     own_interface, unicast_peer, virtual_ipaddress, virtual_routes, virtual_rules, works,
 };
 
@@ -40,7 +40,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("native_ipv6", "", "Force IPv6/v3; error after IPv4 VIPs", native_ipv6),
     works("state", "MASTER|BACKUP", "State that is wished for at the start", state),
     works("interface", "IFNAME", "Network interface", own_interface::interface),
-    decisive("vrf", "IFNAME", "Unicast without interface only", own_interface::vrf),
+    works("vrf", "IFNAME", "Unicast without interface only", own_interface::vrf),
     works("dont_track_primary", "", "Ignore own interface state", dont_track_primary),
     works("track_interface", "{ ... }", "Interfaces whose state counts", party::track_interface).with(Content::Values),
     works("track_script", "{ ... }", "Scripts whose result counts", party::track_script).with(Content::Values),
@@ -91,8 +91,8 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("down_timer_adverts", "N", "Adverts that may be missed before taking over", down_timer_adverts),
     decisive("timer_expired_backup", "[1..254]", "A stalled master gives up before it goes on", timer_expired_backup),
     decisive("thread_timer_expired", "", "Old name of timer_expired_backup", timer_expired_backup),
-    decisive("garp_extra_if", "[all] 0..86400", "Repeat GARPs on interfaces that are not the one of the instance", garp_extra_if).unless(is_not_all),
-    harmless("vmac_garp_intvl", "", "Deprecated alias", garp_extra_if),
+    works("garp_extra_if", "[all] 0..86400", "Repeat GARPs on interfaces that are not the one of the instance", garp_extra_if),
+    works("vmac_garp_intvl", "", "Deprecated alias", garp_extra_if),
     works("lower_prio_no_advert", "[BOOL]", "Do not answer an advert of lower priority", lower_prio_no_advert),
     works("higher_prio_send_advert", "[BOOL]", "Send one advert before giving way to a higher priority", higher_prio_send_advert),
     works("owner_ignore_adverts", "[BOOL]", "The address owner drops all adverts", owner_ignore_adverts),
