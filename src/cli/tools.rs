@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use super::{Answer, BAD_COMMAND_LINE, Request};
 use crate::config::diagnostic::{EXPLANATIONS, explanation};
+use crate::config::keywords::companion::FILE_NAME;
 use crate::config::keywords::defaults::default_of;
-use crate::config::keywords::{Content, Row, Status, rows};
+use crate::config::keywords::{Content, Row, Status, companion_rows, rows};
 use crate::config::{self};
 use crate::daemon::{check, process, simulate};
 use crate::simulation::scenario::EVENTS;
@@ -177,9 +178,13 @@ pub const fn status_word(status: Status) -> &'static str {
     }
 }
 
+/// The usual name of the main file.
+const MAIN_FILE: &str = "keepalived.conf";
+
 /// A keyword as JSON has it. The names of the fields are stable.
 #[derive(Serialize)]
 struct Listed {
+    file: &'static str,
     block: &'static str,
     keyword: &'static str,
     arguments: &'static str,
@@ -189,9 +194,10 @@ struct Listed {
     doc: &'static str,
 }
 
-impl From<&Row> for Listed {
-    fn from(row: &Row) -> Self {
+impl Listed {
+    fn new(file: &'static str, row: &Row) -> Self {
         Self {
+            file,
             block: row.block,
             keyword: row.name,
             arguments: row.args,
@@ -204,21 +210,28 @@ impl From<&Row> for Listed {
 }
 
 fn keywords(format: Format) -> String {
-    let listed: Vec<Listed> = rows().iter().map(Listed::from).collect();
+    let (main, companion) = (rows(), companion_rows());
+    let main = main.iter().map(|row| Listed::new(MAIN_FILE, row));
+    let companion = companion.iter().map(|row| Listed::new(FILE_NAME, row));
+    let listed: Vec<Listed> = main.chain(companion).collect();
     if format == Format::Json {
         return serde_json::to_string_pretty(&listed).unwrap_or_default() + "\n";
     }
     let mut text = String::new();
     let mut block = None;
     for row in listed {
-        if block != Some(row.block) {
+        if block != Some((row.file, row.block)) {
             let name = match row.block {
                 "" => "(outer level)",
                 name => name,
             };
             let gap = if block.is_some() { "\n" } else { "" };
-            let _ = writeln!(text, "{gap}{name}");
-            block = Some(row.block);
+            let file = match row.file {
+                MAIN_FILE => String::new(),
+                file => format!("{file}: "),
+            };
+            let _ = writeln!(text, "{gap}{file}{name}");
+            block = Some((row.file, row.block));
         }
         let usage = format!("{} {}", row.keyword, row.arguments);
         let _ = writeln!(

@@ -90,6 +90,22 @@ pub enum InstanceLine {
     },
     /// Resigned.
     SentPriorityZero,
+    /// `fast_handover`: a peer is better now.
+    HandsOver {
+        /// The peer.
+        peer: IpAddr,
+        /// Its priority, as it said last.
+        theirs: Priority,
+        /// Our own.
+        ours: Priority,
+    },
+    /// `fast_handover`: nobody better has spoken within the skew time.
+    NobodyTookOver,
+    /// `fast_handover`: the priority has risen before anybody spoke.
+    HandoverCalledOff {
+        /// Our own.
+        ours: Priority,
+    },
     /// As MASTER.
     MasterGotPriorityZero,
     /// As BACKUP.
@@ -370,6 +386,17 @@ impl InstanceLine {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
+            Self::HandsOver { peer, theirs, ours } => write!(
+                f,
+                "Priority {ours} is below {theirs} of {peer}: asking it to take over"
+            ),
+            Self::NobodyTookOver => f.write_str("Nobody took over: staying MASTER"),
+            Self::HandoverCalledOff { ours } => {
+                write!(
+                    f,
+                    "Priority is {ours} again before a peer took over: staying MASTER"
+                )
+            }
             Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
             Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
             other => other.write_adverts(f),

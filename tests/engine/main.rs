@@ -7,6 +7,7 @@
 
 mod announcements;
 mod authentication;
+mod fast_handover;
 mod packets;
 mod reload;
 mod scripts;

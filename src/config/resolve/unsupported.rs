@@ -89,6 +89,7 @@ fn is_beyond(instance: &Instance) -> bool {
             ..instance.notify.clone()
         },
         smtp_alert: instance.smtp_alert,
+        fast_handover: instance.fast_handover,
         // These have no effect, or only on version 3.
         old_unicast_checksum: instance.old_unicast_checksum,
         v3_checksum_as_v2: instance.v3_checksum_as_v2,

@@ -40,6 +40,7 @@ use super::timers::Timers;
 use super::tracking::{Run, Surroundings, Tracked};
 
 mod groups;
+mod handover;
 
 /// What names a receive socket.
 type Socket = (IfIndex, Family, Carrier);
@@ -420,6 +421,7 @@ impl Engine {
             self.moved = true;
             self.each(now, tx, Running::look_around);
             self.act_on_health(now, tx);
+            self.hand_over(now, tx);
         }
     }
 

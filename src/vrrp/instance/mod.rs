@@ -4,7 +4,8 @@
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
 //! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
-//! it from taking part in `faults.rs`, what it works with in `context.rs`.
+//! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
+//! what it works with in `context.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,10 +34,12 @@ use super::tracking::{
 mod announce;
 mod context;
 mod faults;
+mod handover;
 mod installed;
 
 pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
+use handover::Handover;
 use installed::Installed;
 
 /// A MASTER answers adverts of lower priority no more often than this
@@ -109,6 +112,7 @@ pub struct Running {
     entered_at: Option<Instant>,
     /// The priority of the last acceptable advert.
     heard_priority: Priority,
+    handover: Handover,
 }
 
 impl Running {
@@ -144,6 +148,7 @@ impl Running {
             mac: None,
             entered_at: None,
             heard_priority: Priority::ZERO,
+            handover: Handover::new(config.fast_handover),
             config,
         }
     }
@@ -321,6 +326,7 @@ impl Running {
         }
         let old = std::mem::replace(&mut self.priority, new);
         self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        self.follow_peers(old);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
@@ -339,6 +345,7 @@ impl Running {
     /// Feeds the state machine with an acceptable advert; gives what was done.
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
         self.heard_priority = sender.priority;
+        self.note_peer(sender, cx);
         let asks_for_answer = matches!(
             input,
             Input::PriorityZero | Input::Advert(Rank::Lower | Rank::EqualLowerAddress)
@@ -473,6 +480,7 @@ impl Running {
     /// `deadline`. The next advert of a master is due an interval after that,
     /// not after now; those that a stall made pointless are skipped.
     pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) {
+        self.hear_nobody(cx);
         if self.state == State::Backup {
             self.log(InstanceLine::MasterDown, cx);
         }
@@ -494,6 +502,7 @@ impl Running {
     /// The timer ran out in BACKUP, but the group does not allow MASTER yet: it
     /// is remembered until a master is heard.
     pub fn timer_held(&mut self, cx: &mut Context<'_>) {
+        self.hear_nobody(cx);
         self.log(InstanceLine::MasterDown, cx);
         self.input(Input::TimerHeld, cx);
         self.wants_master = true;
@@ -595,6 +604,7 @@ impl Running {
         self.entered_at = Some(cx.now);
         self.preempt_at = None;
         self.wants_master = false;
+        self.end_handover();
         if before == State::Fault || self.state == State::Master {
             self.forget_interval(cx);
         }
