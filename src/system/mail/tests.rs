@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
 use super::*;
-use crate::config::model::{InitialState, Instance, Notify, SyncGroup};
+use crate::config::model::{InitialState, Instance, Notify, SmtpTls, SyncGroup};
 use crate::ids::{InstanceId, Priority, Vrid};
+use crate::system::clock;
 use crate::system::testing::{in_namespace, ip};
 
 fn globals(port: u16) -> Globals {
@@ -194,11 +195,127 @@ fn a_refusal_ends_the_dialogue_politely_and_the_next_mail_is_sent() {
         let mailer = Mailer::start(&globals(port), "node-a").expect("started");
         mailer.send(&notification("VI_1", NotifyState::Master, true));
         let said = serve(&listener, 1, "RCPT");
-        assert_eq!(
-            said.get(2..),
-            Some(&["RCPT TO:<root@localhost>".to_owned(), "QUIT".to_owned()][..])
-        );
+        let expected = [
+            "RCPT TO:<root@localhost>",
+            "RCPT TO:<ops@example.com>",
+            "QUIT",
+        ];
+        assert_eq!(said.get(2..).expect("a dialogue"), expected);
         mailer.send(&notification("VI_1", NotifyState::Fault, true));
+        assert!(serve(&listener, 1, "").contains(&".".to_owned()));
+        assert!(mailer.finish(Interval::from_secs(5)));
+        // What is refused for good is not tried again.
+        listener.set_nonblocking(true).expect("non-blocking");
+        assert!(listener.accept().is_err());
+    });
+}
+
+#[test]
+fn a_recipient_who_is_refused_does_not_cost_the_others_their_mail() {
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mailer = Mailer::start(&globals(port), "node-a").expect("started");
+        mailer.send(&notification("VI_1", NotifyState::Master, true));
+        let said = serve(&listener, 1, "RCPT TO:<root@localhost>");
+        assert!(said.contains(&".".to_owned()), "{said:?}");
+        assert!(mailer.finish(Interval::from_secs(5)));
+    });
+}
+
+#[test]
+fn a_mail_that_the_server_did_not_take_is_tried_again_in_the_order_of_the_changes() {
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mailer = Mailer::start(&globals(port), "node-a").expect("started");
+        mailer.send(&notification("VI_1", NotifyState::Master, true));
+        // Accepted and closed without a word.
+        drop(listener.accept().expect("a connection"));
+        // While the server counts as away, it is left alone.
+        mailer.send(&notification("VI_1", NotifyState::Backup, true));
+        let said = serve(&listener, 2, "");
+        let subjects: Vec<_> = said
+            .iter()
+            .filter_map(|line| line.strip_prefix("Subject: [lb1] VRRP Instance "))
+            .collect();
+        let expected = [
+            "VI_1 - Entering MASTER state",
+            "VI_1 - Entering BACKUP state",
+        ];
+        assert_eq!(subjects, expected);
+        assert!(mailer.finish(Interval::from_secs(5)));
+    });
+}
+
+#[test]
+fn without_retries_a_mail_is_tried_once() {
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mut once = globals(port);
+        once.mail.retry_for = Interval::ZERO;
+        let mailer = Mailer::start(&once, "node-a").expect("started");
+        mailer.send(&notification("VI_1", NotifyState::Master, true));
+        drop(listener.accept().expect("a connection"));
+        mailer.send(&notification("VI_1", NotifyState::Backup, true));
+        let said = serve(&listener, 1, "");
+        let told = said.iter().any(|line| line.ends_with("BACKUP state"));
+        assert!(told, "{said:?}");
+        assert!(mailer.finish(Interval::from_secs(5)));
+    });
+}
+
+#[test]
+fn a_stop_tries_what_waits_once_more() {
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mailer = Mailer::start(&globals(port), "node-a").expect("started");
+        mailer.send(&notification("VI_1", NotifyState::Master, true));
+        drop(listener.accept().expect("a connection"));
+        mailer.send(&notification("VI_1", NotifyState::Stop, true));
+        let server = std::thread::spawn(move || serve(&listener, 2, ""));
+        assert!(mailer.finish(Interval::from_secs(4)));
+        let said = server.join().expect("a dialogue");
+        let subjects = said.iter().filter(|line| line.starts_with("Subject: "));
+        assert_eq!(subjects.count(), 2, "{said:?}");
+    });
+}
+
+#[test]
+fn faults_are_not_mailed_where_nobody_wants_to_know() {
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mut quiet = globals(port);
+        quiet.no_email_faults = true;
+        let mailer = Mailer::start(&quiet, "node-a").expect("started");
+        mailer.send(&notification("VI_1", NotifyState::Backup, true));
+        mailer.send(&notification("VI_1", NotifyState::Fault, true));
+        // What was mailed last is still BACKUP.
+        mailer.send(&notification("VI_1", NotifyState::Backup, true));
+        mailer.send(&notification("VI_1", NotifyState::Master, true));
+        let said = serve(&listener, 2, "");
+        assert!(!said.iter().any(|line| line.contains("FAULT")), "{said:?}");
+        assert!(said.iter().any(|line| line.contains("MASTER")), "{said:?}");
+        assert!(mailer.finish(Interval::from_secs(5)));
+    });
+}
+
+#[test]
+fn an_encrypted_connection_that_cannot_be_had_is_no_connection() {
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mut private = globals(port);
+        private.mail.tls = SmtpTls::StartTls;
+        private.mail.retry_for = Interval::ZERO;
+        let mailer = Mailer::start(&private, "node-a").expect("started");
+        mailer.send(&notification("VI_1", NotifyState::Master, true));
+        // This server offers no STARTTLS.
+        let said = serve(&listener, 1, "");
+        assert!(
+            !said.iter().any(|line| line.starts_with("MAIL")),
+            "{said:?}"
+        );
+        private.mail.tls = SmtpTls::Opportunistic;
+        mailer.configure(&private);
+        mailer.send(&notification("VI_1", NotifyState::Backup, true));
         assert!(serve(&listener, 1, "").contains(&".".to_owned()));
         assert!(mailer.finish(Interval::from_secs(5)));
     });
