@@ -80,10 +80,8 @@ pub(super) enum Failure {
     },
     /// A step took too long.
     TimedOut,
-    /// No connection, or it broke, or the name of the server is unknown.
-    Broken,
-    /// No encrypted connection, or no log-in; and why.
-    Insecure(String),
+    /// No connection, or it broke, or it is not as private as it must be; and why.
+    Broken(String),
 }
 
 impl Failure {
@@ -95,9 +93,7 @@ impl Failure {
                 is_transient: error.is_transient(),
             },
             None if error.is_timeout() => Self::TimedOut,
-            #[cfg(feature = "smtp-tls")]
-            None if error.is_tls() || error.is_client() => Self::Insecure(causes(error)),
-            None => Self::Broken,
+            None => Self::Broken(causes(error)),
         }
     }
 
@@ -124,8 +120,7 @@ impl Failure {
                 "Error processing {command} cmd on SMTP server {server}. SMTP status code = {code}"
             ),
             Self::TimedOut => format!("Timeout connecting SMTP server {server}."),
-            Self::Broken => format!("SMTP connection ERROR to {server}."),
-            Self::Insecure(why) => format!("SMTP connection ERROR to {server}. {why}"),
+            Self::Broken(why) => format!("SMTP connection ERROR to {server}. {why}"),
         }
     }
 }
@@ -133,7 +128,7 @@ impl Failure {
 /// Delivers one letter to those who may get it.
 pub(super) fn deliver(letter: &Letter) -> Result<(), Failure> {
     let post = &letter.post;
-    let prepared = post.prepared().map_err(Failure::Insecure)?;
+    let prepared = post.prepared().map_err(Failure::Broken)?;
     let mut connection = connect(post, prepared)?;
     tracing::debug!("Remote SMTP server {} connected.", post.server_name());
     let result = transfer(&mut connection, letter);
@@ -148,8 +143,8 @@ fn connect(post: &Post, prepared: &Prepared) -> Result<SmtpConnection, Failure> 
     let SmtpServer { host, port } = &post.server;
     let addresses = (host.as_str(), *port)
         .to_socket_addrs()
-        .map_err(|_| Failure::Broken)?;
-    let mut failure = Failure::Broken;
+        .map_err(|error| Failure::Broken(error.to_string()))?;
+    let mut failure = Failure::Broken("its name has no address".to_owned());
     for address in addresses {
         match greet(post, prepared, address) {
             Ok(connection) => return Ok(connection),
@@ -181,7 +176,7 @@ fn greet(post: &Post, prepared: &Prepared, address: SocketAddr) -> Result<SmtpCo
     if let Some(credentials) = &prepared.credentials {
         if !connection.is_encrypted() {
             let why = "No log-in without encryption".to_owned();
-            return Err(Failure::Insecure(why));
+            return Err(Failure::Broken(why));
         }
         connection
             .auth(&[Mechanism::Plain, Mechanism::Login], credentials)
@@ -311,7 +306,6 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
 }
 
 /// An error with what caused it.
-#[cfg(feature = "smtp-tls")]
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
