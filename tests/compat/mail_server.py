@@ -23,7 +23,7 @@ class Handler:
 
 def authenticate(server, session, envelope, mechanism, data):
     is_right = data.login == b"lb1" and data.password == b"s3cret"
-    return AuthResult(success=is_right, auth_data=data)
+    return AuthResult(success=is_right, handled=False, auth_data=data)
 
 
 class Encrypted(Controller):

@@ -92,7 +92,7 @@ impl Failure {
                 code: code.to_string(),
                 is_transient: error.is_transient(),
             },
-            None if error.is_timeout() => Self::TimedOut,
+            None if error.is_timeout() || has_run_out(error) => Self::TimedOut,
             None => Self::Broken(causes(error)),
         }
     }
@@ -303,6 +303,20 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
         .read_to_end(&mut bytes)
         .map_err(cannot)?;
     Ok(bytes)
+}
+
+/// Whether a read or a write took longer than the socket allows, which the
+/// system calls "would block".
+fn has_run_out(error: &dyn std::error::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let io = inner.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::WouldBlock) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// An error with what caused it.
