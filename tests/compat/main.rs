@@ -26,6 +26,7 @@ mod families;
 mod faults;
 mod frr;
 mod hostile;
+mod mail;
 mod owner;
 mod reload;
 mod scripts;
@@ -75,6 +76,7 @@ for_each_pair! { run:
     reloaded => crate::reload::reload;
     two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
+    mail_texts => crate::mail::texts;
     v3_one_second => crate::families::v3_one_second;
     v3_tenth => crate::families::v3_tenth;
     v3_hundredth => crate::families::v3_hundredth;
@@ -174,6 +176,18 @@ mod worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::faults::worker_killed);
+    }
+}
+
+mod mail_server {
+    use crate::mail::run;
+    #[test]
+    fn encrypted_and_with_a_login() {
+        run(crate::mail::encrypted);
+    }
+    #[test]
+    fn refused() {
+        run(crate::mail::refused);
     }
 }
 

@@ -48,7 +48,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("min_auto_priority_delay", "1..10000000 us", "Lateness that triggers an automatic priority raise", processes::minimum_auto_priority_delay),
     harmless("checker_log_all_failures", "[BOOL]", "Log each failed check", |draft, line, cx| on(&mut draft.globals.lvs.log_all_failures, short_switch(line, cx))),
     works("dynamic_interfaces", "[allow_if_changes]", "Interfaces may appear later; always so here", instances::dynamic_interfaces),
-    harmless("no_email_faults", "", "Suppress mails for FAULT", |draft, _, _| draft.globals.no_email_faults = true),
+    works("no_email_faults", "", "Suppress mails for FAULT", |draft, _, _| draft.globals.no_email_faults = true),
     works("default_interface", "IFNAME", "Interface for addresses without dev that are static or of an instance without one", instances::default_interface),
     decisive("disable_local_igmp", "", "Write 0 to igmp_link_local_mcast_reports while running; not changeable at reload", |draft, _, _| draft.globals.disable_local_igmp = true),
     works("v3_checksum_as_v2", "", "VRRPv3 over IPv4: checksum without pseudo header", |draft, line, cx| on(&mut draft.globals.defaults.v3_checksum_as_v2, bare_flag(line, cx))),
