@@ -5,6 +5,7 @@
 //! came about. Nothing here asks the engine for a time or a rank. Sources: RFC
 //! 3768 and RFC 9568 section 6, specification F.1 to F.6.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -143,6 +144,7 @@ pub struct Watch {
     heard: Option<(Heard, Instant)>,
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
+    asking: Asking,
 }
 
 impl Watch {
@@ -160,6 +162,7 @@ impl Watch {
             preempt_at: None,
             heard: None,
             obeyed: None,
+            asking: Asking::default(),
             config: Arc::clone(config),
         }
     }
@@ -223,6 +226,7 @@ impl Watch {
             (self.due, self.set_at) = (self.due + new - old, turn.now);
         }
         self.state = view.state;
+        self.judge_asking([before, view.state], old_priority, heard, turn, &mut wrong);
         let change = (before != view.state).then(|| Change {
             from: before,
             to: view.state,
@@ -237,6 +241,67 @@ impl Watch {
             wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
         }
         (change, wrong)
+    }
+
+    /// `fast_handover` (docs/operating/fast-handover.md): a master that stays may say
+    /// priority 0 only when its priority falls below one that it has heard, and says
+    /// its own again a skew time later, unless it is asked or rises before.
+    fn judge_asking(
+        &mut self,
+        states: [State; 2],
+        old_priority: Priority,
+        heard: Option<Heard>,
+        turn: &Turn<'_>,
+        wrong: &mut Vec<Breach>,
+    ) {
+        let now = turn.now;
+        if let Some(heard) = heard {
+            self.asking.hear(heard);
+        }
+        if states != [State::Master; 2] {
+            self.asking.until = None;
+            return;
+        }
+        let said: Vec<Priority> = self.said(turn).collect();
+        let (fell, rose) = (self.priority < old_priority, self.priority > old_priority);
+        if said.contains(&Priority::ZERO) {
+            let is_known = self.asking.knows_better_than(self.priority);
+            if !self.config.fast_handover || !fell || !is_known || said.len() > self.destinations()
+            {
+                let text = format!("asked others to take over, from {old_priority}: {said:?}");
+                wrong.push(self.breach(13, text));
+            }
+            self.asking.until = Some(now + self.skew(self.priority));
+            return;
+        }
+        let Some(until) = self.asking.until else {
+            return;
+        };
+        let late = matches!(
+            turn.cause,
+            Cause::Time { late: true } | Cause::Report { .. }
+        );
+        if !said.is_empty() {
+            self.asking.until = None;
+            if now != until && heard.is_none() && !rose && !late {
+                wrong.push(self.breach(13, format!("spoke again, but was due at {until:?}")));
+            }
+        } else if now > until && !late && turn.own.is_some() {
+            self.asking.until = None;
+            wrong.push(self.breach(13, format!("did not speak again at {until:?}")));
+        }
+    }
+
+    fn destinations(&self) -> usize {
+        self.config.destinations().count()
+    }
+
+    /// The priorities in the adverts that it sent in a turn.
+    fn said(&self, turn: &Turn<'_>) -> impl Iterator<Item = Priority> {
+        let (vrid, family) = (self.config.vrid.get(), self.config.family());
+        let own = turn.left.iter();
+        let own = own.filter(move |left| left.vrid == vrid && left.family == family);
+        own.map(|left| left.priority)
     }
 
     fn breach(&self, rule: u8, text: String) -> Breach {
@@ -397,6 +462,29 @@ impl Watch {
             },
             _ => String::new(),
         }
+    }
+}
+
+/// What decides whether a master may ask others to take over.
+#[derive(Debug, Clone, Default)]
+struct Asking {
+    /// The priority that each sender said last and has not taken back by leaving.
+    peers: BTreeMap<IpAddr, Priority>,
+    /// When it speaks again.
+    until: Option<Instant>,
+}
+
+impl Asking {
+    fn hear(&mut self, heard: Heard) {
+        if heard.priority.0 == 0 {
+            self.peers.remove(&heard.source);
+        } else {
+            self.peers.insert(heard.source, heard.priority);
+        }
+    }
+
+    fn knows_better_than(&self, own: Priority) -> bool {
+        self.peers.values().any(|theirs| *theirs > own)
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Plan {
     pub seed: u64,
     /// The configuration of each node, as text.
     pub texts: Vec<String>,
+    /// The `keepalived-rs.conf` beside each of them.
+    pub companions: Vec<String>,
     /// The same, understood.
     pub configs: Vec<Config>,
     /// What goes wrong, in any order.
@@ -133,8 +135,8 @@ impl Failure {
                 violation.breach.text
             );
         }
-        for (name, text) in names.iter().zip(&plan.texts) {
-            let _ = writeln!(out, "--- {name}\n{text}");
+        for ((name, text), companion) in names.iter().zip(&plan.texts).zip(&plan.companions) {
+            let _ = writeln!(out, "--- {name}\n{text}{companion}");
         }
         let _ = writeln!(
             out,
@@ -215,7 +217,11 @@ impl Plan {
         let features = Features::new(&mut random);
         let count = if features.three_nodes { 3 } else { 2 };
         let texts = texts(&features, count, &mut random);
-        let configs: Vec<Config> = texts.iter().map(|text| understood(seed, text)).collect();
+        let companions = companions(seed, count);
+        let configs = texts.iter().zip(&companions);
+        let configs: Vec<Config> = configs
+            .map(|(text, companion)| understood(seed, text, companion))
+            .collect();
         let span = span(&configs);
         let second = Interval::from_secs(1);
         let master_down = span.interval.times(3) + span.interval.max(second);
@@ -226,6 +232,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             texts,
+            companions,
             configs,
             faults: Vec::new(),
             heal_at,
@@ -400,9 +407,12 @@ fn span(configs: &[Config]) -> Span {
 }
 
 /// The configuration that a text means.
-fn understood(seed: u64, text: &str) -> Config {
-    let path = PathBuf::from("/keepalived.conf");
-    let files = vec![(path, text.as_bytes().to_vec())];
+fn understood(seed: u64, text: &str, companion: &str) -> Config {
+    let file = |path: &str, text: &str| (PathBuf::from(path), text.as_bytes().to_vec());
+    let files = vec![
+        file("/keepalived.conf", text),
+        file("/keepalived-rs.conf", companion),
+    ];
     let loaded = config::load(&files, Path::new("/keepalived.conf"), &Options::default());
     assert!(
         loaded.is_usable(),
@@ -500,6 +510,22 @@ fn texts(features: &Features, count: usize, random: &mut Random) -> Vec<String> 
         })
         .collect()
 }
+
+/// Words of our own, in a third of the worlds. They are drawn apart, so that the rest
+/// of a world is the same with and without them.
+fn companions(seed: u64, count: usize) -> Vec<String> {
+    let mut random = Random::new(seed ^ OWN_WORDS);
+    let on = random.percent(35);
+    (0..count)
+        .map(|_| match random.percent(80) && on {
+            true => "global_defs {\n    fast_handover\n}\n".to_owned(),
+            false => String::new(),
+        })
+        .collect()
+}
+
+/// Any number: another beginning of the same seed.
+const OWN_WORDS: u64 = 0x6f77_6e77_6f72_6473;
 
 /// Of something tracked; 0 means FAULT.
 fn weight(random: &mut Random) -> i64 {
