@@ -266,8 +266,9 @@ impl Watch {
         let (fell, rose) = (self.priority < old_priority, self.priority > old_priority);
         if said.contains(&Priority::ZERO) {
             let is_known = self.asking.knows_better_than(self.priority);
-            if !self.config.fast_handover || !fell || !is_known || said.len() > self.destinations()
-            {
+            let zeros = said.iter().filter(|said| **said == Priority::ZERO).count();
+            let once = zeros <= self.config.destinations().count();
+            if !(self.config.fast_handover && fell && is_known && once) {
                 let text = format!("asked others to take over, from {old_priority}: {said:?}");
                 wrong.push(self.breach(13, text));
             }
@@ -286,14 +287,10 @@ impl Watch {
             if now != until && heard.is_none() && !rose && !late {
                 wrong.push(self.breach(13, format!("spoke again, but was due at {until:?}")));
             }
-        } else if now > until && !late && turn.own.is_some() {
+        } else if now > until && matches!(turn.cause, Cause::Time { late: false }) {
             self.asking.until = None;
             wrong.push(self.breach(13, format!("did not speak again at {until:?}")));
         }
-    }
-
-    fn destinations(&self) -> usize {
-        self.config.destinations().count()
     }
 
     /// The priorities in the adverts that it sent in a turn.

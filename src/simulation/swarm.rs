@@ -175,12 +175,25 @@ struct Features {
     second_interface: bool,
     loss: bool,
     three_nodes: bool,
+    /// `fast_handover`, weights that matter, and a script that fails often.
+    fast_handover: bool,
     /// Of version 3, centiseconds.
     interval_cs: u64,
 }
 
 impl Features {
-    fn new(random: &mut Random) -> Self {
+    /// Of a seed. `fast_handover` is drawn apart, so that the worlds without it are
+    /// what they were before there was such a thing.
+    fn new(seed: u64, random: &mut Random) -> Self {
+        let mut features = Self::plain(random);
+        if Random::new(seed ^ OWN_WORDS).percent(25) {
+            (features.fast_handover, features.scripts) = (true, true);
+            (features.owner, features.equal) = (false, false);
+        }
+        features
+    }
+
+    fn plain(random: &mut Random) -> Self {
         let version_3 = random.percent(50);
         let intervals = [1, 3, 10, 25, 100, 100, 200];
         Self {
@@ -197,6 +210,7 @@ impl Features {
             second_interface: random.percent(30),
             loss: random.percent(50),
             three_nodes: random.percent(40),
+            fast_handover: false,
             interval_cs: random.pick(&intervals).copied().unwrap_or(100),
         }
     }
@@ -214,10 +228,10 @@ impl Plan {
     /// The world of this seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let features = Features::new(&mut random);
+        let features = Features::new(seed, &mut random);
         let count = if features.three_nodes { 3 } else { 2 };
         let texts = texts(&features, count, &mut random);
-        let companions = companions(seed, count);
+        let companions = companions(&features, count, &mut random);
         let configs = texts.iter().zip(&companions);
         let configs: Vec<Config> = configs
             .map(|(text, companion)| understood(seed, text, companion))
@@ -285,7 +299,29 @@ impl Plan {
             let at = Instant::ZERO + random.span(span);
             self.add_fault(at, random);
         }
+        if features.fast_handover {
+            self.add_script_faults(random);
+        }
         self.faults.sort_by_key(|timed| timed.at);
+    }
+
+    /// The script of each node fails and works by turns.
+    fn add_script_faults(&mut self, random: &mut Random) {
+        let span = self.heal_at.since(Instant::ZERO);
+        for (node, config) in self.configs.iter().enumerate() {
+            let Some(script) = config.scripts.first() else {
+                continue;
+            };
+            for status in [1, 0, 1, 0] {
+                let fault = Fault::Script {
+                    node,
+                    script: script.name.clone(),
+                    behaviour: Behaviour::Exits(status),
+                };
+                let at = Instant::ZERO + random.span(span);
+                self.faults.push(Timed { at, fault });
+            }
+        }
     }
 
     /// One fault; what does not last is followed by its end.
@@ -483,7 +519,10 @@ fn texts(features: &Features, count: usize, random: &mut Random) -> Vec<String> 
             version_3: features.version_3,
             password: features.password,
             unicast: features.unicast && random.percent(60),
-            script: (features.scripts && random.percent(70)).then(|| weight(random)),
+            script: match features.fast_handover {
+                true => Some(-i64::try_from(random.between(20, 100)).unwrap_or(20)),
+                false => (features.scripts && random.percent(70)).then(|| weight(random)),
+            },
             tracked: (features.track_interface && random.percent(70)).then(|| weight(random)),
             interval_s: if random.percent(80) { 1 } else { 2 },
         })
@@ -502,6 +541,7 @@ fn texts(features: &Features, count: usize, random: &mut Random) -> Vec<String> 
                 let priority = match () {
                     () if is_owner => 255,
                     () if features.equal => shared,
+                    () if features.fast_handover => random.between(100, 160),
                     () => random.between(1, 254),
                 };
                 write_router(&mut text, router, features, (node, count, priority), random);
@@ -511,13 +551,10 @@ fn texts(features: &Features, count: usize, random: &mut Random) -> Vec<String> 
         .collect()
 }
 
-/// Words of our own, in a third of the worlds. They are drawn apart, so that the rest
-/// of a world is the same with and without them.
-fn companions(seed: u64, count: usize) -> Vec<String> {
-    let mut random = Random::new(seed ^ OWN_WORDS);
-    let on = random.percent(35);
+/// The `keepalived-rs.conf` of each node: most have the switch.
+fn companions(features: &Features, count: usize, random: &mut Random) -> Vec<String> {
     (0..count)
-        .map(|_| match random.percent(80) && on {
+        .map(|_| match features.fast_handover && random.percent(80) {
             true => "global_defs {\n    fast_handover\n}\n".to_owned(),
             false => String::new(),
         })
