@@ -68,7 +68,7 @@ fn a_seed_gives_the_same_world_again() {
 #[test]
 fn worlds_hand_over() {
     let mut counts = [0_usize; 3];
-    for seed in 0..400 {
+    for seed in 0..120 {
         let Ok(trace) = attempt(&Plan::new(seed)) else {
             continue;
         };
@@ -87,5 +87,5 @@ fn worlds_hand_over() {
     }
     let [asked, alone, _] = counts;
     println!("{counts:?}");
-    assert!(asked >= 10 && alone < asked, "{counts:?}");
+    assert!(asked >= 5 && alone < asked, "{counts:?}");
 }
