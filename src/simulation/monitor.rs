@@ -258,11 +258,14 @@ impl Watch {
         if let Some(heard) = heard {
             self.asking.hear(heard);
         }
+        let said: Vec<Priority> = self.said(turn).collect();
+        if states == [State::Master, State::Backup] && said.contains(&Priority::ZERO) {
+            wrong.push(self.breach(13, "let go before anybody better had spoken".to_owned()));
+        }
         if states != [State::Master; 2] {
             self.asking.until = None;
             return;
         }
-        let said: Vec<Priority> = self.said(turn).collect();
         let (fell, rose) = (self.priority < old_priority, self.priority > old_priority);
         if said.contains(&Priority::ZERO) {
             let is_known = self.asking.knows_better_than(self.priority);

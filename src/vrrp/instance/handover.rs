@@ -103,13 +103,10 @@ impl Handover {
     }
 
     fn priority_changed(&mut self, from: Priority, to: Priority) {
-        let is_passed = |peer: &Peer| peer.priority > to && peer.priority <= from;
-        self.due = if self.peers.iter().any(is_passed) {
-            Some(Due::Ask)
-        } else if self.better_than(to).is_none() {
-            Some(Due::CallOff)
-        } else {
-            None
+        self.due = match self.better_than(to) {
+            None => Some(Due::CallOff),
+            Some(_) if to < from => Some(Due::Ask),
+            Some(_) => None,
         };
     }
 }
