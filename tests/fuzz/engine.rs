@@ -169,6 +169,7 @@ impl Dice {
         };
         it.down_timer_adverts = self.pick(&[1, 3, 100]);
         it.nopreempt = self.chance(4);
+        it.fast_handover = self.chance(3);
         it.preempt_delay = self.span();
         it.lower_prio_no_advert = self.chance(4);
         it.higher_prio_send_advert = self.chance(4);
