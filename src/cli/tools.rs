@@ -1,9 +1,9 @@
 //! The words that may stand first on the command line instead of options:
-//! `check`, `simulate`, `keywords`, `explain`.
+//! `check`, `simulate`, `status`, `keywords`, `explain`.
 //!
 //! Decides what they are called and what is printed for the last two; what
 //! `check` looks at is decided in `daemon/check.rs`, what `simulate` prints in
-//! `daemon/simulate.rs`. C keepalived has no such
+//! `daemon/simulate.rs`, what `status` says in `status.rs`. C keepalived has no such
 //! words, so whatever else stands first is left to its options.
 
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{Answer, BAD_COMMAND_LINE, Request};
+use super::{Answer, BAD_COMMAND_LINE, Request, status};
 use crate::config::diagnostic::{EXPLANATIONS, explanation};
 use crate::config::keywords::companion::FILE_NAME;
 use crate::config::keywords::defaults::default_of;
@@ -36,7 +36,7 @@ pub enum Format {
 #[command(
     name = "keepalived-rs",
     disable_help_subcommand = true,
-    about = "Tools around a configuration"
+    about = "Tools around a configuration and a running daemon"
 )]
 struct Tools {
     #[command(subcommand)]
@@ -49,6 +49,8 @@ enum Tool {
     Check(Check),
     /// Show what would happen to the nodes of a cluster: who is MASTER when, who has the VIPs, and why
     Simulate(Simulate),
+    /// Show how a running daemon stands: the state of each instance and why, priorities, VIPs, peers, scripts
+    Status(status::Task),
     /// List every keyword with its block, arguments and status
     Keywords {
         /// How the list is printed
@@ -160,6 +162,7 @@ impl Tool {
                 format: simulate.format,
                 without_checkers: simulate.vrrp,
             })),
+            Self::Status(task) => Request::Status(Box::new(task)),
             Self::Keywords { format } => Request::Answer(Answer {
                 stdout: keywords(format),
                 ..Answer::default()

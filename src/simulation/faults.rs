@@ -10,11 +10,13 @@ use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Envelope;
 
+use super::delivery::{forgery, noise};
 use super::kernel::Report;
+use super::monitor::Watch;
 use super::network::Quality;
 use super::node::{Arrival, Behaviour};
 use super::trace::What;
-use super::world::{Occurrence, World, noise};
+use super::world::{Occurrence, World};
 
 /// One thing that the world does. Nodes are named by their place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +72,36 @@ pub enum Fault {
         /// Cut, or mended.
         cut: bool,
     },
+    /// The same in one segment only.
+    CutLeg {
+        /// From this node.
+        from: usize,
+        /// To this one.
+        to: usize,
+        /// The segment.
+        segment: usize,
+        /// Cut, or mended.
+        cut: bool,
+    },
+    /// The calendar of a node is set.
+    Clock {
+        /// Where.
+        node: usize,
+        /// So far ahead of everybody's.
+        ahead_us: i64,
+    },
+    /// A datagram that reached a node before reaches it again.
+    Again(usize),
+    /// The same, with an octet changed.
+    Forged(usize),
     /// All wires are this good.
     Quality(Quality),
     /// One operation of the kernel takes this long.
     KernelTakes(usize, Interval),
     /// So many operations of the kernel fail.
     KernelFails(usize, u32),
-    /// A reload with another priority of one instance.
+    /// A reload with another priority of one instance, and of all that are in a
+    /// group with it.
     Reload {
         /// Where.
         node: usize,
@@ -143,6 +168,24 @@ impl Fault {
                 let what = if *cut { "cut" } else { "mend" };
                 format!("{what} {} -> {}", name(*from), name(*to))
             }
+            Self::CutLeg {
+                from,
+                to,
+                segment,
+                cut,
+            } => {
+                let what = if *cut { "cut" } else { "mend" };
+                format!(
+                    "{what} {} -> {} in segment {segment}",
+                    name(*from),
+                    name(*to)
+                )
+            }
+            Self::Clock { node, ahead_us } => {
+                format!("clock of {} is {ahead_us} us ahead", name(*node))
+            }
+            Self::Again(node) => format!("{} hears an advert again", name(*node)),
+            Self::Forged(node) => format!("{} hears a forged advert", name(*node)),
             Self::Quality(quality) => format!("{quality}"),
             Self::KernelTakes(node, span) => {
                 format!("kernel of {} takes {span} s for an operation", name(*node))
@@ -205,6 +248,15 @@ impl World {
                 }
             }
             Fault::Cut { from, to, cut } => self.network.set_cut(from, to, cut),
+            Fault::CutLeg {
+                from,
+                to,
+                segment,
+                cut,
+            } => self.network.set_leg_cut(from, to, segment, cut),
+            Fault::Clock { node, ahead_us } => self.set_clock(node, ahead_us),
+            Fault::Again(node) => self.again(node, false),
+            Fault::Forged(node) => self.again(node, true),
             Fault::Quality(quality) => self.network.set_all(quality),
             Fault::KernelTakes(node, span) => {
                 if let Some(here) = self.nodes.get_mut(node) {
@@ -307,6 +359,32 @@ impl World {
         self.tell_soon(node, reports);
     }
 
+    fn set_clock(&mut self, node: usize, ahead_us: i64) {
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        here.ahead_us = ahead_us;
+        here.watches.iter_mut().for_each(Watch::forget_newest);
+        self.tell_time(node);
+    }
+
+    fn again(&mut self, node: usize, forged: bool) {
+        let Some(here) = self.nodes.get(node).filter(|here| here.is_awake()) else {
+            return;
+        };
+        let recent = here.recent.as_slices().0;
+        let Some(mut arrival) = self.random.pick(recent).cloned() else {
+            return;
+        };
+        if forged {
+            let Some(forgery) = forgery(&arrival, &mut self.random) else {
+                return;
+            };
+            arrival = forgery;
+        }
+        self.datagram(node, &arrival);
+    }
+
     fn noise(&mut self, node: usize, vrid: u8) {
         let bytes = noise(&mut self.random, vrid);
         let Some(here) = self.nodes.get(node).filter(|here| here.is_awake()) else {
@@ -321,16 +399,23 @@ impl World {
             source: IpAddr::from([10, 0, 0, 99]),
             envelope: Envelope::Ipv4,
             bytes: Rc::from(bytes),
+            forged: false,
         };
         self.datagram(node, &arrival);
     }
 }
 
-/// The configuration with another priority of one instance.
+/// The configuration with another priority of one instance. All members of its
+/// group get it: else they might want two different masters.
 fn with_priority(config: &Config, name: &str, priority: Priority) -> Config {
     let mut config = config.clone();
+    let mut groups = config.sync_groups.iter();
+    let group = groups.find(|group| group.instances.iter().any(|it| it == name));
+    let group = group
+        .map(|group| group.instances.clone())
+        .unwrap_or_default();
     for instance in &mut config.instances {
-        if instance.name == name {
+        if instance.name == name || group.contains(&instance.name) {
             *instance = Arc::new(Instance {
                 priority,
                 ..(**instance).clone()

@@ -6,7 +6,11 @@
 //! same world, event by event. [`world`] is the machine, [`monitor`] judges each
 //! turn, [`swarm`] makes worlds at random and judges how they end.
 
+pub mod asking;
+pub mod delivery;
 pub mod faults;
+pub mod group_monitor;
+pub mod judging;
 pub mod kernel;
 pub mod monitor;
 pub mod network;

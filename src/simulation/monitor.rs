@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Instance, Version};
+use crate::config::model::{HmacMode, Instance, Version};
 use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 use crate::vrrp::engine::InstanceView;
 use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::wire::advert::Family;
+
+use super::asking::{Asking, Step};
+use super::group_monitor::Together;
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +40,52 @@ pub struct Heard {
     pub priority: Priority,
     /// The interval.
     pub interval: Interval,
+    /// What shows that it is new, if it is signed.
+    pub sequence: Option<u64>,
+    /// Nobody has sent it like this.
+    pub forged: bool,
 }
 
 impl Heard {
-    /// Reads an advert; `None` if there is none.
-    pub fn read(source: IpAddr, message: &[u8]) -> Option<Self> {
-        let &[kind, vrid, priority, _, high, low, ..] = message else {
+    /// Reads an advert; `None` if there is none. `header`: what stands before it
+    /// behind an IP header.
+    pub fn read(source: IpAddr, header: &[u8], message: &[u8]) -> Option<Self> {
+        let &[kind, vrid, priority, count, high, low, ..] = message else {
             return None;
+        };
+        let address = if source.is_ipv4() { 4 } else { 16 };
+        let password = if kind >> 4 == 2 { 8 } else { 0 };
+        let length = usize::from(count)
+            .saturating_mul(address)
+            .saturating_add(password)
+            .saturating_add(8);
+        let sequence = match message.get(length..) {
+            Some(
+                [
+                    _,
+                    _,
+                    _,
+                    _,
+                    sequence @ ..,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                ],
+            ) => number(sequence),
+            _ => header.get(8..12).and_then(number),
         };
         let interval = match kind >> 4 {
             2 => Interval::from_secs(u64::from(low)),
@@ -56,8 +98,17 @@ impl Heard {
             vrid,
             priority: Priority(priority),
             interval,
+            sequence,
+            forged: false,
         })
     }
+}
+
+/// Four or eight octets as a number.
+fn number(octets: &[u8]) -> Option<u64> {
+    let known = matches!(octets.len(), 4 | 8);
+    let sum = |all, octet: &u8| u64::wrapping_mul(all, 256).wrapping_add(u64::from(*octet));
+    known.then(|| octets.iter().fold(0, sum))
 }
 
 /// What made the engine take a turn.
@@ -106,6 +157,8 @@ pub struct Turn<'a> {
     pub own: Option<IpAddr>,
     /// Why instances went to FAULT, from the log: name and reason.
     pub faults: &'a [(String, String)],
+    /// What its sync group does, if it is in one.
+    pub group: Option<Together>,
     /// What to call the node with an address.
     pub name_of: &'a dyn Fn(IpAddr) -> String,
 }
@@ -132,6 +185,8 @@ pub struct Watch {
     pub state: State,
     /// The priority after the last turn.
     pub priority: Priority,
+    /// It was due, and waits for its sync group only.
+    pub wants: bool,
     statistics: Statistics,
     /// When it takes over unless something comes in between.
     due: Instant,
@@ -142,9 +197,15 @@ pub struct Watch {
     interval: Interval,
     preempt_at: Option<Instant>,
     heard: Option<(Heard, Instant)>,
+    /// State and priority before the last turn.
+    before: (State, Priority),
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
     asking: Asking,
+    /// The newest signed advert of each sender.
+    newest: BTreeMap<IpAddr, u64>,
+    /// `due` is not known: two things came late, and either may have been first.
+    vague: bool,
 }
 
 impl Watch {
@@ -154,6 +215,7 @@ impl Watch {
             name: config.name.as_str().into(),
             state: State::Init,
             priority: config.priority,
+            wants: false,
             statistics: Statistics::default(),
             due: now,
             set_at: now,
@@ -161,8 +223,11 @@ impl Watch {
             interval: config.advert_interval,
             preempt_at: None,
             heard: None,
+            before: (State::Init, config.priority),
             obeyed: None,
             asking: Asking::default(),
+            newest: BTreeMap::new(),
+            vague: false,
             config: Arc::clone(config),
         }
     }
@@ -184,6 +249,38 @@ impl Watch {
 
     fn wait(&mut self, now: Instant, span: Interval) {
         (self.due, self.set_at) = (now + span, now);
+        self.vague = false;
+    }
+
+    /// When it takes over, or asks its group to.
+    pub fn due_at(&self) -> Instant {
+        self.due.max(self.set_at)
+    }
+
+    /// Whether an advert of any priority but 0 may have left for it in the last
+    /// turn: while it was, is, or for a moment was MASTER, with its priority.
+    pub fn may_send(&self, left: &Left) -> bool {
+        let (state, priority) = self.before;
+        let of_it = left.vrid == self.config.vrid.get() && left.family == self.config.family();
+        let master = [state, self.state].contains(&State::Master)
+            || (state, self.state) == (State::Backup, State::Fault);
+        of_it && master && [priority, self.priority].contains(&left.priority)
+    }
+
+    /// Its node's clock was set: what was new may be old.
+    pub fn forget_newest(&mut self) {
+        self.newest.clear();
+    }
+
+    /// Whether this turn makes it give way to a better master.
+    pub fn gives_way(&self, view: &InstanceView<'_>, cause: &Cause, own: Option<IpAddr>) -> bool {
+        let accepted = view.statistics.advert_rcvd > self.statistics.advert_rcvd;
+        let Cause::Datagram(Some(heard)) = cause else {
+            return false;
+        };
+        let ours = own.map(|own| (view.priority, own));
+        let better = ours.is_some_and(|ours| (heard.priority, heard.source) > ours);
+        accepted && self.state == State::Master && heard.priority.0 != 0 && better
     }
 
     fn wait_for_master(&mut self, now: Instant) {
@@ -208,10 +305,14 @@ impl Watch {
         self.statistics = view.statistics;
         let before = self.state;
         let old_priority = std::mem::replace(&mut self.priority, view.priority);
+        self.before = (before, old_priority);
         let heard = match turn.cause {
             Cause::Datagram(Some(heard)) if accepted => Some(*heard),
             _ => None,
         };
+        if let Some(heard) = heard {
+            self.judge_proof(heard, &mut wrong);
+        }
         let expected = heard.and_then(|heard| self.hear(heard, before, turn));
         if let Some(expected) = expected
             && view.state != expected
@@ -221,87 +322,41 @@ impl Watch {
                 format!("{before} heard {heard:?} and went to {}", view.state),
             ));
         }
+        self.judge_group(
+            before,
+            view.state,
+            old_priority != self.priority,
+            turn,
+            &mut wrong,
+        );
         if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
             let (new, old) = (self.skew(self.priority), self.skew(old_priority));
             (self.due, self.set_at) = (self.due + new - old, turn.now);
         }
         self.state = view.state;
-        self.judge_asking([before, view.state], old_priority, heard, turn, &mut wrong);
+        let step = Step {
+            config: &self.config,
+            states: [before, view.state],
+            priorities: [old_priority, self.priority],
+            heard,
+            skew: self.skew(self.priority),
+        };
+        let asked = self.asking.judge(&step, turn);
+        wrong.extend(asked.map(|text| self.breach(14, text)));
         let change = (before != view.state).then(|| Change {
             from: before,
             to: view.state,
             why: self.why(before, heard, turn),
         });
         if change.is_some() {
-            self.judge_change(before, turn, &mut wrong);
+            self.judge_change(before, heard.is_some(), turn, &mut wrong);
             self.enter(before, heard, turn);
         }
-        let overdue = self.state == State::Backup && self.due < turn.now;
+        let overdue = self.state == State::Backup && self.due < turn.now && !self.vague;
         if overdue && matches!(turn.cause, Cause::Time { .. }) {
             wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
         }
         (change, wrong)
-    }
-
-    /// `fast_handover` (docs/operating/fast-handover.md): a master that stays may say
-    /// priority 0 only when its priority falls below one that it has heard, and says
-    /// its own again a skew time later, unless it is asked or rises before.
-    fn judge_asking(
-        &mut self,
-        states: [State; 2],
-        old_priority: Priority,
-        heard: Option<Heard>,
-        turn: &Turn<'_>,
-        wrong: &mut Vec<Breach>,
-    ) {
-        let now = turn.now;
-        if let Some(heard) = heard {
-            self.asking.hear(heard);
-        }
-        let said: Vec<Priority> = self.said(turn).collect();
-        if states == [State::Master, State::Backup] && said.contains(&Priority::ZERO) {
-            wrong.push(self.breach(13, "let go before anybody better had spoken".to_owned()));
-        }
-        if states != [State::Master; 2] {
-            self.asking.until = None;
-            return;
-        }
-        let (fell, rose) = (self.priority < old_priority, self.priority > old_priority);
-        if said.contains(&Priority::ZERO) {
-            let is_known = self.asking.knows_better_than(self.priority);
-            let zeros = said.iter().filter(|said| **said == Priority::ZERO).count();
-            let once = zeros <= self.config.destinations().count();
-            if !(self.config.fast_handover && fell && is_known && once) {
-                let text = format!("asked others to take over, from {old_priority}: {said:?}");
-                wrong.push(self.breach(13, text));
-            }
-            self.asking.until = Some(now + self.skew(self.priority));
-            return;
-        }
-        let Some(until) = self.asking.until else {
-            return;
-        };
-        let late = matches!(
-            turn.cause,
-            Cause::Time { late: true } | Cause::Report { .. }
-        );
-        if !said.is_empty() {
-            self.asking.until = None;
-            if now != until && heard.is_none() && !rose && !late {
-                wrong.push(self.breach(13, format!("spoke again, but was due at {until:?}")));
-            }
-        } else if now > until && matches!(turn.cause, Cause::Time { late: false }) {
-            self.asking.until = None;
-            wrong.push(self.breach(13, format!("did not speak again at {until:?}")));
-        }
-    }
-
-    /// The priorities in the adverts that it sent in a turn.
-    fn said(&self, turn: &Turn<'_>) -> impl Iterator<Item = Priority> {
-        let (vrid, family) = (self.config.vrid.get(), self.config.family());
-        let own = turn.left.iter();
-        let own = own.filter(move |left| left.vrid == vrid && left.family == family);
-        own.map(|left| left.priority)
     }
 
     fn breach(&self, rule: u8, text: String) -> Breach {
@@ -322,7 +377,8 @@ impl Watch {
                 let ours = (self.priority, turn.own?);
                 let theirs = (heard.priority, heard.source);
                 let is_better = heard.priority.0 != 0 && theirs > ours;
-                Some(if is_better {
+                let yields = turn.group.is_some_and(|group| group.yields);
+                Some(if is_better || yields {
                     State::Backup
                 } else {
                     State::Master
@@ -350,15 +406,71 @@ impl Watch {
         }
         self.learn(heard.interval);
         self.obeyed = Some(now);
+        self.wants = false;
         self.wait_for_master(now);
     }
 
-    fn judge_change(&self, before: State, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
+    /// What is accepted was sent by one of us, and not before: a signed advert is
+    /// newer than the one before it.
+    fn judge_proof(&mut self, heard: Heard, wrong: &mut Vec<Breach>) {
+        if heard.forged {
+            wrong.push(self.breach(13, format!("accepted a forgery: {heard:?}")));
+        }
+        let header = self.config.header_key().is_some();
+        let enforced = self.config.auth_hmac.as_ref();
+        let enforced = enforced.is_some_and(|it| it.mode == HmacMode::Enforce);
+        if !header && self.config.auth_hmac.is_none() {
+            return;
+        }
+        match heard.sequence {
+            None if header || enforced => {
+                wrong.push(self.breach(13, "accepted an unsigned advert".to_owned()));
+            }
+            None => {}
+            Some(sequence) => {
+                let before = self.newest.insert(heard.source, sequence);
+                if before.is_some_and(|before| before >= sequence) {
+                    wrong.push(self.breach(13, "accepted an old advert again".to_owned()));
+                }
+            }
+        }
+    }
+
+    /// A backup that is due in a group becomes MASTER with it, or waits again.
+    fn judge_group(
+        &mut self,
+        before: State,
+        after: State,
+        moved: bool,
+        turn: &Turn<'_>,
+        wrong: &mut Vec<Breach>,
+    ) {
+        let Some(group) = turn.group else { return };
+        let Cause::Time { late } = *turn.cause else {
+            return;
+        };
+        if before != State::Backup || after != State::Backup {
+            return;
+        }
+        if group.leads && !(late && moved) {
+            wrong.push(self.breach(12, "stayed, though its group was due".to_owned()));
+        } else if self.due_at() <= turn.now {
+            self.wants = true;
+            self.wait_for_master(turn.now);
+            self.vague = late && moved;
+        }
+    }
+
+    fn judge_change(&self, before: State, heard: bool, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
         let now = turn.now;
         if before == State::Backup && self.state == State::Master {
-            let at = self.due.max(self.set_at);
+            let at = self.due_at();
             let late = matches!(turn.cause, Cause::Time { late: true });
-            if now < at || (now > at && !late) {
+            if let Some(group) = turn.group {
+                if !group.leads && !(late && self.vague) {
+                    wrong.push(self.breach(12, "took over before its group was due".to_owned()));
+                }
+            } else if now < at || (now > at && !late) {
                 wrong.push(self.breach(12, format!("took over, but was due at {at:?}")));
             }
             let least = self
@@ -375,6 +487,13 @@ impl Watch {
         }
         if before == State::Master && self.state != State::Backup {
             self.judge_leaving(turn, wrong);
+        }
+        if before == State::Master && self.state == State::Backup {
+            let told = matches!(turn.cause, Cause::Datagram(Some(_)));
+            let alone = turn.group.is_none_or(|group| !group.yields);
+            if alone && (!told || !heard) {
+                wrong.push(self.breach(12, "gave way to nobody".to_owned()));
+            }
         }
     }
 
@@ -394,6 +513,7 @@ impl Watch {
     fn enter(&mut self, before: State, heard: Option<Heard>, turn: &Turn<'_>) {
         self.preempt_at = None;
         self.obeyed = None;
+        self.wants = false;
         if before == State::Fault || self.state == State::Master {
             self.interval = self.config.advert_interval;
         }
@@ -458,33 +578,10 @@ impl Watch {
                     let from = (turn.name_of)(heard.source);
                     format!("{from} has priority {}", heard.priority)
                 }
-                None => "yields".to_owned(),
+                None => "gives way with its group".to_owned(),
             },
             _ => String::new(),
         }
-    }
-}
-
-/// What decides whether a master may ask others to take over.
-#[derive(Debug, Clone, Default)]
-struct Asking {
-    /// The priority that each sender said last and has not taken back by leaving.
-    peers: BTreeMap<IpAddr, Priority>,
-    /// When it speaks again.
-    until: Option<Instant>,
-}
-
-impl Asking {
-    fn hear(&mut self, heard: Heard) {
-        if heard.priority.0 == 0 {
-            self.peers.remove(&heard.source);
-        } else {
-            self.peers.insert(heard.source, heard.priority);
-        }
-    }
-
-    fn knows_better_than(&self, own: Priority) -> bool {
-        self.peers.values().any(|theirs| *theirs > own)
     }
 }
 
@@ -502,7 +599,6 @@ pub fn counted(statistics: &Statistics) -> u64 {
         s.invalid_authtype,
         s.authtype_mismatch,
         s.auth_failure,
-        s.auth_ext_missing,
         s.auth_ext_malformed,
         s.auth_ext_unknown_key,
         s.auth_ext_invalid_hmac,

@@ -45,12 +45,13 @@ struct Wire {
 #[derive(Debug, Clone)]
 pub struct Network {
     nodes: usize,
+    segments: usize,
     wires: Vec<Wire>,
 }
 
 impl Network {
-    /// Good wires between so many nodes.
-    pub fn new(nodes: usize) -> Self {
+    /// Good wires between so many nodes, in so many segments.
+    pub fn new(nodes: usize, segments: usize) -> Self {
         let wire = Wire {
             quality: Quality::GOOD,
             cut: false,
@@ -58,34 +59,33 @@ impl Network {
         };
         Self {
             nodes,
-            wires: vec![wire; nodes.saturating_mul(nodes)],
+            segments,
+            wires: vec![wire; nodes.saturating_mul(nodes).saturating_mul(segments)],
         }
     }
 
-    fn place(&self, from: usize, to: usize) -> usize {
-        from.saturating_mul(self.nodes).saturating_add(to)
+    /// The wires of one direction, one for each segment.
+    fn wires(&mut self, from: usize, to: usize) -> impl Iterator<Item = &mut Wire> {
+        let first = from.saturating_mul(self.nodes).saturating_add(to);
+        let first = first.saturating_mul(self.segments);
+        self.wires.iter_mut().skip(first).take(self.segments)
     }
 
     /// Cuts or mends one direction.
     pub fn set_cut(&mut self, from: usize, to: usize, cut: bool) {
-        let place = self.place(from, to);
-        if let Some(wire) = self.wires.get_mut(place) {
+        self.wires(from, to).for_each(|wire| wire.cut = cut);
+    }
+
+    /// Cuts or mends one direction in one segment only.
+    pub fn set_leg_cut(&mut self, from: usize, to: usize, segment: usize, cut: bool) {
+        if let Some(wire) = self.wires(from, to).nth(segment) {
             wire.cut = cut;
         }
     }
 
-    /// Whether nothing gets through in this direction.
-    pub fn is_cut(&self, from: usize, to: usize) -> bool {
-        let wire = self.wires.get(self.place(from, to));
-        wire.is_none_or(|wire| wire.cut)
-    }
-
     /// Sets how good one direction is.
     pub fn set_quality(&mut self, from: usize, to: usize, quality: Quality) {
-        let place = self.place(from, to);
-        if let Some(wire) = self.wires.get_mut(place) {
-            wire.quality = quality;
-        }
+        self.wires(from, to).for_each(|wire| wire.quality = quality);
     }
 
     /// Sets how good all wires are.
@@ -95,15 +95,16 @@ impl Network {
         }
     }
 
-    /// When a datagram that leaves at `now` arrives: never, once or twice.
+    /// When a datagram that leaves at `now` in this segment arrives: never, once
+    /// or twice.
     pub fn arrivals(
         &mut self,
         now: Instant,
-        (from, to): (usize, usize),
+        (from, to, segment): (usize, usize, usize),
         random: &mut Random,
     ) -> [Option<Instant>; 2] {
-        let place = self.place(from, to);
-        let Some(wire) = self.wires.get_mut(place).filter(|wire| !wire.cut) else {
+        let wire = self.wires(from, to).nth(segment);
+        let Some(wire) = wire.filter(|wire| !wire.cut) else {
             return [None, None];
         };
         let quality = wire.quality;
@@ -136,15 +137,19 @@ mod tests {
     #[test]
     fn what_is_lost_late_and_doubled_follows_the_quality() {
         let mut random = Random::new(1);
-        let mut network = Network::new(2);
+        let mut network = Network::new(2, 2);
         let at = |us| Some(Instant::from_us(us));
-        let way = (0, 1);
+        let way = (0, 1, 0);
         let arrived = network.arrivals(Instant::ZERO, way, &mut random);
         assert_eq!(arrived, [at(100), None]);
         network.set_cut(0, 1, true);
         assert_eq!(network.arrivals(Instant::ZERO, way, &mut random), [None; 2]);
-        let back = network.arrivals(Instant::ZERO, (1, 0), &mut random);
+        let back = network.arrivals(Instant::ZERO, (1, 0, 0), &mut random);
         assert_eq!(back, [at(100), None], "the other direction");
+        network.set_cut(0, 1, false);
+        network.set_leg_cut(0, 1, 1, true);
+        let other = network.arrivals(Instant::ZERO, (0, 1, 1), &mut random);
+        assert_eq!(other, [None; 2], "the other wire");
         network.set_cut(0, 1, false);
         let always = 1_000_000;
         let late = Quality {

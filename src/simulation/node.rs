@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::config::model::{Command, Config};
 use crate::ids::{Errno, IfIndex, ScriptId};
-use crate::time::{Instant, Interval};
+use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::Engine;
 use crate::vrrp::action::Transmit;
 use crate::vrrp::event::{Envelope, Outcome};
@@ -18,6 +18,12 @@ use super::monitor::Watch;
 
 /// How many datagrams wait in the socket of a node that stands still.
 pub const SOCKET_QUEUE_MAX: usize = 256;
+
+/// How many datagrams are kept to come again.
+pub const RECENT_MAX: usize = 32;
+
+/// When the world begins, in microseconds since 1970: the first of January 2026.
+const MORNING_US: u64 = 1_767_225_600_000_000;
 
 /// What a script does when it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,8 @@ pub struct Arrival {
     pub envelope: Envelope,
     /// What the socket gives.
     pub bytes: Rc<[u8]>,
+    /// Nobody has sent it like this.
+    pub forged: bool,
 }
 
 /// What reaches the engine besides datagrams.
@@ -108,6 +116,12 @@ pub struct Node {
     pub watches: Vec<Watch>,
     /// What the engine's count of datagrams for nobody was.
     pub ignored: u64,
+    /// How far its calendar is ahead of everybody's.
+    pub ahead_us: i64,
+    /// Datagrams that reached it last, to come again.
+    pub recent: VecDeque<Arrival>,
+    /// When something was last announced on an interface.
+    pub announced: BTreeMap<(IfIndex, Family), Instant>,
 }
 
 impl Node {
@@ -132,7 +146,18 @@ impl Node {
             announceable: BTreeSet::new(),
             watches: Vec::new(),
             ignored: 0,
+            ahead_us: 0,
+            recent: VecDeque::new(),
+            announced: BTreeMap::new(),
         }
+    }
+
+    /// What its calendar says.
+    pub fn wall(&self, now: Instant) -> WallClock {
+        let unix_us = MORNING_US
+            .saturating_add(now.as_us())
+            .saturating_add_signed(self.ahead_us);
+        WallClock::new(now, unix_us)
     }
 
     /// Whether its daemon runs and is not held up.
@@ -148,8 +173,21 @@ impl Node {
         self.engine.as_ref()?.deadline()
     }
 
+    /// The socket that hears of a datagram for this address: that of its interface,
+    /// or the one of unicast without an interface. A real kernel gives unicast to
+    /// both, and the engine leaves one of them alone.
+    pub fn socket(&self, arrival: &Arrival, to: IpAddr) -> Option<IfIndex> {
+        let mut instances = self.config.instances.iter();
+        let is_anywhere = instances.any(|it| it.interface.is_empty() && it.is_peer(arrival.source));
+        let order = match is_anywhere {
+            true => [IfIndex::ANY, arrival.on],
+            false => [arrival.on, IfIndex::ANY],
+        };
+        order.into_iter().find(|on| self.listens(*on, to))
+    }
+
     /// Whether a socket takes a datagram for this address.
-    pub fn listens(&self, on: IfIndex, to: IpAddr) -> bool {
+    fn listens(&self, on: IfIndex, to: IpAddr) -> bool {
         let family = Family::of(to);
         self.listening.iter().any(|(there, of, group)| {
             (*there, *of) == (on, family) && (!to.is_multicast() || *group == Some(to))
@@ -181,6 +219,7 @@ impl Node {
         self.announceable.clear();
         self.watches.clear();
         self.ignored = 0;
+        self.announced.clear();
         self.kernel.forget_requests();
     }
 }
@@ -196,7 +235,7 @@ pub struct Outbox<'a> {
 
 impl Transmit for Outbox<'_> {
     fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno> {
-        let result = match self.kernel.by_index(via) {
+        let result = match self.kernel.outgoing(via, source_of(frame)) {
             None => Err(Errno(libc::ENODEV)),
             Some(interface) if !interface.state.up => Err(Errno(libc::ENETDOWN)),
             Some(_) => Ok(()),
@@ -204,4 +243,14 @@ impl Transmit for Outbox<'_> {
         self.sent.push((via, to, frame.into(), result.is_ok()));
         result
     }
+}
+
+/// The sender's address in the header of an IP packet.
+pub fn source_of(frame: &[u8]) -> Option<IpAddr> {
+    if frame.first()? >> 4 == 4 {
+        let octets: [u8; 4] = frame.get(12..16)?.try_into().ok()?;
+        return Some(octets.into());
+    }
+    let octets: [u8; 16] = frame.get(8..24)?.try_into().ok()?;
+    Some(octets.into())
 }

@@ -8,25 +8,20 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use crate::config::model::Config;
-use crate::ids::{Priority, ScriptId};
+use crate::ids::ScriptId;
 use crate::time::{Instant, Interval};
 use crate::vrrp::Engine;
 use crate::vrrp::action::{Action, Operation};
-use crate::vrrp::event::{Command, Datagram, Envelope, Event, Outcome};
-use crate::vrrp::log_lines::{InstanceLine, LogLine};
+use crate::vrrp::event::{Command, Event, Outcome};
 use crate::vrrp::plan::plan;
-use crate::vrrp::state_machine::State;
-use crate::wire::advert::Family;
-use crate::wire::frames::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH};
 
 use super::faults::Fault;
 use super::kernel::Report;
-use super::monitor::{Breach, Cause, Heard, Left, Turn, Watch, counted};
+use super::monitor::{Breach, Cause, Watch};
 use super::network::Network;
-use super::node::{Arrival, Behaviour, News, Node, Outbox, SOCKET_QUEUE_MAX, Setup};
+use super::node::{Arrival, Behaviour, News, Node, Outbox, Setup};
 use super::random::Random;
 use super::trace::{Record, What};
 
@@ -122,7 +117,7 @@ pub struct World {
     pub violations: Vec<Violation>,
     pub(super) random: Random,
     /// The address of each node's own, with its name.
-    addresses: Vec<(IpAddr, String)>,
+    pub(super) addresses: Vec<(IpAddr, String)>,
     queue: BinaryHeap<Planned>,
     planned: u64,
 }
@@ -130,7 +125,9 @@ pub struct World {
 impl World {
     /// Nodes that are switched off, on good wires.
     pub fn new(setups: Vec<Setup>, seed: u64) -> Self {
-        let network = Network::new(setups.len());
+        let interfaces = setups.iter().flat_map(|setup| &setup.interfaces);
+        let segments = interfaces.map(|it| it.segment.saturating_add(1)).max();
+        let network = Network::new(setups.len(), segments.unwrap_or(0));
         let addresses = setups.iter().flat_map(|setup| {
             let own = setup.interfaces.iter().flat_map(|it| &it.own);
             own.map(|on| (on.address, setup.name.clone()))
@@ -265,7 +262,9 @@ impl World {
             .map(|config| Watch::new(config, self.now))
             .collect();
         let states = here.kernel.states();
+        let wall = here.wall(self.now);
         self.turn(node, Cause::Start, |engine, now, tx| {
+            engine.event(now, Event::WallClock(wall), tx);
             engine.event(now, Event::AllInterfaces(&states), tx);
             engine.event(now, Event::Command(Command::Start), tx);
         });
@@ -305,6 +304,10 @@ impl World {
         };
         here.paused = false;
         here.is_late = true;
+        self.tell_time(node);
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
         let datagrams = std::mem::take(&mut here.datagrams);
         let news = std::mem::take(&mut here.news);
         for arrival in datagrams {
@@ -318,6 +321,17 @@ impl World {
             here.is_late = false;
         }
         self.check_addresses(node);
+    }
+
+    /// The daemon looks at the calendar.
+    pub(super) fn tell_time(&mut self, node: usize) {
+        let Some(here) = self.nodes.get(node).filter(|it| !it.paused) else {
+            return;
+        };
+        let wall = here.wall(self.now);
+        self.turn(node, Cause::Report { gone: false }, |engine, now, tx| {
+            engine.event(now, Event::WallClock(wall), tx);
+        });
     }
 
     fn expire(&mut self, node: usize) {
@@ -364,7 +378,7 @@ impl World {
     }
 
     /// One call of an engine, and everything that follows from it.
-    fn turn(
+    pub(super) fn turn(
         &mut self,
         node: usize,
         cause: Cause,
@@ -419,6 +433,11 @@ impl World {
             } => {
                 here.listening.insert((on, family, group));
             }
+            Action::Leave {
+                on, family, group, ..
+            } => {
+                here.listening.remove(&(on, family, Some(group)));
+            }
             Action::Unlisten { on, family, .. } => {
                 here.listening
                     .retain(|(there, of, _)| (*there, *of) != (on, family));
@@ -435,7 +454,11 @@ impl World {
                     self.push(now + takes, Occurrence::KernelServes { node, boot });
                 }
             }
-            Action::Announce { address, .. } => {
+            Action::Announce { on, address, .. } => {
+                self.judge_spacing(node, on, address);
+                let Some(here) = self.nodes.get(node) else {
+                    return;
+                };
                 if !here.announceable.contains(&address) {
                     let text = format!("announced {address}, which is not its own");
                     self.wrong(Some(node), 9, text);
@@ -521,318 +544,4 @@ impl World {
     pub(super) fn tell_soon(&mut self, node: usize, reports: Vec<Report>) {
         self.tell(node, self.now + NEWS_DELAY, reports);
     }
-
-    // The network.
-
-    /// Puts a packet on the wires; the advert in it.
-    fn deliver(
-        &mut self,
-        node: usize,
-        via: crate::ids::IfIndex,
-        to: IpAddr,
-        frame: &Rc<[u8]>,
-        taken: bool,
-    ) -> Option<Left> {
-        let (source, envelope, bytes) = unpack(frame)?;
-        let message = match envelope {
-            Envelope::Ipv4 => frame.get(IPV4_HEADER_LENGTH..)?,
-            Envelope::Ipv6 { .. } => &bytes,
-        };
-        let heard = Heard::read(source, message)?;
-        let (vrid, priority) = (heard.vrid, heard.priority);
-        let what = What::Sent {
-            vrid,
-            priority,
-            to,
-            taken,
-        };
-        self.record(Some(node), what);
-        let segment = self.nodes.get(node)?.kernel.by_index(via)?.segment;
-        let family = Family::of(to);
-        for other in 0..self.nodes.len() {
-            let Some(there) = self.nodes.get(other).filter(|_| other != node && taken) else {
-                continue;
-            };
-            let on: Vec<_> = if to.is_multicast() {
-                let interfaces = there.kernel.interfaces.iter();
-                interfaces
-                    .filter(|it| it.segment == segment)
-                    .map(|it| it.state.index)
-                    .collect()
-            } else {
-                let found = there.kernel.with_address(to);
-                found.map(|it| it.state.index).into_iter().collect()
-            };
-            for on in on {
-                let arrivals = self
-                    .network
-                    .arrivals(self.now, (node, other), &mut self.random);
-                for at in arrivals.into_iter().flatten() {
-                    let arrival = Arrival {
-                        from: node,
-                        on,
-                        source,
-                        envelope,
-                        bytes: Rc::clone(&bytes),
-                    };
-                    self.push(at, Occurrence::Arrives(other, arrival));
-                }
-            }
-        }
-        Some(Left {
-            vrid,
-            family,
-            priority,
-        })
-    }
-
-    fn arrives(&mut self, node: usize, arrival: Arrival) {
-        let Some(here) = self.nodes.get_mut(node).filter(|it| it.engine.is_some()) else {
-            return;
-        };
-        let is_up = |index| here.kernel.by_index(index).is_some_and(|it| it.state.up);
-        let to = destination(&arrival);
-        if !is_up(arrival.on) || !to.is_some_and(|to| here.listens(arrival.on, to)) {
-            return;
-        }
-        if here.paused {
-            if here.datagrams.len() < SOCKET_QUEUE_MAX {
-                here.datagrams.push_back(arrival);
-            }
-            return;
-        }
-        self.datagram(node, &arrival);
-    }
-
-    pub(super) fn datagram(&mut self, node: usize, arrival: &Arrival) {
-        let message = match arrival.envelope {
-            Envelope::Ipv4 => arrival.bytes.get(IPV4_HEADER_LENGTH..).unwrap_or_default(),
-            Envelope::Ipv6 { .. } => &arrival.bytes,
-        };
-        let heard = Heard::read(arrival.source, message);
-        if let Some(heard) = heard {
-            let what = What::Heard {
-                from: arrival.from,
-                vrid: heard.vrid,
-                priority: heard.priority,
-            };
-            self.record(Some(node), what);
-        }
-        self.turn(node, Cause::Datagram(heard), |engine, now, tx| {
-            let datagram = Datagram {
-                on: arrival.on,
-                envelope: arrival.envelope,
-                bytes: &arrival.bytes,
-            };
-            engine.event(now, Event::Datagram(datagram), tx);
-        });
-    }
-
-    // The second opinion.
-
-    fn watch(&mut self, node: usize, cause: &Cause, left: &[Left]) {
-        self.watch_with(node, cause, left, &[]);
-    }
-
-    fn watch_with(
-        &mut self,
-        node: usize,
-        cause: &Cause,
-        left: &[Left],
-        faults: &[(String, String)],
-    ) {
-        let addresses = &self.addresses;
-        let name_of = |address: IpAddr| {
-            let known = addresses.iter().find(|(known, _)| *known == address);
-            known.map_or_else(|| address.to_string(), |(_, name)| name.clone())
-        };
-        let Some(here) = self.nodes.get_mut(node) else {
-            return;
-        };
-        let Some(engine) = &here.engine else { return };
-        let mut wrong = Vec::new();
-        let mut changes = Vec::new();
-        let kernel = &here.kernel;
-        let turn_of = |watch: &Watch| Turn {
-            now: self.now,
-            cause,
-            left,
-            own: watch.config.source_address.or_else(|| {
-                let family = watch.config.family();
-                kernel.source(&watch.config.interface, family)
-            }),
-            faults,
-            name_of: &name_of,
-        };
-        if let Cause::Reload(ended) = cause {
-            for watch in here
-                .watches
-                .iter()
-                .filter(|it| ended.contains(&it.config.name))
-            {
-                if watch.state == State::Master {
-                    watch.judge_leaving(&turn_of(watch), &mut wrong);
-                }
-                changes.push(What::Ended {
-                    instance: watch.name.clone(),
-                });
-            }
-            here.watches.retain(|it| !ended.contains(&it.config.name));
-        }
-        let mut moved = 0_u64;
-        for view in engine.instances() {
-            let mut watches = here.watches.iter_mut();
-            let Some(watch) = watches.find(|it| it.config.name == view.config.name) else {
-                continue;
-            };
-            moved = moved.saturating_add(watch.counts(&view.statistics));
-            let turn = turn_of(watch);
-            let (change, breaches) = watch.turn(&view, &turn);
-            wrong.extend(breaches);
-            changes.extend(change.map(|change| What::State {
-                instance: watch.name.clone(),
-                from: change.from,
-                to: change.to,
-                priority: view.priority,
-                why: change.why,
-            }));
-        }
-        moved = moved.saturating_add(engine.ignored().saturating_sub(here.ignored));
-        here.ignored = engine.ignored();
-        if matches!(cause, Cause::Datagram(_)) && moved != 1 {
-            let text = format!("a datagram was counted {moved} times");
-            wrong.push(Breach { rule: 11, text });
-        }
-        self.note(node, changes, wrong);
-    }
-
-    /// Keeps what a turn of a node has shown.
-    fn note(&mut self, node: usize, changes: Vec<What>, wrong: Vec<Breach>) {
-        let at = self.now;
-        for what in changes {
-            self.record(Some(node), what);
-        }
-        let violations = wrong.into_iter().map(|breach| Violation {
-            at,
-            node: Some(node),
-            breach,
-        });
-        self.violations.extend(violations);
-    }
-
-    /// The reasons for FAULT that were logged since `first`, with the instances.
-    fn fault_reasons(&self, first: usize) -> Vec<(String, String)> {
-        let records = self.trace.get(first..).unwrap_or_default();
-        let reasons = records.iter().filter_map(|record| {
-            let What::Log(LogLine::Instance(name, line)) = &record.what else {
-                return None;
-            };
-            let reason = match line {
-                InstanceLine::FaultReasons(reasons) => reasons.clone(),
-                InstanceLine::FaultScript(script) => format!("script {script} fails"),
-                InstanceLine::FaultInterfaceDown(it) => format!("interface {it} is down"),
-                InstanceLine::FaultNoAddress(_) => "no address to send from".to_owned(),
-                _ => return None,
-            };
-            Some((name.clone(), reason))
-        });
-        reasons.collect()
-    }
-
-    /// Once its kernel has done everything, a node has the VIPs of exactly those
-    /// instances that are MASTER.
-    fn check_addresses(&mut self, node: usize) {
-        let Some(here) = self.nodes.get(node) else {
-            return;
-        };
-        // In the turn after a standstill some news are still to be told.
-        let hears = here.engine.is_some() && !here.is_late;
-        if !hears || !here.kernel.is_idle() || here.expected_news > 0 {
-            return;
-        }
-        let mut wrong = Vec::new();
-        for watch in &here.watches {
-            let is_master = watch.state == State::Master;
-            for vip in watch.config.all_addresses() {
-                let address = vip.address;
-                if here.kernel.has(address) == is_master || here.kernel.unsure.contains(&address) {
-                    continue;
-                }
-                let state = watch.state;
-                let what = if is_master { "lacks" } else { "still has" };
-                wrong.push(format!("({}) in {state} {what} {address}", watch.name));
-            }
-        }
-        for text in wrong {
-            self.wrong(Some(node), 3, text);
-        }
-    }
-}
-
-impl Watch {
-    /// How many counters moved since the last turn.
-    fn counts(&self, now: &crate::vrrp::statistics::Statistics) -> u64 {
-        let before = self.statistics();
-        let refused = now.addr_list_err.saturating_sub(before.addr_list_err);
-        // A list of VIPs that differs is counted besides.
-        let accepted = now.advert_rcvd > before.advert_rcvd;
-        let other = counted(now).saturating_sub(counted(before));
-        if accepted {
-            other
-        } else {
-            other.saturating_add(refused)
-        }
-    }
-}
-
-/// Sender, envelope and what a socket gives of an IP packet.
-fn unpack(frame: &Rc<[u8]>) -> Option<(IpAddr, Envelope, Rc<[u8]>)> {
-    let octets = |from: usize, length: usize| frame.get(from..from.checked_add(length)?);
-    if frame.first()? >> 4 == 4 {
-        let source: [u8; 4] = octets(12, 4)?.try_into().ok()?;
-        return Some((source.into(), Envelope::Ipv4, Rc::clone(frame)));
-    }
-    let source: [u8; 16] = octets(8, 16)?.try_into().ok()?;
-    let destination: [u8; 16] = octets(24, 16)?.try_into().ok()?;
-    let envelope = Envelope::Ipv6 {
-        source: source.into(),
-        destination: destination.into(),
-        hop_limit: *frame.get(7)?,
-    };
-    Some((
-        source.into(),
-        envelope,
-        frame.get(IPV6_HEADER_LENGTH..)?.into(),
-    ))
-}
-
-/// Where a datagram was sent to.
-fn destination(arrival: &Arrival) -> Option<IpAddr> {
-    match arrival.envelope {
-        Envelope::Ipv4 => {
-            let octets: [u8; 4] = arrival.bytes.get(16..20)?.try_into().ok()?;
-            Some(octets.into())
-        }
-        Envelope::Ipv6 { destination, .. } => Some(destination.into()),
-    }
-}
-
-/// An advert of nobody's, for noise.
-pub(super) fn noise(random: &mut Random, vrid: u8) -> Vec<u8> {
-    let length = random.between(0, 60);
-    let mut bytes: Vec<u8> = (0..length)
-        .map(|_| random.bits().to_le_bytes()[0])
-        .collect();
-    let priority = Priority(bytes.first().copied().unwrap_or(0));
-    // Half of them look like the beginning of an advert.
-    if random.percent(50) {
-        let head = [
-            0x45, 0xc0, 0, 40, 0, 0, 0, 0, 255, 112, 0, 0, 10, 0, 0, 99, 224, 0, 0, 18,
-        ];
-        let mut whole = head.to_vec();
-        whole.extend([0x21, vrid, priority.0, 1, 0, 1]);
-        whole.append(&mut bytes);
-        return whole;
-    }
-    bytes
 }

@@ -360,11 +360,48 @@ mod tests {
                 state: next,
                 effects: effects(names),
             };
-            assert_eq!(got, want, "{state:?} on {input:?} with {params:?}");
+            let section = section(state, input);
+            assert_eq!(
+                got, want,
+                "{state:?} on {input:?} with {params:?}: {section}"
+            );
         }
     }
 
-    /// RFC 3768 section 6.4.1.
+    /// Where the expectation of a cell comes from. RFC 9568 words version 3 as RFC 3768
+    /// words version 2, but for what a MASTER does with an advert that loses.
+    const fn section(state: State, input: Input) -> &'static str {
+        match (state, input) {
+            (State::Init, Input::Ready) => "RFC 3768 section 6.4.1; RFC 9568 section 6.4.1",
+            (
+                State::Backup,
+                Input::TimerExpired | Input::PriorityZero | Input::Advert(_) | Input::Stop,
+            ) => "RFC 3768 section 6.4.2; RFC 9568 section 6.4.2",
+            (State::Master, Input::Advert(Rank::EqualLowerAddress | Rank::Lower)) => {
+                "RFC 9568 section 6.4.3; RFC 3768 section 6.4.3 sends no answer"
+            }
+            (State::Master, Input::Advert(Rank::EqualSameAddress)) => {
+                "no RFC: a loop or a second node with our address; specification F.4"
+            }
+            (
+                State::Master,
+                Input::TimerExpired | Input::PriorityZero | Input::Advert(_) | Input::Stop,
+            ) => "RFC 3768 section 6.4.3; RFC 9568 section 6.4.3",
+            (State::Fault, _) | (_, Input::Fault | Input::Recovered) => {
+                "no RFC: they know no FAULT; specification F.6"
+            }
+            (_, Input::TimerHeld | Input::GroupGaveWay) => {
+                "no RFC: they know no groups; specification F.7"
+            }
+            (_, Input::HandOver) => "no RFC: fast_handover departs from them",
+            // What ended, or has not begun, hears nothing; what runs is ready already.
+            (State::Stopped, _) | (State::Init, _) | (_, Input::Ready) => {
+                "no RFC: cannot happen, and changes nothing; specification F.2"
+            }
+        }
+    }
+
+    /// RFC 3768 section 6.4.1; specification F.2.
     #[test]
     fn init_waits_until_it_is_ready() {
         let rest = [(State::Init, ""); 7];
@@ -385,7 +422,7 @@ mod tests {
         }
     }
 
-    /// RFC 3768 section 6.4.2.
+    /// RFC 3768 section 6.4.2, RFC 9568 section 6.4.2; specification F.3.
     #[test]
     fn backup_follows_a_better_master_and_outlives_a_silent_one() {
         let row = |lower| {
@@ -454,7 +491,7 @@ mod tests {
         );
     }
 
-    /// Specification F.6.
+    /// No RFC has this state; specification F.6.
     #[test]
     fn fault_ignores_everything_but_its_end() {
         let mut row = [(State::Fault, ""); 14];
@@ -465,6 +502,8 @@ mod tests {
         }
     }
 
+    /// The Initialize state after a Shutdown event of RFC 3768 section 6.4; here nothing
+    /// leads out of it.
     #[test]
     fn stopped_is_the_end() {
         for params in ALL {

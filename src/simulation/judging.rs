@@ -1,0 +1,229 @@
+//! What each turn of an engine is compared with.
+//!
+//! Decides what is asked of the second opinions (`monitor.rs`,
+//! `group_monitor.rs`), and looks at what is between instances and kernel.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::ids::IfIndex;
+use crate::time::Interval;
+use crate::vrrp::log_lines::{InstanceLine, LogLine};
+use crate::vrrp::state_machine::State;
+use crate::wire::advert::Family;
+
+use super::group_monitor::{self, Together, together};
+use super::monitor::{Breach, Cause, Left, Turn, Watch, counted};
+use super::trace::What;
+use super::world::{Violation, World};
+
+impl World {
+    pub(super) fn watch(&mut self, node: usize, cause: &Cause, left: &[Left]) {
+        self.watch_with(node, cause, left, &[]);
+    }
+
+    pub(super) fn watch_with(
+        &mut self,
+        node: usize,
+        cause: &Cause,
+        left: &[Left],
+        faults: &[(String, String)],
+    ) {
+        let addresses = &self.addresses;
+        let name_of = |address: IpAddr| {
+            let known = addresses.iter().find(|(known, _)| *known == address);
+            known.map_or_else(|| address.to_string(), |(_, name)| name.clone())
+        };
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let Some(engine) = &here.engine else { return };
+        let mut wrong = Vec::new();
+        let mut changes = Vec::new();
+        let kernel = &here.kernel;
+        let own_of = |watch: &Watch| {
+            watch.config.source_address.or_else(|| {
+                let family = watch.config.family();
+                kernel.source(&watch.config.interface, family)
+            })
+        };
+        let gave_way = engine.instances().find_map(|view| {
+            let mut watches = here.watches.iter();
+            let watch = watches.find(|it| it.config.name == view.config.name)?;
+            let gives_way = watch.gives_way(&view, cause, own_of(watch));
+            gives_way.then(|| view.config.name.as_str())
+        });
+        let groups = &here.config.sync_groups;
+        // All of them before the first of them takes its turn.
+        let names = here.watches.iter().map(|watch| watch.config.name.as_str());
+        let together: BTreeMap<String, Together> = names
+            .filter_map(|name| {
+                let when = (cause, self.now);
+                let it = together(groups, &here.watches, name, when, gave_way)?;
+                Some((name.to_owned(), it))
+            })
+            .collect();
+        let turn_of = |watch: &Watch| Turn {
+            now: self.now,
+            cause,
+            left,
+            own: own_of(watch),
+            faults,
+            group: together.get(&watch.config.name).copied(),
+            name_of: &name_of,
+        };
+        if let Cause::Reload(ended) = cause {
+            for watch in here
+                .watches
+                .iter()
+                .filter(|it| ended.contains(&it.config.name))
+            {
+                if watch.state == State::Master {
+                    watch.judge_leaving(&turn_of(watch), &mut wrong);
+                }
+                changes.push(What::Ended {
+                    instance: watch.name.clone(),
+                });
+            }
+            here.watches.retain(|it| !ended.contains(&it.config.name));
+        }
+        let mut moved = 0_u64;
+        for view in engine.instances() {
+            let mut watches = here.watches.iter_mut();
+            let Some(watch) = watches.find(|it| it.config.name == view.config.name) else {
+                continue;
+            };
+            moved = moved.saturating_add(watch.counts(&view.statistics));
+            let turn = turn_of(watch);
+            let (change, breaches) = watch.turn(&view, &turn);
+            wrong.extend(breaches);
+            changes.extend(change.map(|change| What::State {
+                instance: watch.name.clone(),
+                from: change.from,
+                to: change.to,
+                priority: view.priority,
+                why: change.why,
+            }));
+        }
+        wrong.extend(group_monitor::judge(groups, &here.watches));
+        let nobodys = left.iter().filter(|left| {
+            let mut watches = here.watches.iter();
+            left.priority.0 != 0 && !watches.any(|watch| watch.may_send(left))
+        });
+        wrong.extend(nobodys.map(|left| Breach {
+            rule: 6,
+            text: format!("sent {left:?}, which no master of its may"),
+        }));
+        moved = moved.saturating_add(engine.ignored().saturating_sub(here.ignored));
+        here.ignored = engine.ignored();
+        if matches!(cause, Cause::Datagram(_)) && moved != 1 {
+            let text = format!("a datagram was counted {moved} times");
+            wrong.push(Breach { rule: 11, text });
+        }
+        self.note(node, changes, wrong);
+    }
+
+    /// Keeps what a turn of a node has shown.
+    fn note(&mut self, node: usize, changes: Vec<What>, wrong: Vec<Breach>) {
+        let at = self.now;
+        for what in changes {
+            self.record(Some(node), what);
+        }
+        let violations = wrong.into_iter().map(|breach| Violation {
+            at,
+            node: Some(node),
+            breach,
+        });
+        self.violations.extend(violations);
+    }
+
+    /// The reasons for FAULT that were logged since `first`, with the instances.
+    pub(super) fn fault_reasons(&self, first: usize) -> Vec<(String, String)> {
+        let records = self.trace.get(first..).unwrap_or_default();
+        let reasons = records.iter().filter_map(|record| {
+            let What::Log(LogLine::Instance(name, line)) = &record.what else {
+                return None;
+            };
+            let reason = match line {
+                InstanceLine::FaultReasons(reasons) => reasons.clone(),
+                InstanceLine::FaultScript(script) => format!("script {script} fails"),
+                InstanceLine::FaultInterfaceDown(it) => format!("interface {it} is down"),
+                InstanceLine::FaultNoAddress(_) | InstanceLine::FaultNoSource => {
+                    "no address to send from".to_owned()
+                }
+                _ => return None,
+            };
+            Some((name.clone(), reason))
+        });
+        reasons.collect()
+    }
+
+    /// Two announcements of one interface are as far apart as all its instances
+    /// want.
+    pub(super) fn judge_spacing(&mut self, node: usize, on: IfIndex, address: IpAddr) {
+        let now = self.now;
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let family = Family::of(address);
+        let instances = here.config.instances.iter();
+        let intervals = instances.map(|instance| match family {
+            Family::V4 => instance.garp.interval,
+            Family::V6 => instance.garp.gna_interval,
+        });
+        let least = intervals.min().unwrap_or(Interval::ZERO);
+        let before = here.announced.insert((on, family), now);
+        if let Some(before) = before.filter(|before| now.since(*before) < least) {
+            let text = format!("announced {address} {} s after another", now.since(before));
+            self.wrong(Some(node), 9, text);
+        }
+    }
+
+    /// Once its kernel has done everything, a node has the VIPs of exactly those
+    /// instances that are MASTER.
+    pub(super) fn check_addresses(&mut self, node: usize) {
+        let Some(here) = self.nodes.get(node) else {
+            return;
+        };
+        // In the turn after a standstill some news are still to be told.
+        let hears = here.engine.is_some() && !here.is_late;
+        if !hears || !here.kernel.is_idle() || here.expected_news > 0 {
+            return;
+        }
+        let mut wrong = Vec::new();
+        for watch in &here.watches {
+            let is_master = watch.state == State::Master;
+            for vip in watch.config.all_addresses() {
+                let address = vip.address;
+                if here.kernel.has(address) == is_master || here.kernel.unsure.contains(&address) {
+                    continue;
+                }
+                let state = watch.state;
+                let what = if is_master { "lacks" } else { "still has" };
+                wrong.push(format!("({}) in {state} {what} {address}", watch.name));
+            }
+        }
+        for text in wrong {
+            self.wrong(Some(node), 3, text);
+        }
+    }
+}
+
+impl Watch {
+    /// How many counters moved since the last turn.
+    fn counts(&self, now: &crate::vrrp::statistics::Statistics) -> u64 {
+        let before = self.statistics();
+        // A list of VIPs that differs, and a trailer that may be missing, are
+        // counted besides.
+        let addresses = now.addr_list_err.saturating_sub(before.addr_list_err);
+        let missing = now.auth_ext_missing;
+        let refused = addresses.saturating_add(missing.saturating_sub(before.auth_ext_missing));
+        let accepted = now.advert_rcvd > before.advert_rcvd;
+        let other = counted(now).saturating_sub(counted(before));
+        if accepted {
+            other
+        } else {
+            other.saturating_add(refused)
+        }
+    }
+}
