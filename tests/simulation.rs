@@ -86,6 +86,5 @@ fn worlds_hand_over() {
         }
     }
     let [asked, alone, _] = counts;
-    println!("{counts:?}");
     assert!(asked >= 5 && alone < asked, "{counts:?}");
 }
