@@ -402,7 +402,10 @@ impl Reactor {
 
     /// Shows the state on the status socket: its thread does the rest.
     fn hand_over_view(&mut self) {
-        if let Some(wanted) = self.view_wanted.take() {
+        let wanted = self.view_wanted.take();
+        // In a flood nothing is waited for.
+        let wanted = wanted.or_else(|| self.views_wanted.try_recv().ok());
+        if let Some(wanted) = wanted {
             let snapshot = self.engine.snapshot(now());
             // Those of scripts that a reload ended are not needed any more.
             let scripts = snapshot.scripts.iter().map(|script| script.id);

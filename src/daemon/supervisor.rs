@@ -400,7 +400,7 @@ impl Supervisor<'_> {
         // a new one is a slip, and running without that line could move a VIP.
         if !loaded.is_usable() || !errors(&loaded).is_subset(&self.good.errors) {
             tracing::error!("Reload refused: the configuration that runs is kept");
-            self.note_reload(Some(refusal(&loaded)));
+            self.note_reload(Some(refusal(&loaded, &self.good.errors)));
             self.ready_again();
             return;
         }

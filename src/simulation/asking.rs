@@ -12,15 +12,16 @@ use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 use crate::vrrp::state_machine::State;
 
-use super::monitor::{Cause, Heard, Turn};
+use super::heard::Heard;
+use super::monitor::{Cause, Turn};
 
 /// What is known of the questions of one instance.
 #[derive(Debug, Clone, Default)]
 pub struct Asking {
     /// The priority that each sender said last and has not taken back by leaving.
     peers: BTreeMap<IpAddr, Priority>,
-    /// When it speaks again.
-    until: Option<Instant>,
+    /// When it asked, and when it speaks again.
+    until: Option<(Instant, Instant)>,
 }
 
 /// One turn of the instance, in which the turn of the daemon is contained.
@@ -51,10 +52,21 @@ impl Asking {
             return lets_go.then(|| "let go before anybody better had spoken".to_owned());
         }
         if asks {
-            self.until = Some(turn.now + step.skew);
+            self.until = Some((turn.now, turn.now + step.skew));
             return self.judge_question(step, &said);
         }
         self.judge_end(step, !said.is_empty(), turn)
+    }
+
+    /// While it asks: when it speaks again.
+    pub fn until(&self) -> Option<Instant> {
+        self.until.map(|(_, until)| until)
+    }
+
+    /// The same if it has asked at `now`.
+    pub fn asked_at(&self, now: Instant) -> Option<Instant> {
+        let (_, until) = self.until.filter(|(asked, _)| *asked == now)?;
+        Some(until)
     }
 
     fn hear(&mut self, heard: Heard) {
@@ -75,7 +87,7 @@ impl Asking {
     }
 
     fn judge_end(&mut self, step: &Step<'_>, speaks: bool, turn: &Turn<'_>) -> Option<String> {
-        let until = self.until?;
+        let (_, until) = self.until?;
         let [from, to] = step.priorities;
         if speaks {
             self.until = None;

@@ -8,8 +8,10 @@
 
 pub mod asking;
 pub mod delivery;
+pub mod explorer;
 pub mod faults;
 pub mod group_monitor;
+pub mod heard;
 pub mod judging;
 pub mod kernel;
 pub mod monitor;
@@ -17,6 +19,7 @@ pub mod network;
 pub mod node;
 pub mod random;
 pub mod report;
+mod rivals;
 pub mod scenario;
 pub mod swarm;
 pub mod trace;

@@ -116,6 +116,8 @@ pub struct World {
     /// What should not have happened.
     pub violations: Vec<Violation>,
     pub(super) random: Random,
+    /// Datagrams that wait until somebody releases them; `None`: none wait.
+    pub(super) held: Option<Vec<(usize, Arrival)>>,
     /// The address of each node's own, with its name.
     pub(super) addresses: Vec<(IpAddr, String)>,
     queue: BinaryHeap<Planned>,
@@ -140,6 +142,7 @@ impl World {
             trace: Vec::new(),
             violations: Vec::new(),
             random: Random::new(seed),
+            held: None,
             queue: BinaryHeap::new(),
             planned: 0,
         }

@@ -533,7 +533,7 @@ impl InstanceLine {
                 silent,
             } => {
                 let why = if *silent {
-                    format_args!("{peer} is silent")
+                    format_args!("{peer} sends no adverts any more")
                 } else {
                     format_args!("this node is not MASTER any more")
                 };

@@ -18,6 +18,7 @@ mod anywhere;
 mod authentication;
 mod bench;
 mod checksums;
+mod contended;
 mod election;
 mod families;
 mod fast_handover;
@@ -121,6 +122,27 @@ mod hostile_packets {
     fn ipv6() {
         run(Ours, Ours, crate::hostile::ipv6);
     }
+    #[test]
+    fn signed() {
+        run(Ours, Ours, crate::hostile::signed);
+    }
+}
+
+/// The first node says it; the second is C or ours.
+macro_rules! contended_with {
+    ($($scenario:ident)*) => {$(
+        mod $scenario {
+            use super::super::{C, Ours, run};
+            #[test]
+            fn ours() { run(Ours, Ours, crate::contended::$scenario); }
+            #[test]
+            fn c() { run(Ours, C, crate::contended::$scenario); }
+        }
+    )*};
+}
+
+mod contended_with {
+    contended_with! { wrong_password other_interval one_way not_a_peer preemption }
 }
 
 for_each_pair! { run:

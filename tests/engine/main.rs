@@ -8,6 +8,8 @@
 mod announcements;
 mod anywhere;
 mod authentication;
+mod checklist;
+mod contended;
 mod counters;
 mod fast_handover;
 mod packets;

@@ -335,10 +335,14 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::Script(name) => ("script", name),
         FaultReason::GroupMember(name) => ("group-member", name),
     };
+    let text = match it {
+        FaultReason::GroupMember(name) => format!("{name} of the same sync group is in FAULT"),
+        other => other.to_string(),
+    };
     Fault {
         code: code.to_owned(),
         subject: subject.clone(),
-        text: it.to_string(),
+        text,
     }
 }
 

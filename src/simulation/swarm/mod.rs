@@ -28,7 +28,8 @@ mod rest;
 mod texts;
 mod trouble;
 
-use rest::{judge_quiet, judge_settled};
+use rest::judge_quiet;
+pub(super) use rest::judge_settled;
 use texts::{Features, companions, texts};
 
 /// How many lines of a trace a report has.
@@ -99,6 +100,7 @@ pub fn attempt(plan: &Plan) -> Result<Vec<Record>, Box<Failure>> {
     }
     world.run_until(plan.end);
     judge_quiet(&mut world, settled_from);
+    super::rivals::judge_rivals(&mut world);
     if world.violations.is_empty() {
         return Ok(world.trace);
     }
@@ -252,6 +254,16 @@ fn span(configs: &[Config]) -> Span {
         master_down: interval.times(adverts) + interval.max(Interval::from_secs(1)),
         scripts: scripts.max().unwrap_or_default(),
         preempt_delay: delay.unwrap_or_default(),
+    }
+}
+
+/// A node with the usual interfaces and this configuration.
+pub(super) fn setup(place: usize, text: &str) -> Setup {
+    let number = place.saturating_add(1);
+    Setup {
+        name: format!("node{number}"),
+        config: understood(0, text, ""),
+        interfaces: interfaces(place),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::wire::frames::Ipv4Datagram;
 
 use super::action::{Action, Transmit};
 use super::authentication::SignedDatagram;
+use super::contention::Contended;
 use super::election::rank;
 use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome};
 use super::garp::{self, Pacer};
@@ -98,6 +99,8 @@ pub struct InstanceView<'a> {
     pub statistics: Statistics,
     /// The master it has last heard.
     pub master: Option<Sender>,
+    /// It is MASTER, and so is somebody else.
+    pub contended: Option<Contended>,
 }
 
 impl Engine {
@@ -234,6 +237,7 @@ impl Engine {
             priority: running.priority,
             statistics: running.statistics,
             master: running.master,
+            contended: running.contended(),
         })
     }
 

@@ -122,6 +122,8 @@ pub struct Running {
     heard: Option<(Sender, Instant)>,
     /// Who else has this VRID.
     pub peers: Peers,
+    /// Somebody's adverts of late made neither of us give way.
+    has_rivals: bool,
     /// Another master is there beside it.
     contended: Option<Episode>,
     /// What brought it into its state.
@@ -163,6 +165,7 @@ impl Running {
             handover: Handover::default(),
             heard: None,
             peers: Peers::new(&config),
+            has_rivals: false,
             contended: None,
             cause: Cause::default(),
             config,
@@ -228,7 +231,7 @@ impl Running {
             awaited_scripts,
             contributions: self.contributions(around),
             peers: self.peers.iter().copied().collect(),
-            contended: self.contended.map(|episode| episode.seen),
+            contended: self.contended(),
             statistics: self.statistics,
         }
     }
@@ -381,10 +384,11 @@ impl Running {
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
         self.note_candidate(sender);
         self.heard = Some((sender, cx.now));
-        if let Input::Advert(Rank::Lower | Rank::EqualLowerAddress | Rank::EqualSameAddress) = input
-        {
-            let rival = (sender.address, sender.priority);
-            self.note_rival(rival, Contention::Unheard, cx);
+        if !matches!(
+            input,
+            Input::Advert(Rank::Higher | Rank::EqualHigherAddress)
+        ) {
+            self.note_rival(sender.address, sender.priority, Contention::Unheard, cx);
         }
         let asks_for_answer = matches!(
             input,
@@ -474,8 +478,8 @@ impl Running {
             self.statistics.owner_ignored = self.statistics.owner_ignored.saturating_add(1);
             let line = InstanceLine::IgnoredAsOwner(sender.address);
             self.log_limited(log_limits::IGNORED_AS_OWNER, line, cx);
-            let rival = (sender.address, sender.priority);
-            self.note_rival(rival, Contention::IgnoredByOwner, cx);
+            let reason = Contention::IgnoredByOwner;
+            self.note_rival(sender.address, sender.priority, reason, cx);
         }
         ignores
     }
@@ -532,7 +536,7 @@ impl Running {
         if self.state == State::Backup {
             self.log(InstanceLine::MasterDown, cx);
         }
-        self.look_for_rival(cx);
+        self.look_for_rival(None, cx);
         let mut base = deadline;
         let interval = self.config.advert_interval;
         let late = cx.now.since(deadline);
