@@ -23,6 +23,7 @@ mod checksums;
 mod contended;
 mod election;
 mod families;
+mod fast_handover;
 mod faults;
 mod frr;
 mod hostile;
@@ -329,6 +330,22 @@ mod signed_trailer {
     #[test]
     fn ours_and_ours() {
         run(Ours, Ours, crate::authentication::signed_trailer);
+    }
+}
+
+mod fast_handover_of_ours {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn beside_ours() {
+        run_scripts(Ours, Ours, crate::fast_handover::weight);
+    }
+    #[test]
+    fn beside_c() {
+        run_scripts(Ours, C, crate::fast_handover::weight);
+    }
+    #[test]
+    fn alone() {
+        run_scripts(Ours, Ours, crate::fast_handover::alone);
     }
 }
 
