@@ -65,9 +65,15 @@ pub struct InstanceId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScriptId(pub u32);
 
-/// The kernel's number of a network interface; never 0.
+/// The kernel's number of a network interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IfIndex(pub u32);
+
+impl IfIndex {
+    /// No particular interface: routes decide where a packet leaves, and it may
+    /// come in anywhere. No interface has this number.
+    pub const ANY: Self = Self(0);
+}
 
 /// An Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

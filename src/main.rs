@@ -26,6 +26,11 @@ fn main() -> ExitCode {
             say(&text, "");
             code
         }
+        Request::Status(task) => {
+            let answer = cli::status::run(&task);
+            say(&answer.stdout, &answer.stderr);
+            answer.code
+        }
         Request::Simulate(task) => match daemon::simulate::run(&task) {
             Ok(text) => {
                 say(&text, "");

@@ -219,7 +219,12 @@ fn keywords_are_listed_for_people_and_programs() {
         .find(|line| line.starts_with("  virtual_router_id 1..255 "))
         .unwrap();
     assert!(line.contains(" works  "), "{line}");
+    let own = "\nkeepalived-rs.conf: vrrp_instance\n  fast_handover [BOOL] ";
+    assert!(stdout.contains(own), "{stdout}");
     let (_, rows) = desk.json("keywords --format json");
+    let own = rows.as_array().unwrap().iter();
+    let own = own.filter(|row| row["file"] == "keepalived-rs.conf");
+    assert!(own.clone().count() >= 6);
     let row = rows
         .as_array()
         .unwrap()

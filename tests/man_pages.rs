@@ -9,13 +9,16 @@ use std::fmt::Write;
 use keepalived_rs::cli;
 use keepalived_rs::config::diagnostic::EXPLANATIONS;
 use keepalived_rs::config::keywords::defaults::default_of;
-use keepalived_rs::config::keywords::{Row, rows};
+use keepalived_rs::config::keywords::{Row, companion_rows, rows};
 
 /// keepalived-rs(8) before and behind the lists that are made.
 const DAEMON: [&str; 2] = [
     include_str!("man_pages/keepalived-rs.8.head"),
     include_str!("man_pages/keepalived-rs.8.tail"),
 ];
+
+/// What stands before the words of our own file.
+const OWN_WORDS: &str = include_str!("man_pages/keepalived-rs.conf.5.own");
 
 /// keepalived-rs.conf(5) before and behind the lists that are made.
 const FILE: [&str; 2] = [
@@ -60,25 +63,32 @@ fn the_page_of_the_daemon_is_current() {
 fn the_page_of_the_file_is_current() {
     let [head, tail] = FILE;
     let mut text = head.to_string();
-    let rows = rows();
+    write_blocks(&mut text, &rows(), "SH");
+    text.push_str(OWN_WORDS);
+    write_blocks(&mut text, &companion_rows(), "SS");
+    text.push_str(tail);
+    assert_current("keepalived-rs.conf.5", &text);
+}
+
+fn write_blocks(text: &mut String, rows: &[Row], heading: &str) {
     let mut blocks: Vec<&str> = Vec::new();
-    for row in &rows {
+    for row in rows {
         if !blocks.contains(&row.block) {
             blocks.push(row.block);
         }
     }
     for block in blocks {
-        let title = match block {
-            "" => "THE OUTER LEVEL".to_string(),
-            name => format!("THE BLOCK {name}"),
+        let title = match (heading, block) {
+            ("SH", "") => "THE OUTER LEVEL".to_string(),
+            ("SH", name) => format!("THE BLOCK {name}"),
+            (_, "") => "The outer level".to_string(),
+            (_, name) => format!("The block {name}"),
         };
-        let _ = writeln!(text, ".SH \"{}\"", roff(&title));
+        let _ = writeln!(text, ".{heading} \"{}\"", roff(&title));
         for row in rows.iter().filter(|row| row.block == block) {
-            write_row(&mut text, row);
+            write_row(text, row);
         }
     }
-    text.push_str(tail);
-    assert_current("keepalived-rs.conf.5", &text);
 }
 
 #[test]

@@ -141,6 +141,7 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
         },
         pid_file: directory.join("keepalived.pid"),
         vrrp_pid_file: directory.join("vrrp.pid"),
+        status_socket: directory.join("status.sock"),
         respawn: manner != "without_respawn",
         keep_addresses: false,
         dump_configuration: false,
@@ -220,7 +221,10 @@ fn worker(start: WorkerStart) -> u8 {
                 channel.send(&ToSupervisor::Reloaded, None).unwrap();
             }
             Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
-            Ok(Some((ToWorker::ScriptEnded { .. }, _))) => {}
+            Ok(Some((
+                ToWorker::ScriptEnded { .. } | ToWorker::ScriptRefused { .. } | ToWorker::About(_),
+                _,
+            ))) => {}
             Err(ChannelError::Closed) => {
                 say("worker is alone");
                 return 0;

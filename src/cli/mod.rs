@@ -14,6 +14,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use crate::config;
+use crate::daemon::status as daemon_status;
 use crate::daemon::{
     DEFAULT_CONFIGURATION, Settings, VERSION, check, exit_code, process, runtime_directory,
     simulate,
@@ -21,6 +22,7 @@ use crate::daemon::{
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
 
+pub mod status;
 mod tools;
 
 pub use tools::{Format, status_word};
@@ -41,6 +43,8 @@ pub enum Request {
     Check(Box<check::Task>),
     /// `simulate`: what would happen.
     Simulate(Box<simulate::Task>),
+    /// `status`: how a running daemon stands.
+    Status(Box<status::Task>),
 }
 
 /// Something to write, and an exit code.
@@ -326,6 +330,10 @@ impl Arguments {
                     None => "Keepalived".to_owned(),
                 },
             },
+            status_socket: absolute(daemon_status::socket::path_for(
+                self.namespace.as_deref(),
+                self.pid.as_deref(),
+            )),
             pid_file: absolute(self.pid.unwrap_or_else(|| runtime.join("keepalived.pid"))),
             vrrp_pid_file: absolute(self.vrrp_pid.unwrap_or_else(|| runtime.join("vrrp.pid"))),
             respawn: !self.dont_respawn,

@@ -1,9 +1,9 @@
 //! The words that may stand first on the command line instead of options:
-//! `check`, `simulate`, `keywords`, `explain`.
+//! `check`, `simulate`, `status`, `keywords`, `explain`.
 //!
 //! Decides what they are called and what is printed for the last two; what
 //! `check` looks at is decided in `daemon/check.rs`, what `simulate` prints in
-//! `daemon/simulate.rs`. C keepalived has no such
+//! `daemon/simulate.rs`, what `status` says in `status.rs`. C keepalived has no such
 //! words, so whatever else stands first is left to its options.
 
 use std::ffi::OsString;
@@ -13,10 +13,11 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{Answer, BAD_COMMAND_LINE, Request};
+use super::{Answer, BAD_COMMAND_LINE, Request, status};
 use crate::config::diagnostic::{EXPLANATIONS, explanation};
+use crate::config::keywords::companion::FILE_NAME;
 use crate::config::keywords::defaults::default_of;
-use crate::config::keywords::{Content, Row, Status, rows};
+use crate::config::keywords::{Content, Row, Status, companion_rows, rows};
 use crate::config::{self};
 use crate::daemon::{check, process, simulate};
 use crate::simulation::scenario::EVENTS;
@@ -35,7 +36,7 @@ pub enum Format {
 #[command(
     name = "keepalived-rs",
     disable_help_subcommand = true,
-    about = "Tools around a configuration"
+    about = "Tools around a configuration and a running daemon"
 )]
 struct Tools {
     #[command(subcommand)]
@@ -48,6 +49,8 @@ enum Tool {
     Check(Check),
     /// Show what would happen to the nodes of a cluster: who is MASTER when, who has the VIPs, and why
     Simulate(Simulate),
+    /// Show how a running daemon stands: the state of each instance and why, priorities, VIPs, peers, scripts
+    Status(status::Task),
     /// List every keyword with its block, arguments and status
     Keywords {
         /// How the list is printed
@@ -159,6 +162,7 @@ impl Tool {
                 format: simulate.format,
                 without_checkers: simulate.vrrp,
             })),
+            Self::Status(task) => Request::Status(Box::new(task)),
             Self::Keywords { format } => Request::Answer(Answer {
                 stdout: keywords(format),
                 ..Answer::default()
@@ -177,9 +181,13 @@ pub const fn status_word(status: Status) -> &'static str {
     }
 }
 
+/// The usual name of the main file.
+const MAIN_FILE: &str = "keepalived.conf";
+
 /// A keyword as JSON has it. The names of the fields are stable.
 #[derive(Serialize)]
 struct Listed {
+    file: &'static str,
     block: &'static str,
     keyword: &'static str,
     arguments: &'static str,
@@ -189,9 +197,10 @@ struct Listed {
     doc: &'static str,
 }
 
-impl From<&Row> for Listed {
-    fn from(row: &Row) -> Self {
+impl Listed {
+    fn new(file: &'static str, row: &Row) -> Self {
         Self {
+            file,
             block: row.block,
             keyword: row.name,
             arguments: row.args,
@@ -204,21 +213,28 @@ impl From<&Row> for Listed {
 }
 
 fn keywords(format: Format) -> String {
-    let listed: Vec<Listed> = rows().iter().map(Listed::from).collect();
+    let (main, companion) = (rows(), companion_rows());
+    let main = main.iter().map(|row| Listed::new(MAIN_FILE, row));
+    let companion = companion.iter().map(|row| Listed::new(FILE_NAME, row));
+    let listed: Vec<Listed> = main.chain(companion).collect();
     if format == Format::Json {
         return serde_json::to_string_pretty(&listed).unwrap_or_default() + "\n";
     }
     let mut text = String::new();
     let mut block = None;
     for row in listed {
-        if block != Some(row.block) {
+        if block != Some((row.file, row.block)) {
             let name = match row.block {
                 "" => "(outer level)",
                 name => name,
             };
             let gap = if block.is_some() { "\n" } else { "" };
-            let _ = writeln!(text, "{gap}{name}");
-            block = Some(row.block);
+            let file = match row.file {
+                MAIN_FILE => String::new(),
+                file => format!("{file}: "),
+            };
+            let _ = writeln!(text, "{gap}{file}{name}");
+            block = Some((row.file, row.block));
         }
         let usage = format!("{} {}", row.keyword, row.arguments);
         let _ = writeln!(

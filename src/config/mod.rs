@@ -5,10 +5,11 @@
 //!
 //! 1. The text is read once, statement by statement: expanded, put into blocks, and
 //!    given to the rows, which fill drafts.
-//! 2. [`scripts`]: what the machine says of every command, wherever it stands.
-//! 3. [`keywords::lvs`]: what does not fit together in the balancer's blocks.
-//! 4. [`resolve`]: the drafts become the configuration.
-//! 5. [`scripts`] again: C's warning about scripts that nobody checks, always last.
+//! 2. The same for the file with our own words, [`companion`].
+//! 3. [`scripts`]: what the machine says of every command, wherever it stands.
+//! 4. [`keywords::lvs`]: what does not fit together in the balancer's blocks.
+//! 5. [`resolve`]: the drafts become the configuration.
+//! 6. [`scripts`] again: C's warning about scripts that nobody checks, always last.
 //!
 //! Findings come in the order of these steps; within the first one those of the
 //! text, then those of the braces, then those of the rows. They never stop the
@@ -17,6 +18,7 @@
 use std::path::Path;
 
 pub mod arguments;
+mod companion;
 pub mod diagnostic;
 pub mod expand;
 pub mod keywords;
@@ -33,7 +35,7 @@ pub mod tree;
 mod tests;
 
 use diagnostic::{Class, Collector, Diagnostic, Severity};
-use keywords::{Context, Vocabulary, lvs, root};
+use keywords::{Context, Keyword, Vocabulary, lvs, root};
 
 /// What the command line says about reading a configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,8 +98,8 @@ pub fn load_with_statements(
     (loaded, statements)
 }
 
-/// All steps. `done` gets each statement of the outer level when the rows have
-/// read it.
+/// All steps. `done` gets each statement of the outer level of the main file when
+/// the rows have read it.
 fn read(
     machine: &dyn machine::Machine,
     files: &dyn source::Files,
@@ -106,10 +108,16 @@ fn read(
     done: &mut dyn FnMut(tree::Statement),
 ) -> Loaded {
     let mut found = Collector::default();
-    let (draft, sources) = drafts(machine, files, main, options, &mut found, done);
+    let reading = Reading {
+        machine,
+        files,
+        options,
+    };
+    let (draft, mut sources) = drafts(&reading, main, &mut found, done);
+    let companion = companion::read(&reading, &mut sources, &mut found);
     let scripts = scripts::check(&draft, machine, &mut found);
     lvs::complete(&draft.lvs, options.without_checkers, &mut found);
-    let config = resolve::resolve(draft, machine, &scripts, &mut found);
+    let config = resolve::resolve(draft, &companion, machine, &scripts, &mut found);
     scripts.finish(&mut found);
     Loaded {
         config,
@@ -119,34 +127,61 @@ fn read(
     }
 }
 
-/// The text as the rows understand it. Each statement of the outer level is done
-/// with before the next one is read, so that one alone is in memory.
+/// The main file as the rows understand it.
 fn drafts(
-    machine: &dyn machine::Machine,
-    files: &dyn source::Files,
+    reading: &Reading<'_>,
     main: &Path,
-    options: &Options,
     found: &mut Collector,
     done: &mut dyn FnMut(tree::Statement),
 ) -> (root::Draft, source::Sources) {
-    let (mut in_braces, mut in_keywords) = (Collector::default(), Collector::default());
-    let vocabulary = Vocabulary::shared();
     let mut draft = root::Draft::default();
-    let mut context = Context::new(options, machine, vocabulary, &mut in_keywords);
-    let mut take = |statement: tree::Statement| {
-        let statements = std::slice::from_ref(&statement);
-        keywords::apply("", root::KEYWORDS, statements, &mut draft, &mut context);
-        done(statement);
+    let mut sources = source::Sources::default();
+    let mut text = |found: &mut Collector, take: &mut dyn FnMut(expand::Token)| {
+        sources = expand::read_all(reading.files, main, reading.options, found, take);
     };
-    let wants = |block: &str, word: &str| vocabulary.wants(block, word);
-    let mut builder = tree::Builder::new(&wants, &mut in_braces, &mut take);
-    let mut put = |token| builder.token(token);
-    let sources = expand::read_all(files, main, options, found, &mut put);
-    builder.finish();
-    draft.scripts_seen = std::mem::take(&mut context.scripts_seen);
-    found.append(in_braces);
-    found.append(in_keywords);
+    let vocabulary = Vocabulary::shared();
+    let table = root::KEYWORDS;
+    let scripts_seen = reading.apply(vocabulary, table, &mut draft, &mut text, found, done);
+    draft.scripts_seen = scripts_seen;
     (draft, sources)
+}
+
+/// What every file is read with.
+struct Reading<'a> {
+    machine: &'a dyn machine::Machine,
+    files: &'a dyn source::Files,
+    options: &'a Options,
+}
+
+impl Reading<'_> {
+    /// Gives what `text` hands out to the rows of `table`. Each statement of the
+    /// outer level is done with before the next one is read, so that one alone is
+    /// in memory. Returns every command that was read.
+    fn apply<T>(
+        &self,
+        vocabulary: &Vocabulary,
+        table: &'static [Keyword<T>],
+        draft: &mut T,
+        text: &mut dyn FnMut(&mut Collector, &mut dyn FnMut(expand::Token)),
+        found: &mut Collector,
+        done: &mut dyn FnMut(tree::Statement),
+    ) -> Vec<scripts::ScriptUse> {
+        let (mut in_braces, mut in_keywords) = (Collector::default(), Collector::default());
+        let mut context = Context::new(self.options, self.machine, vocabulary, &mut in_keywords);
+        let mut take = |statement: tree::Statement| {
+            let statements = std::slice::from_ref(&statement);
+            keywords::apply("", table, statements, draft, &mut context);
+            done(statement);
+        };
+        let wants = |block: &str, word: &str| vocabulary.wants(block, word);
+        let mut builder = tree::Builder::new(&wants, &mut in_braces, &mut take);
+        text(found, &mut |token| builder.token(token));
+        builder.finish();
+        let scripts_seen = std::mem::take(&mut context.scripts_seen);
+        found.append(in_braces);
+        found.append(in_keywords);
+        scripts_seen
+    }
 }
 
 impl Loaded {

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::state_files::StateFile;
+use super::status::About;
 pub use crate::config::model::Command as ScriptCommand;
 use crate::ids::{Errno, ScriptId};
 pub use crate::vrrp::event::Outcome as ScriptOutcome;
@@ -35,19 +36,31 @@ const SEND_BUFFER: usize = 4 * 1024 * 1024;
 /// From the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// A run asked for by `RunScript` is over. There is exactly one for each
-    /// `RunScript` that was not skipped because the script was still running.
+    /// A run asked for by `RunScript` is over. There is exactly one of this or
+    /// `ScriptRefused` for each `RunScript` that was not skipped because the
+    /// script was still running.
     ScriptEnded {
         /// Which script.
         id: ScriptId,
         /// How it ended.
         outcome: ScriptOutcome,
     },
+    /// A run asked for by `RunScript` could not begin.
+    ScriptRefused {
+        /// Which script.
+        id: ScriptId,
+        /// The error number that stands for the reason.
+        errno: Errno,
+        /// The reason.
+        reason: String,
+    },
     /// Change over to the configuration in the memfd that comes along; answer
     /// `Reloaded` or `ReloadFailed`.
     Reload,
     /// Write a file that shows the state.
     Show(StateFile),
+    /// What the status socket shows of the supervisor has changed.
+    About(About),
     /// Leave every mastership, take everything off, say `Stopped`, exit with 0.
     Stop,
 }

@@ -12,8 +12,7 @@ use crate::system::clock::epoch_us;
 use crate::system::netlink;
 use crate::system::sockets::tx::Sender;
 use crate::vrrp::authentication::Sequences;
-use crate::vrrp::event::InterfaceState;
-use crate::vrrp::interfaces::source_address;
+use crate::vrrp::interfaces::{Interfaces, Place, place_of};
 use crate::vrrp::outgoing::{Outgoing, Signing};
 
 use super::exit_code;
@@ -48,7 +47,10 @@ pub fn run(config: &Config) -> u8 {
 }
 
 fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std::io::Result<()> {
-    let interfaces = netlink::interfaces_now()?;
+    let mut interfaces = Interfaces::default();
+    for state in netlink::interfaces_now()? {
+        interfaces.insert(&state);
+    }
     let mut sender = Sender::open()?;
     let vips = config
         .instances
@@ -56,14 +58,11 @@ fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std:
         .flat_map(|instance| instance.all_addresses().map(|vip| vip.address))
         .collect();
     for instance in held {
-        let Some(state) = interfaces
-            .iter()
-            .find(|state| state.name == instance.interface)
-        else {
+        let Some(place) = place_of(instance, &interfaces, &vips) else {
             continue;
         };
-        let source = source_address(instance, Some(state), &vips);
-        let sent = source.map(|source| send_priority_zero(instance, state, source, &mut sender));
+        let source = place.source;
+        let sent = source.map(|source| send_priority_zero(instance, place, source, &mut sender));
         match sent {
             Some(Ok(())) => tracing::info!("({}) sent 0 priority", instance.name),
             Some(Err(errno)) => {
@@ -78,12 +77,12 @@ fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std:
 
 fn send_priority_zero(
     instance: &Instance,
-    state: &InterfaceState,
+    place: Place,
     source: IpAddr,
     sender: &mut Sender,
 ) -> Result<(), Errno> {
     let mut outgoing = Outgoing::default();
-    outgoing.build(instance, instance.priority, source, state.mtu);
+    outgoing.build(instance, instance.priority, source, place.mtu);
     let unix_us = epoch_us();
     let mut sequences = Sequences::new(instance);
     // One more than the time says: the worker may have sent just before its end.
@@ -92,5 +91,5 @@ fn send_priority_zero(
         sequences: &mut sequences,
         unix_us,
     };
-    outgoing.send_priority_zero(instance, state.index, &mut signing, sender)
+    outgoing.send_priority_zero(instance, place.on, &mut signing, sender)
 }

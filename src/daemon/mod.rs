@@ -27,6 +27,7 @@ pub mod process;
 pub mod reactor;
 pub mod simulate;
 pub mod state_files;
+pub mod status;
 pub mod supervisor;
 pub mod worker;
 
@@ -68,6 +69,8 @@ pub struct Settings {
     pub pid_file: PathBuf,
     /// `-r`.
     pub vrrp_pid_file: PathBuf,
+    /// Where `keepalived-rs status` asks.
+    pub status_socket: PathBuf,
     /// Not `-R`: a worker that dies is replaced.
     pub respawn: bool,
     /// `-V`: the VIPs stay when the daemon stops.

@@ -6,18 +6,19 @@
 //! acted upon; deadlines come after. Nothing in a turn waits for a peer, a disk
 //! or a script; joining a group may wait a moment for the kernel's lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::model::{self, Config};
-use crate::ids::{IfIndex, MacAddress};
+use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, now};
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
@@ -30,7 +31,7 @@ use crate::vrrp::action::{
     Action, Carrier, GroupNotification, Notification, NotifyState, Operation, Token,
 };
 use crate::vrrp::engine::Engine;
-use crate::vrrp::event::{Command, Datagram, Event};
+use crate::vrrp::event::{Command, Datagram, Event, Outcome};
 use crate::vrrp::log_lines::LogLine;
 use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
@@ -39,6 +40,8 @@ use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::process;
 use super::state_files::{self, StateFile, Surroundings, View};
+use super::status::server::{ViewWanted, wall_clock};
+use super::status::{self, About};
 use super::worker::Text;
 
 /// Longer than any IPv4 datagram.
@@ -74,6 +77,10 @@ pub struct Settings {
     pub dump_configuration: bool,
     /// What the state files show besides the state.
     pub around: Surroundings,
+    /// The status socket, if there is one.
+    pub status: Option<OwnedFd>,
+    /// What it shows of the supervisor.
+    pub about: About,
 }
 
 /// The worker's loop and all that it holds.
@@ -90,6 +97,13 @@ pub struct Reactor {
     reports: UnboundedReceiver<Report>,
     mailer: Mailer,
     state_files: state_files::Writer,
+    about: Arc<About>,
+    /// Why scripts could not be run, for the status socket.
+    refusals: BTreeMap<ScriptId, String>,
+    /// Who wants to show the state on the status socket.
+    views_wanted: UnboundedReceiver<ViewWanted>,
+    /// The one that this turn answers.
+    view_wanted: Option<ViewWanted>,
     buffer: Vec<u8>,
     /// What the engine was told last.
     wall: Option<WallClock>,
@@ -105,11 +119,13 @@ pub struct Reactor {
 impl Reactor {
     /// Opens everything that does not depend on interfaces. Needs a tokio
     /// runtime, `CAP_NET_RAW` and `CAP_NET_ADMIN`.
-    pub fn new(channel: OwnedFd, settings: Settings, config: Config) -> io::Result<Self> {
+    pub fn new(channel: OwnedFd, mut settings: Settings, config: Config) -> io::Result<Self> {
         let channel = WorkerEnd::new(channel);
         let signals = Signals::open()?;
         let mailer = Mailer::start(&config.globals, &process::host_name())?;
         let state_files = state_files::Writer::start(settings.around.clone())?;
+        let views_wanted = status::server::start(settings.status.take())?;
+        let about = Arc::new(std::mem::take(&mut settings.about));
         let (netlink, reports) = Handle::start()?;
         Ok(Self {
             engine: Engine::new(config),
@@ -126,6 +142,10 @@ impl Reactor {
             reports,
             mailer,
             state_files,
+            about,
+            refusals: BTreeMap::new(),
+            views_wanted,
+            view_wanted: None,
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
             more: false,
@@ -152,6 +172,7 @@ impl Reactor {
             self.more |= self.drain_sockets()?;
             self.engine.expire(now(), &mut self.sender);
             self.act()?;
+            self.hand_over_view();
             self.timer.arm(self.engine.deadline())?;
         }
         self.state_files.finish(FILES_LIMIT);
@@ -189,6 +210,10 @@ impl Reactor {
             ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
             ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
             report = self.reports.recv() => Ok(report),
+            Some(wanted) = self.views_wanted.recv() => {
+                self.view_wanted = Some(wanted);
+                Ok(None)
+            }
             fired = self.timer.expired() => fired.map(|()| None),
         }
     }
@@ -327,9 +352,14 @@ impl Reactor {
         match message {
             ToWorker::Stop => self.stop(),
             ToWorker::Show(file) => self.show(file),
+            ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
-                let event = Event::Script { id, outcome };
-                self.engine.event(now(), event, &mut self.sender);
+                self.refusals.remove(&id);
+                self.script_ended(id, outcome);
+            }
+            ToWorker::ScriptRefused { id, errno, reason } => {
+                self.refusals.insert(id, reason);
+                self.script_ended(id, Outcome::NotRun(errno));
             }
             ToWorker::Reload => {
                 let answer = match self.reload(descriptor) {
@@ -339,6 +369,11 @@ impl Reactor {
                 self.tell(&answer);
             }
         }
+    }
+
+    fn script_ended(&mut self, id: ScriptId, outcome: Outcome) {
+        let event = Event::Script { id, outcome };
+        self.engine.event(now(), event, &mut self.sender);
     }
 
     fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
@@ -362,6 +397,25 @@ impl Reactor {
         let accepted = self.state_files.ask(file, self.view());
         if accepted && file == StateFile::StatisticsAndClear {
             self.engine.clear_statistics();
+        }
+    }
+
+    /// Shows the state on the status socket: its thread does the rest.
+    fn hand_over_view(&mut self) {
+        if let Some(wanted) = self.view_wanted.take() {
+            let snapshot = self.engine.snapshot(now());
+            // Those of scripts that a reload ended are not needed any more.
+            let scripts = snapshot.scripts.iter().map(|script| script.id);
+            let scripts: BTreeSet<ScriptId> = scripts.collect();
+            self.refusals.retain(|id, _| scripts.contains(id));
+            let view = status::View {
+                snapshot,
+                wall: wall_clock(),
+                about: Arc::clone(&self.about),
+                refusals: self.refusals.clone(),
+            };
+            // It may have stopped waiting.
+            let _ = wanted.try_send(Box::new(view));
         }
     }
 
@@ -390,6 +444,12 @@ impl Reactor {
                     carrier,
                     group,
                 } => self.listen((on, family, carrier), group)?,
+                Action::Leave {
+                    on,
+                    family,
+                    carrier,
+                    group,
+                } => self.leave((on, family, carrier), group),
                 Action::Unlisten {
                     on,
                     family,
@@ -432,6 +492,15 @@ impl Reactor {
                 self.more = true;
                 other
             }
+        }
+    }
+
+    fn leave(&self, key: (IfIndex, Family, Carrier), group: IpAddr) {
+        if let Some(Err(error)) = self.receivers.get(&key).map(|it| it.leave(group)) {
+            tracing::info!(
+                "Unable to leave group {group} on interface {}: {error}",
+                key.0.0
+            );
         }
     }
 

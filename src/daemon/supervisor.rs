@@ -21,6 +21,8 @@ use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
 use super::pid_files::PidFile;
 use super::process;
 use super::state_files::{StateFile, Surroundings, write_parent_data};
+use super::status::About;
+use super::status::keeper::{Keeper, refusal};
 use super::{Settings, VERSION, exit_code, load, log_diagnostics};
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
@@ -74,6 +76,10 @@ pub struct WorkerStart {
     pub dump_configuration: bool,
     /// `-s`
     pub namespace: Option<String>,
+    /// The status socket, if there is one.
+    pub status: Option<OwnedFd>,
+    /// What it shows of the supervisor.
+    pub about: About,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -130,6 +136,7 @@ pub fn run(start: Start<'_>) -> u8 {
         scripts,
         signals: start.signals,
         manager: service_manager(),
+        status: Keeper::new(start.settings),
         stop: None,
     };
     supervisor.begin();
@@ -226,6 +233,7 @@ struct Supervisor<'a> {
     scripts: Scripts,
     signals: Signals,
     manager: ServiceManager,
+    status: Keeper,
     stop: Option<Stop>,
 }
 
@@ -252,6 +260,7 @@ impl Supervisor<'_> {
             }
         }
         self.expire(now());
+        self.answer_status();
     }
 
     /// Until something can be read, or something is due.
@@ -271,6 +280,10 @@ impl Supervisor<'_> {
             let mut flags = PollFlags::POLLIN;
             flags.set(PollFlags::POLLOUT, worker.channel.is_waiting());
             fds.push(PollFd::new(worker.channel.as_fd(), flags));
+        } else if !matches!(self.phase, Phase::Working(_))
+            && let Some(status) = self.status.as_fd()
+        {
+            fds.push(PollFd::new(status, PollFlags::POLLIN));
         }
         // Interrupted is as good as woken: everything is looked at anyway.
         let _ = poll(&mut fds, timeout);
@@ -340,6 +353,7 @@ impl Supervisor<'_> {
         if let Some(file) = self.pid_files.worker {
             file.remove();
         }
+        self.status.remove();
         tracing::info!("Stopped Keepalived {VERSION}");
         self.pid_files.own.remove();
     }
@@ -386,6 +400,7 @@ impl Supervisor<'_> {
         // a new one is a slip, and running without that line could move a VIP.
         if !loaded.is_usable() || !errors(&loaded).is_subset(&self.good.errors) {
             tracing::error!("Reload refused: the configuration that runs is kept");
+            self.note_reload(Some(refusal(&loaded)));
             self.ready_again();
             return;
         }
@@ -425,10 +440,12 @@ impl Supervisor<'_> {
         let security = new.config.globals.enable_script_security;
         self.scripts.set_security(security);
         self.good = new;
+        self.note_reload(None);
     }
 
     fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
+        self.note_reload(Some(reason.to_owned()));
         self.ready_again();
     }
 
@@ -456,6 +473,27 @@ impl Supervisor<'_> {
     fn told(&self, result: io::Result<()>) {
         if let Err(error) = result {
             tracing::error!("Unable to notify systemd: {error}");
+        }
+    }
+}
+
+// The status socket.
+impl Supervisor<'_> {
+    fn note_reload(&mut self, refused: Option<String>) {
+        self.status.note_reload(refused);
+        self.tell(&ToWorker::About(self.status.about()));
+    }
+
+    /// Without a worker nobody else answers.
+    fn answer_status(&self) {
+        match &self.phase {
+            Phase::Working(_) => {}
+            _ if self.stop.is_some() => self.status.answer("the daemon stops"),
+            Phase::NoWorker => self.status.answer("no instance is configured"),
+            Phase::CleaningUp { .. } | Phase::Waiting { .. } => {
+                self.status
+                    .answer("the VRRP process died, and is started again soon");
+            }
         }
     }
 }
@@ -496,8 +534,12 @@ impl Supervisor<'_> {
             // A check that begins now would outlive the daemon.
             ToSupervisor::RunScript { .. } if self.stop.is_some() => {}
             ToSupervisor::RunScript { id, command } => {
-                if let Some(outcome) = self.scripts.run_check(id, &command) {
-                    self.tell(&ToWorker::ScriptEnded { id, outcome });
+                if let Some(refusal) = self.scripts.run_check(id, &command) {
+                    self.tell(&ToWorker::ScriptRefused {
+                        id,
+                        errno: refusal.errno(),
+                        reason: refusal.to_string(),
+                    });
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
@@ -566,13 +608,12 @@ impl Supervisor<'_> {
             keep_addresses: self.settings.keep_addresses,
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
+            status: self.status.for_worker(),
+            about: self.status.about(),
         };
         let entry = self.entries.worker;
-        let not_for_it = [
-            ours.as_raw_fd(),
-            self.signals.as_raw_fd(),
-            self.pid_files.own.as_raw_fd(),
-        ];
+        let mut not_for_it = self.not_for_children();
+        not_for_it.push(ours.as_raw_fd());
         let process = process::fork_child(move || {
             close_in_child(&not_for_it);
             entry(start)
@@ -584,6 +625,12 @@ impl Supervisor<'_> {
             started: now(),
             stopped: false,
         })
+    }
+
+    /// The descriptors that are the supervisor's alone.
+    fn not_for_children(&self) -> Vec<RawFd> {
+        let own = [self.signals.as_raw_fd(), self.pid_files.own.as_raw_fd()];
+        own.into_iter().chain(self.status.as_raw_fd()).collect()
     }
 
     fn children_ended(&mut self) {
@@ -655,6 +702,7 @@ impl Supervisor<'_> {
             self.begin_stop(exit_code::FATAL);
         } else {
             tracing::error!("VRRP child process({process}) died: Respawning");
+            self.status.note_replacement();
             let lived = now().since(worker.started);
             if lived >= SHORT_LIFE {
                 self.delay = Interval::ZERO;
@@ -671,7 +719,7 @@ impl Supervisor<'_> {
             .map(|text| &text.config)
             .collect();
         let entry = self.entries.cleanup;
-        let not_for_it = [self.signals.as_raw_fd(), self.pid_files.own.as_raw_fd()];
+        let not_for_it = self.not_for_children();
         let forked = process::fork_child(|| {
             close_in_child(&not_for_it);
             let codes = configs.iter().map(|config| entry(config));
@@ -701,6 +749,7 @@ impl Supervisor<'_> {
         if self.candidate.take().is_some() {
             // Perhaps the new text is what it died of.
             tracing::error!("Reload abandoned, as {WORKER} died");
+            self.note_reload(Some(format!("{WORKER} died of it")));
         }
         if self.stop.is_some() {
             return;

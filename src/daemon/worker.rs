@@ -48,6 +48,8 @@ pub fn run(start: WorkerStart) -> u8 {
             keep_addresses: start.keep_addresses,
             dump_configuration: start.dump_configuration,
             around: Surroundings::now(start.namespace),
+            status: start.status,
+            about: start.about,
         };
         match Reactor::new(start.channel, settings, loaded.config) {
             Ok(reactor) => match reactor.run().await {

@@ -48,7 +48,8 @@ impl World {
             family,
             priority,
         };
-        let Some(interface) = self.nodes.get(node)?.kernel.by_index(via) else {
+        let kernel = &self.nodes.get(node)?.kernel;
+        let Some(interface) = kernel.outgoing(via, Some(source)) else {
             return Some(left);
         };
         let segment = interface.segment;
@@ -123,10 +124,12 @@ impl World {
             return;
         };
         let is_up = |index| here.kernel.by_index(index).is_some_and(|it| it.state.up);
-        let to = destination(&arrival);
-        if !is_up(arrival.on) || !to.is_some_and(|to| here.listens(arrival.on, to)) {
+        let to = destination(&arrival).filter(|_| is_up(arrival.on));
+        let socket = to.and_then(|to| here.socket(&arrival, to));
+        let Some(on) = socket else {
             return;
-        }
+        };
+        let arrival = Arrival { on, ..arrival };
         here.recent.truncate(RECENT_MAX.saturating_sub(1));
         here.recent.push_front(arrival.clone());
         if here.paused {

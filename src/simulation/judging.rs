@@ -116,7 +116,9 @@ impl World {
                 InstanceLine::FaultReasons(reasons) => reasons.clone(),
                 InstanceLine::FaultScript(script) => format!("script {script} fails"),
                 InstanceLine::FaultInterfaceDown(it) => format!("interface {it} is down"),
-                InstanceLine::FaultNoAddress(_) => "no address to send from".to_owned(),
+                InstanceLine::FaultNoAddress(_) | InstanceLine::FaultNoSource => {
+                    "no address to send from".to_owned()
+                }
                 _ => return None,
             };
             Some((name.clone(), reason))

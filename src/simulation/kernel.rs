@@ -99,6 +99,15 @@ impl Kernel {
         self.interfaces.iter().find(|it| it.state.index == index)
     }
 
+    /// The interface that a packet leaves by: the one that was asked for or, where
+    /// routes decide, the one that has the sender's address.
+    pub fn outgoing(&self, via: IfIndex, source: Option<IpAddr>) -> Option<&Interface> {
+        match via {
+            IfIndex::ANY => self.with_address(source?),
+            _ => self.by_index(via),
+        }
+    }
+
     /// The interface with this name.
     pub fn by_name(&mut self, name: &str) -> Option<&mut Interface> {
         self.interfaces.iter_mut().find(|it| it.state.name == name)

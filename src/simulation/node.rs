@@ -173,8 +173,21 @@ impl Node {
         self.engine.as_ref()?.deadline()
     }
 
+    /// The socket that hears of a datagram for this address: that of its interface,
+    /// or the one of unicast without an interface. A real kernel gives unicast to
+    /// both, and the engine leaves one of them alone.
+    pub fn socket(&self, arrival: &Arrival, to: IpAddr) -> Option<IfIndex> {
+        let mut instances = self.config.instances.iter();
+        let is_anywhere = instances.any(|it| it.interface.is_empty() && it.is_peer(arrival.source));
+        let order = match is_anywhere {
+            true => [IfIndex::ANY, arrival.on],
+            false => [arrival.on, IfIndex::ANY],
+        };
+        order.into_iter().find(|on| self.listens(*on, to))
+    }
+
     /// Whether a socket takes a datagram for this address.
-    pub fn listens(&self, on: IfIndex, to: IpAddr) -> bool {
+    fn listens(&self, on: IfIndex, to: IpAddr) -> bool {
         let family = Family::of(to);
         self.listening.iter().any(|(there, of, group)| {
             (*there, *of) == (on, family) && (!to.is_multicast() || *group == Some(to))
@@ -222,7 +235,7 @@ pub struct Outbox<'a> {
 
 impl Transmit for Outbox<'_> {
     fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno> {
-        let result = match self.kernel.by_index(via) {
+        let result = match self.kernel.outgoing(via, source_of(frame)) {
             None => Err(Errno(libc::ENODEV)),
             Some(interface) if !interface.state.up => Err(Errno(libc::ENETDOWN)),
             Some(_) => Ok(()),
@@ -230,4 +243,14 @@ impl Transmit for Outbox<'_> {
         self.sent.push((via, to, frame.into(), result.is_ok()));
         result
     }
+}
+
+/// The sender's address in the header of an IP packet.
+pub fn source_of(frame: &[u8]) -> Option<IpAddr> {
+    if frame.first()? >> 4 == 4 {
+        let octets: [u8; 4] = frame.get(12..16)?.try_into().ok()?;
+        return Some(octets.into());
+    }
+    let octets: [u8; 16] = frame.get(8..24)?.try_into().ok()?;
+    Some(octets.into())
 }

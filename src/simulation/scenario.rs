@@ -251,13 +251,23 @@ fn interfaces_of(config: &Config) -> BTreeSet<String> {
         let tracked = instance.track_interfaces.iter();
         let mut all: Vec<String> = vips.collect();
         all.extend(tracked.map(|it| it.interface.clone()));
-        all.push(instance.interface.clone());
+        all.push(link_of(instance).to_owned());
         all
     };
     let instances = config.instances.iter();
     let mut all: BTreeSet<String> = instances.flat_map(|it| of_one(it)).collect();
     all.remove("");
     all
+}
+
+/// The interface by which an instance is reached; where it names none, the one
+/// that its first address is on.
+fn link_of(instance: &Instance) -> &str {
+    let mut vips = instance.all_addresses();
+    match vips.next() {
+        Some(vip) if instance.interface.is_empty() => &vip.interface,
+        _ => &instance.interface,
+    }
 }
 
 /// Nodes with everything that their configurations name.
@@ -319,7 +329,7 @@ fn segments(nodes: &[Named]) -> BTreeMap<(usize, String), usize> {
     let mut routers: BTreeMap<(u8, Family), usize> = BTreeMap::new();
     for (place, (_, config)) in nodes.iter().enumerate() {
         for instance in &config.instances {
-            let key = (place, instance.interface.clone());
+            let key = (place, link_of(instance).to_owned());
             let Some(&own) = segments.get(&key) else {
                 continue;
             };
@@ -350,7 +360,7 @@ fn own_addresses(
         .flat_map(|(_, it)| &it.instances);
     let here: Vec<&Instance> = instances
         .map(|instance| &**instance)
-        .filter(|instance| instance.interface == interface)
+        .filter(|instance| link_of(instance) == interface)
         .collect();
     let mut own: Vec<InterfaceAddress> = Vec::new();
     let mut add = |address: IpAddr, prefix_length: u8, taken: &mut BTreeSet<IpAddr>| {

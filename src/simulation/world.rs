@@ -436,6 +436,11 @@ impl World {
             } => {
                 here.listening.insert((on, family, group));
             }
+            Action::Leave {
+                on, family, group, ..
+            } => {
+                here.listening.remove(&(on, family, Some(group)));
+            }
             Action::Unlisten { on, family, .. } => {
                 here.listening
                     .retain(|(there, of, _)| (*there, *of) != (on, family));

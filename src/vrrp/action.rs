@@ -14,7 +14,8 @@ use super::log_lines::LogLine;
 
 /// Sends adverts. `frame` is a whole IP packet, header included.
 pub trait Transmit {
-    /// Sends `frame` to `to` out of `via` now, or says why not. Never blocks.
+    /// Sends `frame` to `to` out of `via` now, or says why not; with
+    /// [`IfIndex::ANY`] out of where the routes say. Never blocks.
     fn send(&mut self, via: IfIndex, to: IpAddr, frame: &[u8]) -> Result<(), Errno>;
 }
 
@@ -33,7 +34,7 @@ pub enum Action {
     /// Open a receive socket for adverts on this interface, joined to `group`
     /// (none for unicast only). Asking again for what is open does nothing.
     Listen {
-        /// The interface.
+        /// The interface; [`IfIndex::ANY`] for all of them.
         on: IfIndex,
         /// IPv4 or IPv6.
         family: Family,
@@ -41,6 +42,18 @@ pub enum Action {
         carrier: Carrier,
         /// The multicast group to join.
         group: Option<IpAddr>,
+    },
+    /// Leave a multicast group on a receive socket that stays open. That it is
+    /// not joined is no error.
+    Leave {
+        /// The interface.
+        on: IfIndex,
+        /// IPv4 or IPv6.
+        family: Family,
+        /// What carries the adverts.
+        carrier: Carrier,
+        /// The multicast group to leave.
+        group: IpAddr,
     },
     /// Close the receive socket of this interface.
     Unlisten {

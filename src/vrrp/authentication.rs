@@ -93,6 +93,15 @@ impl Sequences {
         self.trailer = Some(next);
         next
     }
+
+    /// Takes note of the right and new `trailer` of a datagram that passed all other
+    /// checks, too. Not before: the IP header is not signed, and who changes that on the
+    /// way must not make the unchanged datagram look like a replay.
+    pub fn note_trailer(&mut self, source: IpAddr, trailer: &[u8]) {
+        if let Some(trailer) = Trailer::new(trailer) {
+            self.trailers.note(source, trailer.sequence);
+        }
+    }
 }
 
 /// The newest sequence of each of the senders that were heard last.
@@ -322,14 +331,13 @@ pub enum TrailerRemark {
     },
 }
 
-/// Checks the `trailer` behind the message `packet`, and takes note of its
-/// sequence. Any known key will do: that is how keys are changed one node after
-/// the other.
+/// Checks the `trailer` behind the message `packet`. Any known key will do: that is
+/// how keys are changed one node after the other.
 pub fn check_trailer(
     (instance, extension): (&Instance, &AuthHmac),
     source: IpAddr,
     (packet, trailer): (&Packet<'_>, &[u8]),
-    sequences: &mut Sequences,
+    sequences: &Sequences,
     unix_us: u64,
 ) -> Result<Option<TrailerRemark>, TrailerFault> {
     if trailer.is_empty() {
@@ -351,9 +359,7 @@ pub fn check_trailer(
         return Err(TrailerFault::Signature);
     }
     let time = Sequence::at(unix_us);
-    let remark = check_freshness(extension, source, trailer.sequence, sequences, time)?;
-    sequences.trailers.note(source, trailer.sequence);
-    Ok(remark)
+    check_freshness(extension, source, trailer.sequence, sequences, time)
 }
 
 fn check_freshness(

@@ -58,7 +58,8 @@ pub enum Event<'a> {
 /// A received datagram, as the kernel gives it to a raw socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagram<'a> {
-    /// The interface whose socket it came in on.
+    /// The interface whose socket it came in on; [`IfIndex::ANY`] for the one of
+    /// all interfaces.
     pub on: IfIndex,
     /// What carried it.
     pub envelope: Envelope,

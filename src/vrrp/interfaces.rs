@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::config::model::Instance;
-use crate::ids::IfIndex;
+use crate::ids::{IfIndex, MacAddress};
 use crate::wire::advert::Family;
 
 use super::event::InterfaceState;
@@ -36,10 +36,64 @@ impl Interfaces {
         self.by_index.values().find(|state| state.name == name)
     }
 
+    /// The interface that has this address, whether or not it is up.
+    pub fn with_address(&self, address: IpAddr) -> Option<&InterfaceState> {
+        let holds =
+            |state: &&InterfaceState| state.addresses.iter().any(|on| on.address == address);
+        self.by_index.values().find(holds)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
         self.by_index.values()
     }
+}
+
+/// A packet that routes may send anywhere is no larger than Ethernet carries.
+const ROUTED_MTU_MAX: u32 = 1500;
+
+/// Where an instance sends and hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The interface; for unicast without one that of its VRF, or
+    /// [`IfIndex::ANY`].
+    pub on: IfIndex,
+    /// The address that adverts are sent from, while there is one.
+    pub source: Option<IpAddr>,
+    /// The interface's hardware address; none where routes choose the interface.
+    pub mac: Option<MacAddress>,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+}
+
+/// Where `instance` is, if what it names exists. Without `interface` its source
+/// address, which it then must have, may be on any interface, a loopback too.
+pub fn place_of(
+    instance: &Instance,
+    interfaces: &Interfaces,
+    vips: &BTreeSet<IpAddr>,
+) -> Option<Place> {
+    if !instance.interface.is_empty() {
+        let state = interfaces.named(&instance.interface);
+        return state.map(|state| Place {
+            on: state.index,
+            source: source_address(instance, Some(state), vips),
+            mac: Some(state.mac),
+            mtu: state.mtu,
+        });
+    }
+    let on = match &instance.vrf {
+        Some(vrf) => interfaces.named(vrf)?.index,
+        None => IfIndex::ANY,
+    };
+    let source = instance.source_address;
+    let carrier = source.and_then(|source| interfaces.with_address(source));
+    Some(Place {
+        on,
+        source: source.filter(|_| carrier.is_some()),
+        mac: None,
+        mtu: carrier.map_or(0, |state| state.mtu.min(ROUTED_MTU_MAX)),
+    })
 }
 
 /// The address that an instance sends adverts from: the configured one, or the

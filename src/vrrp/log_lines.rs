@@ -10,7 +10,9 @@ use crate::ids::{Errno, IfIndex, Priority};
 use crate::time::Interval;
 use crate::wire::advert::Family;
 
+use super::contention::Contended;
 use super::event::Outcome;
+use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
 
@@ -36,6 +38,13 @@ pub enum LogLine {
     InterfaceDeleted(String),
     /// An interface of the configuration is not there at the start.
     InterfaceMissing(String),
+    /// An advert for a virtual router that nobody here is part of.
+    UnknownVrid {
+        /// Its number.
+        vrid: u8,
+        /// Where it came in.
+        interface: String,
+    },
     /// A datagram too short to say whose it is.
     TooShort {
         /// What carried it.
@@ -71,6 +80,8 @@ pub enum InstanceLine {
     FaultInterfaceDown(String),
     /// Why it starts in FAULT: no address to send from.
     FaultNoAddress(Family),
+    /// Why it starts in FAULT: its source address is on no interface.
+    FaultNoSource,
     /// Why it starts in FAULT: a script.
     FaultScript(String),
     /// Loopback interfaces cannot carry VRRP.
@@ -90,6 +101,22 @@ pub enum InstanceLine {
     },
     /// Resigned.
     SentPriorityZero,
+    /// `fast_handover`: a peer is better now.
+    HandsOver {
+        /// The peer.
+        peer: IpAddr,
+        /// Its priority, as it said last.
+        theirs: Priority,
+        /// Our own.
+        ours: Priority,
+    },
+    /// `fast_handover`: nobody better has spoken within the skew time.
+    NobodyTookOver,
+    /// `fast_handover`: the priority has risen before anybody spoke.
+    HandoverCalledOff {
+        /// Our own.
+        ours: Priority,
+    },
     /// As MASTER.
     MasterGotPriorityZero,
     /// As BACKUP.
@@ -175,6 +202,24 @@ pub enum InstanceLine {
         /// Why.
         reason: Reject,
     },
+    /// Another router is MASTER as well.
+    Contended(Contended),
+    /// No other router is MASTER any more, or we are not.
+    NotContended {
+        /// Who was.
+        peer: IpAddr,
+        /// For how long.
+        lasted: Interval,
+        /// It fell silent; else we are not MASTER any more.
+        silent: bool,
+    },
+    /// A line like others that were not logged.
+    Repeated {
+        /// The line.
+        line: Box<InstanceLine>,
+        /// How many were not logged since the last one.
+        left_out: u32,
+    },
     /// The number of VIPs in an accepted advert is another than ours.
     VipCountDiffers {
         /// Ours.
@@ -250,24 +295,9 @@ pub enum ScriptLine {
 
 impl LogLine {
     /// Whether it is printed with `-D` only.
-    pub const fn is_detail(&self) -> bool {
+    pub fn is_detail(&self) -> bool {
         match self {
-            Self::Instance(_, line) => matches!(
-                line,
-                InstanceLine::MasterDown
-                    | InstanceLine::SentPriorityZero
-                    | InstanceLine::MasterGotPriorityZero
-                    | InstanceLine::BackupGotPriorityZero
-                    | InstanceLine::MasterSet(_)
-                    | InstanceLine::MasterChanged { .. }
-                    | InstanceLine::IntervalLearned { .. }
-                    | InstanceLine::IntervalForgotten { .. }
-                    | InstanceLine::PreemptDelayStarted(_)
-                    | InstanceLine::PreemptDelayStopped
-                    | InstanceLine::SettingVips
-                    | InstanceLine::RemovingVips
-                    | InstanceLine::Announcing { .. }
-            ),
+            Self::Instance(_, line) => line.is_detail(),
             _ => false,
         }
     }
@@ -303,6 +333,10 @@ impl fmt::Display for LogLine {
                 "Configuration specifies interface {name} which doesn't currently exist \
                  - will use if created"
             ),
+            Self::UnknownVrid { vrid, interface } => write!(
+                f,
+                "Unknown VRID({vrid}) received on interface({interface}). ignoring..."
+            ),
             Self::TooShort {
                 family,
                 signed,
@@ -325,9 +359,33 @@ impl fmt::Display for LogLine {
 }
 
 impl InstanceLine {
+    fn is_detail(&self) -> bool {
+        match self {
+            Self::Repeated { line, .. } => line.is_detail(),
+            Self::MasterDown
+            | Self::SentPriorityZero
+            | Self::MasterGotPriorityZero
+            | Self::BackupGotPriorityZero
+            | Self::MasterSet(_)
+            | Self::MasterChanged { .. }
+            | Self::IntervalLearned { .. }
+            | Self::IntervalForgotten { .. }
+            | Self::PreemptDelayStarted(_)
+            | Self::PreemptDelayStopped
+            | Self::SettingVips
+            | Self::RemovingVips
+            | Self::Announcing { .. } => true,
+            _ => false,
+        }
+    }
+
     fn write(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // C writes a colon after some names; those lines come first.
         match self {
+            Self::Repeated { line, left_out } => {
+                line.write(name, f)?;
+                return write!(f, " ({left_out} more like it were not logged)");
+            }
             Self::FaultInterfaceDown(interface) => {
                 return write!(
                     f,
@@ -336,6 +394,12 @@ impl InstanceLine {
             }
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
+            }
+            Self::FaultNoSource => {
+                return write!(
+                    f,
+                    "({name}): entering FAULT state (src address not configured)"
+                );
             }
             Self::SendFailed(errno) => {
                 return write!(f, "({name}): send advert error {} ({errno})", errno.0);
@@ -370,6 +434,17 @@ impl InstanceLine {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
+            Self::HandsOver { peer, theirs, ours } => write!(
+                f,
+                "Priority {ours} is below {theirs} of {peer}: asking it to take over"
+            ),
+            Self::NobodyTookOver => f.write_str("Nobody took over: staying MASTER"),
+            Self::HandoverCalledOff { ours } => {
+                write!(
+                    f,
+                    "Priority is {ours} again before a peer took over: staying MASTER"
+                )
+            }
             Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
             Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
             other => other.write_adverts(f),
@@ -442,6 +517,28 @@ impl InstanceLine {
                 write!(f, "Sending/queueing {what} on {on} for {address}")
             }
             Self::Rejected { from, reason } => reason.write(*from, f),
+            Self::Contended(Contended {
+                peer,
+                priority,
+                reason,
+                ..
+            }) => write!(
+                f,
+                "contended: {peer} is MASTER as well (priority {priority}), {reason} - {}",
+                reason.fix()
+            ),
+            Self::NotContended {
+                peer,
+                lasted,
+                silent,
+            } => {
+                let why = if *silent {
+                    format_args!("{peer} is silent")
+                } else {
+                    format_args!("this node is not MASTER any more")
+                };
+                write!(f, "not contended any more after {}: {why}", Ms(*lasted))
+            }
             Self::VipCountDiffers { expected, received } => {
                 write!(f, "expected {expected} VIPs but received {received}")
             }

@@ -14,15 +14,19 @@
 
 pub mod action;
 pub mod authentication;
+pub mod contention;
 pub mod election;
 pub mod engine;
 pub mod event;
 mod garp;
 mod instance;
 pub mod interfaces;
+pub mod log_limits;
 pub mod log_lines;
 pub mod outgoing;
+pub mod peers;
 pub mod plan;
+pub mod reasons;
 pub mod receive;
 pub mod snapshot;
 pub mod state_machine;

@@ -89,33 +89,33 @@ pub enum Reject {
 }
 
 impl Reject {
-    /// The bit that remembers that this reason was logged.
-    pub const fn bit(self) -> u32 {
+    /// The number of its kind, whatever the values in it: below 32.
+    pub const fn kind(self) -> u8 {
         match self {
-            Self::Length { .. } => 1 << 0,
-            Self::Ttl(_) => 1 << 1,
-            Self::Version { .. } => 1 << 2,
-            Self::InvalidAuthType(_) => 1 << 3,
-            Self::AuthTypeMismatch { .. } => 1 << 4,
-            Self::Password => 1 << 5,
-            Self::Interval { .. } => 1 << 6,
-            Self::Type(_) => 1 << 7,
-            Self::TotalLength { .. } => 1 << 8,
-            Self::Checksum(_) => 1 << 9,
-            Self::Cast { .. } => 1 << 10,
-            Self::NotAPeer => 1 << 11,
-            Self::TtlRange { .. } => 1 << 12,
-            Self::Header(HeaderFault::Unexpected) => 1 << 16,
-            Self::Header(HeaderFault::Missing) => 1 << 17,
-            Self::Header(HeaderFault::Index { .. }) => 1 << 18,
-            Self::Header(HeaderFault::Signature) => 1 << 19,
-            Self::Header(HeaderFault::Replayed { .. }) => 1 << 20,
-            Self::Trailer(TrailerFault::Missing) => 1 << 21,
-            Self::Trailer(TrailerFault::Malformed) => 1 << 22,
-            Self::Trailer(TrailerFault::UnknownKey(_)) => 1 << 23,
-            Self::Trailer(TrailerFault::Signature) => 1 << 24,
-            Self::Trailer(TrailerFault::Stale { .. }) => 1 << 25,
-            Self::Trailer(TrailerFault::Replayed) => 1 << 26,
+            Self::Length { .. } => 0,
+            Self::Ttl(_) => 1,
+            Self::Version { .. } => 2,
+            Self::InvalidAuthType(_) => 3,
+            Self::AuthTypeMismatch { .. } => 4,
+            Self::Password => 5,
+            Self::Interval { .. } => 6,
+            Self::Type(_) => 7,
+            Self::TotalLength { .. } => 8,
+            Self::Checksum(_) => 9,
+            Self::Cast { .. } => 10,
+            Self::NotAPeer => 11,
+            Self::TtlRange { .. } => 12,
+            Self::Header(HeaderFault::Unexpected) => 16,
+            Self::Header(HeaderFault::Missing) => 17,
+            Self::Header(HeaderFault::Index { .. }) => 18,
+            Self::Header(HeaderFault::Signature) => 19,
+            Self::Header(HeaderFault::Replayed { .. }) => 20,
+            Self::Trailer(TrailerFault::Missing) => 21,
+            Self::Trailer(TrailerFault::Malformed) => 22,
+            Self::Trailer(TrailerFault::UnknownKey(_)) => 23,
+            Self::Trailer(TrailerFault::Signature) => 24,
+            Self::Trailer(TrailerFault::Stale { .. }) => 25,
+            Self::Trailer(TrailerFault::Replayed) => 26,
         }
     }
 
@@ -295,6 +295,7 @@ pub fn check(
         return Err(Reject::Cast { expected_unicast });
     }
     check_peer(instance, arrival)?;
+    sequences.note_trailer(arrival.source, behind);
     Ok(Remarks {
         other_checksum,
         trailer,

@@ -8,11 +8,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{Config, Instance, Script, SyncGroup};
-use crate::ids::{IfIndex, Priority};
+use crate::ids::{Errno, IfIndex, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 
-use super::event::InterfaceState;
+pub use super::contention::{Contended, Contention};
+use super::event::{InterfaceState, Outcome};
 use super::instance::Sender;
+pub use super::reasons::{Cause, Contribution, Contributor, FaultReason};
+use super::receive::Reject;
 use super::state_machine::State;
 use super::statistics::Statistics;
 use super::tracking::{Run, Standing};
@@ -53,7 +56,8 @@ pub struct InstanceSnapshot {
     pub timer: Option<Instant>,
     /// How long it waits for a silent master: the interval that counts now.
     pub master_down: Interval,
-    /// The interface it is on, while that exists.
+    /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
+    /// without one.
     pub on: Option<IfIndex>,
     /// The address that adverts are sent from.
     pub source: Option<IpAddr>,
@@ -71,8 +75,57 @@ pub struct InstanceSnapshot {
     pub faults: usize,
     /// How many scripts that can stand against it have no result yet.
     pub awaited: usize,
+    /// What brought it into its state.
+    pub cause: Cause,
+    /// What stands against taking part; in a sync group also the other member
+    /// because of which all are in FAULT. C counts some twice in `faults`.
+    pub fault_reasons: Vec<FaultReason>,
+    /// The scripts, by name, that can stand against it and have no result yet.
+    pub awaited_scripts: Vec<String>,
+    /// What `priority` is made of; the amounts add up to it.
+    pub contributions: Vec<Contribution>,
+    /// Who else sends adverts with its VRID: the unicast peers in the order of
+    /// the configuration, then everybody else that was heard.
+    pub peers: Vec<PeerSnapshot>,
+    /// It is MASTER, and so is somebody else.
+    pub contended: Option<Contended>,
     /// Its counters.
     pub statistics: Statistics,
+}
+
+/// What is known of another router with the same VRID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerSnapshot {
+    /// Its address.
+    pub address: IpAddr,
+    /// It is a unicast peer of the configuration.
+    pub configured: bool,
+    /// When anything came from it last.
+    pub last_seen: Option<Instant>,
+    /// What its last accepted advert says or, while there was none, its last
+    /// refused one.
+    pub claims: Option<Claims>,
+    /// How many of its adverts were accepted.
+    pub accepted: u64,
+    /// When one was accepted last.
+    pub last_accepted: Option<Instant>,
+    /// How many of its adverts were refused.
+    pub rejected: u64,
+    /// Why one was refused last, and when.
+    pub last_reject: Option<(Reject, Instant)>,
+    /// Its last accepted advert names other VIPs than ours.
+    pub addresses_differ: bool,
+}
+
+/// What an advert says of its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims {
+    /// The priority.
+    pub priority: Priority,
+    /// The interval that it sends with.
+    pub advert_interval: Interval,
+    /// The version of the protocol, 0 to 15.
+    pub version: u8,
 }
 
 /// The state of one sync group.
@@ -87,6 +140,8 @@ pub struct GroupSnapshot {
 /// The state of one script.
 #[derive(Debug, Clone)]
 pub struct ScriptSnapshot {
+    /// Its number.
+    pub id: ScriptId,
     /// Its configuration.
     pub script: Arc<Script>,
     /// What its results say.
@@ -97,6 +152,27 @@ pub struct ScriptSnapshot {
     pub result: u32,
     /// It had a result.
     pub has_run: bool,
+    /// The last result, and when there was one.
+    pub last: Option<(ScriptResult, Instant)>,
+}
+
+/// The result of one run of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScriptResult {
+    /// It ended.
+    Ended(Outcome),
+    /// It was still running when its time was over.
+    TimedOut,
+}
+
+impl ScriptSnapshot {
+    /// Why it cannot be executed, if the last attempt failed at that.
+    pub const fn refused(&self) -> Option<Errno> {
+        match self.last {
+            Some((ScriptResult::Ended(Outcome::NotRun(errno)), _)) => Some(errno),
+            _ => None,
+        }
+    }
 }
 
 impl Snapshot {

@@ -60,6 +60,8 @@ pub enum Input {
     GroupGaveWay,
     /// The daemon stops, or the instance is taken out of the configuration.
     Stop,
+    /// `fast_handover`: a peer is better now and shall take over.
+    HandOver,
 }
 
 /// What the table has to know of the configuration.
@@ -193,7 +195,8 @@ const fn init(input: Input, params: Params) -> Transition {
         | Input::Advert(_)
         | Input::Recovered
         | Input::TimerHeld
-        | Input::GroupGaveWay => to(State::Init, Effects::NONE),
+        | Input::GroupGaveWay
+        | Input::HandOver => to(State::Init, Effects::NONE),
     }
 }
 
@@ -216,7 +219,9 @@ const fn backup(input: Input, params: Params) -> Transition {
         Input::Advert(Rank::Lower) => to(State::Backup, Effects::NOTE_LOWER),
         Input::Fault => to(State::Fault, Effects::DISARM),
         Input::Stop => to(State::Stopped, Effects::DISARM),
-        Input::Ready | Input::Recovered | Input::GroupGaveWay => to(State::Backup, Effects::NONE),
+        Input::Ready | Input::Recovered | Input::GroupGaveWay | Input::HandOver => {
+            to(State::Backup, Effects::NONE)
+        }
     }
 }
 
@@ -241,6 +246,12 @@ const fn master(input: Input, params: Params) -> Transition {
         // No priority 0: nobody better is known on this wire, so the backups there
         // wait for the whole group of theirs (specification F.7).
         Input::GroupGaveWay => to(State::Backup, Effects::REMOVE.and(Effects::ARM_MASTER_DOWN)),
+        // Not of any RFC: everybody counts from here, we among them, and who is best
+        // speaks first. Until somebody better has spoken the VIPs stay.
+        Input::HandOver => to(
+            State::Master,
+            Effects::SEND_PRIORITY_ZERO.and(Effects::ARM_SKEW),
+        ),
         Input::Ready | Input::Recovered | Input::TimerHeld => to(State::Master, Effects::NONE),
     }
 }
@@ -257,7 +268,8 @@ const fn fault(input: Input) -> Transition {
         | Input::Advert(_)
         | Input::Fault
         | Input::TimerHeld
-        | Input::GroupGaveWay => to(State::Fault, Effects::NONE),
+        | Input::GroupGaveWay
+        | Input::HandOver => to(State::Fault, Effects::NONE),
     }
 }
 
@@ -303,7 +315,7 @@ mod tests {
         State::Fault,
         State::Stopped,
     ];
-    const INPUTS: [Input; 13] = [
+    const INPUTS: [Input; 14] = [
         Input::Ready,
         Input::TimerExpired,
         Input::PriorityZero,
@@ -317,6 +329,7 @@ mod tests {
         Input::Stop,
         Input::TimerHeld,
         Input::GroupGaveWay,
+        Input::HandOver,
     ];
 
     /// The effects by name, so that the expectation is read and not recomputed.
@@ -340,23 +353,60 @@ mod tests {
         })
     }
 
-    fn check(params: Params, state: State, expected: [(State, &str); 13]) {
+    fn check(params: Params, state: State, expected: [(State, &str); 14]) {
         for (input, (next, names)) in INPUTS.into_iter().zip(expected) {
             let got = transition(state, input, params);
             let want = Transition {
                 state: next,
                 effects: effects(names),
             };
-            assert_eq!(got, want, "{state:?} on {input:?} with {params:?}");
+            let section = section(state, input);
+            assert_eq!(
+                got, want,
+                "{state:?} on {input:?} with {params:?}: {section}"
+            );
         }
     }
 
-    /// RFC 3768 section 6.4.1.
+    /// Where the expectation of a cell comes from. RFC 9568 words version 3 as RFC 3768
+    /// words version 2, but for what a MASTER does with an advert that loses.
+    const fn section(state: State, input: Input) -> &'static str {
+        match (state, input) {
+            (State::Init, Input::Ready) => "RFC 3768 section 6.4.1; RFC 9568 section 6.4.1",
+            (
+                State::Backup,
+                Input::TimerExpired | Input::PriorityZero | Input::Advert(_) | Input::Stop,
+            ) => "RFC 3768 section 6.4.2; RFC 9568 section 6.4.2",
+            (State::Master, Input::Advert(Rank::EqualLowerAddress | Rank::Lower)) => {
+                "RFC 9568 section 6.4.3; RFC 3768 section 6.4.3 sends no answer"
+            }
+            (State::Master, Input::Advert(Rank::EqualSameAddress)) => {
+                "no RFC: a loop or a second node with our address; specification F.4"
+            }
+            (
+                State::Master,
+                Input::TimerExpired | Input::PriorityZero | Input::Advert(_) | Input::Stop,
+            ) => "RFC 3768 section 6.4.3; RFC 9568 section 6.4.3",
+            (State::Fault, _) | (_, Input::Fault | Input::Recovered) => {
+                "no RFC: they know no FAULT; specification F.6"
+            }
+            (_, Input::TimerHeld | Input::GroupGaveWay) => {
+                "no RFC: they know no groups; specification F.7"
+            }
+            (_, Input::HandOver) => "no RFC: fast_handover departs from them",
+            // What ended, or has not begun, hears nothing; what runs is ready already.
+            (State::Stopped, _) | (State::Init, _) | (_, Input::Ready) => {
+                "no RFC: cannot happen, and changes nothing; specification F.2"
+            }
+        }
+    }
+
+    /// RFC 3768 section 6.4.1; specification F.2.
     #[test]
     fn init_waits_until_it_is_ready() {
         let rest = [(State::Init, ""); 7];
         let row = |first| {
-            let mut cells = [(State::Init, ""); 13];
+            let mut cells = [(State::Init, ""); 14];
             cells[0] = first;
             cells[1..8].copy_from_slice(&rest);
             cells[8] = (State::Fault, "");
@@ -372,7 +422,7 @@ mod tests {
         }
     }
 
-    /// RFC 3768 section 6.4.2.
+    /// RFC 3768 section 6.4.2, RFC 9568 section 6.4.2; specification F.3.
     #[test]
     fn backup_follows_a_better_master_and_outlives_a_silent_one() {
         let row = |lower| {
@@ -390,6 +440,7 @@ mod tests {
                 (State::Backup, ""),
                 (State::Stopped, "disarm"),
                 (State::Backup, "arm-down"),
+                (State::Backup, ""),
                 (State::Backup, ""),
             ]
         };
@@ -423,6 +474,7 @@ mod tests {
                 (State::Stopped, "zero remove disarm"),
                 (State::Master, ""),
                 (State::Backup, "remove arm-down"),
+                (State::Master, "zero arm-skew"),
             ]
         };
         for params in [PLAIN, OWNER, NOPREEMPT] {
@@ -439,10 +491,10 @@ mod tests {
         );
     }
 
-    /// Specification F.6.
+    /// No RFC has this state; specification F.6.
     #[test]
     fn fault_ignores_everything_but_its_end() {
-        let mut row = [(State::Fault, ""); 13];
+        let mut row = [(State::Fault, ""); 14];
         row[9] = (State::Backup, "arm-down");
         row[10] = (State::Stopped, "disarm");
         for params in ALL {
@@ -450,10 +502,12 @@ mod tests {
         }
     }
 
+    /// The Initialize state after a Shutdown event of RFC 3768 section 6.4; here nothing
+    /// leads out of it.
     #[test]
     fn stopped_is_the_end() {
         for params in ALL {
-            check(params, State::Stopped, [(State::Stopped, ""); 13]);
+            check(params, State::Stopped, [(State::Stopped, ""); 14]);
         }
     }
 

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use crate::config::model::{Instance, Script, SyncGroup, TrackInterface, TrackScript};
 use crate::ids::{Priority, ScriptId};
+use crate::time::Instant;
 
 use super::event::Outcome;
 use super::interfaces::Interfaces;
-use super::snapshot::ScriptSnapshot;
+use super::snapshot::{ScriptResult, ScriptSnapshot};
 
 /// What the results so far say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Tracked {
     pub standing: Standing,
     /// Whether a run is under way.
     pub run: Run,
+    /// Its last result, and when there was one.
+    pub last: Option<(ScriptResult, Instant)>,
     /// 0 to rise - 1: down; rise to rise + fall - 1: up.
     counter: u32,
     /// The exit status that was logged last.
@@ -67,6 +70,7 @@ impl Tracked {
             script,
             standing,
             run: Run::Idle,
+            last: None,
             counter,
             status: 0,
             counted: false,
@@ -99,13 +103,15 @@ impl Tracked {
     }
 
     /// What can be seen of it from outside.
-    pub fn snapshot(&self) -> ScriptSnapshot {
+    pub fn snapshot(&self, id: ScriptId) -> ScriptSnapshot {
         ScriptSnapshot {
+            id,
             script: Arc::clone(&self.script),
             standing: self.standing,
             run: self.run,
             result: self.counter,
             has_run: self.counted,
+            last: self.last,
         }
     }
 

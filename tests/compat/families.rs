@@ -35,6 +35,8 @@ pub struct Speech {
     pub unicast_ttl: Option<u8>,
     /// Ours sends checksums without a pseudo header; C 2.2.7 cannot.
     pub checksum_as_v2: bool,
+    /// Ours names no interface, with unicast; C 2.2.7 must.
+    pub anywhere: bool,
 }
 
 impl Speech {
@@ -46,6 +48,7 @@ impl Speech {
         interval_cs: 10,
         unicast_ttl: None,
         checksum_as_v2: false,
+        anywhere: false,
     };
 
     /// The time between adverts.
@@ -117,11 +120,15 @@ impl Speech {
             true => format!("{VIP_LINK_LOCAL}\n        {VIP_GLOBAL}/64"),
             false => format!("{VIP}/24"),
         };
+        let interface = match machine.program {
+            Program::Ours if self.anywhere => "",
+            _ => "interface eth0",
+        };
         let (version, interval) = (self.version, self.interval().as_secs_f64());
         format!(
             "vrrp_instance VI_1 {{
     state BACKUP
-    interface eth0
+    {interface}
     version {version}
     virtual_router_id {VRID}
     priority {priority}

@@ -14,8 +14,10 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod anywhere;
 mod authentication;
 mod bench;
+mod checksums;
 mod election;
 mod families;
 mod faults;
@@ -120,6 +122,47 @@ mod hostile_packets {
     }
 }
 
+for_each_pair! { run:
+    one_vrid_twice => crate::anywhere::one_vrid_twice;
+}
+
+// Where C has the place of ours it names its interface.
+mod anywhere_ipv4 {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::anywhere::ipv4);
+    }
+    #[test]
+    fn ours_and_c() {
+        run(Ours, C, crate::anywhere::ipv4);
+    }
+    #[test]
+    fn c_and_ours() {
+        run(C, Ours, crate::anywhere::ipv4);
+    }
+}
+
+mod anywhere_ipv6 {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::anywhere::ipv6);
+    }
+    #[test]
+    fn c_and_ours() {
+        run(C, Ours, crate::anywhere::ipv6);
+    }
+}
+
+mod anywhere_source_lost {
+    use super::{Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::anywhere::source_lost);
+    }
+}
+
 mod v3_checksum_as_v2 {
     use super::{C, Ours, run};
     #[test]
@@ -172,5 +215,13 @@ mod read_by_tshark {
     #[test]
     fn c() {
         run(C, C, crate::wire_format::read_by_tshark);
+    }
+}
+
+mod checksums_by_python {
+    use super::{Ours, run};
+    #[test]
+    fn verified() {
+        run(Ours, Ours, crate::checksums::verified);
     }
 }

@@ -55,7 +55,7 @@ pub fn read_by_tshark(bench: &mut Bench) -> Result<()> {
 }
 
 /// A capture file as tcpdump writes it; the times do not matter here.
-fn capture_file(frames: &[&[u8]]) -> Vec<u8> {
+pub fn capture_file(frames: &[&[u8]]) -> Vec<u8> {
     const MAGIC: u32 = 0xa1b2_c3d4;
     const LENGTH_MAX: u32 = 65535;
     const ETHERNET: u32 = 1;

@@ -6,10 +6,14 @@
 //! told. Every number is exact, because nothing here depends on a clock.
 
 mod announcements;
+mod anywhere;
 mod authentication;
+mod counters;
+mod fast_handover;
 mod packets;
 mod reload;
 mod scripts;
+mod sockets;
 mod states;
 mod surroundings;
 mod sync_groups;

@@ -637,3 +637,28 @@ fn r10_an_interval_of_zero_is_not_learned() {
     wire.run_until(10_000_000 + 600_000);
     assert_eq!(wire[0].state(), State::Backup);
 }
+
+/// With the password that is never sent in clear with an authentication header.
+#[test]
+fn f4_version_2_sums_up_the_message_with_its_authentication_data() {
+    use keepalived_rs::config::model::{Authentication, Password};
+    let password = Password(*b"secret\0\0");
+    for (authentication, data) in [
+        (None, *b"\0\0\0\0\0\0\0\0"),
+        (
+            Some(Authentication::Password(password.clone())),
+            *b"secret\0\0",
+        ),
+        (Some(Authentication::Header(password)), *b"\0\0\0\0\0\0\0\0"),
+    ] {
+        let wire = master(Instance {
+            authentication,
+            ..instance(150)
+        });
+        let mut message = wire[0].sent[0].message().to_vec();
+        assert_eq!(message[12..], data);
+        let sent = u16::from_be_bytes([message[6], message[7]]);
+        message[6..8].fill(0);
+        assert_eq!(sent, world::checksum(&message, &[]));
+    }
+}

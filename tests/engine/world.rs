@@ -359,7 +359,8 @@ pub struct Node {
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
     pub listening: Vec<IfIndex>,
-    /// The groups that were joined, in the order in which they were asked for.
+    /// The groups that were joined and not left since, in the order in which they
+    /// were asked for.
     pub groups: Vec<Option<IpAddr>>,
     /// How scripts end at once; `None`: when the test says so.
     pub answer: Option<Outcome>,
@@ -552,7 +553,8 @@ impl Wire {
         self.deliver_on(node, on, packet);
     }
 
-    fn deliver_on(&mut self, node: usize, on: IfIndex, packet: &[u8]) {
+    /// The same, in the socket of another interface.
+    pub fn deliver_on(&mut self, node: usize, on: IfIndex, packet: &[u8]) {
         self.feed(node, Event::Datagram(datagram(on, packet)));
         self.nodes[node].assert_vips_follow_the_state();
     }
@@ -711,6 +713,7 @@ impl Wire {
                 here.listening.push(on);
                 here.groups.push(group);
             }
+            Action::Leave { group, .. } => here.groups.retain(|other| *other != Some(group)),
             Action::Unlisten { on, .. } => here.listening.retain(|other| *other != on),
             Action::Kernel { token, operations } => {
                 for operation in operations {

@@ -8,10 +8,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use keepalived_rs::config::model::{
     self, Config, Instance, Password, Script, TrackInterface, TrackScript,
@@ -28,47 +26,18 @@ use keepalived_rs::vrrp::state_machine::State;
 #[expect(dead_code, reason = "shared with the tests of the engine")]
 mod world;
 
+mod dice;
+
+use dice::Dice;
 use world::{Advert3, Cover};
 
 /// Events of one case.
 const STEPS_MAX: u64 = 200;
 
 fn main() -> ExitCode {
-    let first = number("FUZZ_SEED").unwrap_or_else(random);
-    let seconds = number("FUZZ_SECONDS").unwrap_or(5);
-    say(&format!("fuzz engine: FUZZ_SEED={first}, {seconds} s"));
-    let until = now() + Duration::from_secs(seconds);
-    let mut count = 0;
-    while count == 0 || now() < until {
-        let seed = first.wrapping_add(count);
-        let run = || assert_eq!(case(seed), case(seed), "the second time was another");
-        if catch_unwind(AssertUnwindSafe(run)).is_err() {
-            say(&format!("fuzz engine: FUZZ_SEED={seed} fails"));
-            return ExitCode::FAILURE;
-        }
-        count += 1;
-    }
-    say(&format!("fuzz engine: {count} cases, all well"));
-    ExitCode::SUCCESS
-}
-
-#[expect(clippy::disallowed_macros, reason = "a test tells its reader")]
-fn say(text: &str) {
-    println!("{text}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test has a clock")]
-fn now() -> std::time::Instant {
-    std::time::Instant::now()
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
-fn random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish() >> 32
+    dice::run("engine", |seed| {
+        assert_eq!(case(seed), case(seed), "the second time was another");
+    })
 }
 
 /// One case; returns what the engine did, in words.
@@ -97,30 +66,7 @@ fn case(seed: u64) -> Vec<String> {
     node.did
 }
 
-/// SplitMix64.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % limit
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.below(256) as u8
-    }
-
-    fn chance(&mut self, one_in: u64) -> bool {
-        self.below(one_in) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
-
     fn span(&mut self) -> Interval {
         Interval::from_ms(self.pick(&[0, 1, 10, 100, 1_000, 5_000, 60_000]))
     }

@@ -197,6 +197,16 @@ impl Node {
         })
     }
 
+    /// Gives any interface of the node an address without a network.
+    pub fn add_host_address(&self, name: &str, address: Ipv4Addr) -> Result<()> {
+        self.inside(|| netlink::add_address(name, address, 32))
+    }
+
+    /// Takes it off again.
+    pub fn remove_host_address(&self, name: &str, address: Ipv4Addr) -> Result<()> {
+        self.inside(|| netlink::remove_address(name, address, 32))
+    }
+
     /// Sets any interface of the node up or down.
     pub fn set_link_up(&self, name: &str, up: bool) -> Result<()> {
         self.inside(|| netlink::set_up(name, up))

@@ -36,9 +36,16 @@ const TIME_MAX: Duration = Duration::from_secs(600);
 #[test]
 fn every_mistake_can_still_be_made() {
     assert!(MUTANTS.len() >= 20);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let failures: Vec<String> = MUTANTS
         .iter()
-        .filter_map(|mutant| Some(format!("{}: {}\n", mutant.name, made(mutant).err()?)))
+        .filter_map(|mutant| {
+            Some(format!(
+                "{}: {}\n",
+                mutant.name,
+                made(mutant, source).err()?
+            ))
+        })
         .collect();
     assert!(failures.is_empty(), "\n{}", failures.concat());
 }
@@ -55,7 +62,7 @@ fn every_mistake_is_found() {
         let began = Instant::now();
         let path = copy.root.join("src/vrrp").join(mutant.file);
         let right = fs::read_to_string(&path).expect("a source file");
-        fs::write(&path, made(mutant).expect("a mistake")).expect("a file to write");
+        fs::write(&path, made(mutant, &copy.root).expect("a mistake")).expect("a file to write");
         let result = copy.run();
         fs::write(&path, right).expect("a file to write");
         let seconds = began.elapsed().as_secs();
@@ -70,13 +77,9 @@ fn every_mistake_is_found() {
     assert!(survivors.is_empty(), "nobody noticed: {survivors:?}");
 }
 
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/vrrp")
-}
-
-/// The file with the mistake in it.
-fn made(mutant: &Mutant) -> Result<String, String> {
-    let path = source().join(mutant.file);
+/// The file with the mistake in it, from the source in `root`.
+fn made(mutant: &Mutant, root: &Path) -> Result<String, String> {
+    let path = root.join("src/vrrp").join(mutant.file);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", mutant.file))?;
     let places: Vec<_> = find(&text, mutant.found);
     match places.as_slice() {

@@ -143,7 +143,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("any password will do", "receive.rs",
         "if equal_in_constant_time(&ours.0, theirs) => Ok(()),",
         "if equal_in_constant_time(&ours.0, theirs) || true => Ok(()),"),
-    mutant("a refused datagram is not counted", "instance/mod.rs",
-        "reason.count(&mut self.statistics); self.log_once(reason.bit(), InstanceLine::Rejected { from, reason }, cx); } /// Notes that the VIPs",
-        "self.log_once(reason.bit(), InstanceLine::Rejected { from, reason }, cx); } /// Notes that the VIPs"),
+    mutant("a refused datagram is not counted", "instance/contended.rs",
+        "reason.count(&mut self.statistics); let rejected",
+        "let rejected"),
 ];

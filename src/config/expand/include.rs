@@ -308,7 +308,8 @@ fn first_braces(pattern: &str) -> Option<(usize, Vec<usize>, usize)> {
     None
 }
 
-pub(super) fn file_message(path: &Path, problem: FileProblem) -> String {
+/// C's text for a file that cannot be used.
+pub(in crate::config) fn file_message(path: &Path, problem: FileProblem) -> String {
     let path = path.display().to_string();
     let path = path.trim_end_matches('/');
     match problem {

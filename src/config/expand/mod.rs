@@ -19,7 +19,8 @@ mod include;
 mod sequence;
 
 use definitions::{Definition, LongDefinition, Random};
-use include::{IncludeChecks, file_message, some_missing};
+pub(super) use include::file_message;
+use include::{IncludeChecks, some_missing};
 
 /// A longer line is ignored. C stops at 1023 bytes.
 const LINE_BYTES_MAX: usize = 65_536;
@@ -61,36 +62,27 @@ pub fn read_all(
     found: &mut Collector,
     take: &mut dyn FnMut(Token),
 ) -> Sources {
-    let checks = if options.all_include_checks {
-        IncludeChecks::ALL
-    } else {
-        IncludeChecks::default()
-    };
-    let mut reader = Reader {
-        files,
-        options,
-        found,
-        checks,
-        sources: Sources::default(),
-        take,
-        tokens: Vec::new(),
-        definitions: HashMap::new(),
-        long_definition: None,
-        expanding: Vec::new(),
-        random: Random::new(options.random_seed),
-        nesting: 0,
-        replaying: false,
-        open_files: Vec::new(),
-        total_bytes: 0,
-        generated_lines: 0,
-        generated_bytes: 0,
-        includes: 0,
-        suggestions: 0,
-        gave_up: false,
-    };
+    let mut sources = Sources::default();
+    let mut reader = Reader::new(files, options, &mut sources, found, take);
     reader.read_main(main);
     reader.hand_on();
-    reader.sources
+    sources
+}
+
+/// Reads one file and everything that it includes, after others: it joins `sources`,
+/// and knows nothing of what they define.
+pub fn read_more(
+    files: &dyn Files,
+    path: &Path,
+    options: &Options,
+    sources: &mut Sources,
+    found: &mut Collector,
+    take: &mut dyn FnMut(Token),
+) -> Result<(), FileProblem> {
+    let mut reader = Reader::new(files, options, sources, found, take);
+    let answer = reader.read_file(path, None);
+    reader.hand_on();
+    answer.map_err(|(_, problem)| problem)
 }
 
 struct Reader<'a> {
@@ -98,7 +90,7 @@ struct Reader<'a> {
     options: &'a Options,
     found: &'a mut Collector,
     checks: IncludeChecks,
-    sources: Sources,
+    sources: &'a mut Sources,
     take: &'a mut dyn FnMut(Token),
     /// What the line in hand has produced so far.
     tokens: Vec<Token>,
@@ -131,7 +123,43 @@ struct Here<'p> {
     told_of_encoding: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(
+        files: &'a dyn Files,
+        options: &'a Options,
+        sources: &'a mut Sources,
+        found: &'a mut Collector,
+        take: &'a mut dyn FnMut(Token),
+    ) -> Self {
+        let checks = if options.all_include_checks {
+            IncludeChecks::ALL
+        } else {
+            IncludeChecks::default()
+        };
+        Self {
+            files,
+            options,
+            found,
+            checks,
+            sources,
+            take,
+            tokens: Vec::new(),
+            definitions: HashMap::new(),
+            long_definition: None,
+            expanding: Vec::new(),
+            random: Random::new(options.random_seed),
+            nesting: 0,
+            replaying: false,
+            open_files: Vec::new(),
+            total_bytes: 0,
+            generated_lines: 0,
+            generated_bytes: 0,
+            includes: 0,
+            suggestions: 0,
+            gave_up: false,
+        }
+    }
+
     fn read_main(&mut self, main: &Path) {
         let matches = self.matches(&main.to_string_lossy(), Path::new(""));
         let matches = matches.unwrap_or_default();

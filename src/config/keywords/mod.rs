@@ -10,6 +10,7 @@ use super::tree::Statement;
 
 pub mod auth_hmac;
 pub mod authentication;
+pub mod companion;
 pub mod defaults;
 pub mod garp_group;
 pub mod global_defs;
@@ -42,7 +43,7 @@ pub use row::{
     Content, Keyword, Reload, Row, Status, already, decisive, harmless, is_not_all, is_off,
     is_zero, works,
 };
-pub use vocabulary::{Vocabulary, rows};
+pub use vocabulary::{Vocabulary, companion_rows, rows};
 
 /// Matches the statements of a block against its rows.
 pub fn apply<T>(

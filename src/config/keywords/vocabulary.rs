@@ -6,23 +6,12 @@ use std::sync::LazyLock;
 
 use super::super::tree::Wants;
 use super::{
-    Content, Keyword, Row, auth_hmac, authentication, garp_group, global_defs, lvs, root,
-    track_file, track_group, vrrp_instance, vrrp_script, vrrp_sync_group, vrrp_track_process,
+    Content, Keyword, Row, auth_hmac, authentication, companion, garp_group, global_defs, lvs,
+    root, track_file, track_group, vrrp_instance, vrrp_script, vrrp_sync_group, vrrp_track_process,
 };
 
-/// Every keyword of every block.
+/// Every keyword of every block of the main file.
 pub fn rows() -> Vec<Row> {
-    fn add<T>(out: &mut Vec<Row>, block: &'static str, table: &'static [Keyword<T>]) {
-        out.extend(table.iter().map(|row| Row {
-            block,
-            name: row.name,
-            args: row.args,
-            doc: row.doc,
-            status: row.status,
-            content: row.content,
-            reload: row.reload,
-        }));
-    }
     let mut out = Vec::new();
     add(&mut out, "", root::KEYWORDS);
     add(&mut out, "global_defs", global_defs::KEYWORDS);
@@ -61,29 +50,85 @@ pub fn rows() -> Vec<Row> {
     out
 }
 
-/// The rows, to be looked up without knowing their types.
-pub struct Vocabulary {
-    blocks: HashMap<&'static str, HashMap<&'static str, Content>>,
+/// Every keyword of every block of `keepalived-rs.conf`, which is beside it.
+pub fn companion_rows() -> Vec<Row> {
+    let mut out = Vec::new();
+    add(&mut out, "", companion::KEYWORDS);
+    add(&mut out, "global_defs", companion::global_defs::KEYWORDS);
+    add(
+        &mut out,
+        "vrrp_instance",
+        companion::vrrp_instance::KEYWORDS,
+    );
+    add(
+        &mut out,
+        "vrrp_sync_group",
+        companion::vrrp_sync_group::KEYWORDS,
+    );
+    out
 }
 
-impl Default for Vocabulary {
-    fn default() -> Self {
-        let mut blocks: HashMap<_, HashMap<_, _>> = HashMap::new();
-        for row in rows() {
-            blocks
-                .entry(row.block)
-                .or_default()
-                .insert(row.name, row.content);
-        }
-        Self { blocks }
-    }
+fn add<T>(out: &mut Vec<Row>, block: &'static str, table: &'static [Keyword<T>]) {
+    out.extend(table.iter().map(|row| Row {
+        block,
+        name: row.name,
+        args: row.args,
+        doc: row.doc,
+        status: row.status,
+        content: row.content,
+        reload: row.reload,
+    }));
+}
+
+/// The rows of one file, to be looked up without knowing their types.
+pub struct Vocabulary {
+    blocks: HashMap<&'static str, HashMap<&'static str, Content>>,
+    /// Of `keepalived-rs.conf`, not of the main file.
+    is_companion: bool,
 }
 
 impl Vocabulary {
-    /// The one vocabulary; it never changes.
+    fn new(rows: &[Row], is_companion: bool) -> Self {
+        let mut blocks: HashMap<_, HashMap<_, _>> = HashMap::new();
+        for row in rows {
+            let words = blocks.entry(row.block).or_default();
+            words.insert(row.name, row.content);
+        }
+        Self {
+            blocks,
+            is_companion,
+        }
+    }
+
+    /// The one vocabulary of the main file; it never changes.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::default);
+        static SHARED: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::new(&rows(), false));
         &SHARED
+    }
+
+    /// The one vocabulary of `keepalived-rs.conf`; it never changes.
+    pub fn companion() -> &'static Self {
+        static SHARED: LazyLock<Vocabulary> =
+            LazyLock::new(|| Vocabulary::new(&companion_rows(), true));
+        &SHARED
+    }
+
+    /// That of the other file.
+    fn other(&self) -> &'static Self {
+        if self.is_companion {
+            Self::shared()
+        } else {
+            Self::companion()
+        }
+    }
+
+    /// Where this file is, seen from the other one.
+    fn whereabouts(&self) -> String {
+        if self.is_companion {
+            let name = companion::FILE_NAME;
+            return format!("in the file {name} beside this one, because C does not know it");
+        }
+        "in the main file, which C keepalived reads, too".to_string()
     }
 
     /// What a word in a block must have behind it.
@@ -100,6 +145,15 @@ impl Vocabulary {
         let elsewhere = self.blocks_with(word);
         if !elsewhere.is_empty() {
             return vec![format!("`{word}` belongs {}.", elsewhere.join(" or "))];
+        }
+        let other = self.other();
+        let elsewhere = other.blocks_with(word);
+        if !elsewhere.is_empty() {
+            let places = elsewhere.join(" or ");
+            return vec![format!(
+                "`{word}` belongs {places}, {}.",
+                other.whereabouts()
+            )];
         }
         let limit = (word.chars().count() / 3).clamp(1, 4);
         if word.len() > 64 {

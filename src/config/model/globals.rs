@@ -55,7 +55,8 @@ pub struct Globals {
     pub startup: Startup,
     /// `dynamic_interfaces`. Interfaces may always appear later; printed only.
     pub dynamic_interfaces: DynamicInterfaces,
-    /// `default_interface`: of static addresses without `dev`; `None`: `eth0`.
+    /// `default_interface`: of addresses without `dev` that are static or of an
+    /// instance without `interface`; `None`: `eth0`.
     pub default_interface: Option<String>,
     /// `linkbeat_use_polling` (outer level)
     pub linkbeat_polling: bool,
@@ -133,6 +134,14 @@ impl Default for Globals {
             random_seed: None,
             umask: None,
         }
+    }
+}
+
+impl Globals {
+    /// Where an address goes that names no interface and belongs to no instance
+    /// that has one.
+    pub fn interface_without_dev(&self) -> &str {
+        self.default_interface.as_deref().unwrap_or("eth0")
     }
 }
 

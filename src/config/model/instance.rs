@@ -313,6 +313,9 @@ pub struct Instance {
     pub smtp_alert: bool,
     /// `debug`, 0 to 4. Only printed.
     pub debug: u8,
+    /// `fast_handover` of `keepalived-rs.conf`, resolved: instance, group, global,
+    /// off.
+    pub fast_handover: bool,
 }
 
 impl Instance {
@@ -377,6 +380,7 @@ impl Instance {
             notify_priority_changes: false,
             smtp_alert: false,
             debug: 0,
+            fast_handover: false,
         }
     }
 

@@ -58,7 +58,10 @@ impl Resolver<'_, '_> {
         let name = &draft.name.text;
         let mut addresses = Vec::with_capacity(lines.len());
         for line in lines {
-            let address = line.resolved(&instance.interface);
+            let address = line.resolved(match &*instance.interface {
+                "" => self.globals.interface_without_dev(),
+                own => own,
+            });
             let interface = address.interface.clone();
             let key = (address.address, address.prefix_length, interface);
             let Some(other) = known.get(&key) else {

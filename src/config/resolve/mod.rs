@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
-use super::keywords::root;
+use super::keywords::{companion as own_words, root};
 use super::lex::Origin;
 use super::machine::Machine;
 use super::model::{Command, Config, Globals, Notify, ScriptUser};
@@ -19,6 +19,7 @@ use super::scripts::Violations;
 mod addresses;
 mod authentication;
 mod collisions;
+mod companion;
 mod instance;
 mod link;
 mod statics;
@@ -27,10 +28,12 @@ mod sync_group;
 mod tracking;
 mod unsupported;
 
-/// Works out the configuration. Findings go to `found`. `scripts`: what the machine
-/// cannot run; it changes what is told, and nothing else.
+/// Works out the configuration. Findings go to `found`. `companion`: what stands in
+/// the file beside the main one. `scripts`: what the machine cannot run; it changes
+/// what is told, and nothing else.
 pub fn resolve(
     draft: root::Draft,
+    companion: &own_words::Draft,
     machine: &dyn Machine,
     scripts: &Violations,
     found: &mut Collector,
@@ -64,6 +67,7 @@ pub fn resolve(
     }
     let sync_groups = resolver.sync_groups(&members, &mut instances);
     resolver.tell_of_missing_interfaces();
+    companion::apply(companion, &draft, &members, &mut instances, resolver.found);
     let Resolver {
         definitions, found, ..
     } = resolver;

@@ -11,13 +11,9 @@ use super::super::lex::Word;
 use super::super::machine::Machine;
 use super::super::model::{Config, DynamicInterfaces, TrackGroup};
 
-/// Where static addresses go without `dev` and without `default_interface`.
-const DEFAULT_INTERFACE: &str = "eth0";
-
 /// Fills the static lists of a configuration whose global settings are known.
 pub fn fill(draft: &root::Draft, config: &mut Config) {
-    let default_interface = config.globals.default_interface.clone();
-    let default_interface = default_interface.as_deref().unwrap_or(DEFAULT_INTERFACE);
+    let default_interface = config.globals.interface_without_dev();
     let addresses = draft.static_addresses.iter();
     config.static_addresses = addresses
         .map(|line| line.resolved(default_interface))

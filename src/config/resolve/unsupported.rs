@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
-use super::super::lex::Origin;
 use super::super::model::{Garp, Instance, Notify, SyncGroup};
 
 /// Refuses to run with what the daemon cannot do.
@@ -17,21 +16,6 @@ pub(super) fn tell(
     groups: &[SyncGroup],
     found: &mut Collector,
 ) {
-    let mut drafts = draft.instances.iter().peekable();
-    for instance in instances {
-        while drafts
-            .next_if(|draft| draft.name.text != instance.name)
-            .is_some()
-        {}
-        let Some(draft) = drafts.next() else { continue };
-        let name = &instance.name;
-        let mut refuse = |what: &str, origin: &Origin| {
-            found.push(not_yet(format!("({name}) {what} does not work yet")).at(origin));
-        };
-        if instance.interface.is_empty() {
-            refuse("unicast without an interface", &draft.name.origin);
-        }
-    }
     if found.is_refused() {
         return;
     }
@@ -89,6 +73,7 @@ fn is_beyond(instance: &Instance) -> bool {
             ..instance.notify.clone()
         },
         smtp_alert: instance.smtp_alert,
+        fast_handover: instance.fast_handover,
         // These have no effect, or only on version 3.
         old_unicast_checksum: instance.old_unicast_checksum,
         v3_checksum_as_v2: instance.v3_checksum_as_v2,
@@ -99,9 +84,7 @@ fn is_beyond(instance: &Instance) -> bool {
         ..plain
     };
     let mut addresses = instance.all_addresses();
-    instance.interface.is_empty()
-        || *instance != only_what_works
-        || addresses.any(|address| address.use_vmac)
+    *instance != only_what_works || addresses.any(|address| address.use_vmac)
 }
 
 /// The same for a group.
@@ -153,7 +136,7 @@ mod tests {
                     user: None,
                 }));
             },
-            |instance| instance.interface.clear(),
+            |instance| instance.vrf = Some("red".into()),
         ];
         for (number, change) in cases.into_iter().enumerate() {
             let mut instance = plain();

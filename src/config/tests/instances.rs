@@ -552,11 +552,25 @@ mod unicast {
         let loaded = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}\nvrf red")));
         assert_eq!((told(&loaded), loaded.exit_code()), (vec![], 0));
         assert_eq!(one(&loaded).vrf.as_deref(), Some("red"));
-        assert!(!loaded.is_usable());
-        assert!(
-            lines(&loaded)
-                .contains(&"(Line 1) (VI) unicast without an interface does not work yet".into())
-        );
+        let without_vrf = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}")));
+        assert!(without_vrf.is_usable());
+        assert!(one(&without_vrf).interface.is_empty());
+    }
+
+    #[test]
+    fn puts_addresses_without_dev_where_static_ones_go() {
+        let text = "vrrp_instance VI {\nvirtual_router_id 5\nunicast_src_ip 10.9.0.1\n\
+                    unicast_peer {\n10.9.0.2\n}\nvirtual_ipaddress {\n192.0.2.1\n\
+                    192.0.2.2 dev e7\n}\n}";
+        let interfaces = |text: &str| -> Vec<String> {
+            let loaded = parse(text);
+            let instance = one(&loaded);
+            let addresses = instance.all_addresses();
+            addresses.map(|vip| vip.interface.clone()).collect()
+        };
+        assert_eq!(interfaces(text), ["eth0", "e7"]);
+        let globals = format!("global_defs {{\ndefault_interface e1\n}}\n{text}");
+        assert_eq!(interfaces(&globals), ["e1", "e7"]);
     }
 }
 

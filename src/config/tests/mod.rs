@@ -8,6 +8,7 @@ use super::*;
 mod address_lines;
 mod braces;
 mod characters;
+mod companion;
 mod globals;
 mod groups;
 mod includes;

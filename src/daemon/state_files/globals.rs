@@ -197,7 +197,7 @@ fn lvs(page: &mut Page, globals: &Globals, parent: bool) {
             page.line(format_args!(" LVS {what} timeout = {}", timeout.as_secs()));
         }
     }
-    let interface = globals.default_interface.as_deref().unwrap_or("eth0");
+    let interface = globals.interface_without_dev();
     if !parent {
         page.line(format_args!(" Default interface = {interface}"));
     }

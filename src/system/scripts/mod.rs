@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::config::model::Command;
-use crate::ids::{Errno, ScriptId};
+use crate::ids::ScriptId;
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
 
@@ -19,7 +19,7 @@ mod spawn;
 mod user;
 
 pub use examine::{examine, user_exists};
-pub use spawn::{Kind, start};
+pub use spawn::{Kind, Refusal, start};
 pub use user::{Identity, resolve};
 
 /// From SIGTERM to SIGKILL, and from one SIGKILL to the next.
@@ -79,18 +79,14 @@ impl Scripts {
         self.refused.clear();
     }
 
-    /// Starts a run of a check script. The outcome is returned if it is known
-    /// already, that is if the script could not be started.
-    pub fn run_check(&mut self, id: ScriptId, command: &Command) -> Option<Outcome> {
+    /// Starts a run of a check script. Returns why not, if it could not be started.
+    pub fn run_check(&mut self, id: ScriptId, command: &Command) -> Option<Refusal> {
         let program = command.argv.first().map_or("", String::as_str);
         if self.check_process(id).is_some() {
             tracing::info!("Track script {program} is already running, expect idle - skipping run");
             return None;
         }
-        match self.begin(command, Kind::Check, Purpose::Check(id)) {
-            Ok(()) => None,
-            Err(errno) => Some(Outcome::NotRun(errno)),
-        }
+        self.begin(command, Kind::Check, Purpose::Check(id)).err()
     }
 
     /// Starts a notify script; it is not waited for. What goes wrong is logged.
@@ -176,7 +172,7 @@ impl Scripts {
             .map(|(&process, _)| process)
     }
 
-    fn begin(&mut self, command: &Command, kind: Kind, purpose: Purpose) -> Result<(), Errno> {
+    fn begin(&mut self, command: &Command, kind: Kind, purpose: Purpose) -> Result<(), Refusal> {
         match start(command, kind, self.security) {
             Ok(process) => {
                 let kill_at = None;
@@ -190,7 +186,7 @@ impl Scripts {
                 if kind == Kind::Notify || self.refused.insert(text.clone()) {
                     tracing::warn!("{text}");
                 }
-                Err(refusal.errno())
+                Err(refusal)
             }
         }
     }
@@ -224,6 +220,7 @@ mod tests {
 
     use super::*;
     use crate::config::model::ScriptUser;
+    use crate::ids::Errno;
 
     const NOW: Instant = Instant::ZERO;
     const ID: ScriptId = ScriptId(3);
@@ -286,8 +283,8 @@ mod tests {
         let mut scripts = Scripts::new(false);
         let mut command = shell("");
         command.argv = vec!["/no/such/check".to_owned()];
-        let outcome = scripts.run_check(ID, &command);
-        assert_eq!(outcome, Some(Outcome::NotRun(Errno(libc::ENOENT))));
+        let refusal = scripts.run_check(ID, &command);
+        assert_eq!(refusal, Some(Refusal::Start(Errno(libc::ENOENT))));
     }
 
     #[test]

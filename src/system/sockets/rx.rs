@@ -1,7 +1,7 @@
 //! Receives adverts: one raw socket for each interface, family and IP protocol.
 //!
 //! Bound to its interface, so that a flood on one segment cannot push out the
-//! adverts of another, and joined to its own groups only. Does not look into
+//! adverts of another (but for the one of unicast without an interface), and joined to its own groups only. Does not look into
 //! the packets: what comes in is untrusted and goes to the engine as it is.
 
 use std::io;
@@ -50,7 +50,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Opens the socket on the interface `on`, joined to `group` (none for
+    /// Opens the socket on the interface `on`, or with [`IfIndex::ANY`] on none, joined to `group` (none for
     /// unicast only). Needs `CAP_NET_RAW` and a tokio runtime with I/O. Fails with
     /// `ENODEV` if the interface is gone.
     pub fn open(
@@ -65,13 +65,9 @@ impl Receiver {
             Family::V6 => Domain::IPV6,
         };
         let socket = Socket::new(domain, kind, Some(Protocol::from(protocol_of(carrier))))?;
-        let name = nix::net::if_::if_indextoname(on.0)?;
-        // For an unknown index nix gives an empty name, and binding to that binds
-        // to nothing: the socket would hear every interface.
-        if name.is_empty() {
-            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        if on != IfIndex::ANY {
+            bind(&socket, on)?;
         }
-        socket.bind_device(Some(name.to_bytes()))?;
         // Without this the socket hears the groups that any other program joined.
         match family {
             Family::V4 => socket.set_multicast_all_v4(false)?,
@@ -112,6 +108,21 @@ impl Receiver {
         match joined {
             Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => Ok(()),
             result => result,
+        }
+    }
+
+    /// Leaves a group. A group that is not joined is no error, nor an interface
+    /// that is gone.
+    pub fn leave(&self, group: IpAddr) -> io::Result<()> {
+        let interface = InterfaceIndexOrAddress::Index(self.on.0);
+        let socket = self.socket.get_ref();
+        let left = match group {
+            IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &interface),
+            IpAddr::V6(group) => socket.leave_multicast_v6(&group, self.on.0),
+        };
+        match left.as_ref().map_err(io::Error::raw_os_error) {
+            Err(Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(()),
+            _ => left,
         }
     }
 
@@ -196,6 +207,16 @@ impl Receiver {
             }
         }
     }
+}
+
+fn bind(socket: &Socket, on: IfIndex) -> io::Result<()> {
+    let name = nix::net::if_::if_indextoname(on.0)?;
+    // For an unknown index nix gives an empty name, and binding to that binds
+    // to nothing: the socket would hear every interface.
+    if name.is_empty() {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    socket.bind_device(Some(name.to_bytes()))
 }
 
 impl AsRawFd for Receiver {

@@ -1,7 +1,8 @@
 //! Sends adverts: one raw socket for all interfaces, for each family.
 //!
 //! The packet comes with its IP header; the interface is chosen for each packet
-//! by `IP_PKTINFO`, which is right on VLANs, VRF slaves and macvlans too.
+//! by `IP_PKTINFO`, which is right on VLANs, VRF slaves and macvlans too. Unicast
+//! without an interface goes where the routes for its source say.
 
 use std::io::{self, IoSlice};
 use std::mem;
@@ -82,8 +83,9 @@ impl Sender {
         let to = SocketAddrV6::new(to, 0, 0, via.0);
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         let parts = [IoSlice::new(frame)];
+        let s6_addr = routed_source(via, frame.get(8..24));
         let information = libc::in6_pktinfo {
-            ipi6_addr: libc::in6_addr { s6_addr: [0; 16] },
+            ipi6_addr: libc::in6_addr { s6_addr },
             ipi6_ifindex: via.0,
         };
         let interface = [ControlMessage::Ipv6PacketInfo(&information)];
@@ -106,6 +108,8 @@ impl Sender {
         };
         address.sin_family = libc::AF_INET as libc::sa_family_t;
         address.sin_addr.s_addr = u32::from(to).to_be();
+        let source: [u8; 4] = routed_source(via, frame.get(12..16));
+        information.ipi_spec_dst.s_addr = u32::from_ne_bytes(source);
         information.ipi_ifindex = libc::c_int::try_from(via.0).map_err(|_| Errno(libc::ENODEV))?;
         let mut part = libc::iovec {
             iov_base: frame.as_ptr().cast_mut().cast(),
@@ -156,6 +160,16 @@ impl Transmit for Sender {
             IpAddr::V6(to) => self.send_v6(via, to, frame),
         }
     }
+}
+
+/// What the kernel is told of the sender's address, which stands in the header:
+/// it chooses a route by it, and refuses one that is not its own. Nothing, where
+/// the interface is given.
+fn routed_source<const N: usize>(via: IfIndex, header: Option<&[u8]>) -> [u8; N] {
+    let source = header.filter(|_| via == IfIndex::ANY);
+    source
+        .and_then(|octets| octets.try_into().ok())
+        .unwrap_or([0; N])
 }
 
 /// The error number of the call that has just failed.

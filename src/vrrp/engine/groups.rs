@@ -55,7 +55,7 @@ impl Engine {
     }
 
     /// The members of the group that an instance is in, itself among them.
-    fn members_with(&self, id: InstanceId) -> Option<Arc<[InstanceId]>> {
+    pub(super) fn members_with(&self, id: InstanceId) -> Option<Arc<[InstanceId]>> {
         let group = self.instances.get(&id)?.group.as_ref()?;
         Some(Arc::clone(&self.groups.get(&group.name)?.members))
     }

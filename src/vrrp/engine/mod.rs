@@ -22,7 +22,7 @@ use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
 use crate::wire::auth::ah;
 use crate::wire::frames::Ipv4Datagram;
 
-use super::action::{Action, Carrier, Transmit};
+use super::action::{Action, Transmit};
 use super::authentication::SignedDatagram;
 use super::election::rank;
 use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome};
@@ -30,9 +30,10 @@ use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
 use super::log_lines::{InstanceLine, LogLine, ScriptLine};
+use super::peers::claims;
 use super::plan::Plan;
-use super::receive::{Arrival, addressee, check};
-use super::snapshot::{InstanceSnapshot, ScriptSnapshot, Snapshot};
+use super::receive::{Arrival, check};
+use super::snapshot::{InstanceSnapshot, ScriptResult, ScriptSnapshot, Snapshot};
 use super::state_machine::{Effects, Input, State};
 use super::statistics::Statistics;
 use super::sync_group::Group;
@@ -40,9 +41,10 @@ use super::timers::Timers;
 use super::tracking::{Run, Surroundings, Tracked};
 
 mod groups;
+mod handover;
+mod sockets;
 
-/// What names a receive socket.
-type Socket = (IfIndex, Family, Carrier);
+use sockets::Sockets;
 
 /// The decisions of one daemon.
 #[derive(Debug)]
@@ -57,10 +59,7 @@ pub struct Engine {
     next_instance: u32,
     next_script: u32,
     interfaces: Interfaces,
-    /// Which instances a VRID on an interface means.
-    routes: HashMap<(IfIndex, Family, u8), Vec<InstanceId>>,
-    /// The receive sockets that were asked for.
-    listening: BTreeSet<(Socket, Option<IpAddr>)>,
+    sockets: Sockets,
     /// Every VIP of the configuration.
     vips: BTreeSet<IpAddr>,
     timers: Timers<TimerKey>,
@@ -114,8 +113,7 @@ impl Engine {
             next_instance: 0,
             next_script: 0,
             interfaces: Interfaces::default(),
-            routes: HashMap::new(),
-            listening: BTreeSet::new(),
+            sockets: Sockets::default(),
             vips: BTreeSet::new(),
             timers: Timers::new(),
             pacer: Pacer::default(),
@@ -256,8 +254,8 @@ impl Engine {
             .collect();
         let mut scripts: HashMap<&str, ScriptSnapshot> = self
             .scripts
-            .values()
-            .map(|tracked| (tracked.script.name.as_str(), tracked.snapshot()))
+            .iter()
+            .map(|(id, tracked)| (tracked.script.name.as_str(), tracked.snapshot(*id)))
             .collect();
         let instances = self.config.instances.iter();
         let tracked = self.config.scripts.iter();
@@ -306,6 +304,7 @@ impl Engine {
             vips.map(|vip| vip.address)
         });
         self.vips = addresses.collect();
+        self.sockets.log_unknown(config.globals.log_unknown_vrids);
         let gone: Vec<ScriptId> = self
             .scripts
             .iter()
@@ -420,6 +419,7 @@ impl Engine {
             self.moved = true;
             self.each(now, tx, Running::look_around);
             self.act_on_health(now, tx);
+            self.hand_over(now, tx);
         }
     }
 
@@ -443,7 +443,9 @@ impl Engine {
                 Some(_) => {}
             }
         }
-        if used || renamed.is_some() {
+        // A source address that may be anywhere comes and goes anywhere.
+        let anywhere = self.instances.values().any(Running::is_anywhere);
+        if used || anywhere || renamed.is_some() {
             self.evaluate_all(now, tx);
         }
     }
@@ -477,44 +479,6 @@ impl Engine {
         let used = self.instances.values().any(|it| it.uses(name));
         if used && self.phase == Phase::Running {
             self.log(LogLine::InterfaceDeleted(name.to_owned()));
-        }
-    }
-
-    /// Opens and closes receive sockets so that there is one for every
-    /// interface that an instance is on, and says which VRIDs mean whom.
-    fn follow_sockets(&mut self) {
-        self.moved = false;
-        let wanted: BTreeSet<(Socket, Option<IpAddr>)> =
-            self.instances.values().flat_map(sockets_of).collect();
-        self.routes.clear();
-        for (id, running) in &self.instances {
-            if let Some(on) = running.on {
-                let config = &running.config;
-                let route = (on, config.family(), config.vrid.get());
-                self.routes.entry(route).or_default().push(*id);
-            }
-        }
-        let before = std::mem::replace(&mut self.listening, wanted);
-        let used: BTreeSet<Socket> = self.listening.iter().map(|(socket, _)| *socket).collect();
-        let unused: BTreeSet<Socket> = before
-            .iter()
-            .map(|(socket, _)| *socket)
-            .filter(|socket| !used.contains(socket))
-            .collect();
-        for (on, family, carrier) in unused {
-            self.actions.push_back(Action::Unlisten {
-                on,
-                family,
-                carrier,
-            });
-        }
-        for &((on, family, carrier), group) in self.listening.difference(&before) {
-            self.actions.push_back(Action::Listen {
-                on,
-                family,
-                carrier,
-                group,
-            });
         }
     }
 
@@ -561,14 +525,8 @@ impl Engine {
             let signed = arrival.signed.is_some();
             return self.too_short(family, signed, datagram.bytes.len());
         };
-        let route = self.routes.get(&(datagram.on, family, packet.vrid()));
-        let candidates = route
-            .into_iter()
-            .flatten()
-            .filter_map(|id| Some((*id, &*self.instances.get(id)?.config)));
-        let Some(id) = addressee(candidates, &arrival) else {
-            self.ignored = self.ignored.saturating_add(1);
-            return;
+        let Some(id) = self.addressee(datagram.on, packet.vrid(), &arrival) else {
+            return self.for_nobody(now, datagram.on, packet.vrid(), &arrival);
         };
         let effects = self.one(now, id, tx, |it, cx| receive(it, &arrival, &packet, cx));
         self.follow_in_group(now, id, effects.unwrap_or_default(), tx);
@@ -653,6 +611,7 @@ impl Engine {
             return;
         }
         tracked.run = Run::TimingOut;
+        tracked.last = Some((ScriptResult::TimedOut, now));
         let name = tracked.script.name.clone();
         let changed = tracked.count(false);
         self.actions.push_back(Action::End(id));
@@ -678,6 +637,7 @@ impl Engine {
         if run != Run::Running || self.phase != Phase::Running {
             return;
         }
+        tracked.last = Some((ScriptResult::Ended(outcome), now));
         let name = tracked.script.name.clone();
         let status = tracked.note_status(outcome);
         let success = outcome == Outcome::Exited(0);
@@ -711,24 +671,6 @@ impl Engine {
     }
 }
 
-/// The receive sockets that an instance needs, with the group to join. One with
-/// the authentication header listens for adverts without it, too, so that it can
-/// tell why it does not hear its peer.
-fn sockets_of(running: &Running) -> impl Iterator<Item = (Socket, Option<IpAddr>)> {
-    let config = &running.config;
-    let multicast = config.unicast_peers.is_empty();
-    let group = multicast.then_some(config.multicast_group);
-    let family = config.family();
-    let header = config.header_key().map(|_| Carrier::Header);
-    let carriers = [Some(Carrier::Plain), header].into_iter().flatten();
-    let here = running.on.into_iter();
-    here.flat_map(move |on| {
-        carriers
-            .clone()
-            .map(move |carrier| ((on, family, carrier), group))
-    })
-}
-
 /// A datagram whose VRID and interface are those of `running`; gives what it did.
 fn receive(
     running: &mut Running,
@@ -741,7 +683,7 @@ fn receive(
     let remarks = match check(config, arrival, packet, sequences, unix_us) {
         Ok(remarks) => remarks,
         Err(reason) => {
-            running.refuse(arrival.source, reason, cx);
+            running.refuse(arrival.source, claims(packet), reason, cx);
             return Effects::NONE;
         }
     };
@@ -750,7 +692,9 @@ fn receive(
         priority: Priority(packet.priority()),
         advert_interval: packet.advert_interval(),
     };
-    if running.ignores_as_owner(sender.address, cx) {
+    let claims = claims(packet);
+    running.peers.accepted(sender.address, claims, cx.now);
+    if running.ignores_as_owner(sender, cx) {
         return Effects::NONE;
     }
     running.count_accepted(remarks);
@@ -784,7 +728,7 @@ fn compare_addresses(
     let received = usize::from(packet.address_count());
     if expected != received {
         let line = InstanceLine::VipCountDiffers { expected, received };
-        return running.note_addresses(line, cx);
+        return running.note_addresses(from, line, cx);
     }
     let is_there = |address: &IpAddr| packet.addresses().any(|there| there == *address);
     let missing = ours
@@ -798,6 +742,6 @@ fn compare_addresses(
             from,
             vrid,
         };
-        running.note_addresses(line, cx);
+        running.note_addresses(from, line, cx);
     }
 }

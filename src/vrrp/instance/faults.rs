@@ -2,9 +2,12 @@
 //!
 //! What follows from it is decided in `state_machine.rs`.
 
+use crate::wire::advert::Family;
+
 use super::super::action::Action;
 use super::super::event::InterfaceState;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
+use super::super::reasons::{FaultReason, in_words};
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
 use super::{Context, Running};
 
@@ -49,45 +52,45 @@ impl Faults {
             .saturating_add(self.scripts.len())
     }
 
-    /// All of them in words.
-    fn in_words(&self, interface: &str) -> String {
+    /// Each of them, for an instance on `interface`, which is empty where it has none.
+    pub(super) fn reasons(&self, interface: &str, family: Family) -> Vec<FaultReason> {
+        let name = || interface.to_owned();
+        let address = || FaultReason::NoSourceAddress {
+            interface: name(),
+            family,
+        };
         let own = [
-            (self.missing, "does not exist"),
-            (self.loopback, "is a loopback interface"),
-            (self.no_multicast, "has no multicast"),
-            (self.down, "is down"),
-            (self.no_address, "has no address to send from"),
-            (self.no_peer, "has no unicast peer in the configuration"),
+            self.missing.then(|| FaultReason::InterfaceMissing(name())),
+            self.loopback.then(|| FaultReason::Loopback(name())),
+            self.no_multicast.then(|| FaultReason::NoMulticast(name())),
+            self.down.then(|| FaultReason::LinkDown(name())),
+            self.no_address.then(address),
+            self.no_peer.then(|| FaultReason::NoUnicastPeer(name())),
         ];
-        let own = own
-            .into_iter()
-            .filter(|(set, _)| *set)
-            .map(|(_, what)| format!("interface {interface} {what}"));
-        let vips = self
-            .vip_interfaces
-            .iter()
-            .map(|name| format!("interface {name} of a VIP is down or missing"));
-        let tracked = self
-            .tracked_interfaces
-            .iter()
-            .map(|name| format!("tracked interface {name} is not as it must be"));
-        let scripts = self
-            .scripts
-            .iter()
-            .map(|name| format!("script {name} fails"));
-        own.chain(vips)
-            .chain(tracked)
-            .chain(scripts)
-            .collect::<Vec<_>>()
-            .join(", ")
+        let own = own.into_iter().flatten();
+        let vips = self.vip_interfaces.iter().cloned();
+        let tracked = self.tracked_interfaces.iter().cloned();
+        let scripts = self.scripts.iter().cloned();
+        own.chain(vips.map(FaultReason::VipInterface))
+            .chain(tracked.map(FaultReason::TrackedInterface))
+            .chain(scripts.map(FaultReason::Script))
+            .collect()
     }
 }
 
 impl Running {
     pub(super) fn find_faults(&self, cx: &Context<'_>) -> Faults {
         let mut faults = Faults::default();
-        match cx.interfaces.named(&self.config.interface) {
+        let link = cx.interfaces.named(self.link());
+        match link {
+            None if self.is_anywhere() && self.config.vrf.is_none() => {
+                faults.no_address = self.source.is_none();
+            }
             None => faults.missing = true,
+            Some(state) if self.is_anywhere() => {
+                faults.down = !state.up;
+                faults.no_address = self.source.is_none();
+            }
             Some(state) => {
                 faults.loopback = state.loopback;
                 faults.no_multicast = !state.multicast && self.config.unicast_peers.is_empty();
@@ -118,6 +121,15 @@ impl Running {
         faults
     }
 
+    /// The interface that it stands or falls with: its own or its VRF's; empty if
+    /// it has neither.
+    pub(super) fn link(&self) -> &str {
+        match (&*self.config.interface, &self.config.vrf) {
+            ("", Some(vrf)) => vrf,
+            (interface, _) => interface,
+        }
+    }
+
     /// Whether there is an address to send from; with `track_src_ip` it must be
     /// on the interface.
     fn has_source(&self, state: &InterfaceState) -> bool {
@@ -129,13 +141,10 @@ impl Running {
     }
 
     pub(super) fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
-        let interface = self.config.interface.clone();
+        let interface = self.link().to_owned();
         if !first {
             self.log(InstanceLine::EnteringFault, cx);
-            let reasons = match &self.fault_of {
-                Some(member) => format!("{member} of the same sync group is"),
-                None => self.faults.in_words(&interface),
-            };
+            let reasons = in_words(&self.fault_reasons());
             return self.log(InstanceLine::FaultReasons(reasons), cx);
         }
         if let (Some(_), Some(group)) = (&self.fault_of, &self.group) {
@@ -167,7 +176,9 @@ impl Running {
         for name in names {
             self.log(InstanceLine::FaultInterfaceDown(name), cx);
         }
-        if self.faults.no_address {
+        if self.faults.no_address && self.is_anywhere() {
+            self.log(InstanceLine::FaultNoSource, cx);
+        } else if self.faults.no_address {
             self.log(InstanceLine::FaultNoAddress(self.config.family()), cx);
         }
         for name in self.faults.scripts.clone() {

@@ -4,7 +4,8 @@
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
 //! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
-//! it from taking part in `faults.rs`, what it works with in `context.rs`.
+//! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
+//! what it works with in `context.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,11 +17,15 @@ use crate::wire::advert::Version;
 
 use super::action::{Action, Notification, NotifyState};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
+use super::contention::Contention;
 use super::election::{Rank, Timing};
 use super::garp::Target;
-use super::interfaces::source_address;
+use super::interfaces::place_of;
+use super::log_limits::{self, LogLimits};
 use super::log_lines::{InstanceLine, LogLine};
 use super::outgoing::{Outgoing, Signing};
+use super::peers::Peers;
+use super::reasons::Cause;
 use super::receive::{Reject, Remarks};
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
@@ -31,12 +36,17 @@ use super::tracking::{
 };
 
 mod announce;
+mod contended;
 mod context;
 mod faults;
+mod handover;
 mod installed;
+mod why;
 
+use contended::Episode;
 pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
+use handover::Handover;
 use installed::Installed;
 
 /// A MASTER answers adverts of lower priority no more often than this
@@ -63,7 +73,8 @@ pub struct Running {
     pub state: State,
     /// The effective priority.
     pub priority: Priority,
-    /// The interface it is on, while that exists.
+    /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
+    /// without one.
     pub on: Option<IfIndex>,
     /// The master it has last heard.
     pub master: Option<Sender>,
@@ -91,8 +102,7 @@ pub struct Running {
     installed: Installed,
     /// Where the VIPs were put when it became MASTER.
     put_on: Vec<(IfIndex, VirtualAddress)>,
-    /// The reasons for refusal that were logged, by their bits.
-    logged: u32,
+    limits: LogLimits,
     send_failure_logged: bool,
     /// How many of its VIPs an advert has room for.
     room: usize,
@@ -107,8 +117,15 @@ pub struct Running {
     mac: Option<MacAddress>,
     /// When it entered its state; `None` until it began.
     entered_at: Option<Instant>,
-    /// The priority of the last acceptable advert.
-    heard_priority: Priority,
+    handover: Handover,
+    /// The last acceptable advert, and when it came.
+    heard: Option<(Sender, Instant)>,
+    /// Who else has this VRID.
+    pub peers: Peers,
+    /// Another master is there beside it.
+    contended: Option<Episode>,
+    /// What brought it into its state.
+    cause: Cause,
 }
 
 impl Running {
@@ -133,7 +150,7 @@ impl Running {
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
-            logged: 0,
+            limits: LogLimits::default(),
             send_failure_logged: false,
             room: usize::MAX,
             outgoing: Outgoing::default(),
@@ -143,7 +160,11 @@ impl Running {
             answered: None,
             mac: None,
             entered_at: None,
-            heard_priority: Priority::ZERO,
+            handover: Handover::new(config.fast_handover),
+            heard: None,
+            peers: Peers::new(&config),
+            contended: None,
+            cause: Cause::default(),
             config,
         }
     }
@@ -153,8 +174,14 @@ impl Running {
         let config = &self.config;
         let mut tracked = interfaces_of(config, self.group.as_deref());
         config.interface == interface
+            || config.vrf.as_deref() == Some(interface)
             || config.all_addresses().any(|vip| vip.interface == interface)
             || tracked.any(|tracked| tracked.interface == interface)
+    }
+
+    /// Whether its source address may be on any interface.
+    pub fn is_anywhere(&self) -> bool {
+        self.config.interface.is_empty()
     }
 
     /// Its timer: advert interval, master down or skew time.
@@ -166,9 +193,10 @@ impl Running {
     /// [`Running::timer`].
     pub fn snapshot(&self, timer: Option<Instant>, around: Surroundings<'_>) -> InstanceSnapshot {
         let tracked = scripts_of(&self.config, self.group.as_deref());
-        let awaited = tracked
+        let awaited_scripts: Vec<String> = tracked
             .filter(|tracked| is_awaited(tracked, around.standing(&tracked.script)))
-            .count();
+            .map(|tracked| tracked.script.name.clone())
+            .collect();
         // Before it began it wants what the configuration says (specification F.2).
         let master = self.begins_as_owner() || self.config.initial_state == InitialState::Master;
         let wanted = match self.state {
@@ -189,10 +217,18 @@ impl Running {
             priority: self.priority,
             total_priority: total_priority(&self.config, self.group.as_deref(), around),
             master: self.master,
-            heard_priority: self.heard_priority,
+            heard_priority: self
+                .heard
+                .map_or(Priority::ZERO, |(sender, _)| sender.priority),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
-            awaited,
+            awaited: awaited_scripts.len(),
+            cause: self.cause.clone(),
+            fault_reasons: self.fault_reasons(),
+            awaited_scripts,
+            contributions: self.contributions(around),
+            peers: self.peers.iter().copied().collect(),
+            contended: self.contended.map(|episode| episode.seen),
             statistics: self.statistics,
         }
     }
@@ -282,15 +318,19 @@ impl Running {
     /// Takes the interface's number, source address and MTU over, and rebuilds
     /// the advert when one of them is another than before.
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
-        let state = cx.interfaces.named(&self.config.interface);
-        self.on = state.map(|state| state.index);
-        let source = source_address(&self.config, state, cx.vips);
-        let mac = state.map(|state| state.mac);
+        let place = place_of(&self.config, cx.interfaces, cx.vips);
+        self.on = place.map(|place| place.on);
+        let source = match place {
+            Some(place) => place.source,
+            // What is configured holds while the interface does not exist, too.
+            None => self.config.source_address,
+        };
+        let mac = place.and_then(|place| place.mac);
         if self.installed == Installed::Yes && mac.is_some() && mac != self.mac {
             cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
         }
         self.mac = mac.or(self.mac);
-        let mtu = state.map_or(0, |state| state.mtu);
+        let mtu = place.map_or(0, |place| place.mtu);
         if (source, mtu) != (self.source, self.mtu) {
             (self.source, self.mtu) = (source, mtu);
             self.build_advert(cx);
@@ -321,6 +361,7 @@ impl Running {
         }
         let old = std::mem::replace(&mut self.priority, new);
         self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        self.follow_peers(old);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
@@ -338,7 +379,13 @@ impl Running {
 
     /// Feeds the state machine with an acceptable advert; gives what was done.
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
-        self.heard_priority = sender.priority;
+        self.note_peer(sender, cx);
+        self.heard = Some((sender, cx.now));
+        if let Input::Advert(Rank::Lower | Rank::EqualLowerAddress | Rank::EqualSameAddress) = input
+        {
+            let rival = (sender.address, sender.priority);
+            self.note_rival(rival, Contention::Unheard, cx);
+        }
         let asks_for_answer = matches!(
             input,
             Input::PriorityZero | Input::Advert(Rank::Lower | Rank::EqualLowerAddress)
@@ -421,12 +468,14 @@ impl Running {
 
     /// Whether an advert is dropped because we own the addresses
     /// (`owner_ignore_adverts`).
-    pub fn ignores_as_owner(&mut self, from: IpAddr, cx: &mut Context<'_>) -> bool {
-        const BIT: u32 = 1 << 13;
+    pub fn ignores_as_owner(&mut self, sender: Sender, cx: &mut Context<'_>) -> bool {
         let ignores = self.config.owner_ignore_adverts && self.config.priority.is_owner();
         if ignores {
             self.statistics.owner_ignored = self.statistics.owner_ignored.saturating_add(1);
-            self.log_once(BIT, InstanceLine::IgnoredAsOwner(from), cx);
+            let line = InstanceLine::IgnoredAsOwner(sender.address);
+            self.log_limited(log_limits::IGNORED_AS_OWNER, line, cx);
+            let rival = (sender.address, sender.priority);
+            self.note_rival(rival, Contention::IgnoredByOwner, cx);
         }
         ignores
     }
@@ -443,12 +492,11 @@ impl Running {
     /// Notes what is remarkable about the trailer of an accepted advert, or that
     /// there was none.
     pub fn note_trailer(&mut self, from: IpAddr, remark: TrailerRemark, cx: &mut Context<'_>) {
-        const BIT: u32 = 1 << 14;
         match remark {
             TrailerRemark::Missing => {
                 let reason = Reject::Trailer(TrailerFault::Missing);
                 reason.count(&mut self.statistics);
-                self.log_once(reason.bit(), InstanceLine::Rejected { from, reason }, cx);
+                self.log_limited(reason.kind(), InstanceLine::Rejected { from, reason }, cx);
             }
             TrailerRemark::Skew { skew_s, window_s } => {
                 let line = InstanceLine::ClockSkew {
@@ -456,26 +504,35 @@ impl Running {
                     skew_s,
                     window_s,
                 };
-                self.log_once(BIT, line, cx);
+                self.log_limited(log_limits::CLOCK_SKEW, line, cx);
             }
         }
     }
 
-    /// Logs a line once until the state or the master changes.
-    fn log_once(&mut self, bit: u32, line: InstanceLine, cx: &mut Context<'_>) {
-        if self.logged & bit == 0 {
-            self.logged |= bit;
-            self.log(line, cx);
-        }
+    /// Logs a line unless there were enough of its kind of late. Says whether it
+    /// did.
+    fn log_limited(&mut self, kind: u8, line: InstanceLine, cx: &mut Context<'_>) -> bool {
+        let line = match self.limits.admit(kind, cx.now) {
+            None => return false,
+            Some(0) => line,
+            Some(left_out) => InstanceLine::Repeated {
+                line: Box::new(line),
+                left_out,
+            },
+        };
+        self.log(line, cx);
+        true
     }
 
     /// Feeds the state machine with the end of its timer, which was due at
     /// `deadline`. The next advert of a master is due an interval after that,
     /// not after now; those that a stall made pointless are skipped.
     pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) {
+        self.hear_nobody(cx);
         if self.state == State::Backup {
             self.log(InstanceLine::MasterDown, cx);
         }
+        self.look_for_rival(cx);
         let mut base = deadline;
         let interval = self.config.advert_interval;
         let late = cx.now.since(deadline);
@@ -494,6 +551,7 @@ impl Running {
     /// The timer ran out in BACKUP, but the group does not allow MASTER yet: it
     /// is remembered until a master is heard.
     pub fn timer_held(&mut self, cx: &mut Context<'_>) {
+        self.hear_nobody(cx);
         self.log(InstanceLine::MasterDown, cx);
         self.input(Input::TimerHeld, cx);
         self.wants_master = true;
@@ -508,6 +566,11 @@ impl Running {
     ) -> Effects {
         let before = self.state;
         let next = transition(before, input, self.params(cx.now));
+        if before != next.state {
+            // A timer that ran out is not armed any more.
+            let own_timer = cx.timers.deadline_of(self.timer()).is_none();
+            self.cause = self.cause_of(input, sender, own_timer, cx.now);
+        }
         self.state = next.state;
         // The peers learn first: a packet costs microseconds, a line may not.
         self.send_effects(next.effects, cx);
@@ -582,24 +645,30 @@ impl Running {
             }) = sender
         {
             let (from, theirs) = (address, priority);
-            self.log(InstanceLine::DiscardedLower { from, theirs }, cx);
+            let line = InstanceLine::DiscardedLower { from, theirs };
+            self.log_limited(log_limits::DISCARDED_LOWER, line, cx);
         }
         if effects.contains(Effects::WARN_OWN_ADDRESS) {
-            self.log(InstanceLine::OwnAddressReceived, cx);
+            let line = InstanceLine::OwnAddressReceived;
+            self.log_limited(log_limits::OWN_ADDRESS, line, cx);
         }
     }
 
     /// Counts and logs a state that was just entered.
     fn entered(&mut self, before: State, cx: &mut Context<'_>) {
-        self.logged = 0;
+        for kind in log_limits::OF_ACCEPTED {
+            self.limits.forget(kind);
+        }
         self.entered_at = Some(cx.now);
         self.preempt_at = None;
         self.wants_master = false;
+        self.end_handover();
         if before == State::Fault || self.state == State::Master {
             self.forget_interval(cx);
         }
         if before == State::Master {
             self.statistics.release_master = self.statistics.release_master.saturating_add(1);
+            self.end_episode(cx);
         }
         let first = before == State::Init && !self.waited;
         let line = match self.state {
@@ -616,44 +685,45 @@ impl Running {
         self.log(line, cx);
     }
 
-    fn log_advert(&self, input: Input, sender: Sender, cx: &mut Context<'_>) {
+    fn log_advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {
         let Sender {
             address: from,
             priority: theirs,
             ..
         } = sender;
         let ours = self.priority;
-        let line = match (self.state, input) {
-            (State::Master, Input::PriorityZero) => InstanceLine::MasterGotPriorityZero,
-            (State::Backup, Input::PriorityZero) => InstanceLine::BackupGotPriorityZero,
+        let (kind, line) = match (self.state, input) {
+            (State::Master, Input::PriorityZero) => (
+                log_limits::PRIORITY_ZERO,
+                InstanceLine::MasterGotPriorityZero,
+            ),
+            (State::Backup, Input::PriorityZero) => (
+                log_limits::PRIORITY_ZERO,
+                InstanceLine::BackupGotPriorityZero,
+            ),
+            (State::Master, Input::Advert(Rank::Lower | Rank::EqualLowerAddress)) => (
+                log_limits::ANSWERED_LOWER,
+                InstanceLine::AnsweredLower { from, theirs, ours },
+            ),
             (State::Master, Input::Advert(Rank::Higher)) => {
-                InstanceLine::YieldedToHigher { from, theirs, ours }
+                return self.log(InstanceLine::YieldedToHigher { from, theirs, ours }, cx);
             }
             (State::Master, Input::Advert(Rank::EqualHigherAddress)) => {
-                InstanceLine::YieldedToHigherAddress {
-                    from,
-                    priority: ours,
-                }
-            }
-            (State::Master, Input::Advert(Rank::Lower | Rank::EqualLowerAddress)) => {
-                InstanceLine::AnsweredLower { from, theirs, ours }
+                let priority = ours;
+                return self.log(InstanceLine::YieldedToHigherAddress { from, priority }, cx);
             }
             _ => return,
         };
-        self.log(line, cx);
-    }
-
-    /// Counts a refused datagram, and logs the first one of its kind.
-    pub fn refuse(&mut self, from: IpAddr, reason: Reject, cx: &mut Context<'_>) {
-        reason.count(&mut self.statistics);
-        self.log_once(reason.bit(), InstanceLine::Rejected { from, reason }, cx);
+        self.log_limited(kind, line, cx);
     }
 
     /// Notes that the VIPs of an accepted advert are others than ours.
-    pub fn note_addresses(&mut self, line: InstanceLine, cx: &mut Context<'_>) {
-        const BIT: u32 = 1 << 15;
+    pub fn note_addresses(&mut self, from: IpAddr, line: InstanceLine, cx: &mut Context<'_>) {
+        if let Some(peer) = self.peers.of(from) {
+            peer.known.addresses_differ = true;
+        }
         self.statistics.addr_list_err = self.statistics.addr_list_err.saturating_add(1);
-        self.log_once(BIT, line, cx);
+        self.log_limited(log_limits::ADDRESSES_DIFFER, line, cx);
     }
 
     fn learn_master(&mut self, sender: Sender, cx: &mut Context<'_>) {
@@ -662,7 +732,6 @@ impl Running {
         if before == Some(sender.address) {
             return;
         }
-        self.logged = 0;
         let line = match before {
             None => InstanceLine::MasterSet(sender.address),
             Some(from) => InstanceLine::MasterChanged {

@@ -1,0 +1,97 @@
+//! What `keepalived-rs.conf` adds to the instances.
+//!
+//! Decides which setting counts where several speak: that of the instance, then that
+//! of its sync group, then the global one. A block of a name that the main file does
+//! not have is an error: its settings would be lost without a word.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::diagnostic::{Collector, Diagnostic};
+use super::super::keywords::{companion, root};
+use super::super::lex::Word;
+use super::super::model::Instance;
+use super::sync_group::Members;
+
+/// Searching for the nearest name is slow, and nobody reads more of them.
+const SUGGESTIONS_MAX: usize = 20;
+
+/// Adds the settings of `companion` to `instances`.
+pub(super) fn apply(
+    companion: &companion::Draft,
+    draft: &root::Draft,
+    members: &Members<'_>,
+    instances: &mut [Arc<Instance>],
+    found: &mut Collector,
+) {
+    tell_of_unknown(companion, draft, found);
+    let global = companion.globals.fast_handover.unwrap_or(false);
+    let of_groups: HashMap<&str, Option<bool>> = companion
+        .sync_groups
+        .iter()
+        .map(|group| (group.name.text.as_str(), group.settings.fast_handover))
+        .collect();
+    let of_instances: HashMap<&str, Option<bool>> = companion
+        .instances
+        .iter()
+        .map(|instance| (instance.name.text.as_str(), instance.settings.fast_handover))
+        .collect();
+    for instance in instances {
+        let name = instance.name.as_str();
+        let group = members.by_instance.get(name);
+        let group = group.and_then(|index| draft.sync_groups.get(*index));
+        let group = group.and_then(|group| *of_groups.get(group.name.text.as_str())?);
+        let own = of_instances.get(name).copied().flatten();
+        let fast_handover = own.or(group).unwrap_or(global);
+        if instance.fast_handover != fast_handover {
+            Arc::make_mut(instance).fast_handover = fast_handover;
+        }
+    }
+}
+
+/// Tells of blocks whose name stands nowhere in the main file.
+fn tell_of_unknown(companion: &companion::Draft, draft: &root::Draft, found: &mut Collector) {
+    let mut suggestions = 0_usize;
+    let mut tell = |code: &'static str, kind: &str, name: &Word, known: &[&str]| {
+        let text = format!("No {kind} {} in the main file - ignoring", name.text);
+        let mut diagnostic = Diagnostic::error(code, text).at(&name.origin);
+        suggestions = suggestions.saturating_add(1);
+        if suggestions <= SUGGESTIONS_MAX
+            && let Some(near) = nearest(&name.text, known)
+        {
+            diagnostic = diagnostic.help(format!("Did you mean `{near}`?"));
+        }
+        found.push(diagnostic);
+    };
+    let groups = draft.sync_groups.iter();
+    let groups: Vec<&str> = groups.map(|group| group.name.text.as_str()).collect();
+    for group in &companion.sync_groups {
+        if !draft.group_names.contains(&group.name.text) {
+            tell("no-such-group", "vrrp sync group", &group.name, &groups);
+        }
+    }
+    let instances = draft.instances.iter();
+    let instances: Vec<&str> = instances.map(|one| one.name.text.as_str()).collect();
+    for instance in &companion.instances {
+        if !draft.instance_names.contains(&instance.name.text) {
+            tell(
+                "no-such-instance",
+                "vrrp instance",
+                &instance.name,
+                &instances,
+            );
+        }
+    }
+}
+
+/// The known name that is most like `name`, if one is.
+fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let limit = (name.chars().count() / 3).clamp(1, 4);
+    let near = |known: &&&str| known.len().abs_diff(name.len()) <= limit;
+    let distances = known.iter().filter(near);
+    distances
+        .map(|known| (strsim::osa_distance(known, name), *known))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, known)| known)
+}

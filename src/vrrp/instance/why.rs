@@ -1,0 +1,113 @@
+//! Why an instance is in its state, and what its priority is made of: what is
+//! told of decisions that were made elsewhere.
+
+use crate::ids::Priority;
+use crate::time::Instant;
+
+use super::super::election::Rank;
+use super::super::reasons::{Cause, Contribution, Contributor, FaultReason};
+use super::super::state_machine::Input;
+use super::super::tracking::{
+    Surroundings, contribution, interface_contribution, interfaces_of, scripts_of, total_priority,
+};
+use super::{Running, Sender};
+
+impl Running {
+    /// Why `input` leads to another state, before it does. `own_timer` says that
+    /// a timer that ran out is its own, and not that of another member of the group.
+    pub(super) fn cause_of(
+        &self,
+        input: Input,
+        sender: Option<Sender>,
+        own_timer: bool,
+        now: Instant,
+    ) -> Cause {
+        match (input, sender) {
+            (Input::Stop, _) => Cause::Stopped,
+            (Input::Fault, _) => Cause::Fault(self.fault_reasons()),
+            (Input::Recovered, _) => Cause::Recovered,
+            (Input::GroupGaveWay, _) => Cause::GroupGaveWay,
+            (Input::Ready, _) if self.begins_as_owner() => Cause::Owner,
+            (Input::TimerExpired, _) if !own_timer => Cause::GroupTookOver,
+            (Input::TimerExpired, _) => self.why_master(now),
+            (Input::Advert(rank), Some(sender)) => Cause::Outranked {
+                address: sender.address,
+                priority: sender.priority,
+                by_address: rank == Rank::EqualHigherAddress,
+            },
+            _ => Cause::Started,
+        }
+    }
+
+    /// Why a backup takes over.
+    fn why_master(&self, now: Instant) -> Cause {
+        let listening = self.entered_at.unwrap_or_default();
+        let heard = self.heard.filter(|(_, at)| *at >= listening);
+        let Some((sender, at)) = heard else {
+            let waited = now.since(listening);
+            return Cause::NoMaster { waited };
+        };
+        let Sender {
+            address, priority, ..
+        } = sender;
+        let silent = now.since(at);
+        let goes_on = silent < sender.advert_interval.times(2);
+        match priority {
+            Priority::ZERO => Cause::MasterResigned { address },
+            priority if priority < self.priority && goes_on => {
+                Cause::Preempts { address, priority }
+            }
+            _ => Cause::MasterSilent { address, silent },
+        }
+    }
+
+    /// What stands against taking part, the group included.
+    pub(super) fn fault_reasons(&self) -> Vec<FaultReason> {
+        let mut reasons = self.faults.reasons(self.link(), self.config.family());
+        let member = self.fault_of.iter().cloned();
+        reasons.extend(member.map(FaultReason::GroupMember));
+        reasons
+    }
+
+    /// What its priority is made of.
+    pub(super) fn contributions(&self, around: Surroundings<'_>) -> Vec<Contribution> {
+        let (config, group) = (&self.config, self.group.as_deref());
+        let base = Contribution {
+            from: Contributor::Base,
+            amount: i32::from(config.priority.0),
+        };
+        let scripts = scripts_of(config, group).enumerate();
+        let scripts = scripts.filter(|(_, tracked)| tracked.weight != 0);
+        let scripts = scripts.map(|(number, tracked)| Contribution {
+            amount: contribution(tracked, around.standing(&tracked.script)),
+            from: Contributor::Script {
+                name: tracked.script.name.clone(),
+                weight: tracked.weight,
+                reverse: tracked.reverse,
+                of_group: number >= config.track_scripts.len(),
+            },
+        });
+        let interfaces = interfaces_of(config, group).enumerate();
+        let interfaces = interfaces.filter(|(_, tracked)| tracked.weight != 0);
+        let interfaces = interfaces.map(|(number, tracked)| Contribution {
+            amount: interface_contribution(tracked, around.is_up(&tracked.interface)),
+            from: Contributor::Interface {
+                name: tracked.interface.clone(),
+                weight: tracked.weight,
+                reverse: tracked.reverse,
+                of_group: number >= config.track_interfaces.len(),
+            },
+        });
+        let total = total_priority(config, group, around);
+        let limit = Contribution {
+            amount: i32::from(self.priority.0).saturating_sub(total),
+            from: if config.priority.is_owner() {
+                Contributor::Owner
+            } else {
+                Contributor::Limit
+            },
+        };
+        let parts = std::iter::once(base).chain(scripts).chain(interfaces);
+        parts.chain((limit.amount != 0).then_some(limit)).collect()
+    }
+}
