@@ -76,7 +76,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("a higher master does not cancel preempt_delay", "instance/mod.rs",
         "Input::Advert(_) if self.preempt_at.take().is_some() => {",
         "Input::Advert(_) if self.preempt_at.is_some() => {"),
-    mutant("the owner listens first no more after FAULT", "state_machine.rs",
+    mutant("who recovers from FAULT does not listen first", "state_machine.rs",
         "Input::Recovered => to(State::Backup, Effects::ARM_MASTER_DOWN),",
         "Input::Recovered => to(State::Master, BECOME_MASTER),"),
     mutant("adverts keep the old priority", "instance/mod.rs",
