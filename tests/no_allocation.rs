@@ -144,6 +144,41 @@ fn a_backup_receives_without_allocating() {
     }
 }
 
+/// Who hears somebody makes room for all that it will remember; who was told of
+/// something does not say it again. Nothing of that is done twice.
+#[test]
+fn a_flood_of_made_up_senders_costs_no_memory() {
+    for state in [State::Master, State::Backup] {
+        let password = Authentication::Password(Password(*b"secret\0\0"));
+        let mut config = world::instance(100);
+        // Backups must have somebody to listen to.
+        if state == State::Master {
+            config.authentication = Some(password);
+        }
+        let master = world::advert(world::source(2), 200);
+        let (mut engine, now) = engine(config, &master, state);
+        let mut tx = Count::default();
+        let mut refused = master.clone();
+        refused[24] = 7;
+        world::fix_checksum(&mut refused);
+        let mut flood = |numbers: std::ops::Range<u16>| {
+            for number in numbers {
+                refused[14..16].copy_from_slice(&number.to_be_bytes());
+                world::fix_checksum(&mut refused);
+                let datagram = world::datagram(IfIndex(2), &refused);
+                engine.event(now, Event::Datagram(datagram), &mut tx);
+            }
+            let view = engine.instances().next().expect("an instance");
+            (view.state, view.statistics.invalid_authtype)
+        };
+        flood(0..20);
+        let before = ALLOCATIONS.with(Cell::get);
+        let (after, counted) = flood(20..10_020);
+        assert_eq!(ALLOCATIONS.with(Cell::get), before);
+        assert_eq!((after, counted), (state, 10_020));
+    }
+}
+
 /// An instance for each way to sign.
 fn signing(priority: u8) -> [Instance; 2] {
     let header = Authentication::Header(Password(*b"secret\0\0"));

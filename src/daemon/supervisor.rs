@@ -76,6 +76,8 @@ pub struct WorkerStart {
     pub dump_configuration: bool,
     /// `-s`
     pub namespace: Option<String>,
+    /// When the first worker began; one that replaces it begins later.
+    pub began: Instant,
     /// The status socket, if there is one.
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
@@ -138,6 +140,7 @@ pub fn run(start: Start<'_>) -> u8 {
         manager: service_manager(),
         status: Keeper::new(start.settings),
         stop: None,
+        began: None,
     };
     supervisor.begin();
     loop {
@@ -235,6 +238,8 @@ struct Supervisor<'a> {
     manager: ServiceManager,
     status: Keeper,
     stop: Option<Stop>,
+    /// When the first worker began.
+    began: Option<Instant>,
 }
 
 // The loop.
@@ -400,7 +405,7 @@ impl Supervisor<'_> {
         // a new one is a slip, and running without that line could move a VIP.
         if !loaded.is_usable() || !errors(&loaded).is_subset(&self.good.errors) {
             tracing::error!("Reload refused: the configuration that runs is kept");
-            self.note_reload(Some(refusal(&loaded)));
+            self.note_reload(Some(refusal(&loaded, &self.good.errors)));
             self.ready_again();
             return;
         }
@@ -595,6 +600,7 @@ impl Supervisor<'_> {
             Err(error) => tracing::error!("{error}"),
         }
         tracing::info!("Starting VRRP child process, pid={}", worker.process);
+        self.began.get_or_insert(worker.started);
         self.phase = Phase::Working(worker);
     }
 
@@ -608,6 +614,7 @@ impl Supervisor<'_> {
             keep_addresses: self.settings.keep_addresses,
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
+            began: self.began.unwrap_or_else(now),
             status: self.status.for_worker(),
             about: self.status.about(),
         };

@@ -18,6 +18,7 @@ pub mod network;
 pub mod node;
 pub mod random;
 pub mod report;
+mod rivals;
 pub mod scenario;
 pub mod swarm;
 pub mod trace;

@@ -462,7 +462,8 @@ impl World {
                 let Some(here) = self.nodes.get(node) else {
                     return;
                 };
-                if !here.announceable.contains(&address) {
+                let is_own = here.kernel.owns(address);
+                if !is_own && !here.announceable.contains(&address) {
                     let text = format!("announced {address}, which is not its own");
                     self.wrong(Some(node), 9, text);
                 }
@@ -486,7 +487,11 @@ impl World {
                 }
             }
             Action::Log(line) => self.record(Some(node), What::Log(line)),
-            Action::Notify(_) | Action::NotifyGroup(_) | Action::Ready | Action::Stopped => {}
+            Action::Notify(_)
+            | Action::NotifyGroup(_)
+            | Action::NotifyLowerPriority(_)
+            | Action::Ready
+            | Action::Stopped => {}
         }
     }
 

@@ -35,6 +35,8 @@ pub enum Contention {
     /// The adverts of the other one are acceptable and no better than ours, so
     /// that it should give way, and it does not: it does not hear or accept ours.
     Unheard,
+    /// The same, and we do not send to it: our unicast peers are others.
+    NotOurPeer,
     /// The other one sends from our own address.
     SameAddress,
     /// We own the addresses and ignore all adverts (`owner_ignore_adverts`).
@@ -50,6 +52,37 @@ impl Contention {
         }
     }
 
+    /// Whether the other one, for the same reason, refuses our adverts. It cannot
+    /// give way to us then; and one that runs C keepalived is hardly heard any
+    /// more, since C puts its next advert off with each one that it refuses.
+    pub const fn is_mutual(self) -> bool {
+        matches!(
+            self,
+            Self::Refused(
+                Reject::Password
+                    | Reject::InvalidAuthType(_)
+                    | Reject::AuthTypeMismatch { .. }
+                    | Reject::Header(
+                        HeaderFault::Unexpected | HeaderFault::Missing | HeaderFault::Signature
+                    )
+                    | Reject::Version { .. }
+                    | Reject::Interval { .. }
+                    | Reject::Cast { .. }
+            )
+        )
+    }
+
+    /// Whether it is a copy of an old advert, which says nothing of its sender.
+    pub const fn is_replay(self) -> bool {
+        matches!(
+            self,
+            Self::Refused(
+                Reject::Header(HeaderFault::Replayed { .. })
+                    | Reject::Trailer(TrailerFault::Replayed)
+            )
+        )
+    }
+
     /// What mends it most often, as an imperative without a full stop.
     pub const fn fix(self) -> &'static str {
         match self {
@@ -58,6 +91,7 @@ impl Contention {
                 "it does not hear our adverts: let protocol 112 through its firewall and the \
                  switch, and name our address among its unicast_peer if it has any"
             }
+            Self::NotOurPeer => "name its address among our unicast_peer",
             Self::SameAddress => {
                 "give each node an address of its own, and look for a loop in the network"
             }
@@ -120,6 +154,7 @@ impl fmt::Display for Contention {
         match self {
             Self::Refused(reject) => write!(f, "its adverts are refused ({})", Short(*reject)),
             Self::Unheard => f.write_str("it does not give way to our adverts"),
+            Self::NotOurPeer => f.write_str("we do not send to it, so that it cannot give way"),
             Self::SameAddress => f.write_str("it uses our own address"),
             Self::IgnoredByOwner => f.write_str("its adverts are ignored by owner_ignore_adverts"),
         }

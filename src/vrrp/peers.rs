@@ -41,19 +41,18 @@ pub struct Peers {
 pub struct Peer {
     /// What is known of it.
     pub known: PeerSnapshot,
-    /// Its adverts of late that we, as MASTER, neither followed nor ended.
+    /// Its adverts of late that made neither of us give way.
     pub rivalry: Option<Rivalry>,
 }
 
-/// A row of adverts of another master, none of which made one of us give way.
+/// A row of adverts of another master, none of which made one of us give way,
+/// and all for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rivalry {
-    /// Why not, in the last of them.
+    /// Why not: that of the last one.
     pub reason: Contention,
     /// How many there were.
     pub adverts: u32,
-    /// How many of the last ones had this reason.
-    pub alike: u32,
     /// When the first one came.
     pub first: Instant,
     /// When the last one came.
@@ -76,6 +75,11 @@ impl Peers {
         self.entries.iter().map(|peer| &peer.known)
     }
 
+    /// All of them, in the same order, with their rivalries.
+    pub fn entries(&self) -> &[Peer] {
+        &self.entries
+    }
+
     /// The one with this address.
     pub fn of(&mut self, address: IpAddr) -> Option<&mut Peer> {
         let mut entries = self.entries.iter_mut();
@@ -84,7 +88,9 @@ impl Peers {
 
     /// An advert was accepted.
     pub fn accepted(&mut self, from: IpAddr, claims: Claims, now: Instant) {
-        if let Some(Peer { known, .. }) = self.place_for(from, true, now) {
+        if let Some(Peer { known, rivalry }) = self.place_for(from, true, now) {
+            // What kept us from hearing it is mended.
+            *rivalry = rivalry.filter(|row| !matches!(row.reason, Contention::Refused(_)));
             known.last_seen = Some(now);
             known.claims = Some(claims);
             known.accepted = known.accepted.saturating_add(1);
@@ -183,26 +189,23 @@ impl Peer {
         claims.map_or(Interval::ZERO, |claims| claims.advert_interval)
     }
 
-    /// One more advert of a rival. A pause longer than `patience`, or a first
-    /// advert before `since`, begins a new row.
-    pub fn go_on(
-        &mut self,
-        reason: Contention,
-        (since, patience): (Instant, Interval),
-        now: Instant,
-    ) -> Rivalry {
-        let fresh = |row: &Rivalry| row.first >= since && now.since(row.last) <= patience;
-        let row = self.rivalry.filter(fresh);
-        let alike = row.filter(|row| row.reason.is_like(reason));
-        let next = Rivalry {
+    /// The priority that it says it has, 0 while nothing is known.
+    pub fn priority(&self) -> Priority {
+        let claims = self.known.claims;
+        claims.map_or(Priority::ZERO, |claims| claims.priority)
+    }
+
+    /// One more advert of a rival. A pause longer than `patience`, or another
+    /// reason, begins a new row.
+    pub fn go_on(&mut self, reason: Contention, patience: Interval, now: Instant) {
+        let alike = |row: &Rivalry| row.reason.is_like(reason) && now.since(row.last) <= patience;
+        let row = self.rivalry.filter(alike);
+        self.rivalry = Some(Rivalry {
             reason,
             adverts: row.map_or(0, |row| row.adverts).saturating_add(1),
-            alike: alike.map_or(0, |row| row.alike).saturating_add(1),
             first: row.map_or(now, |row| row.first),
             last: now,
-        };
-        self.rivalry = Some(next);
-        next
+        });
     }
 }
 
@@ -284,17 +287,22 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_begins_a_new_row() {
+    fn a_pause_or_another_reason_begins_a_new_row() {
         let mut peer = Peer::new(sender(1), false);
-        let (reason, patience) = (Contention::Unheard, Interval::from_secs(4));
-        let mut adverts = |second, since| {
-            let row = peer.go_on(reason, (at(since), patience), at(second));
+        let patience = Interval::from_secs(4);
+        let mut advert = |second, reason| {
+            peer.go_on(reason, patience, at(second));
+            let row = peer.rivalry.expect("a row");
             (row.adverts, row.first)
         };
-        assert_eq!(adverts(1, 0), (1, at(1)));
-        assert_eq!(adverts(5, 0), (2, at(1)));
-        assert_eq!(adverts(10, 0), (1, at(10)));
-        // What was before we were MASTER does not count.
-        assert_eq!(adverts(11, 11), (1, at(11)));
+        let version = |received| {
+            let expected = 2;
+            Contention::Refused(Reject::Version { received, expected })
+        };
+        assert_eq!(advert(1, version(3)), (1, at(1)));
+        assert_eq!(advert(5, version(4)), (2, at(1)));
+        assert_eq!(advert(10, version(3)), (1, at(10)));
+        assert_eq!(advert(11, Contention::Unheard), (1, at(11)));
+        assert_eq!(advert(12, Contention::Unheard), (2, at(11)));
     }
 }

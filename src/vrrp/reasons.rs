@@ -61,6 +61,8 @@ pub enum Cause {
     GroupTookOver,
     /// Another member of the sync group gave way to a better master.
     GroupGaveWay,
+    /// It stood still for so long that another node must have taken over.
+    StoodStill,
     /// The daemon stops, or a reload ends the instance.
     Stopped,
 }
@@ -92,6 +94,7 @@ impl fmt::Display for Cause {
             Self::Recovered => f.write_str("nothing stands against it any more"),
             Self::GroupTookOver => f.write_str("the sync group took over"),
             Self::GroupGaveWay => f.write_str("another member of the sync group gave way"),
+            Self::StoodStill => f.write_str("stood still for too long"),
             Self::Stopped => f.write_str("stopped"),
         }
     }
@@ -191,6 +194,8 @@ pub enum Contributor {
     Limit,
     /// What takes all weights back: the owner's priority is fixed.
     Owner,
+    /// What it takes to be an owner that left its addresses to another one.
+    Rival,
 }
 
 impl fmt::Display for Contributor {
@@ -199,6 +204,7 @@ impl fmt::Display for Contributor {
             Self::Base => return f.write_str("priority of the configuration"),
             Self::Limit => return f.write_str("kept within 1 to 254"),
             Self::Owner => return f.write_str("an owner's priority is fixed"),
+            Self::Rival => return f.write_str("another node owns the addresses, too"),
             Self::Script { name, of_group, .. } => ("script", name, of_group),
             Self::Interface { name, of_group, .. } => ("interface", name, of_group),
         };

@@ -14,17 +14,21 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod announcements;
 mod anywhere;
 mod authentication;
 mod bench;
 mod checksums;
+mod contended;
 mod election;
 mod families;
 mod faults;
 mod frr;
 mod hostile;
+mod owner;
 mod reload;
 mod setups;
+mod start_delays;
 mod sync_groups;
 mod wire_format;
 mod words;
@@ -82,6 +86,8 @@ for_each_pair! { run:
     tracked_interface => crate::words::tracked_interface;
     tracked_interface_with_weight => crate::words::tracked_interface_with_weight;
     different_versions => crate::words::different_versions;
+    two_owners => crate::owner::two_owners;
+    strict_and_accepting => crate::owner::strict_and_accepting;
 }
 
 for_each_pair! { run_scripts:
@@ -90,6 +96,7 @@ for_each_pair! { run_scripts:
     haproxy_pair => crate::setups::haproxy_pair;
     nginx_pair => crate::setups::nginx_pair;
     group_notifies => crate::sync_groups::notifies;
+    lower_priority_heard => crate::owner::lower_priority_heard;
 }
 
 mod worker_killed {
@@ -120,10 +127,61 @@ mod hostile_packets {
     fn ipv6() {
         run(Ours, Ours, crate::hostile::ipv6);
     }
+    #[test]
+    fn signed() {
+        run(Ours, Ours, crate::hostile::signed);
+    }
+}
+
+/// The first node says it; the second is C or ours.
+macro_rules! contended_with {
+    ($($scenario:ident)*) => {$(
+        mod $scenario {
+            use super::super::{C, Ours, run};
+            #[test]
+            fn ours() { run(Ours, Ours, crate::contended::$scenario); }
+            #[test]
+            fn c() { run(Ours, C, crate::contended::$scenario); }
+        }
+    )*};
+}
+
+mod contended_with {
+    contended_with! { wrong_password other_interval one_way not_a_peer preemption }
+}
+
+/// Declares tests of one node, each for both daemons.
+macro_rules! for_each_program {
+    ($($scenario:ident => $body:path;)*) => {$(
+        mod $scenario {
+            use super::{C, Ours, run};
+            #[test]
+            fn ours() { run(Ours, Ours, $body); }
+            #[test]
+            fn c() { run(C, C, $body); }
+        }
+    )*};
+}
+
+for_each_program! {
+    garp_group => crate::announcements::group;
+    router_flag => crate::announcements::router;
+    garp_extra_if => crate::announcements::other_interface;
+}
+
+// Not with C: it sends the packet at the first news of its interface, which may be
+// too early for it to leave.
+mod own_address {
+    use super::{Ours, run};
+    #[test]
+    fn ours() {
+        run(Ours, Ours, crate::announcements::own_address);
+    }
 }
 
 for_each_pair! { run:
     one_vrid_twice => crate::anywhere::one_vrid_twice;
+    unknown_vrid => crate::anywhere::unknown_vrid;
 }
 
 // Where C has the place of ours it names its interface.
@@ -203,6 +261,52 @@ mod signed_worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::authentication::signed_worker_killed);
+    }
+}
+
+mod deaf_owner {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::owner::deaf_owner);
+    }
+    #[test]
+    fn ours_and_c() {
+        run(Ours, C, crate::owner::deaf_owner);
+    }
+}
+
+// One node, except where the other one is the master before.
+mod startup_delay {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours() {
+        run(Ours, Ours, crate::start_delays::backup);
+    }
+    #[test]
+    fn c() {
+        run(C, C, crate::start_delays::backup);
+    }
+    #[test]
+    fn of_our_owner() {
+        run(Ours, Ours, crate::start_delays::owner_begins);
+    }
+    #[test]
+    fn of_the_owner_of_c() {
+        run(C, C, crate::start_delays::owner_begins);
+    }
+    // C 2.2.7 never preempts after it.
+    #[test]
+    fn ours_after_ours() {
+        run(Ours, Ours, crate::start_delays::preempts_afterwards);
+    }
+    #[test]
+    fn ours_after_c() {
+        run(Ours, C, crate::start_delays::preempts_afterwards);
+    }
+    #[test]
+    fn is_over_for_a_new_worker() {
+        run(Ours, Ours, crate::start_delays::not_for_a_new_worker);
     }
 }
 

@@ -98,6 +98,7 @@ pub fn attempt(plan: &Plan) -> Result<Vec<Record>, Box<Failure>> {
     }
     world.run_until(plan.end);
     judge_quiet(&mut world, settled_from);
+    super::rivals::judge_rivals(&mut world);
     if world.violations.is_empty() {
         return Ok(world.trace);
     }
@@ -295,6 +296,7 @@ fn interfaces(node: usize) -> Vec<Interface> {
             loopback: false,
             multicast: true,
             no_arp: false,
+            forwarding: false,
             mac: MacAddress([2, 0, 0, 0, net, number]),
             mtu: 1500,
             addresses: own.clone(),

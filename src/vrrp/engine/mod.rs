@@ -9,7 +9,8 @@
 //! call decides has been decided when it returns.
 //!
 //! Decides when scripts run and which instance a datagram is for; what an
-//! instance does is in `instance/mod.rs`.
+//! instance does is in `instance/mod.rs`, how long the first start is put off in
+//! `startup.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -24,8 +25,9 @@ use crate::wire::frames::Ipv4Datagram;
 
 use super::action::{Action, Transmit};
 use super::authentication::SignedDatagram;
+use super::contention::Contended;
 use super::election::rank;
-use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome};
+use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome, Uptime};
 use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
@@ -43,6 +45,7 @@ use super::tracking::{Run, Surroundings, Tracked};
 mod groups;
 mod handover;
 mod sockets;
+mod startup;
 
 use sockets::Sockets;
 
@@ -68,10 +71,14 @@ pub struct Engine {
     actions: VecDeque<Action>,
     phase: Phase,
     wall: WallClock,
+    /// How long daemon and machine had been up before the start.
+    up: Uptime,
+    /// The end of the delay of the first start, until then.
+    delayed_until: Option<Instant>,
     /// An instance may be on another interface than the sockets follow.
     moved: bool,
-    /// Datagrams that were for no instance: of another protocol, too short, or
-    /// with a VRID that nobody here has.
+    /// Datagrams that were for no instance: of another protocol, too short, with a
+    /// VRID that nobody here has, or while the first start was put off.
     ignored: u64,
     too_short_logged: bool,
 }
@@ -98,6 +105,8 @@ pub struct InstanceView<'a> {
     pub statistics: Statistics,
     /// The master it has last heard.
     pub master: Option<Sender>,
+    /// It is MASTER, and so is somebody else.
+    pub contended: Option<Contended>,
 }
 
 impl Engine {
@@ -121,6 +130,8 @@ impl Engine {
             actions: VecDeque::new(),
             phase: Phase::New,
             wall: WallClock::default(),
+            up: Uptime::default(),
+            delayed_until: None,
             moved: false,
             ignored: 0,
             too_short_logged: false,
@@ -153,6 +164,7 @@ impl Engine {
             }
             Event::Script { id, outcome } => self.script_ended(now, id, outcome, tx),
             Event::WallClock(wall) => self.wall = wall,
+            Event::Uptime(up) => self.up = up,
             Event::Command(Command::Start) => self.start(now, tx),
             Event::Command(Command::Stop) => self.stop(now, tx),
         }
@@ -170,6 +182,12 @@ impl Engine {
                 | TimerKey::LowerPriorityBurst(id) => {
                     self.one(now, id, tx, |it, cx| it.scheduled_burst(key, cx));
                 }
+                TimerKey::ExtraInterfaces(id) => {
+                    self.one(now, id, tx, Running::extra_burst);
+                }
+                TimerKey::OwnAddress(id) => {
+                    self.one(now, id, tx, Running::announce_source_again);
+                }
                 TimerKey::Pace(lane) => {
                     if let Some(next) = self.pacer.send_due(lane, now, &mut self.actions) {
                         self.timers.arm(key, next);
@@ -177,6 +195,10 @@ impl Engine {
                 }
                 TimerKey::ScriptStart(id) => self.script_due(id, deadline, now),
                 TimerKey::ScriptTimeout(id) => self.script_timed_out(now, id, tx),
+                TimerKey::Rival(id) => {
+                    self.one(now, id, tx, |it, cx| it.rival_silent(cx));
+                }
+                TimerKey::StartupDelay => self.start_delay_ended(now, tx),
             }
         }
         self.settle(now);
@@ -234,6 +256,7 @@ impl Engine {
             priority: running.priority,
             statistics: running.statistics,
             master: running.master,
+            contended: running.contended(),
         })
     }
 
@@ -262,6 +285,7 @@ impl Engine {
         Snapshot {
             at: now,
             started: self.phase != Phase::New,
+            delayed_until: self.delayed_until,
             instances: instances
                 .filter_map(|instance| by_name.remove(instance.name.as_str()))
                 .collect(),
@@ -304,6 +328,7 @@ impl Engine {
             vips.map(|vip| vip.address)
         });
         self.vips = addresses.collect();
+        self.pacer.configure(&config.garp_groups);
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
         let gone: Vec<ScriptId> = self
             .scripts
@@ -332,6 +357,7 @@ impl Engine {
             return;
         }
         self.phase = Phase::Running;
+        self.delay_start(now);
         self.each(now, tx, |instance, cx| instance.remove_leftovers(cx));
         self.start_scripts(now);
         self.evaluate_all(now, tx);
@@ -392,6 +418,7 @@ impl Engine {
             scripts: &self.scripts,
             vips: &self.vips,
             wall: self.wall,
+            delayed_until: self.delayed_until,
             tx,
         };
         let running = self.instances.get_mut(&id)?;
@@ -485,6 +512,10 @@ impl Engine {
     // Datagrams.
 
     fn datagram(&mut self, now: Instant, datagram: &Datagram<'_>, tx: &mut impl Transmit) {
+        if self.delayed_until.is_some() {
+            self.ignored = self.ignored.saturating_add(1);
+            return;
+        }
         let arrival = match datagram.envelope {
             Envelope::Ipv4 => match Ipv4Datagram::new(datagram.bytes) {
                 Some(ip) if ip.protocol == IP_PROTOCOL => Arrival::from(ip),
@@ -528,7 +559,10 @@ impl Engine {
         let Some(id) = self.addressee(datagram.on, packet.vrid(), &arrival) else {
             return self.for_nobody(now, datagram.on, packet.vrid(), &arrival);
         };
-        let effects = self.one(now, id, tx, |it, cx| receive(it, &arrival, &packet, cx));
+        let effects = self.one(now, id, tx, |it, cx| {
+            let stepped_back = it.step_back_before_datagram(cx).unwrap_or_default();
+            stepped_back.and(receive(it, &arrival, &packet, cx))
+        });
         self.follow_in_group(now, id, effects.unwrap_or_default(), tx);
     }
 
