@@ -180,6 +180,18 @@ impl Watch {
         self.vague = false;
     }
 
+    /// `due`, moved by as much as the skew time has changed; where that is in the
+    /// past, now.
+    fn shifted(&self, now: Instant) -> Instant {
+        let (new, old) = (self.skew(self.priority), self.skew(self.before.1));
+        (self.due + new - old).max(now)
+    }
+
+    /// Whether it is not known when it is due.
+    pub const fn is_vague(&self) -> bool {
+        self.vague
+    }
+
     /// When it takes over, or asks its group to.
     pub fn due_at(&self) -> Instant {
         self.due.max(self.set_at)
@@ -255,6 +267,7 @@ impl Watch {
                 format!("{before} heard {heard:?} and went to {}", view.state),
             ));
         }
+        let is_time = matches!(turn.cause, Cause::Time { .. });
         self.judge_group(
             before,
             view.state,
@@ -263,10 +276,9 @@ impl Watch {
             &mut wrong,
         );
         if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
-            let (new, old) = (self.skew(self.priority), self.skew(old_priority));
-            // Who should have taken over by now has not: that is where it stands.
-            self.due = (self.due + new - old).max(turn.now);
-            self.set_at = turn.now;
+            (self.due, self.set_at) = (self.shifted(turn.now), turn.now);
+            // In this turn it may have been held by its group.
+            self.vague |= is_time && turn.group.is_some() && self.due == turn.now;
         }
         self.state = view.state;
         let step = Step {
@@ -468,22 +480,27 @@ impl Watch {
         if before != State::Backup || after != State::Backup {
             return;
         }
-        if group.leads && !(late && moved) {
+        if group.leads && !group.vague && !(late && moved) {
             wrong.push(self.breach(12, "stayed, though its group was due".to_owned()));
         } else if self.due_at() <= turn.now {
             self.wants = true;
             self.wait_for_master(turn.now);
-            self.vague = late && moved;
+            self.vague = group.vague || late && moved;
         }
     }
 
     fn judge_change(&self, before: State, heard: bool, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
         let now = turn.now;
         if before == State::Backup && self.state == State::Master {
-            let at = self.due_at();
+            // A change of priority in this turn may have moved it before now.
+            let moved = self.before.1 != self.priority;
+            let at = match moved {
+                true => self.due_at().min(self.shifted(now)),
+                false => self.due_at(),
+            };
             let late = matches!(turn.cause, Cause::Time { late: true });
             if let Some(group) = turn.group {
-                if !(group.leads || late && self.vague) {
+                if !(group.leads || group.vague || moved) {
                     wrong.push(self.breach(12, "took over before its group was due".to_owned()));
                 }
             } else if now < at || (now > at && !late) {
@@ -497,8 +514,8 @@ impl Watch {
                 wrong.push(self.breach(5, "preempted".to_owned()));
             }
         }
-        if self.state == State::Master && before == State::Init && !self.config.priority.is_owner()
-        {
+        let at_once = before == State::Init && self.config.priority.is_owner();
+        if self.state == State::Master && before != State::Backup && !at_once {
             wrong.push(self.breach(12, "did not listen first".to_owned()));
         }
         if before == State::Master && self.state != State::Backup {
