@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use keepalived_rs::config::source::{FileProblem, Files};
 use keepalived_rs::config::{Loaded, Options, load};
+use keepalived_rs::time::Interval;
 
 const PAGE: &str = include_str!("../docs/conformance.md");
 /// Where the tests are that may have an id.
@@ -98,12 +99,17 @@ fn ids_are_read_from_names() {
     assert_eq!(ids_of("a_backup"), [""; 0]);
 }
 
+const MAIN: &str = "/k/main";
+
 /// One file.
 struct Text(String);
 
 impl Files for Text {
-    fn read(&self, _: &Path) -> Result<Vec<u8>, FileProblem> {
-        Ok(self.0.clone().into_bytes())
+    fn read(&self, path: &Path) -> Result<Vec<u8>, FileProblem> {
+        match path == Path::new(MAIN) {
+            true => Ok(self.0.clone().into_bytes()),
+            false => Err(FileProblem::Missing),
+        }
     }
 
     fn matching(&self, pattern: &Path, _: &Path) -> Vec<PathBuf> {
@@ -120,7 +126,7 @@ fn loaded(word: &str) -> Loaded {
         "vrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 51\n priority 100\n \
          {word}\n virtual_ipaddress {{\n 192.0.2.100/24\n }}\n}}\n"
     );
-    load(&Text(text), Path::new("/k/main"), &Options::default())
+    load(&Text(text), Path::new(MAIN), &Options::default())
 }
 
 /// RFC 9568 section 6.1 has it off by default; C keepalived, and we, on.
@@ -143,4 +149,57 @@ fn s7_packets_to_the_addresses_are_accepted_by_default() {
         "{:?}",
         refused.diagnostics
     );
+}
+
+/// What lies outside is told in the words of C, and the daemon keeps to what a packet
+/// can say.
+#[test]
+fn m8_intervals_that_no_packet_can_say_are_told() {
+    for (words, interval_ms, told) in [
+        ("version 2\n advert_int 1", 1_000, None),
+        ("version 2\n advert_int 255", 255_000, None),
+        (
+            "version 2\n advert_int 256",
+            1_000,
+            Some("(256) not valid!"),
+        ),
+        ("version 2\n advert_int 0", 1_000, Some("(0) not valid!")),
+        (
+            "version 2\n advert_int 0.5",
+            1_000,
+            Some("must be an integer"),
+        ),
+        ("version 3\n advert_int 0.01", 10, None),
+        ("version 3\n advert_int 40.95", 40_950, None),
+        (
+            "version 3\n advert_int 40.96",
+            40_950,
+            Some("is out of range"),
+        ),
+        (
+            "version 3\n advert_int 0.005",
+            1_000,
+            Some("(0.005) not valid!"),
+        ),
+    ] {
+        let loaded = loaded(words);
+        let instance = &loaded.config.instances[0];
+        let messages: Vec<&str> = loaded
+            .diagnostics
+            .iter()
+            .map(|it| it.message.as_str())
+            .collect();
+        assert_eq!(
+            instance.advert_interval,
+            Interval::from_ms(interval_ms),
+            "{words}"
+        );
+        assert_eq!(
+            messages.len(),
+            usize::from(told.is_some()),
+            "{words}: {messages:?}"
+        );
+        let is_told = |text: &str| messages.iter().any(|message| message.contains(text));
+        assert!(told.is_none_or(is_told), "{words}: {messages:?}");
+    }
 }

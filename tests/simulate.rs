@@ -139,3 +139,35 @@ fn what_is_wrong_is_said() {
         "{text}"
     );
 }
+
+/// Where no interface is named, the adverts take the way of the first address.
+#[test]
+fn unicast_without_an_interface_is_simulated() {
+    let directory = std::env::temp_dir().join(format!("simulate-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let file = |name: &str, own: u8, peer: u8, priority: u8| {
+        let path = directory.join(name);
+        let text = format!(
+            "vrrp_instance VI_1 {{\n virtual_router_id 51\n priority {priority}\n \
+             unicast_src_ip 10.0.0.{own}\n unicast_peer {{\n 10.0.0.{peer}\n }}\n \
+             virtual_ipaddress {{\n 192.0.2.100/24 dev eth7\n }}\n}}\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("text").to_owned()
+    };
+    let files = [file("a.conf", 1, 2, 150), file("b.conf", 2, 1, 100)];
+    let files = files.each_ref().map(String::as_str);
+    let output = simulate(&files, &["--events", "10s stop a", "--seconds", "20"]);
+    std::fs::remove_dir_all(&directory).expect("removed");
+    let table = String::from_utf8(output.stdout).expect("text");
+    assert!(output.status.success(), "{table}");
+    assert!(
+        table.contains("3.414  a     VI_1      BACKUP > MASTER    150"),
+        "{table}"
+    );
+    assert!(
+        table.contains("10.609  b     VI_1      BACKUP > MASTER    100  a resigned"),
+        "{table}"
+    );
+    assert!(table.contains("more than one for 0.000 s"), "{table}");
+}

@@ -14,10 +14,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use crate::config;
-use crate::daemon::status as daemon_status;
+use crate::daemon::status::socket::beside;
 use crate::daemon::{
-    DEFAULT_CONFIGURATION, Settings, VERSION, check, exit_code, process, runtime_directory,
-    simulate,
+    DEFAULT_CONFIGURATION, Settings, VERSION, check, default_pid_file, exit_code, process,
+    runtime_directory, simulate,
 };
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
@@ -307,7 +307,11 @@ impl Arguments {
                 complaints.push_str(&format!("Invalid --umask option {text}\n"));
             }
         }
-        let runtime = runtime_directory(self.namespace.as_deref());
+        let namespace = self.namespace.as_deref();
+        let runtime = runtime_directory(namespace);
+        let pid_file = self.pid.clone();
+        let pid_file = pid_file.unwrap_or_else(|| default_pid_file(namespace));
+        let pid_file = absolute(pid_file);
         let without_effect = self.without_effect();
         let settings = Settings {
             config_file: absolute(self.use_file),
@@ -330,11 +334,8 @@ impl Arguments {
                     None => "Keepalived".to_owned(),
                 },
             },
-            status_socket: absolute(daemon_status::socket::path_for(
-                self.namespace.as_deref(),
-                self.pid.as_deref(),
-            )),
-            pid_file: absolute(self.pid.unwrap_or_else(|| runtime.join("keepalived.pid"))),
+            status_socket: beside(&pid_file),
+            pid_file,
             vrrp_pid_file: absolute(self.vrrp_pid.unwrap_or_else(|| runtime.join("vrrp.pid"))),
             respawn: !self.dont_respawn,
             keep_addresses: self.dont_release_vrrp,
@@ -612,6 +613,10 @@ mod tests {
         assert_eq!(
             settings.pid_file,
             PathBuf::from("/run/keepalived/blue/keepalived.pid")
+        );
+        assert_eq!(
+            settings.status_socket,
+            PathBuf::from("/run/keepalived/blue/keepalived.sock")
         );
     }
 

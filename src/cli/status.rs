@@ -9,12 +9,13 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Answer;
+use crate::daemon::default_pid_file;
+use crate::daemon::status::Request;
 use crate::daemon::status::document::{Document, Refusal};
-use crate::daemon::status::{Request, socket};
+use crate::daemon::status::socket::beside;
 
 mod text;
 
@@ -54,8 +55,9 @@ pub struct Task {
 
 /// Asks, and says what came back.
 pub fn run(task: &Task) -> Answer {
-    let from_options = || socket::path_for(task.namespace.as_deref(), task.pid.as_deref());
-    let path = task.socket.clone().unwrap_or_else(from_options);
+    let pid_file = task.pid.clone();
+    let pid_file = pid_file.unwrap_or_else(|| default_pid_file(task.namespace.as_deref()));
+    let path = task.socket.clone().unwrap_or_else(|| beside(&pid_file));
     let line = match ask(&path, &Request::status(task.instance.clone())) {
         Ok(line) => line,
         Err(error) => return failed(NO_ANSWER, no_answer(&path, &error)),
@@ -94,8 +96,7 @@ fn answer(line: &[u8], task: &Task, colour: bool) -> Answer {
     }
     let stdout = if task.json {
         // As the daemon said it, so that nothing is lost that this program does not know.
-        let whole: Value = serde_json::from_slice(line).unwrap_or_default();
-        serde_json::to_string_pretty(&whole).unwrap_or_default() + "\n"
+        indented(&String::from_utf8_lossy(line))
     } else {
         text(&document, task.instance.is_some(), Style::local(colour))
     };
@@ -168,8 +169,86 @@ fn failed(code: u8, text: String) -> Answer {
     }
 }
 
+/// JSON on one line, in its order, with a line for each value.
+fn indented(json: &str) -> String {
+    let mut text = String::new();
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let mut letters = json.trim_end().chars().peekable();
+    while let Some(letter) = letters.next() {
+        if quoted {
+            text.push(letter);
+            quoted = letter != '"' || escaped;
+            escaped = letter == '\\' && !escaped;
+            continue;
+        }
+        let line = |text: &mut String, depth: usize| {
+            text.push('\n');
+            text.push_str(&"  ".repeat(depth));
+        };
+        match letter {
+            '{' | '[' => {
+                text.push(letter);
+                match letters.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => text.push(end),
+                    None => {
+                        depth = depth.saturating_add(1);
+                        line(&mut text, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut text, depth);
+                text.push(letter);
+            }
+            ',' => {
+                text.push(letter);
+                line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            other => {
+                quoted = other == '"';
+                text.push(other);
+            }
+        }
+    }
+    text.push('\n');
+    text
+}
+
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_indented_as_everywhere() {
+        let value = serde_json::json!({
+            "a": [1, {"b": "x \"y\" \\, {:"}, [], {}],
+            "c": {"d": null, "e": [[true]], "f": "\\"},
+        });
+        let pretty = serde_json::to_string_pretty(&value).unwrap() + "\n";
+        assert_eq!(indented(&(value.to_string() + "\n")), pretty);
+    }
+
+    #[test]
+    fn an_answer_of_another_version_is_shown_as_far_as_it_is_known() {
+        let task = Task {
+            instance: None,
+            json: false,
+            namespace: None,
+            pid: None,
+            socket: None,
+        };
+        let newer = br#"{"version":1,"daemon":{"pid":7,"new":1},"instances":[{"name":"VI_1"}]}"#;
+        let shown = answer(newer, &task, false);
+        assert_eq!(shown.code, 0);
+        assert!(shown.stdout.contains("\nVI_1  "), "{}", shown.stdout);
+        assert_eq!(answer(b"garbage", &task, false).code, NO_ANSWER);
+    }
 }

@@ -147,6 +147,11 @@ pub fn runtime_directory(namespace: Option<&str>) -> PathBuf {
     }
 }
 
+/// The pid file of the parent, unless `-p` names another (specification E.3).
+pub fn default_pid_file(namespace: Option<&str>) -> PathBuf {
+    runtime_directory(namespace).join("keepalived.pid")
+}
+
 /// From here on everything is said in the log.
 fn begin(settings: &Settings, entries: Entries) -> u8 {
     if let Err(error) = logging::install(settings.log.clone()) {

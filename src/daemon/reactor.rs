@@ -19,19 +19,20 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::config::model::{self, Config};
 use crate::ids::{IfIndex, MacAddress, ScriptId};
-use crate::system::clock::{Timer, epoch_us, now};
+use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::rx::Receiver;
 use crate::system::sockets::tx::Sender;
-use crate::time::{Interval, WallClock};
+use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::action::{
-    Action, Carrier, GroupNotification, Notification, NotifyState, Operation, Token,
+    Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, NotifyState, Operation,
+    Token,
 };
 use crate::vrrp::engine::Engine;
-use crate::vrrp::event::{Command, Datagram, Event, Outcome};
+use crate::vrrp::event::{Command, Datagram, Event, Outcome, Uptime};
 use crate::vrrp::log_lines::LogLine;
 use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
@@ -77,6 +78,8 @@ pub struct Settings {
     pub dump_configuration: bool,
     /// What the state files show besides the state.
     pub around: Surroundings,
+    /// When the first worker began.
+    pub began: Instant,
     /// The status socket, if there is one.
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
@@ -289,8 +292,7 @@ impl Reactor {
                         let text = self.view().data(&self.settings.around);
                         text.lines().for_each(|line| tracing::info!("{line}"));
                     }
-                    let tx = &mut self.sender;
-                    self.engine.event(now, Event::Command(Command::Start), tx);
+                    self.begin(now);
                     for file in std::mem::take(&mut self.asked_early) {
                         self.show(file);
                     }
@@ -315,6 +317,18 @@ impl Reactor {
             Report::Failed(errno) => return Err(io::Error::from_raw_os_error(errno.0)),
         }
         self.act()
+    }
+
+    fn begin(&mut self, now: Instant) {
+        // In whole seconds: the first start is not to look like a late one.
+        let daemon_s = now.since(self.settings.began).as_secs();
+        let up = Uptime {
+            daemon: Interval::from_secs(daemon_s),
+            machine: machine_uptime(),
+        };
+        let tx = &mut self.sender;
+        self.engine.event(now, Event::Uptime(up), tx);
+        self.engine.event(now, Event::Command(Command::Start), tx);
     }
 
     fn drain_signals(&mut self) {
@@ -402,7 +416,10 @@ impl Reactor {
 
     /// Shows the state on the status socket: its thread does the rest.
     fn hand_over_view(&mut self) {
-        if let Some(wanted) = self.view_wanted.take() {
+        let wanted = self.view_wanted.take();
+        // In a flood nothing is waited for.
+        let wanted = wanted.or_else(|| self.views_wanted.try_recv().ok());
+        if let Some(wanted) = wanted {
             let snapshot = self.engine.snapshot(now());
             // Those of scripts that a reload ended are not needed any more.
             let scripts = snapshot.scripts.iter().map(|script| script.id);
@@ -458,11 +475,17 @@ impl Reactor {
                     self.receivers.remove(&(on, family, carrier));
                 }
                 Action::Kernel { token, operations } => self.kernel(token, operations),
-                Action::Announce { on, mac, address } => self.announce(on, mac, address),
+                Action::Announce {
+                    on,
+                    mac,
+                    address,
+                    router,
+                } => self.announce(on, mac, address, router),
                 Action::Run { id, command } => self.tell(&ToSupervisor::RunScript { id, command }),
                 Action::End(id) => self.tell(&ToSupervisor::EndScript { id }),
                 Action::Notify(notification) => self.notify(&notification),
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
+                Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::Log(line) => log(&line),
                 Action::Ready => self.tell(&ToSupervisor::Ready),
                 Action::Stopped => {
@@ -511,14 +534,14 @@ impl Reactor {
         self.netlink.carry_out(token, operations);
     }
 
-    fn announce(&mut self, on: IfIndex, mac: MacAddress, address: IpAddr) {
+    fn announce(&mut self, on: IfIndex, mac: MacAddress, address: IpAddr, router: bool) {
         let (sent, what) = match address {
             IpAddr::V4(address) => {
                 let frame = gratuitous_arp(mac, address);
                 (self.arp.send(on, &frame), "gratuitous ARP")
             }
             IpAddr::V6(address) => {
-                let frame = neighbour_advert(mac, address, false);
+                let frame = neighbour_advert(mac, address, router);
                 (self.arp.send(on, &frame), "unsolicited Neighbour Advert")
             }
         };
@@ -546,13 +569,30 @@ impl Reactor {
         self.run_notify(name, told.state, commands);
     }
 
+    /// Only the script for it runs, and it gets no arguments (specification F.4).
+    fn notify_lower_priority(&mut self, told: &LowerPriorityHeard) {
+        let command = told.instance.notify.master_rx_lower_pri.clone();
+        let commands = command.into_iter().map(|command| *command).collect();
+        self.run_commands(&told.instance.name, "MASTER_RX_LOWER_PRI", commands, false);
+    }
+
     fn run_notify(&mut self, name: &str, state: NotifyState, commands: Vec<model::Command>) {
+        self.run_commands(name, state.as_str(), commands, state == NotifyState::Stop);
+    }
+
+    fn run_commands(
+        &mut self,
+        name: &str,
+        state: &str,
+        commands: Vec<model::Command>,
+        stopping: bool,
+    ) {
         if !commands.is_empty() {
             self.tell(&ToSupervisor::RunNotify {
                 name: name.to_owned(),
-                state: state.as_str().to_owned(),
+                state: state.to_owned(),
                 commands,
-                stopping: state == NotifyState::Stop,
+                stopping,
             });
         }
     }

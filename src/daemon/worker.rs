@@ -48,6 +48,7 @@ pub fn run(start: WorkerStart) -> u8 {
             keep_addresses: start.keep_addresses,
             dump_configuration: start.dump_configuration,
             around: Surroundings::now(start.namespace),
+            began: start.began,
             status: start.status,
             about: start.about,
         };

@@ -11,7 +11,8 @@ use crate::vrrp::event::{Datagram, Envelope, Event};
 use crate::wire::advert::Family;
 use crate::wire::frames::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH};
 
-use super::monitor::{Cause, Heard, Left};
+use super::heard::Heard;
+use super::monitor::{Cause, Left};
 use super::node::{Arrival, RECENT_MAX, SOCKET_QUEUE_MAX};
 use super::random::Random;
 use super::trace::What;
@@ -41,9 +42,17 @@ impl World {
             taken,
         };
         self.record(Some(node), what);
-        let kernel = &self.nodes.get(node)?.kernel;
-        let segment = kernel.outgoing(via, Some(source))?.segment;
         let family = Family::of(to);
+        let left = Left {
+            vrid,
+            family,
+            priority,
+        };
+        let kernel = &self.nodes.get(node)?.kernel;
+        let Some(interface) = kernel.outgoing(via, Some(source)) else {
+            return Some(left);
+        };
+        let segment = interface.segment;
         for other in 0..self.nodes.len() {
             let Some(there) = self.nodes.get(other).filter(|_| other != node && taken) else {
                 continue;
@@ -59,27 +68,55 @@ impl World {
                 found.map(|it| it.state.index).into_iter().collect()
             };
             for on in on {
+                let arrival = Arrival {
+                    from: node,
+                    on,
+                    source,
+                    envelope,
+                    bytes: Rc::clone(&bytes),
+                    forged: false,
+                };
+                if let Some(held) = &mut self.held {
+                    held.push((other, arrival));
+                    continue;
+                }
                 let arrivals =
                     self.network
                         .arrivals(self.now, (node, other, segment), &mut self.random);
                 for at in arrivals.into_iter().flatten() {
-                    let arrival = Arrival {
-                        from: node,
-                        on,
-                        source,
-                        envelope,
-                        bytes: Rc::clone(&bytes),
-                        forged: false,
-                    };
-                    self.push(at, Occurrence::Arrives(other, arrival));
+                    self.push(at, Occurrence::Arrives(other, arrival.clone()));
                 }
             }
         }
-        Some(Left {
-            vrid,
-            family,
-            priority,
-        })
+        Some(left)
+    }
+
+    /// From now on datagrams wait until they are released.
+    pub(super) fn hold(&mut self) {
+        self.held = Some(Vec::new());
+    }
+
+    /// Datagrams travel again. Those that waited are lost.
+    pub(super) fn let_go(&mut self) {
+        self.held = None;
+    }
+
+    /// Whether a datagram to this node waits.
+    pub(super) fn is_held_for(&self, node: usize) -> bool {
+        let held = self.held.as_deref().unwrap_or_default();
+        held.iter().any(|(to, _)| *to == node)
+    }
+
+    /// The oldest datagram to this node arrives, or is lost.
+    pub(super) fn release(&mut self, node: usize, arrives: bool) {
+        let Some(held) = &mut self.held else { return };
+        let Some(place) = held.iter().position(|(to, _)| *to == node) else {
+            return;
+        };
+        let (_, arrival) = held.remove(place);
+        if arrives {
+            self.push(self.now, Occurrence::Arrives(node, arrival));
+        }
     }
 
     pub(super) fn arrives(&mut self, node: usize, arrival: Arrival) {

@@ -181,9 +181,7 @@ impl Fault {
                     name(*to)
                 )
             }
-            Self::Clock { node, ahead_us } => {
-                format!("clock of {} is {ahead_us} us ahead", name(*node))
-            }
+            Self::Clock { node, ahead_us: us } => format!("clock of {} {us} us ahead", name(*node)),
             Self::Again(node) => format!("{} hears an advert again", name(*node)),
             Self::Forged(node) => format!("{} hears a forged advert", name(*node)),
             Self::Quality(quality) => format!("{quality}"),

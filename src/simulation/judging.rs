@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::ids::IfIndex;
-use crate::time::Interval;
+use crate::time::{Instant, Interval};
+use crate::vrrp::Engine;
 use crate::vrrp::log_lines::{InstanceLine, LogLine};
 use crate::vrrp::state_machine::State;
 use crate::wire::advert::Family;
 
 use super::group_monitor::{self, Together, together};
+use super::kernel::Kernel;
 use super::monitor::{Breach, Cause, Left, Turn, Watch, counted};
+use super::node::Node;
 use super::trace::What;
 use super::world::{Violation, World};
 
@@ -41,28 +44,9 @@ impl World {
         let mut wrong = Vec::new();
         let mut changes = Vec::new();
         let kernel = &here.kernel;
-        let own_of = |watch: &Watch| {
-            watch.config.source_address.or_else(|| {
-                let family = watch.config.family();
-                kernel.source(&watch.config.interface, family)
-            })
-        };
-        let gave_way = engine.instances().find_map(|view| {
-            let mut watches = here.watches.iter();
-            let watch = watches.find(|it| it.config.name == view.config.name)?;
-            let gives_way = watch.gives_way(&view, cause, own_of(watch));
-            gives_way.then(|| view.config.name.as_str())
-        });
-        let groups = &here.config.sync_groups;
+        let own_of = |watch: &Watch| own_address(kernel, watch);
         // All of them before the first of them takes its turn.
-        let names = here.watches.iter().map(|watch| watch.config.name.as_str());
-        let together: BTreeMap<String, Together> = names
-            .filter_map(|name| {
-                let when = (cause, self.now);
-                let it = together(groups, &here.watches, name, when, gave_way)?;
-                Some((name.to_owned(), it))
-            })
-            .collect();
+        let together = all_together(here, engine, cause, self.now);
         let turn_of = |watch: &Watch| Turn {
             now: self.now,
             cause,
@@ -105,15 +89,11 @@ impl World {
                 why: change.why,
             }));
         }
-        wrong.extend(group_monitor::judge(groups, &here.watches));
-        let nobodys = left.iter().filter(|left| {
-            let mut watches = here.watches.iter();
-            left.priority.0 != 0 && !watches.any(|watch| watch.may_send(left))
-        });
-        wrong.extend(nobodys.map(|left| Breach {
-            rule: 6,
-            text: format!("sent {left:?}, which no master of its may"),
-        }));
+        wrong.extend(group_monitor::judge(
+            &here.config.sync_groups,
+            &here.watches,
+        ));
+        wrong.extend(sent_by_nobody(left, &here.watches));
         moved = moved.saturating_add(engine.ignored().saturating_sub(here.ignored));
         here.ignored = engine.ignored();
         if matches!(cause, Cause::Datagram(_)) && moved != 1 {
@@ -207,6 +187,45 @@ impl World {
             self.wrong(Some(node), 3, text);
         }
     }
+}
+
+/// The address that an instance sends from.
+fn own_address(kernel: &Kernel, watch: &Watch) -> Option<IpAddr> {
+    let config = &watch.config;
+    let found = || kernel.source(&config.interface, config.family());
+    config.source_address.or_else(found)
+}
+
+/// What this turn means for the instances that are in a group, by name.
+fn all_together(
+    node: &Node,
+    engine: &Engine,
+    cause: &Cause,
+    now: Instant,
+) -> BTreeMap<String, Together> {
+    let groups = &node.config.sync_groups;
+    let gave_way = engine.instances().find_map(|view| {
+        let mut watches = node.watches.iter();
+        let watch = watches.find(|it| it.config.name == view.config.name)?;
+        let gives_way = watch.gives_way(&view, cause, own_address(&node.kernel, watch));
+        gives_way.then_some(view.config.name.as_str())
+    });
+    let names = node.watches.iter().map(|watch| &watch.config.name);
+    let pairs = names.filter_map(|name| {
+        let it = together(groups, &node.watches, name, (cause, now), gave_way)?;
+        Some((name.clone(), it))
+    });
+    pairs.collect()
+}
+
+/// Adverts that left, and that no instance may have sent.
+fn sent_by_nobody(left: &[Left], watches: &[Watch]) -> impl Iterator<Item = Breach> {
+    let may = |left: &Left| watches.iter().any(|watch| watch.may_send(left));
+    let strange = left.iter().filter(move |it| it.priority.0 != 0 && !may(it));
+    strange.map(|left| Breach {
+        rule: 6,
+        text: format!("sent {left:?}, which no master of its may"),
+    })
 }
 
 impl Watch {

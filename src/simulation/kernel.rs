@@ -134,6 +134,12 @@ impl Kernel {
         self.with_address(address).is_some()
     }
 
+    /// Whether an address is on an interface without any daemon.
+    pub fn owns(&self, address: IpAddr) -> bool {
+        let mut own = self.interfaces.iter().flat_map(|it| &it.own);
+        own.any(|on| on.address == address)
+    }
+
     /// Whether no request waits.
     pub fn is_idle(&self) -> bool {
         self.requests.is_empty()

@@ -7,8 +7,10 @@
 //! turn, [`swarm`] makes worlds at random and judges how they end.
 
 pub mod delivery;
+pub mod explorer;
 pub mod faults;
 pub mod group_monitor;
+pub mod heard;
 pub mod judging;
 pub mod kernel;
 pub mod monitor;

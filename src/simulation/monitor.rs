@@ -18,6 +18,10 @@ use crate::vrrp::statistics::Statistics;
 use crate::wire::advert::Family;
 
 use super::group_monitor::Together;
+use super::heard::Heard;
+
+/// A MASTER answers no more often than this (specification F.4).
+const ANSWER_GAP: Interval = Interval::from_ms(10);
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,88 +30,6 @@ pub struct Breach {
     pub rule: u8,
     /// What is wrong, in words.
     pub text: String,
-}
-
-/// The advert in a datagram, read here and not by the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard {
-    /// The sender's address.
-    pub source: IpAddr,
-    /// The virtual router.
-    pub vrid: u8,
-    /// The priority.
-    pub priority: Priority,
-    /// The interval.
-    pub interval: Interval,
-    /// What shows that it is new, if it is signed.
-    pub sequence: Option<u64>,
-    /// Nobody has sent it like this.
-    pub forged: bool,
-}
-
-impl Heard {
-    /// Reads an advert; `None` if there is none. `header`: what stands before it
-    /// behind an IP header.
-    pub fn read(source: IpAddr, header: &[u8], message: &[u8]) -> Option<Self> {
-        let &[kind, vrid, priority, count, high, low, ..] = message else {
-            return None;
-        };
-        let address = if source.is_ipv4() { 4 } else { 16 };
-        let password = if kind >> 4 == 2 { 8 } else { 0 };
-        let length = usize::from(count)
-            .saturating_mul(address)
-            .saturating_add(password)
-            .saturating_add(8);
-        let sequence = match message.get(length..) {
-            Some(
-                [
-                    _,
-                    _,
-                    _,
-                    _,
-                    sequence @ ..,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                    _,
-                ],
-            ) => number(sequence),
-            _ => header.get(8..12).and_then(number),
-        };
-        let interval = match kind >> 4 {
-            2 => Interval::from_secs(u64::from(low)),
-            _ => Interval::from_ms(
-                u64::from(u16::from_be_bytes([high & 0x0f, low])).saturating_mul(10),
-            ),
-        };
-        Some(Self {
-            source,
-            vrid,
-            priority: Priority(priority),
-            interval,
-            sequence,
-            forged: false,
-        })
-    }
-}
-
-/// Four or eight octets as a number.
-fn number(octets: &[u8]) -> Option<u64> {
-    let known = matches!(octets.len(), 4 | 8);
-    let sum = |all, octet: &u8| u64::wrapping_mul(all, 256).wrapping_add(u64::from(*octet));
-    known.then(|| octets.iter().fold(0, sum))
 }
 
 /// What made the engine take a turn.
@@ -200,6 +122,10 @@ pub struct Watch {
     before: (State, Priority),
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
+    /// As MASTER: when its next advert leaves.
+    advert_due: Instant,
+    /// When it last answered as MASTER.
+    answered: Option<Instant>,
     /// The newest signed advert of each sender.
     newest: BTreeMap<IpAddr, u64>,
     /// `due` is not known: two things came late, and either may have been first.
@@ -223,6 +149,8 @@ impl Watch {
             heard: None,
             before: (State::Init, config.priority),
             obeyed: None,
+            advert_due: now,
+            answered: None,
             newest: BTreeMap::new(),
             vague: false,
             config: Arc::clone(config),
@@ -258,10 +186,14 @@ impl Watch {
     /// turn: while it was, is, or for a moment was MASTER, with its priority.
     pub fn may_send(&self, left: &Left) -> bool {
         let (state, priority) = self.before;
-        let of_it = left.vrid == self.config.vrid.get() && left.family == self.config.family();
         let master = [state, self.state].contains(&State::Master)
             || (state, self.state) == (State::Backup, State::Fault);
-        of_it && master && [priority, self.priority].contains(&left.priority)
+        self.sent(left) && master && [priority, self.priority].contains(&left.priority)
+    }
+
+    /// Whether an advert is one of this virtual router.
+    fn sent(&self, left: &Left) -> bool {
+        left.vrid == self.config.vrid.get() && left.family == self.config.family()
     }
 
     /// Its node's clock was set: what was new may be old.
@@ -309,6 +241,7 @@ impl Watch {
         };
         if let Some(heard) = heard {
             self.judge_proof(heard, &mut wrong);
+            self.judge_answer(heard, before, turn, &mut wrong);
         }
         let expected = heard.and_then(|heard| self.hear(heard, before, turn));
         if let Some(expected) = expected
@@ -328,7 +261,13 @@ impl Watch {
         );
         if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
             let (new, old) = (self.skew(self.priority), self.skew(old_priority));
-            (self.due, self.set_at) = (self.due + new - old, turn.now);
+            // Who should have taken over by now has not: that is where it stands.
+            self.due = (self.due + new - old).max(turn.now);
+            self.set_at = turn.now;
+        }
+        let is_time = matches!(turn.cause, Cause::Time { .. });
+        if is_time && (before, view.state) == (State::Master, State::Master) {
+            self.judge_rhythm(turn, &mut wrong);
         }
         self.state = view.state;
         let change = (before != view.state).then(|| Change {
@@ -341,7 +280,7 @@ impl Watch {
             self.enter(before, heard, turn);
         }
         let overdue = self.state == State::Backup && self.due < turn.now && !self.vague;
-        if overdue && matches!(turn.cause, Cause::Time { .. }) {
+        if overdue && is_time {
             wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
         }
         (change, wrong)
@@ -424,6 +363,70 @@ impl Watch {
         }
     }
 
+    /// Who hears a lower master as MASTER answers at once, but not a flood of them;
+    /// who gives way may have a last word. Nobody else sends when he hears.
+    fn judge_answer(
+        &mut self,
+        heard: Heard,
+        before: State,
+        turn: &Turn<'_>,
+        wrong: &mut Vec<Breach>,
+    ) {
+        let Some(own) = turn.own else { return };
+        let ours = (self.priority, own);
+        let theirs = (heard.priority, heard.source);
+        // What two owners do about each other is no matter of rank.
+        if ours.0.is_owner() && theirs.0.is_owner() {
+            return;
+        }
+        let resigns = heard.priority.0 == 0;
+        let expected = if before != State::Master || theirs == ours {
+            0
+        } else if theirs > ours && !resigns {
+            usize::from(self.config.higher_prio_send_advert)
+        } else {
+            let last = self.answered;
+            let flood = last.is_some_and(|last| turn.now.since(last) < ANSWER_GAP);
+            if !flood {
+                self.answered = Some(turn.now);
+            }
+            usize::from(!flood && (resigns || !self.config.lower_prio_no_advert))
+        };
+        if expected > 0 {
+            self.advert_due = turn.now + self.config.advert_interval;
+        }
+        let sent = self.adverts_in(turn);
+        if sent != expected {
+            let text = format!("{before} heard {heard:?} and sent {sent} adverts, not {expected}");
+            wrong.push(self.breach(12, text));
+        }
+    }
+
+    /// The adverts of a master are an interval apart, however long its node stood
+    /// still in between.
+    fn judge_rhythm(&mut self, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
+        let interval = self.config.advert_interval;
+        let is_due = self.advert_due <= turn.now;
+        let (sent, due) = (self.adverts_in(turn), self.advert_due);
+        if sent != usize::from(is_due) {
+            wrong.push(self.breach(
+                12,
+                format!("sent {sent} adverts, and one is due at {due:?}"),
+            ));
+        }
+        while self.advert_due <= turn.now && !interval.is_zero() {
+            self.advert_due = self.advert_due + interval;
+        }
+    }
+
+    /// How many adverts it sent in this turn; the same to all peers counts once.
+    fn adverts_in(&self, turn: &Turn<'_>) -> usize {
+        let sent = turn.left.iter().filter(|left| self.sent(left));
+        let sent = sent.filter(|left| left.priority.0 != 0).count();
+        let peers = self.config.unicast_peers.len().max(1);
+        sent.div_ceil(peers)
+    }
+
     /// A backup that is due in a group becomes MASTER with it, or waits again.
     fn judge_group(
         &mut self,
@@ -455,7 +458,7 @@ impl Watch {
             let at = self.due_at();
             let late = matches!(turn.cause, Cause::Time { late: true });
             if let Some(group) = turn.group {
-                if !group.leads && !(late && self.vague) {
+                if !(group.leads || late && self.vague) {
                     wrong.push(self.breach(12, "took over before its group was due".to_owned()));
                 }
             } else if now < at || (now > at && !late) {
@@ -487,11 +490,10 @@ impl Watch {
 
     /// A master that leaves tells the others.
     pub fn judge_leaving(&self, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
-        let told = turn.left.iter().any(|left| {
-            left.priority.0 == 0
-                && left.vrid == self.config.vrid.get()
-                && left.family == self.config.family()
-        });
+        let told = turn
+            .left
+            .iter()
+            .any(|left| left.priority.0 == 0 && self.sent(left));
         let cannot = turn.own.is_none() || matches!(turn.cause, Cause::Report { gone: true });
         if !told && !cannot {
             wrong.push(self.breach(7, "left without priority 0".to_owned()));
@@ -515,6 +517,7 @@ impl Watch {
             self.wait_for_master(turn.now);
         }
         if self.state == State::Master {
+            self.advert_due = turn.now + self.config.advert_interval;
             self.heard = None;
         }
         self.entered_at = turn.now;

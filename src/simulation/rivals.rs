@@ -1,4 +1,4 @@
-//! Rule 13: where everybody hears everybody and all are configured alike, nobody
+//! Rule 14: where everybody hears everybody and all are configured alike, nobody
 //! says of another node that it is master, too. Where adverts are forged, in the
 //! name of a node or of a stranger, anything may be said.
 //!
@@ -34,6 +34,6 @@ pub(super) fn judge_rivals(world: &mut World, faults: &[Timed]) {
         }
     }
     for (node, text) in wrong {
-        world.wrong(Some(node), 13, text);
+        world.wrong(Some(node), 14, text);
     }
 }

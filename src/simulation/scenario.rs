@@ -290,6 +290,7 @@ fn setups(nodes: &[Named]) -> Vec<Setup> {
                 loopback: false,
                 multicast: true,
                 no_arp: false,
+                forwarding: false,
                 mac: MacAddress([2, 0, 0, 0, middle, last]),
                 mtu: 1500,
                 addresses: own.clone(),

@@ -116,6 +116,8 @@ pub struct World {
     /// What should not have happened.
     pub violations: Vec<Violation>,
     pub(super) random: Random,
+    /// Datagrams that wait until somebody releases them; `None`: none wait.
+    pub(super) held: Option<Vec<(usize, Arrival)>>,
     /// The address of each node's own, with its name.
     pub(super) addresses: Vec<(IpAddr, String)>,
     queue: BinaryHeap<Planned>,
@@ -140,6 +142,7 @@ impl World {
             trace: Vec::new(),
             violations: Vec::new(),
             random: Random::new(seed),
+            held: None,
             queue: BinaryHeap::new(),
             planned: 0,
         }
@@ -459,7 +462,8 @@ impl World {
                 let Some(here) = self.nodes.get(node) else {
                     return;
                 };
-                if !here.announceable.contains(&address) {
+                let is_own = here.kernel.owns(address);
+                if !is_own && !here.announceable.contains(&address) {
                     let text = format!("announced {address}, which is not its own");
                     self.wrong(Some(node), 9, text);
                 }
@@ -483,7 +487,11 @@ impl World {
                 }
             }
             Action::Log(line) => self.record(Some(node), What::Log(line)),
-            Action::Notify(_) | Action::NotifyGroup(_) | Action::Ready | Action::Stopped => {}
+            Action::Notify(_)
+            | Action::NotifyGroup(_)
+            | Action::NotifyLowerPriority(_)
+            | Action::Ready
+            | Action::Stopped => {}
         }
     }
 

@@ -12,7 +12,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use nix::time::{ClockId as Clock, clock_gettime};
 use tokio::io::unix::AsyncFd;
 
-use crate::time::Instant;
+use crate::time::{Instant, Interval};
 
 /// The time on `CLOCK_MONOTONIC`, in whole microseconds.
 pub fn now() -> Instant {
@@ -25,6 +25,15 @@ pub fn now() -> Instant {
                 .saturating_mul(1_000_000)
                 .saturating_add(nanoseconds / 1_000),
         )
+    })
+}
+
+/// How long the machine has been up, the time that it slept included.
+pub fn machine_uptime() -> Interval {
+    let up = clock_gettime(Clock::CLOCK_BOOTTIME);
+    // Without that clock nothing waits for the machine.
+    up.map_or(Interval::from_us(u64::MAX), |time| {
+        Interval::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0))
     })
 }
 

@@ -78,8 +78,10 @@ pub enum Action {
         on: IfIndex,
         /// Sender hardware address.
         mac: MacAddress,
-        /// The VIP.
+        /// The VIP; or, on recovery, the address that unicast comes from.
         address: IpAddr,
+        /// A neighbour advert says that this node is a router.
+        router: bool,
     },
     /// Start a run of a script; report `Event::Script` when it has ended.
     Run {
@@ -96,6 +98,9 @@ pub enum Action {
     Notify(Notification),
     /// The same for a sync group; follows those of its members.
     NotifyGroup(GroupNotification),
+    /// Tell the outside of an advert of lower priority that a MASTER has heard:
+    /// `notify_master_rx_lower_pri`.
+    NotifyLowerPriority(LowerPriorityHeard),
     /// Write a line to the log.
     Log(LogLine),
     /// Every instance has begun and its receive socket was asked for: the
@@ -166,6 +171,18 @@ pub struct Notification {
     /// The state it is in now.
     pub state: NotifyState,
     /// Effective priority at that time.
+    pub priority: Priority,
+}
+
+/// A MASTER has heard an advert of lower priority, or of the same priority from a
+/// lower address (specification F.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LowerPriorityHeard {
+    /// Which instance.
+    pub id: InstanceId,
+    /// Its configuration: name, script.
+    pub instance: Arc<Instance>,
+    /// Its own effective priority at that time.
     pub priority: Priority,
 }
 

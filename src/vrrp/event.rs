@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
-use crate::time::WallClock;
+use crate::time::{Interval, WallClock};
 
 use super::action::Token;
 
@@ -51,8 +51,30 @@ pub enum Event<'a> {
     /// What the wall clock says: before the start, and whenever it is not what
     /// was said before. Only `auth_type AH` and `auth_hmac` look at it.
     WallClock(WallClock),
+    /// How long everything has been up, before the start. Only the delay of the
+    /// first start looks at it.
+    Uptime(Uptime),
     /// The daemon wants something.
     Command(Command),
+}
+
+/// How long the daemon and its machine had been up when the engine was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uptime {
+    /// Since the daemon began to run VRRP; not zero if its worker was replaced.
+    pub daemon: Interval,
+    /// Since the machine began.
+    pub machine: Interval,
+}
+
+impl Default for Uptime {
+    /// A daemon that begins on a machine that is up for long.
+    fn default() -> Self {
+        Self {
+            daemon: Interval::ZERO,
+            machine: Interval::from_us(u64::MAX),
+        }
+    }
 }
 
 /// A received datagram, as the kernel gives it to a raw socket.
@@ -98,6 +120,9 @@ pub struct InterfaceState {
     pub multicast: bool,
     /// `IFF_NOARP`: no gratuitous ARP is sent on it.
     pub no_arp: bool,
+    /// It forwards IPv6 packets (`net.ipv6.conf.NAME.forwarding`): neighbour adverts
+    /// say that it is a router.
+    pub forwarding: bool,
     /// Hardware address; zeros where there is none.
     pub mac: MacAddress,
     /// Largest packet in bytes.

@@ -1,20 +1,22 @@
 //! Gratuitous ARP and unsolicited neighbour adverts: which packets a burst has, and how they are spaced.
 //!
-//! Without `vrrp_garp_interval` a burst leaves at once: rounds over all VIPs
-//! (VIP1, VIP2, VIP1, VIP2 …). With it, packets of one interface are that far
-//! apart, whatever instance they are for; a VIP waits with no more packets than
-//! its burst has. Source: specification D.6, F.5.
+//! Without an interval a burst leaves at once: rounds over all VIPs (VIP1, VIP2,
+//! VIP1, VIP2 …). With one, packets of one interface, or of all interfaces of one
+//! `garp_group`, are that far apart, whatever instance they are for; a VIP waits
+//! with no more packets than its burst has, and one that was not announced yet
+//! goes before one that was. Source: specification D.6, F.5.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::config::model::Garp;
+use crate::config::model::{Garp, GarpGroup};
 use crate::ids::{IfIndex, InstanceId, MacAddress};
 use crate::time::{Instant, Interval};
 
 use crate::wire::advert::Family;
 
 use super::action::Action;
+use super::interfaces::Interfaces;
 
 /// A VIP that is to be announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Target {
     pub mac: MacAddress,
     /// The VIP.
     pub address: IpAddr,
+    /// The interface forwards IPv6 packets.
+    pub router: bool,
 }
 
 impl Target {
@@ -34,11 +38,13 @@ impl Target {
         Family::of(self.address)
     }
 
-    fn announce(&self) -> Action {
+    /// The packet.
+    pub const fn announce(&self) -> Action {
         Action::Announce {
             on: self.on,
             mac: self.mac,
             address: self.address,
+            router: self.router,
         }
     }
 }
@@ -47,53 +53,141 @@ impl Target {
 #[derive(Debug, Default)]
 pub struct Pacer {
     lanes: BTreeMap<Key, Lane>,
+    groups: Vec<GarpGroup>,
+    group_of: HashMap<String, usize>,
 }
 
-/// What has a spacing of its own: an interface and a family.
-pub type Key = (IfIndex, Family);
+/// What shares a spacing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wire {
+    /// An interface that is in no `garp_group`.
+    Interface(IfIndex),
+    /// A `garp_group`, by its place in the configuration.
+    Group(usize),
+}
+
+/// What has a spacing of its own: an interface or group, and a family.
+pub type Key = (Wire, Family);
+
+/// What names a target: its instance first.
+type Name = (InstanceId, IfIndex, IpAddr);
+
+/// Who is next: those with fewer packets behind them, then those who came first.
+type Turn = (u32, u64);
 
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<(Target, u32)>,
+    /// With the packets that each has left.
+    waiting: BTreeMap<Turn, (Target, u32)>,
+    turns: BTreeMap<Name, Turn>,
+    /// How many turns were given.
+    count: u64,
     interval: Interval,
     /// When the next packet may leave.
     free_at: Instant,
 }
 
+impl Lane {
+    fn push(&mut self, target: Target, left: u32, round: u32) {
+        let turn = (round, self.count);
+        self.count = self.count.wrapping_add(1);
+        self.waiting.insert(turn, (target, left));
+        self.turns
+            .insert((target.owner, target.on, target.address), turn);
+    }
+
+    fn pop(&mut self) -> Option<(Target, u32, u32)> {
+        let ((round, _), (target, left)) = self.waiting.pop_first()?;
+        self.turns
+            .remove(&(target.owner, target.on, target.address));
+        Some((target, left, round))
+    }
+
+    fn add(&mut self, target: Target, repeat: u32) {
+        let name = (target.owner, target.on, target.address);
+        let turn = self.turns.get(&name);
+        match turn.and_then(|turn| self.waiting.get_mut(turn)) {
+            Some((known, left)) => {
+                *known = target;
+                *left = repeat.max(*left);
+            }
+            None if repeat > 0 => self.push(target, repeat, 0),
+            None => {}
+        }
+    }
+
+    fn cancel(&mut self, owner: InstanceId) {
+        let first = (owner, IfIndex::ANY, Ipv4Addr::UNSPECIFIED.into());
+        let own = self.turns.range(first..);
+        let own: Vec<_> = own
+            .take_while(|((other, ..), _)| *other == owner)
+            .map(|(name, turn)| (*name, *turn))
+            .collect();
+        for (name, turn) in own {
+            self.turns.remove(&name);
+            self.waiting.remove(&turn);
+        }
+    }
+}
+
 impl Pacer {
-    /// Asks for `repeat` packets for each target, as far apart as `garp` wants
-    /// for its family.
+    /// Takes the groups of a configuration over.
+    pub fn configure(&mut self, groups: &[GarpGroup]) {
+        self.groups = groups.to_vec();
+        self.group_of.clear();
+        for (place, group) in groups.iter().enumerate() {
+            let names = group.interfaces.iter().cloned();
+            self.group_of.extend(names.map(|name| (name, place)));
+        }
+    }
+
+    /// Asks for `repeat` packets for each target, as far apart as its interface's
+    /// group or, where it is in none, `garp` wants for its family.
     pub fn burst(
         &mut self,
         targets: &[Target],
         repeat: u32,
         garp: &Garp,
+        interfaces: &Interfaces,
         actions: &mut VecDeque<Action>,
     ) {
-        let interval_of = |target: &Target| match target.family() {
-            Family::V4 => garp.interval,
-            Family::V6 => garp.gna_interval,
-        };
-        let at_once = |target: &&Target| interval_of(target).is_zero();
-        for _ in 0..repeat {
-            actions.extend(targets.iter().filter(at_once).map(Target::announce));
-        }
+        let mut at_once = Vec::new();
         for target in targets {
-            let interval = interval_of(target);
+            let (wire, interval) = self.spacing(target, garp, interfaces);
             if interval.is_zero() {
+                at_once.push(target);
                 continue;
             }
-            let lane = self.lanes.entry((target.on, target.family())).or_default();
+            let lane = self.lanes.entry((wire, target.family())).or_default();
             lane.interval = interval;
-            match lane.waiting.iter_mut().find(|(other, _)| other == target) {
-                Some((_, left)) => *left = repeat.max(*left),
-                None if repeat > 0 => lane.waiting.push_back((*target, repeat)),
-                None => {}
-            }
+            lane.add(*target, repeat);
+        }
+        for _ in 0..repeat {
+            actions.extend(at_once.iter().map(|target| target.announce()));
         }
     }
 
-    /// Sends what may leave at `now` on this interface. Returns when to call
+    /// What a packet shares its spacing with, and how far apart they are. A group
+    /// without an interval for a family does not space it, whatever is set for
+    /// all interfaces; C was seen to do the same.
+    fn spacing(&self, target: &Target, garp: &Garp, interfaces: &Interfaces) -> (Wire, Interval) {
+        let state = interfaces.get(target.on);
+        let place = state.and_then(|state| self.group_of.get(&state.name).copied());
+        let grouped = place.and_then(|place| Some((place, self.groups.get(place)?)));
+        let (wire, [v4, v6]) = match grouped {
+            Some((place, it)) => (Wire::Group(place), [it.garp_interval, it.gna_interval]),
+            None => (
+                Wire::Interface(target.on),
+                [garp.interval, garp.gna_interval],
+            ),
+        };
+        match target.family() {
+            Family::V4 => (wire, v4),
+            Family::V6 => (wire, v6),
+        }
+    }
+
+    /// Sends what may leave at `now` of what shares a spacing. Returns when to call
     /// again, if anything waits.
     pub fn send_due(
         &mut self,
@@ -103,11 +197,11 @@ impl Pacer {
     ) -> Option<Instant> {
         let lane = self.lanes.get_mut(&key)?;
         if lane.free_at <= now {
-            let (target, left) = lane.waiting.pop_front()?;
+            let (target, left, round) = lane.pop()?;
             actions.push_back(target.announce());
             lane.free_at = now + lane.interval;
             if left > 1 {
-                lane.waiting.push_back((target, left.saturating_sub(1)));
+                lane.push(target, left.saturating_sub(1), round.saturating_add(1));
             }
         }
         (!lane.waiting.is_empty()).then_some(lane.free_at)
@@ -116,7 +210,7 @@ impl Pacer {
     /// Forgets what waits for an instance that is no longer MASTER.
     pub fn cancel(&mut self, owner: InstanceId) {
         for lane in self.lanes.values_mut() {
-            lane.waiting.retain(|(target, _)| target.owner != owner);
+            lane.cancel(owner);
         }
     }
 
@@ -134,7 +228,7 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    const LANE: Key = (IfIndex(2), Family::V4);
+    const LANE: Key = (Wire::Interface(IfIndex(2)), Family::V4);
 
     fn spaced(ms: u64) -> Garp {
         Garp {
@@ -149,6 +243,7 @@ mod tests {
             on: IfIndex(2),
             mac: MacAddress([2, 0, 0, 0, 0, 1]),
             address: IpAddr::from([10, 0, 0, last]),
+            router: false,
         }
     }
 
@@ -168,17 +263,23 @@ mod tests {
     #[test]
     fn a_burst_goes_round_all_vips() {
         let mut actions = VecDeque::new();
-        Pacer::default().burst(&[target(1), target(2)], 2, &spaced(0), &mut actions);
+        Pacer::default().burst(
+            &[target(1), target(2)],
+            2,
+            &spaced(0),
+            &Interfaces::default(),
+            &mut actions,
+        );
         assert_eq!(addresses(&mut actions), [1, 2, 1, 2]);
     }
 
     #[test]
     fn a_spaced_burst_sends_one_packet_each_time() {
         let (mut pacer, mut actions) = (Pacer::default(), VecDeque::new());
-        let gap = Interval::from_ms(1);
+        let (gap, none) = (Interval::from_ms(1), Interfaces::default());
         let spacing = spaced(1);
-        pacer.burst(&[target(1), target(2)], 2, &spacing, &mut actions);
-        pacer.burst(&[target(1)], 2, &spacing, &mut actions);
+        pacer.burst(&[target(1), target(2)], 2, &spacing, &none, &mut actions);
+        pacer.burst(&[target(1)], 2, &spacing, &none, &mut actions);
         let mut now = Instant::ZERO;
         let mut sent = Vec::new();
         while let Some(next) = pacer.send_due(LANE, now, &mut actions) {
@@ -194,11 +295,59 @@ mod tests {
     #[test]
     fn what_waits_for_a_former_master_is_dropped() {
         let (mut pacer, mut actions) = (Pacer::default(), VecDeque::new());
-        pacer.burst(&[target(1)], 3, &spaced(1), &mut actions);
+        let none = Interfaces::default();
+        pacer.burst(&[target(1)], 3, &spaced(1), &none, &mut actions);
         assert_eq!(pacer.busy().collect::<Vec<_>>(), [LANE]);
         pacer.cancel(InstanceId(0));
         assert_eq!(pacer.busy().count(), 0);
         assert_eq!(pacer.send_due(LANE, Instant::ZERO, &mut actions), None);
         assert!(actions.is_empty());
+    }
+
+    #[test]
+    fn who_comes_later_is_announced_before_others_are_again() {
+        let (mut pacer, mut actions) = (Pacer::default(), VecDeque::new());
+        let (spacing, none) = (spaced(1), Interfaces::default());
+        let late = Target {
+            owner: InstanceId(1),
+            ..target(9)
+        };
+        pacer.burst(&[target(1), target(2)], 3, &spacing, &none, &mut actions);
+        let mut now = Instant::ZERO;
+        for _ in 0..2 {
+            now = pacer.send_due(LANE, now, &mut actions).unwrap();
+        }
+        pacer.burst(&[late], 3, &spacing, &none, &mut actions);
+        while let Some(next) = pacer.send_due(LANE, now, &mut actions) {
+            now = next;
+        }
+        assert_eq!(addresses(&mut actions), [1, 2, 9, 1, 2, 9, 1, 2, 9]);
+    }
+
+    /// Thousands of VIPs move at once and half of them move on: no time at all.
+    #[test]
+    fn many_targets_take_no_time() {
+        let (mut pacer, mut actions) = (Pacer::default(), VecDeque::new());
+        let (spacing, none) = (spaced(1), Interfaces::default());
+        for owner in 0..50_000_u32 {
+            let [_, a, b, c] = owner.to_be_bytes();
+            let one = Target {
+                owner: InstanceId(owner),
+                address: IpAddr::from([10, a, b, c]),
+                ..target(1)
+            };
+            pacer.burst(&[one], 5, &spacing, &none, &mut actions);
+        }
+        for owner in (0..50_000).filter(|owner| owner % 2 == 0) {
+            pacer.cancel(InstanceId(owner));
+        }
+        let mut now = Instant::ZERO;
+        while let Some(next) = pacer.send_due(LANE, now, &mut actions) {
+            now = next;
+        }
+        assert_eq!(actions.len(), 125_000);
+        let first: Vec<_> = actions.iter().take(25_000).collect();
+        let last: Vec<_> = actions.iter().skip(100_000).collect();
+        assert_eq!(first, last, "every VIP once before any of them again");
     }
 }

@@ -61,6 +61,12 @@ pub enum LogLine {
         /// The interface it was on.
         interface: String,
     },
+    /// The first start is put off for this long.
+    StartDelayed(Interval),
+    /// The first start was put off, and happens now.
+    StartDelayEnded,
+    /// The daemon stood still for this long after an advert was due.
+    TimerExpired(Interval),
 }
 
 /// What there is to say of an instance.
@@ -90,6 +96,8 @@ pub enum InstanceLine {
     NoMulticast(String),
     /// Why it is in FAULT at run time, in words of our own.
     FaultReasons(String),
+    /// Its own address is announced, because it takes part again.
+    AnnouncingSource(IpAddr),
     /// The master went silent.
     MasterDown,
     /// The effective priority changed.
@@ -121,14 +129,16 @@ pub enum InstanceLine {
     MasterGotPriorityZero,
     /// As BACKUP.
     BackupGotPriorityZero,
-    /// As MASTER; an advert is sent back.
-    AnsweredLower {
+    /// As MASTER.
+    HeardLower {
         /// The sender.
         from: IpAddr,
         /// Its priority.
         theirs: Priority,
         /// Ours.
         ours: Priority,
+        /// An advert is sent back.
+        answered: bool,
     },
     /// As MASTER; we step back.
     YieldedToHigher {
@@ -177,6 +187,19 @@ pub enum InstanceLine {
     PreemptDelayStopped,
     /// An advert was dropped since we own the addresses.
     IgnoredAsOwner(IpAddr),
+    /// Another node claims to own the addresses, too.
+    TwoOwners(IpAddr),
+    /// It does not hear us, so we step back.
+    GaveWayToOwner(IpAddr),
+    /// It has stepped back.
+    RivalStopped,
+    /// We are the only owner again.
+    OwnershipRestored {
+        /// The priority that counts now.
+        to: Priority,
+        /// Why, in words.
+        why: &'static str,
+    },
     /// Another one than before.
     MasterChanged {
         /// Before.
@@ -354,6 +377,13 @@ impl fmt::Display for LogLine {
                 "Netlink reflector reports IP {address} removed from {interface}, \
                  not by us - putting it back"
             ),
+            Self::StartDelayed(rest) => {
+                write!(f, "Delaying startup for {} seconds", shortest(*rest))
+            }
+            Self::StartDelayEnded => f.write_str("Delayed start completed"),
+            Self::TimerExpired(late) => {
+                write!(f, "VRRP thread timer expired {late} seconds ago")
+            }
         }
     }
 }
@@ -374,7 +404,8 @@ impl InstanceLine {
             | Self::PreemptDelayStopped
             | Self::SettingVips
             | Self::RemovingVips
-            | Self::Announcing { .. } => true,
+            | Self::Announcing { .. }
+            | Self::AnnouncingSource(_) => true,
             _ => false,
         }
     }
@@ -395,11 +426,21 @@ impl InstanceLine {
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
             }
+            Self::RivalStopped => {
+                let text = "rogue address owner appears to have stopped advertising";
+                return write!(f, "({name}): {text}");
+            }
             Self::FaultNoSource => {
                 return write!(
                     f,
                     "({name}): entering FAULT state (src address not configured)"
                 );
+            }
+            Self::AnnouncingSource(address @ IpAddr::V4(_)) => {
+                return write!(f, "{name}: sending gratuitous ARP for {address}");
+            }
+            Self::AnnouncingSource(address) => {
+                return write!(f, "{name}: sending gratuitous NA for {address}");
             }
             Self::SendFailed(errno) => {
                 return write!(f, "({name}): send advert error {} ({errno})", errno.0);
@@ -454,11 +495,22 @@ impl InstanceLine {
     /// The lines about adverts, after the name.
     fn write_adverts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AnsweredLower { from, theirs, ours } => write!(
-                f,
-                "Received advert from {from} with lower priority {theirs}, ours {ours}, \
-                 forcing new election"
-            ),
+            Self::HeardLower {
+                from,
+                theirs,
+                ours,
+                answered,
+            } => {
+                let answer = if *answered {
+                    ", forcing new election"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "Received advert from {from} with lower priority {theirs}, ours {ours}{answer}"
+                )
+            }
             Self::YieldedToHigher { from, theirs, ours } => write!(
                 f,
                 "Master received advert from {from} with higher priority {theirs}, ours {ours}"
@@ -499,6 +551,19 @@ impl InstanceLine {
                 f,
                 "Dropping packet(s) from {from} since we are address owner"
             ),
+            Self::TwoOwners(rival) => write!(
+                f,
+                "CONFIGURATION ERROR: local instance and {rival} are both configured as \
+                 address owner, please resolve"
+            ),
+            Self::GaveWayToOwner(rival) => write!(
+                f,
+                "{rival} is still advertising as address owner, please resolve - \
+                 reducing our priority"
+            ),
+            Self::OwnershipRestored { to, why } => {
+                write!(f, "Restoring our priority to {to} since {why}")
+            }
             Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
             other => other.write_rest(f),
         }
@@ -613,4 +678,11 @@ impl ScriptLine {
 /// The interface's name, or its number where the name is not known.
 pub fn interface_name(name: Option<&str>, index: IfIndex) -> String {
     name.map_or_else(|| format!("interface {}", index.0), str::to_owned)
+}
+
+/// Seconds without the zeros at the end.
+fn shortest(span: Interval) -> String {
+    let text = span.to_string();
+    let text = text.trim_end_matches('0');
+    text.trim_end_matches('.').to_owned()
 }

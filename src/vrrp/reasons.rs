@@ -68,6 +68,8 @@ pub enum Cause {
         /// Its priority.
         priority: Priority,
     },
+    /// It stood still for so long that another node must have taken over.
+    StoodStill,
     /// The daemon stops, or a reload ends the instance.
     Stopped,
 }
@@ -102,6 +104,7 @@ impl fmt::Display for Cause {
             Self::HandedOver { address, priority } => {
                 write!(f, "handed over to {address}, whose priority is {priority}")
             }
+            Self::StoodStill => f.write_str("stood still for too long"),
             Self::Stopped => f.write_str("stopped"),
         }
     }
@@ -203,6 +206,8 @@ pub enum Contributor {
     Limit,
     /// What takes all weights back: the owner's priority is fixed.
     Owner,
+    /// What it takes to be an owner that left its addresses to another one.
+    Rival,
 }
 
 impl fmt::Display for Contributor {
@@ -211,6 +216,7 @@ impl fmt::Display for Contributor {
             Self::Base => return f.write_str("priority of the configuration"),
             Self::Limit => return f.write_str("kept within 1 to 254"),
             Self::Owner => return f.write_str("an owner's priority is fixed"),
+            Self::Rival => return f.write_str("another node owns the addresses, too"),
             Self::Script { name, of_group, .. } => ("script", name, of_group),
             Self::Interface { name, of_group, .. } => ("interface", name, of_group),
         };

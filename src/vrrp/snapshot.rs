@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub at: Instant,
     /// The engine was told to start.
     pub started: bool,
+    /// The end of the delay of the first start, until then.
+    pub delayed_until: Option<Instant>,
     /// The configuration that the engine follows.
     pub config: Config,
     /// The instances, in the order of the configuration.
@@ -69,6 +71,8 @@ pub struct InstanceSnapshot {
     pub master: Option<Sender>,
     /// The priority in the last acceptable advert, 0 if there was none.
     pub heard_priority: Priority,
+    /// Another node that claims to own its addresses, too, with priority 255.
+    pub rival: Option<IpAddr>,
     /// Its addresses were put on interfaces.
     pub installed: bool,
     /// How many things stand against taking part.

@@ -58,6 +58,8 @@ pub enum Input {
     TimerHeld,
     /// Another member of the sync group gave way to a better master.
     GroupGaveWay,
+    /// It stood still for so long that another node must be master.
+    Superseded,
     /// The daemon stops, or the instance is taken out of the configuration.
     Stop,
     /// `fast_handover`: a peer is better now and shall take over.
@@ -196,6 +198,7 @@ const fn init(input: Input, params: Params) -> Transition {
         | Input::Recovered
         | Input::TimerHeld
         | Input::GroupGaveWay
+        | Input::Superseded
         | Input::HandOver => to(State::Init, Effects::NONE),
     }
 }
@@ -219,9 +222,11 @@ const fn backup(input: Input, params: Params) -> Transition {
         Input::Advert(Rank::Lower) => to(State::Backup, Effects::NOTE_LOWER),
         Input::Fault => to(State::Fault, Effects::DISARM),
         Input::Stop => to(State::Stopped, Effects::DISARM),
-        Input::Ready | Input::Recovered | Input::GroupGaveWay | Input::HandOver => {
-            to(State::Backup, Effects::NONE)
-        }
+        Input::Ready
+        | Input::Recovered
+        | Input::GroupGaveWay
+        | Input::Superseded
+        | Input::HandOver => to(State::Backup, Effects::NONE),
     }
 }
 
@@ -245,7 +250,11 @@ const fn master(input: Input, params: Params) -> Transition {
         Input::Stop => to(State::Stopped, RESIGN),
         // No priority 0: nobody better is known on this wire, so the backups there
         // wait for the whole group of theirs (specification F.7).
-        Input::GroupGaveWay => to(State::Backup, Effects::REMOVE.and(Effects::ARM_MASTER_DOWN)),
+        // Nor after a standstill: those who are left to listen have one already, or
+        // will in their own time.
+        Input::GroupGaveWay | Input::Superseded => {
+            to(State::Backup, Effects::REMOVE.and(Effects::ARM_MASTER_DOWN))
+        }
         // Not of any RFC: everybody counts from here, we among them, and who is best
         // speaks first. Until somebody better has spoken the VIPs stay.
         Input::HandOver => to(
@@ -269,6 +278,7 @@ const fn fault(input: Input) -> Transition {
         | Input::Fault
         | Input::TimerHeld
         | Input::GroupGaveWay
+        | Input::Superseded
         | Input::HandOver => to(State::Fault, Effects::NONE),
     }
 }
@@ -315,7 +325,7 @@ mod tests {
         State::Fault,
         State::Stopped,
     ];
-    const INPUTS: [Input; 14] = [
+    const INPUTS: [Input; 15] = [
         Input::Ready,
         Input::TimerExpired,
         Input::PriorityZero,
@@ -329,6 +339,7 @@ mod tests {
         Input::Stop,
         Input::TimerHeld,
         Input::GroupGaveWay,
+        Input::Superseded,
         Input::HandOver,
     ];
 
@@ -353,7 +364,7 @@ mod tests {
         })
     }
 
-    fn check(params: Params, state: State, expected: [(State, &str); 14]) {
+    fn check(params: Params, state: State, expected: [(State, &str); 15]) {
         for (input, (next, names)) in INPUTS.into_iter().zip(expected) {
             let got = transition(state, input, params);
             let want = Transition {
@@ -394,6 +405,7 @@ mod tests {
                 "no RFC: they know no groups; specification F.7"
             }
             (_, Input::HandOver) => "no RFC: fast_handover departs from them",
+            (_, Input::Superseded) => "no RFC: they know no standstill; specification F.9",
             // What ended, or has not begun, hears nothing; what runs is ready already.
             (State::Stopped, _) | (State::Init, _) | (_, Input::Ready) => {
                 "no RFC: cannot happen, and changes nothing; specification F.2"
@@ -406,7 +418,7 @@ mod tests {
     fn init_waits_until_it_is_ready() {
         let rest = [(State::Init, ""); 7];
         let row = |first| {
-            let mut cells = [(State::Init, ""); 14];
+            let mut cells = [(State::Init, ""); 15];
             cells[0] = first;
             cells[1..8].copy_from_slice(&rest);
             cells[8] = (State::Fault, "");
@@ -442,6 +454,7 @@ mod tests {
                 (State::Backup, "arm-down"),
                 (State::Backup, ""),
                 (State::Backup, ""),
+                (State::Backup, ""),
             ]
         };
         for params in [PLAIN, OWNER, SILENT, LAST_WORD] {
@@ -474,6 +487,7 @@ mod tests {
                 (State::Stopped, "zero remove disarm"),
                 (State::Master, ""),
                 (State::Backup, "remove arm-down"),
+                (State::Backup, "remove arm-down"),
                 (State::Master, "zero arm-skew"),
             ]
         };
@@ -494,7 +508,7 @@ mod tests {
     /// No RFC has this state; specification F.6.
     #[test]
     fn fault_ignores_everything_but_its_end() {
-        let mut row = [(State::Fault, ""); 14];
+        let mut row = [(State::Fault, ""); 15];
         row[9] = (State::Backup, "arm-down");
         row[10] = (State::Stopped, "disarm");
         for params in ALL {
@@ -507,7 +521,7 @@ mod tests {
     #[test]
     fn stopped_is_the_end() {
         for params in ALL {
-            check(params, State::Stopped, [(State::Stopped, ""); 14]);
+            check(params, State::Stopped, [(State::Stopped, ""); 15]);
         }
     }
 

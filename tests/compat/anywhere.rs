@@ -1,7 +1,7 @@
-//! Unicast without an interface: routes choose where adverts leave, and one
-//! virtual router identifier may be there for several sets of peers.
+//! Unicast without an interface: routes choose where adverts leave. One virtual
+//! router identifier may be there for several sets of peers, or be nobody's.
 
-use crate::bench::{Bench, PATIENCE, VRID, expect};
+use crate::bench::{Bench, PATIENCE, VIP, VRID, configuration, expect};
 use crate::families::Speech;
 use crate::lab::Result;
 use std::net::Ipv4Addr;
@@ -121,4 +121,21 @@ pub fn one_vrid_twice(bench: &mut Bench) -> Result<()> {
         .await_announcement(mark, PATIENCE, FIRST_VIP, bench.b.node.mac())?;
     bench.b.expect_addresses(&[FIRST_VIP, other])?;
     bench.b.stop()
+}
+
+/// A node tells of a virtual router on its wire that it is no part of.
+pub fn unknown_vrid(bench: &mut Bench) -> Result<()> {
+    let told = format!(
+        "global_defs {{\n    log_unknown_vrids\n}}\n{}",
+        configuration(150, "")
+    );
+    let other = configuration(100, "")
+        .replace(&format!("virtual_router_id {VRID}"), "virtual_router_id 52")
+        .replace(&VIP.to_string(), &SECOND_VIP.to_string());
+    bench.start(&told, &other)?;
+    let line = "Unknown VRID(52) received on interface(eth0). ignoring...";
+    bench.a.daemon()?.await_line(PATIENCE, line)?;
+    bench.a.node.await_address(VIP, true, PATIENCE)?;
+    bench.b.node.await_address(SECOND_VIP, true, PATIENCE)?;
+    bench.stop()
 }

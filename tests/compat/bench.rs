@@ -99,6 +99,11 @@ impl Machine {
         daemon.ok_or_else(|| Failure::new(format!("no daemon on {}", self.node.name())))
     }
 
+    /// Waits for a line of the daemon, wherever in its log.
+    pub fn expect_line(&self, text: &str) -> Result<()> {
+        self.daemon()?.await_line(PATIENCE, text).map(drop)
+    }
+
     /// Stops the daemon gracefully and checks that it left nothing behind: no
     /// process, no virtual address, no pid file, exit status 0.
     pub fn stop(&mut self) -> Result<()> {

@@ -1,11 +1,14 @@
 //! Packets that no daemon sends: truncated, oversized, with wrong counts and with
-//! every field wrong, one at a time and ten thousand a second. Nobody may lose or
-//! win an address by them, every one is counted, and the log stays readable.
+//! every field wrong, badly signed and sent again, one at a time and ten thousand a
+//! second. Nobody may lose or win an address by them, every one is counted and none
+//! accepted, and the log stays readable.
 
+use crate::authentication;
 use crate::bench::{Bench, Machine, PATIENCE, Program, VIP, VRID, configuration, expect};
 use crate::families::{Speech, VIP_GLOBAL, VIP_LINK_LOCAL};
 use crate::lab::frames::{Advert, Covers, PROTOCOL_VRRP, advert_message, ip_frame};
 use crate::lab::{Failure, Mac, Result};
+use keepalived_rs::wire::auth::ah;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,14 +24,41 @@ const BATCH_PERIOD: Duration = Duration::from_millis(10);
 /// One line for each reason, and the few that the daemon has to say besides.
 const LINES_MAX: usize = 20;
 const STRANGER: Mac = Mac([2, 0, 0, 0, 0, 99]);
-/// The most that fits into an Ethernet frame behind either IP header.
-const PAYLOAD_MAX: usize = 1460;
+/// The most that fits into an Ethernet frame behind either IP header, and behind that
+/// of IPv4 with an authentication header.
+const PAYLOAD_MAX: usize = 1456;
+const ETHERNET_LENGTH: usize = 14;
+
+const ERRORS: &str = "Packet Errors";
+const AUTHENTICATION: &str = "Authentication Errors";
+
+/// Puts the headers before a message.
+type Frame = fn(&Advert, &[u8]) -> Vec<u8>;
 
 /// A frame with one thing wrong, and where it is counted in the statistics file:
 /// section and line, none for what is not in that file.
 struct Forgery {
     frame: Vec<u8>,
     counter: Option<(&'static str, &'static str)>,
+    reaches: Reach,
+}
+
+/// Which nodes hear a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Both,
+    First,
+    Second,
+}
+
+impl Forgery {
+    fn new(frame: Vec<u8>, counter: Option<(&'static str, &'static str)>) -> Self {
+        Self {
+            frame,
+            counter,
+            reaches: Reach::Both,
+        }
+    }
 }
 
 /// Version 2 with a password.
@@ -49,13 +79,11 @@ pub fn version_2(bench: &mut Bench) -> Result<()> {
         auth_data: b"1111".to_vec(),
         checksum: Some(Covers::Message),
     };
-    let mut forgeries = common(&right, bench.a.node.address().into());
-    const AUTHENTICATION: &str = "Authentication Errors";
+    let mut forgeries = early(&right, framed);
+    forgeries.extend(late(&right, bench.a.node.address().into(), framed));
     let mut add = |advert: Advert, section, counter| {
-        forgeries.push(Forgery {
-            frame: framed(&advert, &advert_message(&advert)),
-            counter: Some((section, counter)),
-        });
+        let frame = framed(&advert, &advert_message(&advert));
+        forgeries.push(Forgery::new(frame, Some((section, counter))));
     };
     let auth = |auth_type| Advert {
         auth_type,
@@ -72,10 +100,74 @@ pub fn version_2(bench: &mut Bench) -> Result<()> {
         advert_interval: Duration::from_secs(7),
         ..right.clone()
     };
-    add(interval, "Packet Errors", "Advertisement Interval");
+    add(interval, ERRORS, "Advertisement Interval");
     let second = Duration::from_secs(1);
     bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
-    withstand(bench, &right, &forgeries, second)?;
+    withstand(bench, &right, framed, &forgeries, second)?;
+    bench.expect_holder(&bench.a)?;
+    bench.stop()
+}
+
+/// Version 2 with the authentication header: unsigned, signed with nothing, with
+/// another password, by another sender, and sent again.
+pub fn signed(bench: &mut Bench) -> Result<()> {
+    bench.start(&authentication::signed(150), &authentication::signed(100))?;
+    let right = Advert {
+        source_mac: STRANGER,
+        source: Ipv4Addr::new(192, 0, 2, 99).into(),
+        destination: Ipv4Addr::new(224, 0, 0, 18).into(),
+        time_to_live: 255,
+        version: 2,
+        vrid: VRID,
+        priority: 200,
+        auth_type: 2,
+        advert_interval: Duration::from_secs(1),
+        addresses: vec![VIP.into()],
+        auth_data: Vec::new(),
+        checksum: Some(Covers::Message),
+    };
+    let message = advert_message(&right);
+    const FAILURE: Option<(&str, &str)> = Some((AUTHENTICATION, "Failure"));
+    const MISMATCH: Option<(&str, &str)> = Some((AUTHENTICATION, "Type Mismatch"));
+    let mut forgeries = early(&right, with_header);
+    // The signature is wrong before anything else is.
+    for mut forgery in late(&right, bench.a.node.address().into(), with_header) {
+        forgery.counter = FAILURE;
+        forgeries.push(forgery);
+    }
+    forgeries.push(Forgery::new(framed(&right, &message), MISMATCH));
+    let of_another_password = |index| {
+        let mut frame = with_header(&right, &message);
+        ah::sign(b"2222", index, u32::MAX, &mut frame[ETHERNET_LENGTH..]);
+        frame
+    };
+    for index in [0xc000_0263, 5] {
+        forgeries.push(Forgery::new(of_another_password(index), FAILURE));
+    }
+
+    bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
+    let (_, mark) = bench.await_advert(bench.lab.observer.mark(), &bench.a, 150)?;
+    bench.await_advert(mark, &bench.a, 150)?;
+    let heard = bench.lab.observer.since(bench.lab.observer.beginning());
+    let mut recorded = heard.iter().filter(|sighting| sighting.advert().is_some());
+    let mut frame = recorded
+        .next()
+        .map(|sighting| sighting.frame.clone())
+        .ok_or_else(|| Failure::new("no advert was recorded"))?;
+    frame[6..12].copy_from_slice(&STRANGER.0);
+    forgeries.push(Forgery {
+        frame,
+        counter: FAILURE,
+        // The kernel of the first node does not believe that it sent it.
+        reaches: Reach::Second,
+    });
+    withstand(
+        bench,
+        &right,
+        with_header,
+        &forgeries,
+        Duration::from_secs(1),
+    )?;
     bench.expect_holder(&bench.a)?;
     bench.stop()
 }
@@ -128,22 +220,21 @@ fn version_3_on(bench: &mut Bench, speech: Speech, target: IpAddr) -> Result<()>
         auth_data: Vec::new(),
         checksum: Some(Covers::PseudoHeader),
     };
-    let forgeries = common(&right, target);
+    let mut forgeries = early(&right, framed);
+    forgeries.extend(late(&right, target, framed));
     speech.await_holder(bench, bench.lab.observer.beginning(), &bench.a)?;
-    withstand(bench, &right, &forgeries, speech.interval())?;
+    withstand(bench, &right, framed, &forgeries, speech.interval())?;
     speech.expect_holder(bench, &bench.a)?;
     bench.stop()
 }
 
-/// What can be wrong in any version and family. `target` is the first node.
-fn common(right: &Advert, target: IpAddr) -> Vec<Forgery> {
-    const ERRORS: &str = "Packet Errors";
+/// What is found before any authentication is looked at, in any version and family.
+fn early(right: &Advert, frame: Frame) -> Vec<Forgery> {
     let message = advert_message(right);
     let mut forgeries = Vec::new();
     let mut add = |advert: &Advert, message: &[u8], counter: Option<&'static str>| {
-        let frame = framed(advert, message);
         let counter = counter.map(|name| (ERRORS, name));
-        forgeries.push(Forgery { frame, counter });
+        forgeries.push(Forgery::new(frame(advert, message), counter));
     };
     add(right, &[], None);
     add(right, &message[..7], None);
@@ -163,21 +254,11 @@ fn common(right: &Advert, target: IpAddr) -> Vec<Forgery> {
         ..right.clone()
     };
     add(&far, &advert_message(&far), Some("TTL"));
-    let direct = Advert {
-        destination: target,
-        ..right.clone()
-    };
-    add(&direct, &advert_message(&direct), Some("Address List"));
     let foreign = Advert {
         vrid: VRID + 1,
         ..right.clone()
     };
     add(&foreign, &advert_message(&foreign), None);
-    let damaged = Advert {
-        checksum: None,
-        ..right.clone()
-    };
-    add(&damaged, &advert_message(&damaged), None);
     for version in [0, 1, 5 - right.version, 15] {
         let mut other = advert_message(right);
         other[0] = version << 4 | 1;
@@ -189,10 +270,31 @@ fn common(right: &Advert, target: IpAddr) -> Vec<Forgery> {
         }
         add(right, &other, None);
     }
+    forgeries
+}
+
+/// What is found after that. `target` is the first node.
+fn late(right: &Advert, target: IpAddr, frame: Frame) -> Vec<Forgery> {
+    let direct = Advert {
+        destination: target,
+        ..right.clone()
+    };
+    let damaged = Advert {
+        checksum: None,
+        ..right.clone()
+    };
     let mut mistyped = advert_message(right);
     mistyped[0] = right.version << 4 | 2;
-    add(right, &mistyped, Some("Invalid Type"));
-    forgeries
+    let of = |advert: &Advert| frame(advert, &advert_message(advert));
+    vec![
+        Forgery {
+            frame: of(&direct),
+            counter: Some((ERRORS, "Address List")),
+            reaches: Reach::First,
+        },
+        Forgery::new(of(&damaged), None),
+        Forgery::new(frame(right, &mistyped), Some((ERRORS, "Invalid Type"))),
+    ]
 }
 
 fn framed(advert: &Advert, message: &[u8]) -> Vec<u8> {
@@ -201,10 +303,25 @@ fn framed(advert: &Advert, message: &[u8]) -> Vec<u8> {
     ip_frame(advert.source_mac, ends, ttl, PROTOCOL_VRRP, message)
 }
 
+/// The same behind an authentication header whose signature is nothing.
+fn with_header(advert: &Advert, message: &[u8]) -> Vec<u8> {
+    let ends = [advert.source, advert.destination];
+    let mut payload = vec![PROTOCOL_VRRP, 4, 0, 0];
+    if let IpAddr::V4(source) = advert.source {
+        payload.extend(source.octets());
+    }
+    payload.extend([0xff; 4]);
+    payload.extend([0x5a; 12]);
+    payload.extend(message);
+    let ttl = advert.time_to_live;
+    ip_frame(advert.source_mac, ends, ttl, ah::IP_PROTOCOL, &payload)
+}
+
 /// First each forgery some times, counted; then the flood.
 fn withstand(
     bench: &Bench,
     right: &Advert,
+    frame: Frame,
     forgeries: &[Forgery],
     interval: Duration,
 ) -> Result<()> {
@@ -222,7 +339,7 @@ fn withstand(
         }
     }
     let began = Instant::now();
-    flood(bench, right, forgeries)?;
+    flood(bench, right, frame, forgeries)?;
     for (machine, before) in [(&bench.a, lines_a?), (&bench.b, lines_b?)] {
         // It also tells each time that it writes its statistics.
         let unasked = |line: &str| !line.contains("Printing VRRP stats");
@@ -233,6 +350,8 @@ fn withstand(
             })?;
         }
     }
+
+    expect_nothing_accepted(bench)?;
 
     // Nobody but the first node was heard, and it never fell out of its rhythm.
     bench
@@ -257,7 +376,7 @@ fn withstand(
 }
 
 /// Forgeries and noise in turn.
-fn flood(bench: &Bench, right: &Advert, forgeries: &[Forgery]) -> Result<()> {
+fn flood(bench: &Bench, right: &Advert, frame: Frame, forgeries: &[Forgery]) -> Result<()> {
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let mut due = Instant::now();
     for number in 0..FLOOD {
@@ -267,7 +386,7 @@ fn flood(bench: &Bench, right: &Advert, forgeries: &[Forgery]) -> Result<()> {
         }
         if number % 2 == 0 {
             let message = noise.message(right);
-            bench.lab.observer.send(&framed(right, &message))?;
+            bench.lab.observer.send(&frame(right, &message))?;
         } else {
             let forgery = &forgeries[number / 2 % forgeries.len()];
             bench.lab.observer.send(&forgery.frame)?;
@@ -299,28 +418,59 @@ impl Noise {
     }
 }
 
+/// After everything: the first node has accepted no advert at all, the second none but
+/// those of the first.
+fn expect_nothing_accepted(bench: &Bench) -> Result<()> {
+    let beginning = bench.lab.observer.beginning();
+    for machine in [&bench.a, &bench.b] {
+        if machine.program != Program::Ours {
+            continue;
+        }
+        let text = statistics(machine)?;
+        let received = counter(&text, "Advertisements", "Received");
+        let real = bench.lab.observer.adverts_since(beginning).len();
+        let is_right = match std::ptr::eq(machine, &bench.a) {
+            true => received == Some(0),
+            false => received.is_some_and(|received| (1..=real).contains(&received)),
+        };
+        let node = machine.node.name();
+        expect(is_right, || {
+            format!("no forgery among {real} real adverts accepted on {node}, not\n{text}")
+        })?;
+    }
+    Ok(())
+}
+
 /// Checks the statistics file: each forgery in its place, and nothing else.
-fn expect_counted(machine: &Machine, forgeries: &[Forgery], is_target: bool) -> Result<()> {
-    let mut wanted: Vec<(&str, &str, usize)> = Vec::new();
-    for section in ["Packet Errors", "Authentication Errors"] {
-        let names: &[&str] = match section {
-            "Packet Errors" => &[
+fn expect_counted(machine: &Machine, forgeries: &[Forgery], is_first: bool) -> Result<()> {
+    let deaf = if is_first {
+        Reach::Second
+    } else {
+        Reach::First
+    };
+    let lines: [(&str, &[&str]); 2] = [
+        (
+            ERRORS,
+            &[
                 "Length",
                 "TTL",
                 "Invalid Type",
                 "Advertisement Interval",
                 "Address List",
             ],
-            _ => &["Invalid Type", "Type Mismatch", "Failure"],
-        };
+        ),
+        (
+            AUTHENTICATION,
+            &["Invalid Type", "Type Mismatch", "Failure"],
+        ),
+    ];
+    let mut wanted: Vec<(&str, &str, usize)> = Vec::new();
+    for (section, names) in lines {
         for &name in names {
             let of_this = forgeries
                 .iter()
-                .filter(|it| it.counter == Some((section, name)));
-            // What goes to one node only reaches that one only.
-            let reached = is_target || name != "Address List";
-            let count = if reached { of_this.count() * EACH } else { 0 };
-            wanted.push((section, name, count));
+                .filter(|it| it.counter == Some((section, name)) && it.reaches != deaf);
+            wanted.push((section, name, of_this.count() * EACH));
         }
     }
     let deadline = Instant::now() + PATIENCE;

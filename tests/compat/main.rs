@@ -14,8 +14,10 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod announcements;
 mod anywhere;
 mod authentication;
+mod balancers;
 mod bench;
 mod checksums;
 mod contended;
@@ -24,12 +26,16 @@ mod families;
 mod faults;
 mod frr;
 mod hostile;
+mod owner;
 mod reload;
+mod scripts;
 mod setups;
+mod start_delays;
 mod sync_groups;
 mod wire_format;
 mod words;
 
+use balancers::run as run_balancers;
 use bench::Program::{C, Ours};
 use bench::{run, run_scripts};
 
@@ -83,6 +89,8 @@ for_each_pair! { run:
     tracked_interface => crate::words::tracked_interface;
     tracked_interface_with_weight => crate::words::tracked_interface_with_weight;
     different_versions => crate::words::different_versions;
+    two_owners => crate::owner::two_owners;
+    strict_and_accepting => crate::owner::strict_and_accepting;
 }
 
 for_each_pair! { run_scripts:
@@ -91,6 +99,70 @@ for_each_pair! { run_scripts:
     haproxy_pair => crate::setups::haproxy_pair;
     nginx_pair => crate::setups::nginx_pair;
     group_notifies => crate::sync_groups::notifies;
+    lower_priority_heard => crate::owner::lower_priority_heard;
+}
+
+mod script_results {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::results);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::results);
+    }
+}
+
+mod script_weights {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::weights);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::weights);
+    }
+}
+
+// What C does with some of these is the reason for them.
+mod hostile_scripts {
+    use super::{Ours, run};
+    use crate::scripts;
+    #[test]
+    fn stubborn() {
+        run(Ours, Ours, scripts::stubborn);
+    }
+    #[test]
+    fn detached() {
+        run(Ours, Ours, scripts::detached);
+    }
+    #[test]
+    fn torrent() {
+        run(Ours, Ours, scripts::torrent);
+    }
+    #[test]
+    fn swapped() {
+        scripts::run_with_security(scripts::swapped);
+    }
+    #[test]
+    fn open_directory() {
+        scripts::run_with_security(scripts::open_directory);
+    }
+    #[test]
+    fn appears() {
+        scripts::run_with_security(scripts::appears);
+    }
+    #[test]
+    fn crowd() {
+        scripts::run_with_security(scripts::crowd);
+    }
+}
+
+for_each_pair! { run_balancers:
+    real_nginx => crate::balancers::nginx;
+    real_haproxy => crate::balancers::haproxy;
 }
 
 mod worker_killed {
@@ -121,6 +193,10 @@ mod hostile_packets {
     fn ipv6() {
         run(Ours, Ours, crate::hostile::ipv6);
     }
+    #[test]
+    fn signed() {
+        run(Ours, Ours, crate::hostile::signed);
+    }
 }
 
 /// The first node says it; the second is C or ours.
@@ -140,8 +216,38 @@ mod contended_with {
     contended_with! { wrong_password other_interval one_way not_a_peer preemption }
 }
 
+/// Declares tests of one node, each for both daemons.
+macro_rules! for_each_program {
+    ($($scenario:ident => $body:path;)*) => {$(
+        mod $scenario {
+            use super::{C, Ours, run};
+            #[test]
+            fn ours() { run(Ours, Ours, $body); }
+            #[test]
+            fn c() { run(C, C, $body); }
+        }
+    )*};
+}
+
+for_each_program! {
+    garp_group => crate::announcements::group;
+    router_flag => crate::announcements::router;
+    garp_extra_if => crate::announcements::other_interface;
+}
+
+// Not with C: it sends the packet at the first news of its interface, which may be
+// too early for it to leave.
+mod own_address {
+    use super::{Ours, run};
+    #[test]
+    fn ours() {
+        run(Ours, Ours, crate::announcements::own_address);
+    }
+}
+
 for_each_pair! { run:
     one_vrid_twice => crate::anywhere::one_vrid_twice;
+    unknown_vrid => crate::anywhere::unknown_vrid;
 }
 
 // Where C has the place of ours it names its interface.
@@ -221,6 +327,52 @@ mod signed_worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::authentication::signed_worker_killed);
+    }
+}
+
+mod deaf_owner {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::owner::deaf_owner);
+    }
+    #[test]
+    fn ours_and_c() {
+        run(Ours, C, crate::owner::deaf_owner);
+    }
+}
+
+// One node, except where the other one is the master before.
+mod startup_delay {
+    use super::{C, Ours, run};
+    #[test]
+    fn ours() {
+        run(Ours, Ours, crate::start_delays::backup);
+    }
+    #[test]
+    fn c() {
+        run(C, C, crate::start_delays::backup);
+    }
+    #[test]
+    fn of_our_owner() {
+        run(Ours, Ours, crate::start_delays::owner_begins);
+    }
+    #[test]
+    fn of_the_owner_of_c() {
+        run(C, C, crate::start_delays::owner_begins);
+    }
+    // C 2.2.7 never preempts after it.
+    #[test]
+    fn ours_after_ours() {
+        run(Ours, Ours, crate::start_delays::preempts_afterwards);
+    }
+    #[test]
+    fn ours_after_c() {
+        run(Ours, C, crate::start_delays::preempts_afterwards);
+    }
+    #[test]
+    fn is_over_for_a_new_worker() {
+        run(Ours, Ours, crate::start_delays::not_for_a_new_worker);
     }
 }
 

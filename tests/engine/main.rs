@@ -8,17 +8,24 @@
 mod announcements;
 mod anywhere;
 mod authentication;
+mod checklist;
 mod contended;
 mod counters;
 mod fast_handover;
+mod lower_priority;
+mod owners;
+mod pacing;
 mod packets;
 mod reload;
 mod scripts;
 mod sockets;
+mod standstill;
+mod start_delays;
 mod states;
 mod surroundings;
 mod sync_groups;
 mod timers;
+mod virtual_addresses;
 mod world;
 
 use std::net::{IpAddr, Ipv4Addr};

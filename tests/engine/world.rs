@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use keepalived_rs::config::model::{Config, Instance, VirtualAddress};
+use keepalived_rs::config::model::{Config, InitialState, Instance, VirtualAddress};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
-    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome,
+    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
 };
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
@@ -40,8 +40,13 @@ pub fn ms(ms: u64) -> Interval {
 
 /// VI_1 on eth0, VRID 51, one second, one VIP.
 pub fn instance(priority: u8) -> Instance {
+    let initial_state = match priority {
+        255 => InitialState::Master,
+        _ => InitialState::Backup,
+    };
     Instance {
         priority: Priority(priority),
+        initial_state,
         multicast_group: GROUP.into(),
         virtual_addresses: vec![vip(VIP)],
         ..Instance::new("VI_1", "eth0", Vrid::new(51).expect("not 0"))
@@ -81,6 +86,7 @@ pub fn interface(node: u8) -> InterfaceState {
         loopback: false,
         multicast: true,
         no_arp: false,
+        forwarding: false,
         mac: MacAddress([2, 0, 0, 0, 0, node]),
         mtu: 1500,
         addresses: vec![
@@ -326,7 +332,9 @@ impl Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announced {
     pub at_us: u64,
+    pub on: IfIndex,
     pub address: IpAddr,
+    pub router: bool,
 }
 
 #[derive(Default)]
@@ -442,7 +450,8 @@ impl Node {
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
-        let mut there = self.interface.addresses.iter();
+        let interfaces = std::iter::once(&self.interface).chain(&self.others);
+        let mut there = interfaces.flat_map(|state| &state.addresses);
         there.any(|on| on.address == address)
     }
 
@@ -581,6 +590,11 @@ impl Wire {
         self.feed(node, Event::WallClock(wall));
     }
 
+    /// How long a node has been up, before its start.
+    pub fn set_uptime(&mut self, node: usize, up: Uptime) {
+        self.feed(node, Event::Uptime(up));
+    }
+
     /// The same for an interface on another wire.
     pub fn change_other(
         &mut self,
@@ -673,7 +687,7 @@ impl Wire {
         self.nodes[node].assert_vips_follow_the_state();
     }
 
-    fn feed(&mut self, node: usize, event: Event<'_>) {
+    pub fn feed(&mut self, node: usize, event: Event<'_>) {
         let mut outbox = Outbox::default();
         let now = self.now;
         self.nodes[node].engine.event(now, event, &mut outbox);
@@ -723,10 +737,21 @@ impl Wire {
                 let result = Ok(());
                 self.feed(node, Event::KernelDone { token, result });
             }
-            Action::Announce { address, .. } => {
-                assert!(here.vips.contains(&address), "announced before it was on");
+            Action::Announce {
+                on,
+                address,
+                router,
+                ..
+            } => {
+                let is_on = here.vips.contains(&address) || here.has_address(address);
+                assert!(is_on, "announced before it was on");
                 here.announced.push(at_us);
-                here.announcements.push(Announced { at_us, address });
+                here.announcements.push(Announced {
+                    at_us,
+                    on,
+                    address,
+                    router,
+                });
             }
             Action::Run { id, .. } => {
                 here.runs.push((at_us, id));
@@ -747,6 +772,9 @@ impl Wire {
                 let state = told.state.as_str();
                 here.calls
                     .push(format!("GROUP {} {state} 0", told.group.name));
+            }
+            Action::NotifyLowerPriority(told) => {
+                here.calls.push(format!("LOWER {}", told.instance.name));
             }
             Action::Log(line) => here.log.push(line.to_string()),
             Action::Ready => {}

@@ -85,7 +85,9 @@ impl Dice {
             fall: 1 + self.below(3) as u32,
             init_fail: self.chance(4),
         });
-        world::config((0..count).map(|number| self.instance(number, &script)))
+        let mut config = world::config((0..count).map(|number| self.instance(number, &script)));
+        config.globals.startup.delay = self.pick(&[Interval::ZERO, Interval::from_secs(3)]);
+        config
     }
 
     fn instance(&mut self, number: u8, script: &Arc<Script>) -> Instance {
@@ -115,6 +117,7 @@ impl Dice {
         };
         it.down_timer_adverts = self.pick(&[1, 3, 100]);
         it.nopreempt = self.chance(4);
+        it.timer_expired_backup = self.pick(&[None, Some(1), Some(254)]);
         it.preempt_delay = self.span();
         it.lower_prio_no_advert = self.chance(4);
         it.higher_prio_send_advert = self.chance(4);

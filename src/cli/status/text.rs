@@ -1,8 +1,9 @@
 //! How the daemon stands, for people.
 //!
 //! Decides the lines: one block for each instance, or one line if there are many,
-//! none of them longer than 80 columns unless a single word is. Does not decide
-//! what is known: that is the document of `daemon/status`.
+//! and then only the scripts that are not up; none longer than 80 columns unless
+//! names are. Does not decide what is known: that is the document of
+//! `daemon/status`.
 
 use std::fmt::Write as _;
 
@@ -14,7 +15,7 @@ use crate::system::clock;
 /// How many instances are shown in full; more of them become a table.
 pub const BLOCKS_MAX: usize = 8;
 
-/// No line is longer, unless a single word is.
+/// No line is longer, unless names are.
 const COLUMNS: usize = 80;
 
 /// Where values begin.
@@ -54,7 +55,7 @@ pub fn text(document: &Document, detailed: bool, style: Style) -> String {
         }
     }
     page.groups(&document.groups);
-    page.scripts(&document.scripts);
+    page.scripts(&document.scripts, detailed);
     page.text
 }
 
@@ -149,7 +150,10 @@ impl Page {
             } else {
                 let reason = reload.reason.as_deref().unwrap_or("no reason known");
                 let refused = self.coloured("31", "REFUSED");
-                self.field("Reload", &format!("{refused} {at}; the old one runs on"));
+                self.field(
+                    "Reload",
+                    &format!("{refused} {at}; what ran before runs on"),
+                );
                 self.field("", reason);
             }
         }
@@ -167,12 +171,13 @@ impl Page {
         let since = self.since(it.since);
         self.line("");
         self.line(&format!("{}  {state}  since {since}", it.name));
-        if let Some(reason) = &it.reason {
+        let faults: Vec<&str> = it.faults.iter().map(|it| it.text.as_str()).collect();
+        // What put it into FAULT is said once if it is the same that keeps it there.
+        let known = faults.join(", ");
+        if let Some(reason) = it.reason.as_ref().filter(|reason| **reason != known) {
             self.field("Why", reason);
         }
-        for fault in &it.faults {
-            self.field("Fault", &fault.text);
-        }
+        self.fields("Fault", faults.into_iter().map(str::to_owned));
         if !it.awaits.is_empty() {
             let scripts = it.awaits.join(", ");
             self.field("Waits for", &format!("the first result of {scripts}"));
@@ -183,9 +188,12 @@ impl Page {
         let (version, family) = (it.vrrp_version, &it.family);
         let source = it.source.as_ref().map(|source| format!(" from {source}"));
         let source = source.unwrap_or_default();
+        let interface = match it.interface.as_str() {
+            "" => "no interface of its own",
+            name => name,
+        };
         let on = format!(
-            "{}, VRID {}, VRRP {version} {family}{source}, advert every {}",
-            it.interface,
+            "{interface}, VRID {}, VRRP {version} {family}{source}, advert every {}",
             it.vrid,
             seconds(it.advert_seconds)
         );
@@ -224,13 +232,12 @@ impl Page {
 
     fn contended(&mut self, contended: &Contended) {
         let text = format!(
-            "{} with {}, priority {}, since {}",
-            self.coloured("31", "CONTENDED"),
+            "with {}, priority {}, since {}",
             contended.peer,
             contended.priority,
             self.since(contended.since)
         );
-        self.field("Rival", &text);
+        self.field("CONTENDED", &text);
         self.field("", &contended.reason);
         self.field("", &format!("fix: {}", contended.fix));
     }
@@ -249,11 +256,9 @@ impl Page {
             }
         }
         self.line(&states);
-        let longest = |of: fn(&Instance) -> usize, title: &str| {
-            instances.iter().map(of).max().unwrap_or(0).max(title.len())
-        };
-        let name = longest(|it| it.name.chars().count(), "INSTANCE").min(24);
-        let on = longest(|it| it.interface.chars().count(), "ON").min(15);
+        let names = instances.iter().map(|it| it.name.as_str());
+        let name = longest(names.chain(["INSTANCE"]));
+        let on = longest(instances.iter().map(|it| it.interface.as_str()));
         self.line(&format!(
             "{:name$}  STATE   {:on$}  VRID  PRIO  {:>8}  MASTER",
             "INSTANCE", "ON", "SINCE"
@@ -266,16 +271,21 @@ impl Page {
                 (None, _) => None,
             };
             let line = format!(
-                "{:name$}  {}{padding}  {:on$}  {:>4}  {:>4}  {:>8}  {}",
+                "{:name$}  {}{padding}  {:on$}  {:>4}  {:>4}  {:>8}",
                 it.name,
                 self.state(&it.state),
                 it.interface,
                 it.vrid,
                 it.priority.effective,
                 short_span(it.since.seconds_ago),
-                master.unwrap_or_default()
             );
-            self.line(&line);
+            let master = master.unwrap_or_default();
+            if visible(&line) + visible(&master) + 2 > COLUMNS {
+                self.line(&line);
+                self.line(&format!("{master:>COLUMNS$}"));
+            } else {
+                self.line(&format!("{line}  {master}"));
+            }
         }
         self.trouble(instances);
     }
@@ -326,26 +336,36 @@ impl Page {
         }
         self.line("");
         self.line("Sync groups");
+        let name = longest(groups.iter().map(|it| it.name.as_str()));
         for group in groups {
             let state = self.state(&group.state);
             let members = group.members.join(", ");
-            self.hanging(&format!("{}  {state}  {members}", group.name));
+            self.hanging(&format!("{:name$}  {state}  {members}", group.name));
         }
     }
 
-    fn scripts(&mut self, scripts: &[Script]) {
+    fn scripts(&mut self, scripts: &[Script], detailed: bool) {
         if scripts.is_empty() {
             return;
         }
         self.line("");
-        self.line("Scripts");
-        for script in scripts {
+        let is_up = |script: &&Script| script.standing == "up";
+        let up = scripts.iter().filter(is_up).count();
+        let many = scripts.len() > BLOCKS_MAX;
+        if many {
+            self.line(&format!("Scripts: {up} of {} up", scripts.len()));
+        } else {
+            self.line("Scripts");
+        }
+        let shown = || scripts.iter().filter(|script| !many || !is_up(script));
+        let name = longest(shown().map(|it| it.name.as_str()));
+        for script in shown() {
             let standing = match script.standing.as_str() {
                 "down" => self.coloured("31", "DOWN"),
                 "unknown" => "no result yet".to_owned(),
                 other => other.to_owned(),
             };
-            let mut line = format!("{}  {standing}", script.name);
+            let mut line = format!("{:name$}  {standing}", script.name);
             match (&script.disabled, &script.last_run) {
                 (Some(reason), _) => {
                     let _ = write!(line, ", disabled ({reason})");
@@ -359,6 +379,9 @@ impl Page {
                 line.push_str(", runs now");
             }
             self.hanging(&line);
+            if detailed || script.disabled.is_some() {
+                self.line(&format!("    {}", script.command.join(" ")));
+            }
         }
     }
 }
@@ -384,6 +407,7 @@ fn added(it: &Contribution) -> String {
     let what = match it.kind.as_str() {
         "limit" => "(kept within 1 to 254)".to_owned(),
         "owner" => "(the owner's is fixed)".to_owned(),
+        "rival" => "(another node owns the addresses, too)".to_owned(),
         kind => format!("{kind} {name}{of_group}"),
     };
     let idle = match it.weight {
@@ -485,11 +509,17 @@ fn outcome(it: &LastRun) -> String {
     let number = it.number.unwrap_or_default();
     let ago = span(it.at.seconds_ago);
     match it.outcome.as_str() {
-        "exited" => format!("exit status {number} {ago} ago"),
-        "signalled" => format!("ended by signal {number} {ago} ago"),
-        "timed-out" => format!("took too long {ago} ago"),
-        other => format!("{other} {ago} ago"),
+        "exited" => format!("exit status {number}, {ago} ago"),
+        "signalled" => format!("ended by signal {number}, {ago} ago"),
+        "timed-out" => format!("took too long, {ago} ago"),
+        other => format!("{other}, {ago} ago"),
     }
+}
+
+/// How wide a column of names is; names that are still longer push what follows.
+fn longest<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    let widths = names.map(|name| name.chars().count());
+    widths.max().unwrap_or(0).min(24)
 }
 
 fn times(count: u64) -> String {
@@ -563,10 +593,10 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// How many columns a word takes: escape sequences take none.
-fn visible(word: &str) -> usize {
+/// How many columns a text takes: escape sequences take none.
+fn visible(text: &str) -> usize {
     let mut escaped = false;
-    let shown = word.chars().filter(|&letter| {
+    let shown = text.chars().filter(|&letter| {
         let was_escaped = escaped;
         escaped = match letter {
             '\u{1b}' => true,

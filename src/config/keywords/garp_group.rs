@@ -10,15 +10,15 @@ use super::super::lex::Word;
 use super::super::model::GarpGroup;
 use super::super::tree::Statement;
 use super::global_defs::tell_if_large;
-use super::{Content, Context, Keyword, decisive, root};
+use super::{Content, Context, Keyword, root, works};
 
-/// The rows. The row of the block itself tells whether a daemon may start.
+/// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    decisive("garp_interval", "SECONDS", "Least time between gratuitous ARPs", garp_interval).unless(|_| true),
-    decisive("gna_interval", "SECONDS", "Least time between unsolicited neighbour adverts", gna_interval).unless(|_| true),
-    decisive("interface", "IF", "An interface of the group", interface).unless(|_| true),
-    decisive("interfaces", "{ IF... }", "Interfaces of the group", interfaces).with(Content::Values).unless(|_| true),
+    works("garp_interval", "SECONDS", "Least time between gratuitous ARPs", garp_interval),
+    works("gna_interval", "SECONDS", "Least time between unsolicited neighbour adverts", gna_interval),
+    works("interface", "IF", "An interface of the group", interface),
+    works("interfaces", "{ IF... }", "Interfaces of the group", interfaces).with(Content::Values),
 ];
 
 /// A block while it is read.

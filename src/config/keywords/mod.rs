@@ -39,10 +39,7 @@ mod row;
 mod vocabulary;
 
 pub use context::{Context, Names};
-pub use row::{
-    Content, Keyword, Reload, Row, Status, already, decisive, harmless, is_not_all, is_off,
-    is_zero, works,
-};
+pub use row::{Content, Keyword, Reload, Row, Status, already, decisive, harmless, is_off, works};
 pub use vocabulary::{Vocabulary, companion_rows, rows};
 
 /// Matches the statements of a block against its rows.

@@ -31,7 +31,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     decisive("static_routes", "{ ... }", "Routes configured at start and removed at stop", static_routes).with(Content::Values),
     decisive("static_rules", "{ ... }", "ip rules configured at start and removed at stop", static_rules).with(Content::Values),
     works("vrrp_sync_group", "NAME { ... }", "Instances that change state together", vrrp_sync_group).with(Content::Keywords),
-    decisive("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", garp_group::set).with(Content::Keywords),
+    works("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", garp_group::set).with(Content::Keywords),
     decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", linkbeat_interfaces::set).with(Content::Values),
     decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only", interface_up_down_delays::set).with(Content::Values),
     works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),

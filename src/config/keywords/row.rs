@@ -140,17 +140,6 @@ pub fn is_off(statement: &Statement) -> bool {
     value == Some(Some(false))
 }
 
-/// Whether the argument is zero.
-pub fn is_zero(statement: &Statement) -> bool {
-    let zero = |text: &str| !text.is_empty() && text.chars().all(|c| matches!(c, '0' | '.'));
-    statement.word(1).is_some_and(|word| zero(&word.text))
-}
-
-/// Whether the first argument is not `all`.
-pub fn is_not_all(statement: &Statement) -> bool {
-    statement.word(1).is_none_or(|word| word.text != "all")
-}
-
 /// A row without its function, for lists of all keywords.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {

@@ -235,7 +235,9 @@ pub struct Instance {
     pub advert_interval: Interval,
     /// `down_timer_adverts`, 1 to 100. Default 3.
     pub down_timer_adverts: u8,
-    /// `timer_expired_backup`: this many missed adverts, 1 to 254.
+    /// `timer_expired_backup`: the highest priority that another node may have, 1 to
+    /// 254. A MASTER steps back if it stood still for so long that a backup of that
+    /// priority has taken over.
     pub timer_expired_backup: Option<u8>,
     /// `strict_mode`
     pub strict: bool,

@@ -134,7 +134,7 @@ pub struct Command {
 }
 
 /// `USER [[:]GROUP]`, by name; looked up when the command runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScriptUser {
     /// User name (or number).
     pub user: String,

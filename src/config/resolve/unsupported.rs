@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
-use super::super::model::{Garp, Instance, Notify, SyncGroup};
+use super::super::model::{Instance, SyncGroup, Version};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -16,6 +16,20 @@ pub(super) fn tell(
     groups: &[SyncGroup],
     found: &mut Collector,
 ) {
+    let mut drafts = draft.instances.iter().peekable();
+    for instance in instances {
+        while drafts
+            .next_if(|draft| draft.name.text != instance.name)
+            .is_some()
+        {}
+        let Some(draft) = drafts.next() else { continue };
+        if instance.strict && !instance.accept {
+            let name = &instance.name;
+            let text = format!("({name}) strict mode without 'accept' does not work yet");
+            let refusal = not_yet(text).at(&draft.name.origin);
+            found.push(refusal.help(help_for_strict(instance)));
+        }
+    }
     if found.is_refused() {
         return;
     }
@@ -32,16 +46,34 @@ pub(super) fn tell(
     }
 }
 
+/// What to do about strict mode, which makes those who do not own the addresses drop
+/// packets to them; version 2 leaves no choice (specification B.3).
+const fn help_for_strict(instance: &Instance) -> &'static str {
+    match instance.version {
+        Version::V2 => {
+            "It takes a firewall to drop packets to the addresses, and version 2 wants that. \
+             Use version 3 with `accept`, or leave strict mode."
+        }
+        Version::V3 => {
+            "It takes a firewall to drop packets to the addresses. Write `accept`, or leave \
+             strict mode."
+        }
+    }
+}
+
 /// Whether an instance asks for anything beyond what the daemon can do. What is
 /// not named here must have its default, so that a new setting cannot be forgotten.
 fn is_beyond(instance: &Instance) -> bool {
     let (name, interface) = (instance.name.clone(), instance.interface.clone());
     let plain = Instance::new(name, interface, instance.vrid);
     let only_what_works = Instance {
+        vrf: instance.vrf.clone(),
         version: instance.version,
         ipv6: instance.ipv6,
         down_timer_adverts: instance.down_timer_adverts,
         preempt_delay: instance.preempt_delay,
+        timer_expired_backup: instance.timer_expired_backup,
+        strict: instance.strict,
         track_source_address: instance.track_source_address,
         fault_without_peer: instance.fault_without_peer,
         check_unicast_source: instance.check_unicast_source,
@@ -63,15 +95,9 @@ fn is_beyond(instance: &Instance) -> bool {
         multicast_group: instance.multicast_group,
         virtual_addresses: instance.virtual_addresses.clone(),
         track_scripts: instance.track_scripts.clone(),
-        garp: Garp {
-            extra_on_all: false,
-            ..instance.garp.clone()
-        },
+        garp: instance.garp.clone(),
         skip_check_adv_addr: instance.skip_check_adv_addr,
-        notify: Notify {
-            master_rx_lower_pri: None,
-            ..instance.notify.clone()
-        },
+        notify: instance.notify.clone(),
         smtp_alert: instance.smtp_alert,
         fast_handover: instance.fast_handover,
         // These have no effect, or only on version 3.
@@ -111,7 +137,7 @@ fn is_group_beyond(group: &SyncGroup) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{Command, InitialState, TrackBfd};
+    use crate::config::model::{InitialState, Notify, TrackBfd};
     use crate::ids::Vrid;
 
     #[test]
@@ -120,24 +146,15 @@ mod tests {
         assert!(!is_beyond(&plain()));
         let works = Instance {
             nopreempt: true,
+            timer_expired_backup: Some(254),
+            strict: true,
             unicast_ttl: Some(255),
             check_unicast_source: true,
             debug: 3,
             ..plain()
         };
         assert!(!is_beyond(&works));
-        let cases: [fn(&mut Instance); 5] = [
-            |instance| instance.strict = true,
-            |instance| instance.accept = false,
-            |instance| instance.garp.extra_on_all = true,
-            |instance| {
-                instance.notify.master_rx_lower_pri = Some(Box::new(Command {
-                    argv: Vec::new(),
-                    user: None,
-                }));
-            },
-            |instance| instance.vrf = Some("red".into()),
-        ];
+        let cases: [fn(&mut Instance); 1] = [|instance| instance.accept = false];
         for (number, change) in cases.into_iter().enumerate() {
             let mut instance = plain();
             change(&mut instance);

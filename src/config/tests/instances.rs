@@ -552,6 +552,7 @@ mod unicast {
         let loaded = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}\nvrf red")));
         assert_eq!((told(&loaded), loaded.exit_code()), (vec![], 0));
         assert_eq!(one(&loaded).vrf.as_deref(), Some("red"));
+        assert!(loaded.is_usable());
         let without_vrf = parse(&text(&format!("unicast_src_ip 10.9.0.1\n{peer}")));
         assert!(without_vrf.is_usable());
         assert!(one(&without_vrf).interface.is_empty());
@@ -851,14 +852,10 @@ fn nothing_that_does_not_work_gets_past() {
         "strict_mode",
         "use_vmac",
         "use_ipvlan 10.0.0.1",
-        "vrf x",
         "no_accept",
-        "nopreempt\ntimer_expired_backup",
         "promote_secondaries",
         "virtual_routes {\n10.0.0.0/8 dev e0\n}",
         "virtual_rules {\nfrom 10.0.0.0/8 table 5\n}",
-        "garp_extra_if all 5",
-        "notify_master_rx_lower_pri /bin/true",
         "lvs_sync_daemon_interface e0",
     ] {
         let loaded = parse(&with(lines));
@@ -876,7 +873,7 @@ fn nothing_that_does_not_work_gets_past() {
 #[test]
 fn what_works_is_held() {
     type Held = fn(&Instance) -> bool;
-    let cases: [(&str, Held); 19] = [
+    let cases: [(&str, Held); 25] = [
         ("version 3", |it| it.version == Version::V3),
         ("version 3\nadvert_int 0.01", |it| {
             it.advert_interval == Interval::from_ms(10)
@@ -910,6 +907,22 @@ fn what_works_is_held() {
         ("unicast_peer {\n10.0.0.2 min_ttl 250\n}", |it| {
             it.unicast_peers[0].min_ttl == Some(250)
         }),
+        ("version 3\nstrict_mode\naccept", |it| {
+            it.strict && it.accept
+        }),
+        ("strict_mode\nstate MASTER\npriority 255", |it| {
+            it.strict && it.accept && it.owner_ignore_adverts
+        }),
+        ("nopreempt\ntimer_expired_backup", |it| {
+            it.timer_expired_backup == Some(254)
+        }),
+        ("nopreempt\nthread_timer_expired 150", |it| {
+            it.timer_expired_backup == Some(150)
+        }),
+        ("notify_master_rx_lower_pri /bin/true", |it| {
+            it.notify.master_rx_lower_pri.is_some()
+        }),
+        ("debug 2", |it| it.debug == 2),
         ("mcast_dst_ip 224.0.0.99", |it| {
             it.multicast_group.to_string() == "224.0.0.99"
         }),

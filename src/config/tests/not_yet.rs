@@ -8,15 +8,15 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
         (with("use_vmac"), "(Line 4) 'use_vmac' does not work yet"),
         (
             with("strict_mode on"),
-            "(Line 4) 'strict_mode on' does not work yet",
+            "(Line 1) (VI) strict mode without 'accept' does not work yet",
         ),
         (
             with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),
             "(Line 5) 'use_vmac' does not work yet",
         ),
         (
-            format!("global_defs {{\nvrrp_strict\n}}\n{}", with("")),
-            "(Line 2) 'vrrp_strict' does not work yet",
+            format!("global_defs {{\nvrrp_strict\n}}\n{}", with("version 3")),
+            "(Line 4) (VI) strict mode without 'accept' does not work yet",
         ),
         (
             format!("net_namespace x\n{}", with("")),
@@ -61,7 +61,7 @@ fn what_asks_for_what_is_done_anyway_is_accepted() {
 fn what_is_harmless_is_accepted_with_a_hint() {
     let loaded = parse(&format!(
         "global_defs {{\nenable_snmp_vrrp\n}}\n{}",
-        with("debug 2")
+        with("kernel_rx_buf_size 5000")
     ));
     assert_eq!((lines(&loaded).len(), loaded.exit_code()), (0, 0));
     let all: Vec<_> = loaded
@@ -73,7 +73,7 @@ fn what_is_harmless_is_accepted_with_a_hint() {
         all,
         [
             "(Line 2) 'enable_snmp_vrrp' has no effect yet",
-            "(Line 7) 'debug' has no effect yet"
+            "(Line 7) 'kernel_rx_buf_size' has no effect yet"
         ]
     );
 }

@@ -114,7 +114,7 @@ fn garp_groups_are_checked() {
     assert_eq!(group.interfaces, ["e0", "e1", "e2", "e3"]);
     assert_eq!(group.garp_interval, Interval::from_us(500_000));
     assert_eq!(group.gna_interval, Interval::from_us(250_000));
-    assert!(!loaded.is_usable(), "it does not work yet");
+    assert!(loaded.is_usable());
 
     // An interface is in one group only, but for groups that are removed.
     let loaded =

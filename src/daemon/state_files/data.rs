@@ -24,7 +24,7 @@ use crate::vrrp::tracking::{Run, Standing};
 /// The whole text.
 pub fn text(view: &View, around: &Surroundings) -> String {
     let config = &view.snapshot.config;
-    let users = Users::new(config.globals.enable_script_security);
+    let users = Users::new(&config.globals);
     let writer = Writer {
         view,
         snapshot: &view.snapshot,
@@ -56,7 +56,7 @@ pub fn text(view: &View, around: &Surroundings) -> String {
 
 /// The text of `keepalived_parent.data`.
 pub fn parent_text(config: &Config, around: &Surroundings) -> String {
-    let users = Users::new(config.globals.enable_script_security);
+    let users = Users::new(&config.globals);
     let mut page = Page::default();
     globals::write(&mut page, &config.globals, &users, around, true);
     page.into_text()
@@ -145,7 +145,8 @@ fn interfaces_of(instance: &Instance) -> BTreeMap<&str, (i32, bool)> {
         .collect();
     let vips = instance.virtual_addresses.iter();
     let vips = vips.filter(|vip| !vip.no_track).map(|vip| &vip.interface);
-    let own = (!instance.ignore_own_interface).then_some(&instance.interface);
+    let tracks_own = !instance.ignore_own_interface && !instance.interface.is_empty();
+    let own = tracks_own.then_some(&instance.interface);
     for interface in own.into_iter().chain(vips) {
         all.entry(interface).or_insert((0, false));
     }
@@ -168,7 +169,7 @@ fn garp_delays(page: &mut Page, config: &Config) {
         let mut named: BTreeSet<&str> = grouped.map(String::as_str).collect();
         for instance in &config.instances {
             let name = instance.interface.as_str();
-            if !named.insert(name) {
+            if name.is_empty() || !named.insert(name) {
                 continue;
             }
             let group = GarpGroup {
@@ -335,7 +336,9 @@ impl Writer<'_> {
             let base = if base { ", xmit base i/f" } else { "" };
             interface = format!("{name}, vmac on {}{base}", config.interface);
         }
-        page.line(format_args!("   Interface = {interface}"));
+        if !interface.is_empty() {
+            page.line(format_args!("   Interface = {interface}"));
+        }
         if config.ignore_own_interface {
             page.line("   VRRP interface tracking disabled");
         }
@@ -481,7 +484,9 @@ impl Writer<'_> {
             let family = if ipv6 { "IPv6" } else { "IPv4" };
             let protocol = if header { "AH" } else { "VRRP" };
             page.line(format_args!(" fd_in {receive} fd_out = {send}"));
-            page.line(format_args!("   Interface = {interface}"));
+            if !interface.is_empty() {
+                page.line(format_args!("   Interface = {interface}"));
+            }
             page.line(format_args!("   Family = {family}"));
             page.line(format_args!("   Protocol = {protocol}"));
             match source {

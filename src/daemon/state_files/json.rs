@@ -71,7 +71,9 @@ fn identity(data: &mut Object, it: &InstanceSnapshot, wall: &WallClock) {
     data.bit("skip_check_adv_addr", config.skip_check_adv_addr);
     data.bit("strict_mode", config.strict);
     data.text("vmac_ifname", vmac.unwrap_or_default());
-    data.text("ifp_ifname", &config.interface);
+    if !config.interface.is_empty() {
+        data.text("ifp_ifname", &config.interface);
+    }
     data.raw("master_priority", it.heard_priority);
     data.raw("last_transition", wall.seconds(it.last_transition));
 }

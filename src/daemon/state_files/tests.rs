@@ -12,6 +12,7 @@ use crate::config::model::{
 };
 use crate::ids::{Priority, Vrid};
 use crate::vrrp::Engine;
+use crate::vrrp::statistics::Statistics;
 
 fn view(config: Config) -> View {
     let snapshot = Engine::new(config).snapshot(crate::time::Instant::ZERO);
@@ -329,4 +330,102 @@ fn what_cannot_be_replaced_leaves_nothing_behind() {
     assert!(write_file(directory.path(), "keepalived.data", "text").is_err());
     assert!(write_file(&directory.path().join("none"), "keepalived.data", "text").is_err());
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+/// Every counter with a number of its own, so that none can stand for another.
+#[test]
+fn every_counter_stands_where_its_readers_look_for_it() {
+    let config = Config {
+        instances: vec![Arc::new(first())],
+        ..Config::default()
+    };
+    let mut view = view(config);
+    view.snapshot.instances[0].statistics = Statistics {
+        advert_rcvd: 1,
+        advert_sent: 2,
+        become_master: 3,
+        release_master: 4,
+        packet_len_err: 5,
+        ip_ttl_err: 6,
+        invalid_type_rcvd: 7,
+        advert_interval_err: 8,
+        addr_list_err: 9,
+        invalid_authtype: 10,
+        authtype_mismatch: 11,
+        auth_failure: 12,
+        auth_ext_missing: 13,
+        auth_ext_malformed: 14,
+        auth_ext_unknown_key: 15,
+        auth_ext_invalid_hmac: 16,
+        auth_ext_stale: 17,
+        auth_ext_replay: 18,
+        pri_zero_rcvd: 19,
+        pri_zero_sent: 20,
+        // Not in C's files.
+        ..Statistics::default()
+    };
+    let around = around(Path::new("/tmp"));
+    let text = view.text(StateFile::Statistics, &around).unwrap();
+    let expected = "VRRP Instance: VI_1
+  Advertisements:
+    Received: 1
+    Sent: 2
+  Became master: 3
+  Released master: 4
+  Packet Errors:
+    Length: 5
+    TTL: 6
+    Invalid Type: 7
+    Advertisement Interval: 8
+    Address List: 9
+  Authentication Errors:
+    Invalid Type: 10
+    Type Mismatch: 11
+    Failure: 12
+  Authentication Extension Errors:
+    Missing: 13
+    Malformed: 14
+    Unknown Key: 15
+    Invalid HMAC: 16
+    Stale: 17
+    Replay: 18
+  Priority Zero:
+    Received: 19
+    Sent: 20
+";
+    assert_eq!(text, expected);
+    let json = view.text(StateFile::Json, &around).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let expected = serde_json::json!({
+        "advert_rcvd": 1, "advert_sent": 2, "become_master": 3, "release_master": 4,
+        "packet_len_err": 5, "ip_ttl_err": 6, "invalid_type_rcvd": 7,
+        "advert_interval_err": 8, "addr_list_err": 9, "invalid_authtype": 10,
+        "authtype_mismatch": 11, "auth_failure": 12, "auth_ext_missing": 13,
+        "auth_ext_malformed": 14, "auth_ext_unknown_key": 15, "auth_ext_invalid_hmac": 16,
+        "auth_ext_stale": 17, "auth_ext_replay": 18, "pri_zero_rcvd": 19, "pri_zero_sent": 20,
+    });
+    assert_eq!(json[0]["stats"], expected);
+}
+
+/// Tools tell an instance without an interface by the field that is not there.
+#[test]
+fn an_instance_without_an_interface_names_none() {
+    let config = || Config {
+        instances: vec![Arc::new(Instance {
+            source_address: Some("192.0.2.1".parse().unwrap()),
+            unicast_peers: vec![UnicastPeer::from("192.0.2.2".parse::<IpAddr>().unwrap())],
+            virtual_addresses: vec![vip("192.0.2.9", 24, "v0")],
+            ..instance("VI_1", "", 51)
+        })],
+        ..Config::default()
+    };
+    let text = view(config()).text(StateFile::Json, &around(Path::new("/tmp")));
+    let json: serde_json::Value = serde_json::from_str(&text.unwrap()).expect("JSON");
+    assert_eq!(json[0]["data"]["iname"], "VI_1");
+    assert_eq!(json[0]["data"].get("ifp_ifname"), None);
+    let text = data(config());
+    assert!(
+        !text.lines().any(|line| line.trim_end() == "   Interface ="),
+        "{text}"
+    );
 }

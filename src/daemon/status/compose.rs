@@ -284,6 +284,7 @@ fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
         } => ("interface", Some(name), Some(*weight), *of_group),
         Contributor::Limit => ("limit", None, None, false),
         Contributor::Owner => ("owner", None, None, false),
+        Contributor::Rival => ("rival", None, None, false),
     };
     Some(Contribution {
         kind: kind.to_owned(),
@@ -335,10 +336,14 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::Script(name) => ("script", name),
         FaultReason::GroupMember(name) => ("group-member", name),
     };
+    let text = match it {
+        FaultReason::GroupMember(name) => format!("{name} of the same sync group is in FAULT"),
+        other => other.to_string(),
+    };
     Fault {
         code: code.to_owned(),
         subject: subject.clone(),
-        text: it.to_string(),
+        text,
     }
 }
 

@@ -112,7 +112,7 @@ pub struct Instance {
     pub family: String,
     /// Its number, 1 to 255.
     pub vrid: u8,
-    /// The interface of the configuration.
+    /// The interface of the configuration; empty for unicast that goes without one.
     pub interface: String,
     /// Its sync group.
     pub group: Option<String>,

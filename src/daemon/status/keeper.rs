@@ -3,6 +3,7 @@
 //! Decides what is answered while there is no worker, and keeps what a worker
 //! cannot know. When that changes is decided in `supervisor.rs`.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::compose::without_worker;
@@ -96,15 +97,16 @@ impl Keeper {
     }
 }
 
-/// What a new text is refused for: its first mistake of those that matter most.
-pub fn refusal(loaded: &Loaded) -> String {
+/// What a new text is refused for: the first of its gravest mistakes, without
+/// those that are `known` and were accepted once.
+pub fn refusal(loaded: &Loaded, known: &BTreeSet<String>) -> String {
     let wrong = loaded.diagnostics.iter();
-    let worst = wrong
-        .filter(|finding| finding.severity >= Severity::Warning)
+    let gravest = wrong
+        .filter(|it| it.severity >= Severity::Warning && !known.contains(&it.message))
         .rev()
-        .max_by_key(|finding| finding.severity);
-    worst.map_or_else(
+        .max_by_key(|it| it.severity);
+    gravest.map_or_else(
         || "the configuration is not usable".to_owned(),
-        |finding| finding.as_c_line(&loaded.sources),
+        |it| it.as_c_line(&loaded.sources),
     )
 }

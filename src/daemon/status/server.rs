@@ -36,7 +36,7 @@ pub const PATIENCE: Interval = Interval::from_secs(2);
 const BETWEEN_VIEWS: Interval = Interval::from_ms(100);
 
 /// How long the thread waits for a view.
-const VIEW_LIMIT: Interval = Interval::from_secs(1);
+const VIEW_LIMIT: Interval = Interval::from_secs(5);
 
 /// How long the thread waits after it could not take on a client.
 const RETRY: Interval = Interval::from_ms(200);
@@ -128,13 +128,16 @@ impl Server {
             for client in &mut self.clients {
                 client.go_on(now);
             }
-            if self.is_view_due(now) && !self.answer_waiting() {
+            let looks = self.is_view_due(now);
+            if looks && !self.answer_waiting() {
                 // The reactor is gone, and so will the process be.
                 return;
             }
-            let now = crate::system::clock::now();
-            self.clients
-                .retain(|client| !matches!(client.stage, Stage::Done) && client.until > now);
+            // After a look, what came meanwhile is read before anybody is too late.
+            self.clients.retain(|client| {
+                let is_late = client.until <= now && !looks;
+                !is_late && !matches!(client.stage, Stage::Done)
+            });
         }
     }
 

@@ -1,13 +1,13 @@
 //! Where the status socket lies, how it is made and how it goes away.
 //!
-//! Decides what may be replaced: a socket of our own on which nobody listens any
-//! more, and nothing else. Does not decide who is answered.
+//! Decides what may be replaced: a socket of our own, that a daemon left which
+//! died, and nothing else. Does not decide who is answered.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, fchmod};
@@ -20,17 +20,10 @@ const BACKLOG: i32 = 16;
 /// The owner and the group may connect.
 const MODE: u32 = 0o660;
 
-/// Where the socket lies: `pid_file` is that of `-p`. Two daemons with pid files
-/// of their own have sockets of their own.
-pub fn path_for(namespace: Option<&str>, pid_file: Option<&Path>) -> PathBuf {
-    match pid_file {
-        Some(path) => path.with_extension("sock"),
-        None => {
-            let mut path = PathBuf::from("/run/keepalived");
-            path.extend(namespace);
-            path.join("keepalived.sock")
-        }
-    }
+/// Where the socket of the daemon with this pid file lies: beside it, so that two
+/// daemons have two.
+pub fn beside(pid_file: &Path) -> PathBuf {
+    pid_file.with_extension("sock")
 }
 
 /// A socket that listens, and its place in the file system.
@@ -45,8 +38,6 @@ pub struct StatusSocket {
 /// Why there is no socket.
 #[derive(Debug)]
 pub enum SocketError {
-    /// Another daemon listens there.
-    InUse,
     /// Something lies there that is not ours.
     Foreign,
     /// The kernel refuses.
@@ -56,7 +47,6 @@ pub enum SocketError {
 impl fmt::Display for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InUse => f.write_str("another daemon listens there"),
             Self::Foreign => f.write_str("something lies there that is no socket of ours"),
             Self::System(error) => error.fmt(f),
         }
@@ -72,26 +62,17 @@ impl From<io::Error> for SocketError {
 }
 
 impl StatusSocket {
-    /// Makes the socket (mode 0660) and the last directory above it (0755), if
-    /// that is missing.
+    /// Makes the socket, mode 0660. The pid file beside it has to be locked.
     ///
     /// # Errors
     /// As [`SocketError`] says; nothing has changed then.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        if let Some(directory) = path.parent() {
-            match DirBuilder::new().mode(0o755).create(directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(error.into());
-                }
-                _ => {}
-            }
-        }
         let address = SockAddr::unix(path)?;
         let socket = new_socket()?;
         // The kernel does not follow a symbolic link at the end of the path.
         match socket.bind(&address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                remove_stale(path, &address)?;
+                remove_stale(path)?;
                 socket.bind(&address)?;
             }
             other => other?,
@@ -147,7 +128,7 @@ fn new_socket() -> io::Result<Socket> {
 /// Gives the file at `path` back what the creation mask took; returns what it
 /// is. Through a descriptor, so that it is this file and no other.
 fn set_mode(path: &Path) -> io::Result<fs::Metadata> {
-    let file: File = OpenOptions::new()
+    let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
         .open(path)?;
@@ -159,18 +140,15 @@ fn set_mode(path: &Path) -> io::Result<fs::Metadata> {
     Ok(made)
 }
 
-/// Removes what a daemon left that died.
-fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), SocketError> {
+/// Removes what a daemon left that died. Nobody else can live there: the lock on
+/// the pid file beside it is ours. Somebody may still listen, though: a worker of
+/// the dead one that is about to stop.
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let there = fs::symlink_metadata(path)?;
     if !there.file_type().is_socket() || there.uid() != geteuid().as_raw() {
         return Err(SocketError::Foreign);
     }
-    match new_socket()?.connect(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Ok(fs::remove_file(path)?)
-        }
-        _ => Err(SocketError::InUse),
-    }
+    Ok(fs::remove_file(path)?)
 }
 
 #[cfg(test)]
@@ -181,39 +159,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_follows_the_namespace_and_the_pid_file() {
-        for (namespace, pid_file, expected) in [
-            (None, None, "/run/keepalived/keepalived.sock"),
-            (Some("blue"), None, "/run/keepalived/blue/keepalived.sock"),
-            (None, Some("/tmp/lan.pid"), "/tmp/lan.sock"),
-            (Some("blue"), Some("/tmp/lan"), "/tmp/lan.sock"),
-        ] {
-            let path = path_for(namespace, pid_file.map(Path::new));
-            assert_eq!(path, Path::new(expected));
-        }
-    }
-
-    #[test]
-    fn the_owner_and_the_group_may_connect_and_the_directory_is_made() {
+    fn the_owner_and_the_group_may_connect_whatever_the_mask_says() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("run/status.sock");
+        let path = beside(&directory.path().join("lan.pid"));
+        assert_eq!(path, directory.path().join("lan.sock"));
         let socket = StatusSocket::bind(&path).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o660);
         UnixStream::connect(&path).unwrap();
         socket.remove();
-        assert!(!path.exists() && path.parent().unwrap().is_dir());
+        assert!(!path.exists());
     }
 
     #[test]
-    fn the_socket_of_a_dead_daemon_is_replaced_and_that_of_a_living_one_is_not() {
+    fn the_socket_of_a_dead_daemon_is_replaced_even_while_its_worker_stops() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("status.sock");
         let dead = StatusSocket::bind(&path).unwrap();
-        assert!(matches!(StatusSocket::bind(&path), Err(SocketError::InUse)));
+        let worker = dead.for_worker().unwrap();
         drop(dead);
         assert!(path.exists(), "it died without a word");
         let living = StatusSocket::bind(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
+        drop(worker);
         UnixStream::connect(&path).unwrap();
         living.remove();
         assert!(!path.exists());

@@ -28,7 +28,8 @@ mod rest;
 mod texts;
 mod trouble;
 
-use rest::{judge_quiet, judge_settled};
+use rest::judge_quiet;
+pub(super) use rest::judge_settled;
 use texts::{Features, texts};
 
 /// How many lines of a trace a report has.
@@ -249,6 +250,16 @@ fn span(configs: &[Config]) -> Span {
     }
 }
 
+/// A node with the usual interfaces and this configuration.
+pub(super) fn setup(place: usize, text: &str) -> Setup {
+    let number = place.saturating_add(1);
+    Setup {
+        name: format!("node{number}"),
+        config: understood(0, text),
+        interfaces: interfaces(place),
+    }
+}
+
 /// The configuration that a text means.
 fn understood(seed: u64, text: &str) -> Config {
     let path = PathBuf::from("/keepalived.conf");
@@ -285,6 +296,7 @@ fn interfaces(node: usize) -> Vec<Interface> {
             loopback: false,
             multicast: true,
             no_arp: false,
+            forwarding: false,
             mac: MacAddress([2, 0, 0, 0, net, number]),
             mtu: 1500,
             addresses: own.clone(),

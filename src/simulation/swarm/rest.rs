@@ -106,7 +106,7 @@ fn candidate<'w>(node: &'w Node, name: &str) -> Option<Candidate<'w>> {
 
 /// Everybody hears everybody: for each virtual router exactly one is MASTER, and
 /// nobody stands back who should not.
-pub(super) fn judge_settled(world: &mut World) {
+pub(in super::super) fn judge_settled(world: &mut World) {
     let mut wrong = Vec::new();
     let running = || world.nodes.iter().filter(|node| node.engine.is_some());
     let watches = running().flat_map(|node| &node.watches);

@@ -213,7 +213,7 @@ fn router(number: u64, features: &Features, random: &mut Random) -> Router {
         number,
         // The members of a group are on different wires.
         interface: if features.group {
-            usize::from(number % 2 == 0)
+            usize::from(number.is_multiple_of(2))
         } else {
             second
         },

@@ -81,11 +81,8 @@ impl Plan {
         let other = usize::try_from(random.below(count)).unwrap_or(0);
         let span = self.heal_at.since(Instant::ZERO);
         let later = at + random.span(Interval::from_us(span.as_us() / 4));
-        let interface = random
-            .pick(&INTERFACES)
-            .copied()
-            .unwrap_or("eth0")
-            .to_owned();
+        let interface = random.pick(&INTERFACES).copied();
+        let interface = interface.unwrap_or("eth0").to_owned();
         let Some(config) = self.configs.get(node) else {
             return;
         };

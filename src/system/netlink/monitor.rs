@@ -29,21 +29,33 @@ const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 /// a turn ends with an empty queue unless the kernel never stops.
 const READS_PER_TURN_MAX: usize = 1 << 16;
 
-/// The groups (rtnetlink(7)) of links, IPv4 and IPv6 addresses, as a bit set.
-const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// The groups (rtnetlink(7)) of links, IPv4 and IPv6 addresses, and of settings of
+/// IPv6 (linux/rtnetlink.h), as a bit set.
+const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 0x100_0000;
 
 /// Message types (rtnetlink(7)).
 const NEW_LINK: u16 = 16;
 const DELETED_LINK: u16 = 17;
 const NEW_ADDRESS: u16 = 20;
 const DELETED_ADDRESS: u16 = 21;
+const NEW_SETTINGS: u16 = 80;
 
 /// Attributes of a link and of an address (rtnetlink(7)).
 const LINK_ADDRESS: u16 = 1;
 const LINK_NAME: u16 = 3;
 const LINK_MTU: u16 = 4;
+const LINK_FAMILIES: u16 = 26;
 const ADDRESS_ADDRESS: u16 = 1;
 const ADDRESS_LOCAL: u16 = 2;
+
+/// Within the attribute of all families that of IPv6, and in it the settings
+/// (linux/if_link.h), an array of numbers: the first is `forwarding`.
+const FAMILY_IPV6: u16 = 10;
+const IPV6_SETTINGS: u16 = 2;
+
+/// Attributes of changed settings (linux/netconf.h).
+const SETTINGS_INTERFACE: u16 = 1;
+const SETTINGS_FORWARDING: u16 = 2;
 
 /// Of the flags of an address: it is no primary one.
 const FLAG_SECONDARY: u8 = 0x01;
@@ -227,6 +239,14 @@ impl Table {
                 }
             }
             DELETED_ADDRESS => self.forget_address(message.payload, changes),
+            NEW_SETTINGS => {
+                if let Some((index, forwarding)) = parse_settings(message.payload)
+                    && let Some(entry) = self.interfaces.get_mut(&index)
+                    && std::mem::replace(&mut entry.state.forwarding, forwarding) != forwarding
+                {
+                    changes.touched.insert(index);
+                }
+            }
             _ => {}
         }
     }
@@ -356,6 +376,7 @@ fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
     let mut name = None;
     let mut mtu = 0;
     let mut mac = MacAddress([0; 6]);
+    let mut forwarding = false;
     for attribute in attributes(payload.get(16..)?) {
         let value = attribute.value();
         match attribute.kind() {
@@ -364,6 +385,7 @@ fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
                 name = Some(String::from_utf8_lossy(text).into_owned());
             }
             LINK_MTU => mtu = u32::from_ne_bytes(*value.first_chunk()?),
+            LINK_FAMILIES => forwarding = forwards(value).unwrap_or(false),
             LINK_ADDRESS => mac = MacAddress(<[u8; 6]>::try_from(value).unwrap_or_default()),
             _ => {}
         }
@@ -376,10 +398,38 @@ fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
         loopback: has(LinkFlags::Loopback),
         multicast: has(LinkFlags::Multicast),
         no_arp: has(LinkFlags::Noarp),
+        forwarding,
         mac,
         mtu,
         addresses: Vec::new(),
     })
+}
+
+/// Whether the settings of all families say that IPv6 packets are forwarded.
+fn forwards(families: &[u8]) -> Option<bool> {
+    let find = |bytes, kind| attributes(bytes).find(|attribute| attribute.kind() == kind);
+    let ipv6 = find(families, FAMILY_IPV6)?;
+    let settings = find(ipv6.value(), IPV6_SETTINGS)?;
+    let forwarding = i32::from_ne_bytes(*settings.value().first_chunk()?);
+    Some(forwarding != 0)
+}
+
+/// A message about changed settings: the index of an interface, and whether it
+/// forwards IPv6 packets. `None` for other settings, and for those of no interface.
+fn parse_settings(payload: &[u8]) -> Option<(u32, bool)> {
+    if u16::from(*payload.first()?) != FAMILY_IPV6 {
+        return None;
+    }
+    let (mut index, mut forwarding) = (None, None);
+    for attribute in attributes(payload.get(4..)?) {
+        let number = || Some(i32::from_ne_bytes(*attribute.value().first_chunk()?));
+        match attribute.kind() {
+            SETTINGS_INTERFACE => index = number().and_then(|it| u32::try_from(it).ok()),
+            SETTINGS_FORWARDING => forwarding = number().map(|it| it != 0),
+            _ => {}
+        }
+    }
+    Some((index?, forwarding?))
 }
 
 /// A message about an address: the index of its interface, and the address.

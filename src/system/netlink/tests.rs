@@ -455,3 +455,34 @@ fn after_lost_news_everything_is_told_anew() {
         });
     });
 }
+
+#[test]
+fn an_interface_that_begins_to_forward_is_told_and_read() {
+    let write = |value: &str| {
+        let path = "/proc/sys/net/ipv6/conf/left/forwarding";
+        std::fs::write(path, value).expect("the setting");
+    };
+    in_namespace(move || {
+        make_cable();
+        block_on(async {
+            let (_handle, mut reports) = Handle::start().expect("started");
+            let states = all(&mut reports).await;
+            assert!(states.iter().all(|state| !state.forwarding));
+            let left = index("left");
+            write("1");
+            let state = state_where(&mut reports, left, |state| state.forwarding).await;
+            assert_eq!(texts(&state), ["10.0.0.1/24"]);
+            // Who begins now reads it, and any other change of the link leaves it.
+            let now = interfaces_now().expect("the interfaces");
+            assert!(
+                now.iter()
+                    .any(|state| state.index == left && state.forwarding)
+            );
+            ip("link set left mtu 1400");
+            let state = state_where(&mut reports, left, |state| state.mtu == 1400).await;
+            assert!(state.forwarding);
+            write("0");
+            state_where(&mut reports, left, |state| !state.forwarding).await;
+        });
+    });
+}

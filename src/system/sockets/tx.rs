@@ -163,8 +163,7 @@ impl Transmit for Sender {
 }
 
 /// What the kernel is told of the sender's address, which stands in the header:
-/// it chooses a route by it, and refuses one that is not its own. Nothing, where
-/// the interface is given.
+/// it chooses a route by it. Nothing, where the interface is given.
 fn routed_source<const N: usize>(via: IfIndex, header: Option<&[u8]>) -> [u8; N] {
     let source = header.filter(|_| via == IfIndex::ANY);
     source
@@ -290,6 +289,62 @@ mod tests {
                     .expect("sent");
                 next(&other).await;
                 assert_eq!(unicast_only.receive(&mut [0; 64]).expect("received"), None);
+            });
+        });
+    }
+
+    #[test]
+    fn a_group_that_was_left_is_no_longer_heard() {
+        in_namespace(|| {
+            make_cable();
+            trust_own_addresses();
+            block_on(async {
+                let (right, other) = (in_group("right"), in_group("right"));
+                let mut sender = Sender::open().expect("the sender");
+                let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
+                let mut send = || sender.send(index("left"), GROUP.into(), &advert);
+                right.leave(GROUP.into()).expect("left");
+                right
+                    .leave(GROUP.into())
+                    .expect("leaving twice is no error");
+                send().expect("sent");
+                next(&other).await;
+                assert_eq!(right.receive(&mut [0; 64]).expect("received"), None);
+                right.join(GROUP.into()).expect("joined again");
+                send().expect("sent");
+                next(&right).await;
+            });
+        });
+    }
+
+    /// The kernel finds the way, by the source too, and the socket without an
+    /// interface hears what comes in anywhere.
+    #[test]
+    fn without_an_interface_routes_decide() {
+        in_namespace(|| {
+            make_cable();
+            trust_own_addresses();
+            ip("link set lo up");
+            ip("addr add 10.0.0.2/24 dev right");
+            block_on(async {
+                let anywhere = Receiver::open(IfIndex::ANY, Family::V4, Carrier::Plain, None);
+                let anywhere = anywhere.expect("a receiver");
+                let mut sender = Sender::open().expect("the sender");
+                let [own, peer] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
+                let mut send = |from, to: Ipv4Addr| {
+                    let advert = packet(from, to, 9);
+                    sender.send(IfIndex::ANY, to.into(), &advert)
+                };
+                send(own, peer).expect("sent");
+                assert_eq!(next(&anywhere).await[12..16], own.octets());
+                let unreachable = send(own, Ipv4Addr::new(203, 0, 113, 1));
+                assert_eq!(unreachable, Err(Errno(libc::ENETUNREACH)));
+                // A route that is for one source only.
+                ip("rule add from 10.0.0.1 lookup 77");
+                ip("route add 203.0.113.0/24 dev left table 77");
+                assert_eq!(send(own, Ipv4Addr::new(203, 0, 113, 1)), Ok(()));
+                let other = send(peer, Ipv4Addr::new(203, 0, 113, 1));
+                assert_eq!(other, Err(Errno(libc::ENETUNREACH)));
             });
         });
     }

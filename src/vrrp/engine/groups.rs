@@ -123,7 +123,8 @@ impl Engine {
     ) {
         let group = self.members_with(id);
         let Some(members) = group.filter(|_| self.state_of(id) == State::Backup) else {
-            self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));
+            let effects = self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));
+            self.follow_in_group(now, id, effects.unwrap_or_default(), tx);
             return;
         };
         let others = || members.iter().copied().filter(|other| *other != id);
@@ -147,8 +148,8 @@ impl Engine {
         }
     }
 
-    /// After an advert did this to an instance: the others of its group give way
-    /// with it, or remind the network with it.
+    /// After an advert, or a standstill, did this to an instance: the others of its
+    /// group give way with it, or remind the network with it.
     pub(super) fn follow_in_group(
         &mut self,
         now: Instant,

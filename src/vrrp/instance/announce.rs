@@ -7,8 +7,12 @@ use crate::time::Interval;
 use super::super::action::Action;
 use super::super::garp::Target;
 use super::super::log_lines::{InstanceLine, LogLine, interface_name};
+use super::super::state_machine::State;
 use super::installed::Installed;
 use super::{Context, Running, TimerKey};
+
+/// The kernel looks at links that came up once in a second.
+const SECOND_OWN_ANNOUNCEMENT: Interval = Interval::from_secs(1);
 
 impl Running {
     /// Which VIPs are announced where: on interfaces that do ARP.
@@ -23,12 +27,17 @@ impl Running {
                 on,
                 mac: state.mac,
                 address: vip.address,
+                router: state.forwarding,
             });
         }
     }
 
     pub(super) fn burst(&mut self, repeat: u32, cx: &mut Context<'_>) {
-        for target in &self.announcing {
+        self.announce(&self.announcing, repeat, cx);
+    }
+
+    fn announce(&self, targets: &[Target], repeat: u32, cx: &mut Context<'_>) {
+        for target in targets {
             let name = cx.interfaces.get(target.on).map(|state| &*state.name);
             let line = InstanceLine::Announcing {
                 on: interface_name(name, target.on),
@@ -38,7 +47,101 @@ impl Running {
             cx.actions.push_back(Action::Log(line));
         }
         let garp = &self.config.garp;
-        cx.pacer.burst(&self.announcing, repeat, garp, cx.actions);
+        cx.pacer
+            .burst(targets, repeat, garp, cx.interfaces, cx.actions);
+    }
+
+    /// Arms the timers of a new MASTER whose VIPs have just been announced.
+    pub(super) fn arm_bursts(&self, cx: &mut Context<'_>) {
+        let garp = &self.config.garp;
+        let (delay, refresh) = (garp.master_delay, garp.master_refresh);
+        if !delay.is_zero() {
+            cx.timers
+                .arm(TimerKey::SecondBurst(self.id), cx.now + delay);
+        }
+        if !refresh.is_zero() {
+            cx.timers
+                .arm(TimerKey::Refresh(self.id), cx.now + delay + refresh);
+        }
+        if garp.extra_on_all && !garp.extra_interfaces.is_zero() {
+            let key = TimerKey::ExtraInterfaces(self.id);
+            cx.timers.arm(key, cx.now + garp.extra_interfaces);
+        }
+    }
+
+    /// No more bursts.
+    pub(super) fn disarm_bursts(&self, cx: &mut Context<'_>) {
+        for key in [
+            TimerKey::SecondBurst(self.id),
+            TimerKey::Refresh(self.id),
+            TimerKey::LowerPriorityBurst(self.id),
+            TimerKey::ExtraInterfaces(self.id),
+        ] {
+            cx.timers.disarm(key);
+        }
+    }
+
+    /// `garp_extra_if all`: one packet on each interface of a VIP that is not the
+    /// own one, so that switches there know where it is.
+    pub fn extra_burst(&mut self, cx: &mut Context<'_>) {
+        if self.installed != Installed::Yes {
+            return;
+        }
+        self.find_targets(cx);
+        let mut extra: Vec<Target> = Vec::new();
+        for target in &self.announcing {
+            let is_new = extra.iter().all(|other| other.on != target.on);
+            if is_new && Some(target.on) != self.on {
+                extra.push(*target);
+            }
+        }
+        self.announce(&extra, 1, cx);
+        let period = self.config.garp.extra_interfaces;
+        cx.timers
+            .arm(TimerKey::ExtraInterfaces(self.id), cx.now + period);
+    }
+
+    /// One that speaks to peers and takes part again says where its own address is:
+    /// nobody sent to it while it was away (specification F.6). Twice, because the
+    /// kernel drops what is sent too soon after an interface came up.
+    pub(super) fn announce_source(&self, cx: &mut Context<'_>) {
+        if self.send_own_announcement(cx) {
+            let key = TimerKey::OwnAddress(self.id);
+            cx.timers.arm(key, cx.now + SECOND_OWN_ANNOUNCEMENT);
+        }
+    }
+
+    /// The second time, unless it is away again.
+    pub fn announce_source_again(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.state, State::Backup | State::Master) {
+            self.send_own_announcement(cx);
+        }
+    }
+
+    /// Whether there was something to announce.
+    fn send_own_announcement(&self, cx: &mut Context<'_>) -> bool {
+        let Some(source) = self
+            .source
+            .filter(|_| !self.config.unicast_peers.is_empty())
+        else {
+            return false;
+        };
+        let Some(state) = cx.interfaces.with_address(source) else {
+            return false;
+        };
+        if state.no_arp || state.loopback {
+            return false;
+        }
+        self.log(InstanceLine::AnnouncingSource(source), cx);
+        let target = Target {
+            owner: self.id,
+            on: state.index,
+            mac: state.mac,
+            address: source,
+            router: state.forwarding,
+        };
+        cx.actions.push_back(target.announce());
+        true
     }
 
     /// A burst is due: announces from what is true now.

@@ -11,7 +11,7 @@ use super::super::action::{Action, Operation, Token, Transmit};
 use super::super::garp::{self, Pacer};
 use super::super::interfaces::Interfaces;
 use super::super::timers::Timers;
-use super::super::tracking::{Surroundings, Tracked};
+use super::super::tracking::{Scripts, Surroundings};
 
 /// What the timers of the engine are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,12 +24,20 @@ pub enum TimerKey {
     Refresh(InstanceId),
     /// The second burst after an advert of lower priority.
     LowerPriorityBurst(InstanceId),
+    /// The periodic packets on interfaces of VIPs that are not the own one.
+    ExtraInterfaces(InstanceId),
+    /// The own address of one that takes part again, for the second time.
+    OwnAddress(InstanceId),
     /// The next gratuitous ARP or neighbour advert of an interface.
     Pace(garp::Key),
     /// The next run of a script.
     ScriptStart(ScriptId),
     /// The end of the time that a run has.
     ScriptTimeout(ScriptId),
+    /// How long another owner of the addresses may be heard.
+    Rival(InstanceId),
+    /// The end of the delay of the first start.
+    StartupDelay,
 }
 
 /// What a kernel request was for.
@@ -58,11 +66,13 @@ pub struct Context<'a> {
     /// The interfaces there are.
     pub interfaces: &'a Interfaces,
     /// The scripts, by name.
-    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
+    pub scripts: &'a Scripts,
     /// Every VIP of the configuration: none of them is a source address.
     pub vips: &'a BTreeSet<IpAddr>,
     /// What the calendar says, for signatures.
     pub wall: WallClock,
+    /// The end of the delay of the first start, until then.
+    pub delayed_until: Option<Instant>,
     /// Sends adverts.
     pub tx: &'a mut dyn Transmit,
 }
@@ -99,6 +109,16 @@ impl Context<'_> {
         let token = self.requests.begin(purpose);
         self.actions.push_back(Action::Kernel { token, operations });
         token
+    }
+
+    /// Whether the first start is being put off.
+    pub(super) const fn is_delayed(&self) -> bool {
+        self.delayed_until.is_some()
+    }
+
+    /// This time, or the end of the delay of the first start, if that is later.
+    pub(super) fn not_before_start(&self, at: Instant) -> Instant {
+        self.delayed_until.map_or(at, |end| end.max(at))
     }
 
     pub(super) fn around(&self) -> Surroundings<'_> {

@@ -55,13 +55,7 @@ impl Running {
         self.installed = Installed::No;
         self.announcing.clear();
         cx.pacer.cancel(self.id);
-        for key in [
-            TimerKey::SecondBurst(self.id),
-            TimerKey::Refresh(self.id),
-            TimerKey::LowerPriorityBurst(self.id),
-        ] {
-            cx.timers.disarm(key);
-        }
+        self.disarm_bursts(cx);
     }
 
     /// Takes VIPs off that an earlier run left behind (specification F.2).
@@ -96,17 +90,8 @@ impl Running {
             self.log(line, cx);
         }
         self.find_targets(cx);
-        let garp = &self.config.garp;
-        let (repeat, delay, refresh) = (garp.master_repeat, garp.master_delay, garp.master_refresh);
-        self.burst(repeat, cx);
-        if !delay.is_zero() {
-            cx.timers
-                .arm(TimerKey::SecondBurst(self.id), cx.now + delay);
-        }
-        if !refresh.is_zero() {
-            cx.timers
-                .arm(TimerKey::Refresh(self.id), cx.now + delay + refresh);
-        }
+        self.burst(self.config.garp.master_repeat, cx);
+        self.arm_bursts(cx);
         self.notify(NotifyState::Master, cx);
     }
 

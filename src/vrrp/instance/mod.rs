@@ -5,7 +5,8 @@
 //! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
 //! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
-//! what it works with in `context.rs`.
+//! another owner of its addresses in `rival.rs`, what it does after a standstill in
+//! `standstill.rs`, what it works with in `context.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, Notification, NotifyState};
+use super::action::{Action, LowerPriorityHeard, Notification, NotifyState};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
@@ -41,6 +42,8 @@ mod context;
 mod faults;
 mod handover;
 mod installed;
+mod rival;
+mod standstill;
 mod why;
 
 use contended::Episode;
@@ -48,6 +51,7 @@ pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
 use handover::Handover;
 use installed::Installed;
+use rival::{Dispute, GAVE_WAY};
 
 /// A MASTER answers adverts of lower priority no more often than this
 /// (specification F.4, flood defence).
@@ -117,6 +121,8 @@ pub struct Running {
     mac: Option<MacAddress>,
     /// When it entered its state; `None` until it began.
     entered_at: Option<Instant>,
+    /// Another node claims to own its addresses, too.
+    dispute: Option<Dispute>,
     handover: Handover,
     /// The last acceptable advert, and when it came.
     heard: Option<(Sender, Instant)>,
@@ -162,6 +168,7 @@ impl Running {
             answered: None,
             mac: None,
             entered_at: None,
+            dispute: None,
             handover: Handover::new(config.fast_handover),
             heard: None,
             peers: Peers::new(&config),
@@ -223,6 +230,7 @@ impl Running {
             heard_priority: self
                 .heard
                 .map_or(Priority::ZERO, |(sender, _)| sender.priority),
+            rival: self.dispute.map(|dispute| dispute.rival),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
             awaited: awaited_scripts.len(),
@@ -304,18 +312,21 @@ impl Running {
             (State::Init | State::Backup | State::Master, Health::Faulty) => {
                 self.input(Input::Fault, cx);
             }
+            // The owner of the addresses would be MASTER at once.
+            (State::Init, Health::Well) if cx.is_delayed() && self.begins_as_owner() => {}
             (State::Init, Health::Well) => self.input(Input::Ready, cx),
             (State::Fault, Health::Well) => self.input(Input::Recovered, cx),
             _ => {}
         }
     }
 
-    /// Whether it becomes MASTER without waiting: as the owner of its addresses,
-    /// and in a group only if all members are owners (specification D.1).
+    /// Whether it becomes MASTER without waiting: as the owner of its addresses that
+    /// has not `state BACKUP`, and in a group only if all members are such owners
+    /// (specification D.1, F.2).
     fn begins_as_owner(&self) -> bool {
         let group = self.group.as_ref();
-        let with_group = group.is_none_or(|group| group.initial_state == InitialState::Master);
-        self.config.priority.is_owner() && with_group
+        let wish = group.map_or(self.config.initial_state, |group| group.initial_state);
+        self.config.priority.is_owner() && wish == InitialState::Master
     }
 
     /// Takes the interface's number, source address and MTU over, and rebuilds
@@ -358,7 +369,11 @@ impl Running {
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
     fn follow_priority(&mut self, cx: &mut Context<'_>) {
-        let new = effective_priority(&self.config, self.group.as_deref(), cx.around());
+        let new = if self.has_given_way() {
+            GAVE_WAY
+        } else {
+            effective_priority(&self.config, self.group.as_deref(), cx.around())
+        };
         if new == self.priority {
             return;
         }
@@ -402,7 +417,14 @@ impl Running {
                 return Effects::NONE;
             }
         }
+        let input = match input {
+            Input::Advert(rank) => Input::Advert(self.meet_rival(rank, sender, cx)),
+            other => other,
+        };
         self.log_advert(input, sender, cx);
+        if input == Input::Advert(Rank::EqualHigherAddress) && self.state == State::Master {
+            self.yield_to_rival(sender, cx);
+        }
         if self.state == State::Backup {
             self.follow_preempt_delay(input, cx);
         }
@@ -531,7 +553,10 @@ impl Running {
     /// Feeds the state machine with the end of its timer, which was due at
     /// `deadline`. The next advert of a master is due an interval after that,
     /// not after now; those that a stall made pointless are skipped.
-    pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) {
+    pub fn timer_expired(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Effects {
+        if let Some(effects) = self.step_back_if_late(deadline, cx) {
+            return effects;
+        }
         self.hear_nobody(cx);
         if self.state == State::Backup {
             self.log(InstanceLine::MasterDown, cx);
@@ -549,7 +574,7 @@ impl Running {
                 self.statistics.adverts_skipped.saturating_add(missed);
             self.log(InstanceLine::AdvertsSkipped(missed), cx);
         }
-        self.step(Input::TimerExpired, None, base, cx);
+        self.step(Input::TimerExpired, None, base, cx)
     }
 
     /// The timer ran out in BACKUP, but the group does not allow MASTER yet: it
@@ -568,6 +593,7 @@ impl Running {
         base: Instant,
         cx: &mut Context<'_>,
     ) -> Effects {
+        self.take_over_from_rival(input, cx);
         let before = self.state;
         let next = transition(before, input, self.params(cx.now));
         if before != next.state {
@@ -603,6 +629,7 @@ impl Running {
         }
         if effects.contains(Effects::SEND_ADVERT) {
             self.send(false, cx);
+            self.count_answer(cx);
         }
     }
 
@@ -627,6 +654,7 @@ impl Running {
         }
         if effects.contains(Effects::REPEAT_GARP) {
             self.answer_with_garp(cx);
+            self.notify_lower_priority(cx);
         }
         let key = TimerKey::Protocol(self.id);
         let timing = self.timing();
@@ -635,7 +663,7 @@ impl Running {
         }
         if effects.contains(Effects::ARM_MASTER_DOWN) {
             let wait = timing.master_down_time(self.priority);
-            cx.timers.arm(key, base + wait);
+            cx.timers.arm(key, cx.not_before_start(base) + wait);
         }
         if effects.contains(Effects::ARM_SKEW) {
             cx.timers.arm(key, base + timing.skew_time(self.priority));
@@ -666,6 +694,7 @@ impl Running {
         self.entered_at = Some(cx.now);
         self.preempt_at = None;
         self.wants_master = false;
+        self.dispute_after_change(cx);
         self.end_handover();
         if before == State::Fault || self.state == State::Master {
             self.forget_interval(cx);
@@ -687,6 +716,9 @@ impl Running {
             State::Init | State::Stopped => return,
         };
         self.log(line, cx);
+        if before == State::Fault && self.state == State::Backup {
+            self.announce_source(cx);
+        }
     }
 
     fn log_advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) {
@@ -707,7 +739,12 @@ impl Running {
             ),
             (State::Master, Input::Advert(Rank::Lower | Rank::EqualLowerAddress)) => (
                 log_limits::ANSWERED_LOWER,
-                InstanceLine::AnsweredLower { from, theirs, ours },
+                InstanceLine::HeardLower {
+                    from,
+                    theirs,
+                    ours,
+                    answered: !self.config.lower_prio_no_advert,
+                },
             ),
             (State::Master, Input::Advert(Rank::Higher)) => {
                 return self.log(InstanceLine::YieldedToHigher { from, theirs, ours }, cx);
@@ -791,6 +828,15 @@ impl Running {
             State::Master | State::Init => return,
         };
         self.notify(state, cx);
+    }
+
+    fn notify_lower_priority(&self, cx: &mut Context<'_>) {
+        let told = LowerPriorityHeard {
+            id: self.id,
+            instance: Arc::clone(&self.config),
+            priority: self.priority,
+        };
+        cx.actions.push_back(Action::NotifyLowerPriority(told));
     }
 
     fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {

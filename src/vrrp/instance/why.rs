@@ -27,6 +27,7 @@ impl Running {
             (Input::Fault, _) => Cause::Fault(self.fault_reasons()),
             (Input::Recovered, _) => Cause::Recovered,
             (Input::GroupGaveWay, _) => Cause::GroupGaveWay,
+            (Input::Superseded, _) => Cause::StoodStill,
             (Input::Ready, _) if self.begins_as_owner() => Cause::Owner,
             (Input::TimerExpired, _) if !own_timer => Cause::GroupTookOver,
             (Input::TimerExpired, _) => self.why_master(now),
@@ -105,7 +106,9 @@ impl Running {
         let total = total_priority(config, group, around);
         let limit = Contribution {
             amount: i32::from(self.priority.0).saturating_sub(total),
-            from: if config.priority.is_owner() {
+            from: if self.has_given_way() {
+                Contributor::Rival
+            } else if config.priority.is_owner() {
                 Contributor::Owner
             } else {
                 Contributor::Limit

@@ -7,9 +7,7 @@ use super::super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::super::lex::{Origin, Word};
 use super::super::model::Globals;
 use super::super::tree::Statement;
-use super::{
-    Content, Context, Keyword, Reload, decisive, harmless, is_not_all, is_off, is_zero, works,
-};
+use super::{Content, Context, Keyword, Reload, decisive, harmless, works};
 
 mod files;
 mod garp;
@@ -32,7 +30,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("lvs_process_name", "NAME", "Deprecated alias of checker_process_name", processes::lvs_name),
     harmless("bfd_process_name", "NAME (<=15)", "comm name of bfd child", processes::name),
     harmless("use_symlink_paths", "[BOOL]", "Keep symlinks in script paths rather than executing the resolved path", |draft, line, cx| on(&mut draft.globals.use_symlink_paths, named_switch(line, cx))),
-    decisive("set_supplementary_groups", "[BOOL]", "Set supplementary groups for scripts by default", |draft: &mut Draft, line, cx| on(&mut draft.globals.set_supplementary_groups, named_switch(line, cx))).unless(is_off),
+    works("set_supplementary_groups", "[BOOL]", "Set supplementary groups for scripts by default", |draft: &mut Draft, line, cx| on(&mut draft.globals.set_supplementary_groups, named_switch(line, cx))),
     works("router_id", "STRING", "Name of this node in mail, default the host name", mail::router_id),
     works("notification_email_from", "ADDR", "From address; with a display name only as a whole in quotes", mail::notification_email_from),
     works("smtp_server", "HOST [PORT]", "Mail server; without it no mail is sent", mail::server),
@@ -51,7 +49,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("checker_log_all_failures", "[BOOL]", "Log each failed check", |draft, line, cx| on(&mut draft.globals.lvs.log_all_failures, short_switch(line, cx))),
     works("dynamic_interfaces", "[allow_if_changes]", "Interfaces may appear later; always so here", instances::dynamic_interfaces),
     harmless("no_email_faults", "", "Suppress mails for FAULT", |draft, _, _| draft.globals.no_email_faults = true),
-    harmless("default_interface", "IFNAME", "Interface for static addresses without dev", instances::default_interface),
+    works("default_interface", "IFNAME", "Interface for addresses without dev that are static or of an instance without one", instances::default_interface),
     decisive("disable_local_igmp", "", "Write 0 to igmp_link_local_mcast_reports while running; not changeable at reload", |draft, _, _| draft.globals.disable_local_igmp = true),
     works("v3_checksum_as_v2", "", "VRRPv3 over IPv4: checksum without pseudo header", |draft, line, cx| on(&mut draft.globals.defaults.v3_checksum_as_v2, bare_flag(line, cx))),
     harmless("lvs_timeouts", "[tcp N] [tcpfin N] [udp N]", "IPVS timeouts 0..2678400", network::lvs_timeouts),
@@ -71,8 +69,8 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("vrrp_garp_interval", "SECONDS", "Least time between GARPs on an interface", garp::interval),
     works("vrrp_gna_interval", "SECONDS", "Least time between unsolicited NAs on an interface", garp::gna_interval),
     works("vrrp_min_garp", "[BOOL]", "Send the fewest GARPs, where nothing was set before", garp::minimum),
-    decisive("vrrp_garp_extra_if", "[all] 1..86400", "Periodic GARP on non-instance VMACs (all: on every VIP interface)", garp::extra).unless(is_not_all),
-    harmless("vrrp_vmac_garp_intvl", "", "Deprecated alias of vrrp_garp_extra_if", garp::vmac_interval),
+    works("vrrp_garp_extra_if", "[all] 1..86400", "Periodic GARP on non-instance VMACs (all: on every VIP interface)", garp::extra),
+    works("vrrp_vmac_garp_intvl", "", "Deprecated alias of vrrp_garp_extra_if", garp::vmac_interval),
     works("vrrp_lower_prio_no_advert", "[BOOL]", "Do not answer lower priority adverts with an advert", |draft: &mut Draft, line, cx| set(&mut draft.globals.defaults.lower_prio_no_advert, short_switch(line, cx))),
     works("vrrp_higher_prio_send_advert", "[BOOL]", "Send one advert before yielding to a higher priority master", |draft: &mut Draft, line, cx| set(&mut draft.globals.defaults.higher_prio_send_advert, short_switch(line, cx))),
     works("vrrp_version", "2|3", "Default version for IPv4 instances; IPv6 defaults 3", instances::version),
@@ -87,7 +85,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("nftables_counters", "", "Add counters to rules", |draft, _, _| draft.globals.firewall.nftables_counters = true),
     works("vrrp_check_unicast_src", "", "Reject unicast adverts from non peers (flag only)", |draft: &mut Draft, line, cx| on(&mut draft.globals.defaults.check_unicast_source, bare_flag(line, cx))),
     works("vrrp_skip_check_adv_addr", "[BOOL]", "Skip VIP list check when sender is the known master", |draft, line, cx| on(&mut draft.globals.defaults.skip_check_adv_addr, plain_switch(line, cx))),
-    decisive("vrrp_strict", "[BOOL]", "RFC strictness default for instances", |draft: &mut Draft, line, cx| on(&mut draft.globals.defaults.strict, plain_switch(line, cx))).unless(is_off),
+    works("vrrp_strict", "[BOOL]", "RFC strictness default for instances", |draft: &mut Draft, line, cx| on(&mut draft.globals.defaults.strict, plain_switch(line, cx))),
     harmless("vrrp_priority", "-20..19", "nice of vrrp child", processes::nice),
     harmless("vrrp_no_swap", "", "mlockall in vrrp child", processes::no_swap),
     harmless("vrrp_rt_priority", "1..99 (clamped)", "SCHED_RR priority", processes::realtime_priority),
@@ -143,9 +141,9 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("no_checker_emails", "[BOOL]", "No mail when a checker changes its mind", |draft, line, cx| on(&mut draft.globals.lvs.no_checker_emails, named_switch(line, cx))),
     harmless("vrrp_rx_bufs_policy", "MTU|ADVERT|BYTES (case-insensitive words)", "Receive buffer sizing; size beats policy, MTU beats ADVERT", network::receive_policy),
     harmless("vrrp_rx_bufs_multiplier", ">=1", "Receive buffers hold this many adverts of each instance", network::receive_multiplier),
-    decisive("vrrp_startup_delay", "SECONDS", "Stay out of the election this long after the first start", instances::startup_delay).unless(is_zero),
-    decisive("vrrp_delay_after_boot", "SECONDS", "As vrrp_startup_delay, measured from the boot of the machine", instances::delay_after_boot).unless(is_zero),
-    harmless("log_unknown_vrids", "", "Log adverts with unconfigured VRID", |draft, line, cx| on(&mut draft.globals.log_unknown_vrids, bare_flag(line, cx))),
+    works("vrrp_startup_delay", "SECONDS", "Stay out of the election this long after the first start", instances::startup_delay).on_reload(Reload::Nothing),
+    works("vrrp_delay_after_boot", "SECONDS", "As vrrp_startup_delay, measured from the boot of the machine", instances::delay_after_boot).on_reload(Reload::Nothing),
+    works("log_unknown_vrids", "", "Log adverts with unconfigured VRID", |draft, line, cx| on(&mut draft.globals.log_unknown_vrids, bare_flag(line, cx))),
     works("vrrp_owner_ignore_adverts", "[BOOL]", "Address owner drops received adverts", |draft: &mut Draft, line, cx| set(&mut draft.globals.defaults.owner_ignore_adverts, named_switch(line, cx))),
     harmless("vmac_prefix", "STRING", "VMAC name prefix", instances::vmac_prefix),
     harmless("vmac_addr_prefix", "STRING", "Prefix for VMACs created for VIPs on other interfaces", instances::vmac_address_prefix),
@@ -159,7 +157,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("config_save_dir", "DIR", "Debug copies of config/state at every reload", |draft, line, cx| files::path(|draft| &mut draft.globals.places.config_save_directory, draft, line, cx)),
     harmless("tmp_config_directory", "DIR", "Where the consolidated config copy is kept; not changeable at reload", files::temporary_directory),
     harmless("data_use_instance", "[BOOL]", "Put namespace/instance in dump file names", files::data_use_instance),
-    harmless("json_version", "1|2", "JSON dump layout", files::json_version),
+    works("json_version", "1|2", "JSON dump layout", files::json_version),
     harmless("iproute_usr_dir", "PATH", "Directory of rt_tables etc", |draft, line, cx| files::path(|draft| &mut draft.globals.places.iproute_usr_directory, draft, line, cx)),
     harmless("iproute_etc_dir", "PATH", "Directory of overrides", |draft, line, cx| files::path(|draft| &mut draft.globals.places.iproute_etc_directory, draft, line, cx)),
     harmless("state_dump_file", "PATH", "Name/dir of USR1 dump; trailing / = directory only", |draft, line, cx| files::path(|draft| &mut draft.globals.places.state_dump_file, draft, line, cx)),

@@ -572,7 +572,7 @@ fn decisive_words_may_ask_for_what_is_done_anyway() {
         .iter()
         .filter(|row| row.status == Status::Decisive);
     assert!(decisive.count() > 10);
-    for line in ["vrrp_strict", "notify_fifo /f", "vrrp_startup_delay 5"] {
+    for line in ["notify_fifo /f", "disable_local_igmp", "lvs_sync_daemon e0"] {
         assert!(!parse(&in_globals(line)).is_usable(), "{line}");
     }
 }
