@@ -1,15 +1,20 @@
 //! Rule 14: where everybody hears everybody and all are configured alike, nobody
-//! says of another node that it is master, too. Of a stranger with forged adverts
-//! anything may be said.
+//! says of another node that it is master, too. Where adverts are forged, in the
+//! name of a node or of a stranger, anything may be said.
 //!
 //! Decides that only; when a world has come to rest is decided in `swarm`.
 
 use std::net::IpAddr;
 
+use super::faults::{Fault, Timed};
 use super::world::World;
 
-/// Judges a world that has come to rest.
-pub(super) fn judge_rivals(world: &mut World) {
+/// Judges a world that has come to rest after these faults.
+pub(super) fn judge_rivals(world: &mut World, faults: &[Timed]) {
+    let is_forged = |it: &Timed| matches!(it.fault, Fault::Forged(_));
+    if faults.iter().any(is_forged) {
+        return;
+    }
     let mut wrong = Vec::new();
     let addresses: Vec<IpAddr> = world
         .nodes

@@ -104,6 +104,11 @@ impl Running {
         }
     }
 
+    /// Whether it has asked others to take over, and none has spoken yet.
+    pub(super) fn is_handing_over(&self) -> bool {
+        self.handover.asking.is_some()
+    }
+
     /// Whether a peer would be a better master.
     pub fn may_hand_over(&self) -> bool {
         self.config.fast_handover
