@@ -1,10 +1,12 @@
 //! Rule 14: where everybody hears everybody and all are configured alike, nobody
 //! says of another node that it is master, too. Of a stranger with forged adverts
-//! anything may be said.
+//! anything may be said, and of a peer in whose name they came, for a while.
 //!
 //! Decides that only; when a world has come to rest is decided in `swarm`.
 
 use std::net::IpAddr;
+
+use crate::vrrp::contention::Contention;
 
 use super::world::World;
 
@@ -22,6 +24,10 @@ pub(super) fn judge_rivals(world: &mut World) {
         let instances = node.engine.iter().flat_map(|engine| engine.instances());
         for view in instances {
             let seen = view.contended;
+            let is_refused = seen.is_some_and(|it| matches!(it.reason, Contention::Refused(_)));
+            if node.was_deceived && is_refused {
+                continue;
+            }
             if let Some(seen) = seen.filter(|seen| addresses.contains(&seen.peer)) {
                 let name = &view.config.name;
                 wrong.push((place, format!("({name}) is contended: {seen:?}")));
