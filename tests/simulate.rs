@@ -122,6 +122,39 @@ fn a_failing_script_shows_in_priority_and_reason() {
     );
 }
 
+/// `keepalived-rs.conf` beside the files belongs to them, and its mistakes to theirs.
+#[test]
+fn our_own_words_are_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Vec::new();
+    for (name, priority) in [("a", 110), ("b", 100)] {
+        let path = folder.path().join(format!("{name}.conf"));
+        let text = format!(
+            "vrrp_script chk {{\n script \"/usr/bin/pgrep nginx\"\n interval 1\n}}\n\
+             vrrp_instance VI_1 {{\n interface ens3\n virtual_router_id 7\n priority {priority}\n\
+             track_script {{\n chk weight -20\n }}\n virtual_ipaddress {{\n 10.1.1.1/24\n }}\n}}\n"
+        );
+        std::fs::write(&path, text).expect("a file");
+        files.push(path.to_str().expect("text").to_owned());
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let own = folder.path().join("keepalived-rs.conf");
+    std::fs::write(&own, "vrrp_instance VI_1 {\n fast_handover\n}\n").expect("a file");
+    let events = "1s stop a; 10s start a; 30.5s fail a chk";
+    let output = simulate(&files, &["--events", events]);
+    let table = String::from_utf8(output.stdout).expect("text");
+    // The run at 31 s fails after 5 ms; skew of priority 100 is 0.609 s.
+    let takeover = "   31.614  b     VI_1      BACKUP > MASTER    100  a resigned\n";
+    assert!(table.contains(takeover), "{table}");
+    std::fs::write(&own, "vrrp_instance VI_1 {\n").expect("a file");
+    let output = simulate(&files, &[]);
+    assert!(output.status.success(), "as in the main file: {output:?}");
+    std::fs::remove_file(&own).expect("there");
+    std::fs::create_dir(&own).expect("a directory");
+    let output = simulate(&files, &[]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let output = simulate(&FILES, &["--events", "1s kill lb3"]);

@@ -53,6 +53,7 @@ pub fn check(draft: &root::Draft, machine: &dyn Machine, found: &mut Collector) 
         machine,
         found,
         security,
+        supplementary_groups: globals.set_supplementary_groups,
         default_user: globals.script_user.as_ref(),
         told_of_default_user: false,
         violations: Violations::default(),
@@ -187,6 +188,7 @@ struct Checker<'a> {
     machine: &'a dyn Machine,
     found: &'a mut Collector,
     security: bool,
+    supplementary_groups: bool,
     /// `script_user`
     default_user: Option<&'a ScriptUser>,
     told_of_default_user: bool,
@@ -344,8 +346,13 @@ impl Checker<'_> {
         origin: &Origin,
         group: Group,
     ) -> Vec<ScriptFinding> {
-        let user = user.or(self.default_user);
-        let findings = self.machine.script(&command.argv, user, self.security);
+        let mut user = user.or(self.default_user).cloned();
+        if let Some(user) = &mut user {
+            user.supplementary_groups |= self.supplementary_groups;
+        }
+        let findings = self
+            .machine
+            .script(&command.argv, user.as_ref(), self.security);
         // C does not look at a redirection, which it takes for a test of existence.
         let is_command = !command
             .argv

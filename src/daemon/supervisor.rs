@@ -27,11 +27,11 @@ use super::{Settings, VERSION, exit_code, load, log_diagnostics};
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
 use crate::config::{self, Loaded};
-use crate::ids::Errno;
+use crate::ids::{Errno, ScriptId};
 use crate::system::clock::now;
 use crate::system::machine::ThisMachine;
 use crate::system::notify_systemd::{self, ServiceManager};
-use crate::system::scripts::{Purpose, Scripts};
+use crate::system::scripts::{Policy, Purpose, Refusal, Scripts};
 use crate::system::signals::{Signal, Signals};
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
@@ -124,7 +124,7 @@ impl PidFiles {
 
 /// Supervises until the daemon stops; returns its exit code.
 pub fn run(start: Start<'_>) -> u8 {
-    let scripts = Scripts::new(start.loaded.config.globals.enable_script_security);
+    let scripts = Scripts::new(Policy::of(&start.loaded.config.globals));
     let mut supervisor = Supervisor {
         settings: start.settings,
         entries: start.entries,
@@ -442,8 +442,7 @@ impl Supervisor<'_> {
 
     /// `new` is what runs from now on.
     fn adopt(&mut self, new: Text) {
-        let security = new.config.globals.enable_script_security;
-        self.scripts.set_security(security);
+        self.scripts.set_policy(Policy::of(&new.config.globals));
         self.good = new;
         self.note_reload(None);
     }
@@ -539,12 +538,8 @@ impl Supervisor<'_> {
             // A check that begins now would outlive the daemon.
             ToSupervisor::RunScript { .. } if self.stop.is_some() => {}
             ToSupervisor::RunScript { id, command } => {
-                if let Some(refusal) = self.scripts.run_check(id, &command) {
-                    self.tell(&ToWorker::ScriptRefused {
-                        id,
-                        errno: refusal.errno(),
-                        reason: refusal.to_string(),
-                    });
+                if let Err(refusal) = self.scripts.run_check(id, &command) {
+                    self.refused(id, &refusal);
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
@@ -654,11 +649,22 @@ impl Supervisor<'_> {
                     if let Some(ended) = self.scripts.reaped(process, outcome)
                         && let Purpose::Check(id) = ended.purpose
                     {
-                        self.tell(&ToWorker::ScriptEnded { id, outcome });
+                        match ended.refusal {
+                            Some(refusal) => self.refused(id, &refusal),
+                            None => self.tell(&ToWorker::ScriptEnded { id, outcome }),
+                        }
                     }
                 }
             }
         }
+    }
+
+    fn refused(&mut self, id: ScriptId, refusal: &Refusal) {
+        self.tell(&ToWorker::ScriptRefused {
+            id,
+            errno: refusal.errno(),
+            reason: refusal.to_string(),
+        });
     }
 
     fn worker_ended(&mut self, outcome: Outcome) {

@@ -17,6 +17,7 @@ use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::wire::advert::Family;
 
+use super::asking::{Asking, Step};
 use super::group_monitor::Together;
 use super::heard::Heard;
 
@@ -122,6 +123,7 @@ pub struct Watch {
     before: (State, Priority),
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
+    asking: Asking,
     /// As MASTER: when its next advert leaves.
     advert_due: Instant,
     /// When it last answered as MASTER.
@@ -149,6 +151,7 @@ impl Watch {
             heard: None,
             before: (State::Init, config.priority),
             obeyed: None,
+            asking: Asking::default(),
             advert_due: now,
             answered: None,
             newest: BTreeMap::new(),
@@ -277,10 +280,21 @@ impl Watch {
             // In this turn it may have been held by its group.
             self.vague |= is_time && turn.group.is_some() && self.due == turn.now;
         }
-        if is_time && (before, view.state) == (State::Master, State::Master) {
-            self.judge_rhythm(turn, &mut wrong);
-        }
         self.state = view.state;
+        let step = Step {
+            config: &self.config,
+            states: [before, view.state],
+            priorities: [old_priority, self.priority],
+            heard,
+            skew: self.skew(self.priority),
+        };
+        let was_asking = self.asking.until().is_some();
+        let asked = self.asking.judge(&step, turn);
+        wrong.extend(asked.map(|text| self.breach(15, text)));
+        if (before, view.state) == (State::Master, State::Master) {
+            let rose = self.priority > old_priority;
+            self.follow_rhythm(was_asking && rose, turn, &mut wrong);
+        }
         let change = (before != view.state).then(|| Change {
             from: before,
             to: view.state,
@@ -291,7 +305,7 @@ impl Watch {
             self.enter(before, heard, turn);
         }
         let overdue = self.state == State::Backup && self.due < turn.now && !self.vague;
-        if overdue && is_time {
+        if overdue && matches!(turn.cause, Cause::Time { .. }) {
             wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
         }
         (change, wrong)
@@ -410,6 +424,18 @@ impl Watch {
         if sent != expected {
             let text = format!("{before} heard {heard:?} and sent {sent} adverts, not {expected}");
             wrong.push(self.breach(12, text));
+        }
+    }
+
+    /// When the next advert of a master leaves: in its time, or as a question to its
+    /// peers has it.
+    fn follow_rhythm(&mut self, may_call_off: bool, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
+        if let Some(until) = self.asking.asked_at(turn.now) {
+            self.advert_due = until;
+        } else if may_call_off && self.adverts_in(turn) == 1 {
+            self.advert_due = turn.now + self.config.advert_interval;
+        } else if matches!(turn.cause, Cause::Time { .. }) {
+            self.judge_rhythm(turn, wrong);
         }
     }
 

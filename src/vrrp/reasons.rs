@@ -61,6 +61,13 @@ pub enum Cause {
     GroupTookOver,
     /// Another member of the sync group gave way to a better master.
     GroupGaveWay,
+    /// `fast_handover`: a peer was asked to take over, and does.
+    HandedOver {
+        /// The peer.
+        address: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
     /// It stood still for so long that another node must have taken over.
     StoodStill,
     /// The daemon stops, or a reload ends the instance.
@@ -94,6 +101,9 @@ impl fmt::Display for Cause {
             Self::Recovered => f.write_str("nothing stands against it any more"),
             Self::GroupTookOver => f.write_str("the sync group took over"),
             Self::GroupGaveWay => f.write_str("another member of the sync group gave way"),
+            Self::HandedOver { address, priority } => {
+                write!(f, "handed over to {address}, whose priority is {priority}")
+            }
             Self::StoodStill => f.write_str("stood still for too long"),
             Self::Stopped => f.write_str("stopped"),
         }
@@ -144,7 +154,9 @@ impl fmt::Display for FaultReason {
                 return write!(f, "tracked interface {name} is not as it must be");
             }
             Self::Script(name) => return write!(f, "script {name} fails"),
-            Self::GroupMember(name) => return write!(f, "{name} of the same sync group is"),
+            Self::GroupMember(name) => {
+                return write!(f, "{name} of the same sync group is in FAULT");
+            }
         };
         match interface.as_str() {
             // An instance without `interface`.

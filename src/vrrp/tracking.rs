@@ -3,7 +3,7 @@
 //!
 //! Decides up and down from a sequence of results (specification D.2) and the
 //! effective priority from those (F.8). When a script runs is decided in
-//! `engine/mod.rs`; how it runs, by whoever carries the actions out.
+//! `engine/scripts.rs`; how it runs, by whoever carries the actions out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub struct Tracked {
     status: u8,
     /// It had a result.
     counted: bool,
+    /// A run was due while the last one was being ended.
+    pub overdue: bool,
 }
 
 impl Tracked {
@@ -74,6 +76,7 @@ impl Tracked {
             counter,
             status: 0,
             counted: false,
+            overdue: false,
         }
     }
 
@@ -127,21 +130,74 @@ impl Tracked {
     }
 }
 
+/// The scripts that run.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    by_id: BTreeMap<ScriptId, Tracked>,
+    by_name: BTreeMap<String, ScriptId>,
+    next: u32,
+}
+
+impl Scripts {
+    /// Changes over to these: one that is the same as before keeps its results.
+    /// Those that are gone are given back, by their numbers.
+    pub fn adopt(&mut self, wanted: &[Arc<Script>]) -> Vec<(ScriptId, Tracked)> {
+        let mut before = std::mem::take(&mut self.by_name);
+        for script in wanted {
+            let same = before
+                .get(&script.name)
+                .copied()
+                .filter(|id| self.by_id.get(id).is_some_and(|it| it.script == *script));
+            let id = match same {
+                Some(id) => {
+                    before.remove(&script.name);
+                    id
+                }
+                None => {
+                    let id = ScriptId(self.next);
+                    self.next = self.next.saturating_add(1);
+                    self.by_id.insert(id, Tracked::new(Arc::clone(script)));
+                    id
+                }
+            };
+            self.by_name.insert(script.name.clone(), id);
+        }
+        let gone = before.into_values();
+        let gone = gone.filter_map(|id| Some((id, self.by_id.remove(&id)?)));
+        gone.collect()
+    }
+
+    /// The script of this name, with its number.
+    pub fn named(&self, name: &str) -> Option<(ScriptId, &Tracked)> {
+        let id = self.by_name.get(name)?;
+        Some((*id, self.by_id.get(id)?))
+    }
+
+    /// The script with this number, to count a result.
+    pub fn get_mut(&mut self, id: ScriptId) -> Option<&mut Tracked> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// All of them, by their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (ScriptId, &Tracked)> {
+        self.by_id.iter().map(|(id, tracked)| (*id, tracked))
+    }
+}
+
 /// What an instance sees of the things that it tracks.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The interfaces there are.
     pub interfaces: &'a Interfaces,
     /// The scripts that run.
-    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
+    pub scripts: &'a Scripts,
 }
 
 impl Surroundings<'_> {
     /// What the results of a script say.
     pub fn standing(self, script: &Script) -> Standing {
-        let mut tracked = self.scripts.values();
-        let known = tracked.find(|tracked| tracked.script.name == script.name);
-        known.map_or(Standing::Unknown, |tracked| tracked.standing)
+        let known = self.scripts.named(&script.name);
+        known.map_or(Standing::Unknown, |(_, tracked)| tracked.standing)
     }
 
     /// Whether an interface exists and is up.

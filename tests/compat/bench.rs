@@ -18,7 +18,7 @@ pub enum Program {
 }
 
 impl Program {
-    fn path(self) -> Option<PathBuf> {
+    pub fn path(self) -> Option<PathBuf> {
         match self {
             Self::Ours => Some(env!("CARGO_BIN_EXE_keepalived-rs").into()),
             Self::C => find_program("keepalived"),
@@ -97,6 +97,11 @@ impl Machine {
     pub fn daemon(&self) -> Result<&Process> {
         let daemon = self.daemon.as_deref();
         daemon.ok_or_else(|| Failure::new(format!("no daemon on {}", self.node.name())))
+    }
+
+    /// Waits for a line of the daemon, wherever in its log.
+    pub fn expect_line(&self, text: &str) -> Result<()> {
+        self.daemon()?.await_line(PATIENCE, text).map(drop)
     }
 
     /// Stops the daemon gracefully and checks that it left nothing behind: no

@@ -17,22 +17,27 @@ mod lab;
 mod announcements;
 mod anywhere;
 mod authentication;
+mod balancers;
 mod bench;
 mod checksums;
 mod contended;
 mod election;
 mod families;
+mod fast_handover;
 mod faults;
 mod frr;
 mod hostile;
+mod mail;
 mod owner;
 mod reload;
+mod scripts;
 mod setups;
 mod start_delays;
 mod sync_groups;
 mod wire_format;
 mod words;
 
+use balancers::run as run_balancers;
 use bench::Program::{C, Ours};
 use bench::{run, run_scripts};
 
@@ -72,6 +77,7 @@ for_each_pair! { run:
     reloaded => crate::reload::reload;
     two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
+    mail_texts => crate::mail::texts;
     v3_one_second => crate::families::v3_one_second;
     v3_tenth => crate::families::v3_tenth;
     v3_hundredth => crate::families::v3_hundredth;
@@ -99,6 +105,69 @@ for_each_pair! { run_scripts:
     lower_priority_heard => crate::owner::lower_priority_heard;
 }
 
+mod script_results {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::results);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::results);
+    }
+}
+
+mod script_weights {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::scripts::weights);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::scripts::weights);
+    }
+}
+
+// What C does with some of these is the reason for them.
+mod hostile_scripts {
+    use super::{Ours, run};
+    use crate::scripts;
+    #[test]
+    fn stubborn() {
+        run(Ours, Ours, scripts::stubborn);
+    }
+    #[test]
+    fn detached() {
+        run(Ours, Ours, scripts::detached);
+    }
+    #[test]
+    fn torrent() {
+        run(Ours, Ours, scripts::torrent);
+    }
+    #[test]
+    fn swapped() {
+        scripts::run_with_security(scripts::swapped);
+    }
+    #[test]
+    fn open_directory() {
+        scripts::run_with_security(scripts::open_directory);
+    }
+    #[test]
+    fn appears() {
+        scripts::run_with_security(scripts::appears);
+    }
+    #[test]
+    fn crowd() {
+        scripts::run_with_security(scripts::crowd);
+    }
+}
+
+for_each_pair! { run_balancers:
+    real_nginx => crate::balancers::nginx;
+    real_haproxy => crate::balancers::haproxy;
+}
+
 mod worker_killed {
     use super::{C, Ours, run};
     #[test]
@@ -108,6 +177,18 @@ mod worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::faults::worker_killed);
+    }
+}
+
+mod mail_server {
+    use crate::mail::run;
+    #[test]
+    fn encrypted_and_with_a_login() {
+        run(crate::mail::encrypted);
+    }
+    #[test]
+    fn refused() {
+        run(crate::mail::refused);
     }
 }
 
@@ -249,6 +330,22 @@ mod signed_trailer {
     #[test]
     fn ours_and_ours() {
         run(Ours, Ours, crate::authentication::signed_trailer);
+    }
+}
+
+mod fast_handover_of_ours {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn beside_ours() {
+        run_scripts(Ours, Ours, crate::fast_handover::weight);
+    }
+    #[test]
+    fn beside_c() {
+        run_scripts(Ours, C, crate::fast_handover::weight);
+    }
+    #[test]
+    fn alone() {
+        run_scripts(Ours, Ours, crate::fast_handover::alone);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keepalived_rs::config::model::{Command, Instance, Script, TrackScript};
 use keepalived_rs::ids::Errno;
-use keepalived_rs::vrrp::event::Outcome;
+use keepalived_rs::vrrp::event::{Event, Outcome};
 use keepalived_rs::vrrp::state_machine::State;
 
 use crate::world::{Node, Wire, instance, ms};
@@ -149,6 +149,105 @@ fn a_script_that_cannot_be_run_has_failed() {
     wire.script(0, Outcome::NotRun(Errno(2)));
     assert_eq!(wire[0].state(), State::Fault);
     assert!(wire[0].logged("cannot be run: No such file or directory"));
+}
+
+#[test]
+fn a_script_that_cannot_be_run_is_told_once_and_shown_until_it_runs() {
+    let mut wire = Wire::new([Node::new(1, tracking(100, -20, script(|_| {})))]);
+    wire.start();
+    wire.run_until(0);
+    let refused = |wire: &Wire| wire[0].engine.snapshot(wire.now).scripts[0].refused();
+    assert_eq!(refused(&wire), None, "not before it was tried");
+    wire.script(0, Outcome::NotRun(Errno(1)));
+    assert_eq!((wire[0].priority(), refused(&wire)), (80, Some(Errno(1))));
+    wire.run_until(2_000_000);
+    wire.script(0, Outcome::NotRun(Errno(1)));
+    let told = wire[0].log.iter().filter(|it| it.contains("cannot be run"));
+    assert_eq!(told.count(), 1, "once, not every two seconds");
+    wire.run_until(4_000_000);
+    wire.script(0, GOOD);
+    assert_eq!((wire[0].priority(), refused(&wire)), (100, None));
+}
+
+#[test]
+fn a_script_that_hangs_is_run_again_as_soon_as_it_is_gone() {
+    // The limit is the interval, as long as nothing else is said.
+    let mut wire = Wire::new([Node::new(1, tracking(100, -20, script(|_| {})))]);
+    wire.start();
+    wire.run_until(2_000_000);
+    assert_eq!((wire[0].priority(), wire[0].ended.len()), (80, 1));
+    assert_eq!(wire[0].runs.len(), 1, "not two at a time");
+    wire.run_until(2_004_000);
+    wire.script(0, Outcome::Signalled(15));
+    wire.run_until(2_004_000);
+    wire.script(0, GOOD);
+    assert_eq!(wire[0].priority(), 100, "as early as it recovered");
+    wire.run_until(4_500_000);
+    let times: Vec<u64> = wire[0].runs.iter().map(|(at, _)| *at).collect();
+    assert_eq!(times, [0, 2_004_000, 4_004_000]);
+}
+
+#[test]
+fn a_run_that_only_takes_its_time_is_not_made_up_for() {
+    let check = script(|it| it.timeout = ms(3_000));
+    let mut wire = Wire::new([Node::new(1, tracking(100, -20, check))]);
+    wire.start();
+    wire.run_until(2_500_000);
+    assert!(wire[0].logged("Track script chk is already running, expect idle - skipping run"));
+    wire.script(0, GOOD);
+    wire.run_until(3_900_000);
+    assert_eq!(wire[0].runs.len(), 1);
+    wire.run_until(4_000_000);
+    assert_eq!(wire[0].runs.len(), 2);
+}
+
+#[test]
+fn weights_add_up_and_are_kept_within_1_and_254() {
+    let named = |name: &str| {
+        script(|it| {
+            it.name = name.into();
+            it.command.argv = vec![name.into()];
+        })
+    };
+    let with = |lines: &[(&str, i32, bool)]| {
+        let mut config = instance(100);
+        config.track_scripts = lines
+            .iter()
+            .map(|&(name, weight, reverse)| TrackScript {
+                script: named(name),
+                weight,
+                reverse,
+            })
+            .collect();
+        config
+    };
+    // What C 2.2.7 comes to with the same lines.
+    let cases = [
+        (with(&[("a", 9, true), ("b", 8, false)]), [GOOD, GOOD], 99),
+        (with(&[("a", 9, true), ("b", 8, true)]), [GOOD, BAD], 91),
+        (with(&[("a", -9, true), ("b", -8, false)]), [BAD, GOOD], 109),
+        (
+            with(&[("a", 250, false), ("b", 250, false)]),
+            [GOOD, BAD],
+            254,
+        ),
+        (with(&[("a", -150, false), ("b", 0, false)]), [BAD, GOOD], 1),
+        (
+            with(&[("a", 250, false), ("b", -253, false)]),
+            [GOOD, BAD],
+            97,
+        ),
+    ];
+    for (config, results, priority) in cases {
+        let mut wire = Wire::new([Node::new(1, config)]);
+        wire.start();
+        wire.run_until(0);
+        let runs: Vec<_> = wire[0].runs.iter().map(|(_, id)| *id).collect();
+        for (id, outcome) in runs.into_iter().zip(results) {
+            wire.feed(0, Event::Script { id, outcome });
+        }
+        assert_eq!(wire[0].priority(), priority);
+    }
 }
 
 #[test]

@@ -687,7 +687,7 @@ impl Wire {
         self.nodes[node].assert_vips_follow_the_state();
     }
 
-    fn feed(&mut self, node: usize, event: Event<'_>) {
+    pub fn feed(&mut self, node: usize, event: Event<'_>) {
         let mut outbox = Outbox::default();
         let now = self.now;
         self.nodes[node].engine.event(now, event, &mut outbox);

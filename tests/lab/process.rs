@@ -53,6 +53,11 @@ pub fn send_signal(id: u32, signal: libc::c_int) -> Result<()> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineMark(usize);
 
+impl LineMark {
+    /// Before the first line.
+    pub const BEGINNING: Self = Self(0);
+}
+
 impl Process {
     /// Starts a prepared command in the namespaces of the calling thread, with
     /// standard output and standard error in one stream of lines.

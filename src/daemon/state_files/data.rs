@@ -24,7 +24,7 @@ use crate::vrrp::tracking::{Run, Standing};
 /// The whole text.
 pub fn text(view: &View, around: &Surroundings) -> String {
     let config = &view.snapshot.config;
-    let users = Users::new(config.globals.enable_script_security);
+    let users = Users::new(&config.globals);
     let writer = Writer {
         view,
         snapshot: &view.snapshot,
@@ -56,7 +56,7 @@ pub fn text(view: &View, around: &Surroundings) -> String {
 
 /// The text of `keepalived_parent.data`.
 pub fn parent_text(config: &Config, around: &Surroundings) -> String {
-    let users = Users::new(config.globals.enable_script_security);
+    let users = Users::new(&config.globals);
     let mut page = Page::default();
     globals::write(&mut page, &config.globals, &users, around, true);
     page.into_text()
@@ -248,6 +248,10 @@ impl Writer<'_> {
         }
         if config.debug > 0 {
             page.line(format_args!("   Debug level = {}", config.debug));
+        }
+        // A word of our own: where it is off, the page is that of C.
+        if config.fast_handover {
+            page.line("   Fast handover = enabled");
         }
         self.addresses(page, it);
         unicast(page, config);

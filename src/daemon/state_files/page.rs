@@ -11,9 +11,9 @@ use std::path::Path;
 
 use nix::unistd::{getegid, geteuid};
 
-use crate::config::model::{Command, ScriptUser};
+use crate::config::model::{Command, Globals, ScriptUser};
 use crate::system::clock;
-use crate::system::scripts::{Identity, resolve};
+use crate::system::scripts::{Identity, Policy, resolve};
 use crate::time::{Instant, Interval};
 
 /// A text that grows line by line.
@@ -88,15 +88,15 @@ impl WallClock {
 /// Who scripts run as; each user is looked up once.
 #[derive(Debug, Default)]
 pub struct Users {
-    security: bool,
+    policy: Policy,
     known: RefCell<Vec<(Option<ScriptUser>, String)>>,
 }
 
 impl Users {
-    /// With `security`, `enable_script_security`, there may be no default user.
-    pub fn new(security: bool) -> Self {
+    /// With `enable_script_security` there may be no default user.
+    pub fn new(globals: &Globals) -> Self {
         Self {
-            security,
+            policy: Policy::of(globals),
             known: RefCell::default(),
         }
     }
@@ -107,7 +107,7 @@ impl Users {
         if let Some((_, numbers)) = known.iter().find(|(named, _)| named.as_ref() == user) {
             return numbers.clone();
         }
-        let numbers = match resolve(user, self.security) {
+        let numbers = match resolve(user, self.policy) {
             Ok(Identity::Other { user, group, .. }) => format!("{user}:{group}"),
             Ok(Identity::Ours) | Err(_) => format!("{}:{}", geteuid(), getegid()),
         };

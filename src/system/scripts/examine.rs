@@ -10,28 +10,31 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 
-use super::security;
+use super::Policy;
 use super::spawn;
 use super::user::{self, Identity};
+use super::walk::{self, Part};
 use crate::config::machine::ScriptFinding;
 use crate::config::model::ScriptUser;
 use crate::ids::Errno;
 
 const EXECUTE: u32 = 0o1;
-const GROUP_WRITES: u32 = 0o020;
-const OTHERS_WRITE: u32 = 0o002;
 
 /// Whether the user, and the group if one is given, exist.
 pub fn user_exists(user: &ScriptUser) -> bool {
     // A user whom we may not become exists all the same.
-    user::resolve(Some(user), false) != Err(Errno(libc::ENOENT))
+    user::resolve(Some(user), Policy::default()) != Err(Errno(libc::ENOENT))
 }
 
 /// What is wrong with a command that `user` runs (`None`: the default user).
 /// `security` is `enable_script_security`. A user that does not exist is not
 /// looked into, nor a redirection, which is a test of existence by itself.
 pub fn examine(argv: &[String], user: Option<&ScriptUser>, security: bool) -> Vec<ScriptFinding> {
-    let (Some(name), Ok(identity)) = (argv.first(), user::resolve(user, security)) else {
+    let policy = Policy {
+        security,
+        supplementary_groups: false,
+    };
+    let (Some(name), Ok(identity)) = (argv.first(), user::resolve(user, policy)) else {
         return Vec::new();
     };
     if spawn::is_redirection(name) {
@@ -152,8 +155,9 @@ fn wrong_with(
             .push(format!("`chmod a+x {shown}` would allow it."));
         findings.push(finding);
     }
-    let runs_as_root = identity.is_root() || security::becomes_root(path);
-    if let Some(part) = security::changeable_part(path).filter(|_| runs_as_root) {
+    let walked = walk::walk(path).ok();
+    let walked = walked.filter(|walked| identity.is_root() || walked.becomes_root);
+    if let Some(part) = walked.and_then(|walked| walked.changeable) {
         let (end, disables) = match security {
             true => (" - disabling", Disables::AsInsecure),
             false => ("", Disables::NothingYet),
@@ -167,25 +171,15 @@ fn wrong_with(
 }
 
 /// How to take a part of a path away from everybody but root.
-fn remedy(part: &Path) -> Vec<String> {
-    let shown = part.display();
-    let mut help = vec![format!("Users other than root can change `{shown}`.")];
-    let Ok(metadata) = fs::symlink_metadata(part) else {
-        return help;
-    };
-    if metadata.uid() != 0 {
-        help.push(format!("It does not belong to root: `chown root {shown}`."));
-    }
-    let others = metadata.mode() & OTHERS_WRITE != 0;
-    let group = metadata.mode() & GROUP_WRITES != 0 && metadata.gid() != 0;
-    let who = match (group, others) {
-        (true, true) => "go",
-        (true, false) => "g",
-        (false, true) => "o",
-        (false, false) => return help,
-    };
-    if !metadata.is_symlink() {
-        help.push(format!("`chmod {who}-w {shown}` mends it."));
+fn remedy(part: &Part) -> Vec<String> {
+    let mut help = vec![format!("{part}: others than root can change it.")];
+    let commands = part.remedies();
+    if let [first, others @ ..] = commands.as_slice() {
+        let mut text = format!("`{first}`");
+        for other in others {
+            text.push_str(&format!(" and `{other}`"));
+        }
+        help.push(format!("{text} mends it."));
     }
     help
 }
@@ -301,7 +295,9 @@ mod tests {
             assert_eq!((open.text, open.disables), (text, security));
             assert!(open.security);
             let help = [
-                format!("Users other than root can change `{path}`."),
+                format!(
+                    "{path} belongs to root:root and has mode 0757: others than root can change it."
+                ),
                 format!("`chmod o-w {path}` mends it."),
             ];
             assert_eq!(open.help, help);

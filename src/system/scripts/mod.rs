@@ -6,24 +6,48 @@
 //!
 //! Source: specification D.2, D.8, E.6.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use crate::config::model::Command;
+use crate::config::model::{Command, Globals, ScriptUser};
 use crate::ids::ScriptId;
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
 
+mod child;
 mod examine;
-mod security;
 mod spawn;
 mod user;
+mod walk;
 
 pub use examine::{examine, user_exists};
-pub use spawn::{Kind, Refusal, start};
+pub use spawn::{Kind, Refusal, Report, Started, start};
 pub use user::{Identity, resolve};
+pub use walk::Part;
 
-/// From SIGTERM to SIGKILL, and from one SIGKILL to the next.
+/// From SIGTERM to SIGKILL.
 const KILL_AFTER: Interval = Interval::from_secs(2);
+
+/// From one SIGKILL to the next: the kernel itself holds on to the process.
+const KILL_AGAIN_AFTER: Interval = Interval::from_secs(10);
+
+/// What a configuration says of all scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// `enable_script_security`
+    pub security: bool,
+    /// `set_supplementary_groups`
+    pub supplementary_groups: bool,
+}
+
+impl Policy {
+    /// That of a configuration.
+    pub const fn of(globals: &Globals) -> Self {
+        Self {
+            security: globals.enable_script_security,
+            supplementary_groups: globals.set_supplementary_groups,
+        }
+    }
+}
 
 /// Why a script runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,79 +64,113 @@ pub enum Purpose {
 }
 
 /// A run that is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Why it ran.
     pub purpose: Purpose,
     /// How it ended.
     pub outcome: Outcome,
+    /// It did not even begin, for this reason; the outcome means nothing then.
+    pub refusal: Option<Refusal>,
 }
 
 /// Every script that runs, by process number.
 #[derive(Debug, Default)]
 pub struct Scripts {
     running: HashMap<i32, Run>,
-    security: bool,
-    /// Programs that were complained about: once is enough.
-    refused: HashSet<String>,
+    /// The process of each check that runs.
+    checks: HashMap<ScriptId, i32>,
+    policy: Policy,
+    /// Who users are, looked up once for a configuration.
+    identities: HashMap<Option<ScriptUser>, Identity>,
+    /// What was last complained about a check: once is enough.
+    complaints: HashMap<ScriptId, String>,
 }
 
 #[derive(Debug)]
 struct Run {
     purpose: Purpose,
-    /// When the next SIGKILL is due; `None` until the run is being ended.
-    kill_at: Option<Instant>,
+    program: String,
+    end: End,
+    report: Report,
+}
+
+/// How far the end of a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nobody wants it.
+    No,
+    /// SIGTERM was sent; SIGKILL follows then.
+    Asked { kill_at: Instant },
+    /// SIGKILL was sent, and is sent again then.
+    Killed { again_at: Instant },
+}
+
+impl End {
+    const fn due(self) -> Option<Instant> {
+        match self {
+            Self::No => None,
+            Self::Asked { kill_at } => Some(kill_at),
+            Self::Killed { again_at } => Some(again_at),
+        }
+    }
 }
 
 impl Scripts {
-    /// No script runs yet. `security` is `enable_script_security`.
-    pub fn new(security: bool) -> Self {
+    /// No script runs yet.
+    pub fn new(policy: Policy) -> Self {
         Self {
-            security,
+            policy,
             ..Self::default()
         }
     }
 
-    /// Takes over `enable_script_security` of a new configuration.
-    pub fn set_security(&mut self, security: bool) {
-        self.security = security;
-        self.refused.clear();
+    /// Takes over what a new configuration says.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.identities.clear();
+        self.complaints.clear();
     }
 
-    /// Starts a run of a check script. Returns why not, if it could not be started.
-    pub fn run_check(&mut self, id: ScriptId, command: &Command) -> Option<Refusal> {
+    /// Starts a run of a check script.
+    ///
+    /// # Errors
+    /// `Refusal`, if there can be no run: no end of it will be seen.
+    pub fn run_check(&mut self, id: ScriptId, command: &Command) -> Result<(), Refusal> {
         let program = command.argv.first().map_or("", String::as_str);
-        if self.check_process(id).is_some() {
+        if self.checks.contains_key(&id) {
             tracing::info!("Track script {program} is already running, expect idle - skipping run");
-            return None;
+            return Ok(());
         }
-        self.begin(command, Kind::Check, Purpose::Check(id)).err()
+        let purpose = Purpose::Check(id);
+        let begun = self.begin(command, Kind::Check, purpose);
+        if let Err(refusal) = &begun {
+            self.complain(purpose, program, refusal);
+        }
+        self.checks.insert(id, begun?);
+        Ok(())
     }
 
     /// Starts a notify script; it is not waited for. What goes wrong is logged.
     pub fn notify(&mut self, command: &Command, stopping: bool) {
         let purpose = Purpose::Notify { stopping };
-        // The log has the reason already, and nobody else wants it.
-        let _ = self.begin(command, Kind::Notify, purpose);
+        if let Err(refusal) = self.begin(command, Kind::Notify, purpose) {
+            let program = command.argv.first().map_or("", String::as_str);
+            self.complain(purpose, program, &refusal);
+        }
     }
 
     /// Ends the run of a check script: SIGTERM to its process group now,
     /// SIGKILL 2 s later, and again. Nothing happens if it does not run.
     pub fn end(&mut self, id: ScriptId, now: Instant) {
-        if let Some(process) = self.check_process(id) {
+        if let Some(&process) = self.checks.get(&id) {
             self.terminate(process, now);
         }
     }
 
     /// Ends the runs of all check scripts; nobody waits for their outcomes.
     pub fn disown_checks(&mut self, now: Instant) {
-        let checks: Vec<i32> = self
-            .running
-            .iter()
-            .filter(|(_, run)| matches!(run.purpose, Purpose::Check(_)))
-            .map(|(&process, _)| process)
-            .collect();
-        for process in checks {
+        for process in std::mem::take(&mut self.checks).into_values() {
             self.terminate(process, now);
             if let Some(run) = self.running.get_mut(&process) {
                 run.purpose = Purpose::Disowned;
@@ -134,7 +192,7 @@ impl Scripts {
         if self
             .running
             .get(&process)
-            .is_some_and(|run| run.kill_at.is_some())
+            .is_some_and(|run| run.end != End::No)
         {
             signal_group(process, libc::SIGKILL);
         }
@@ -143,60 +201,101 @@ impl Scripts {
     /// To be called when `process` was waited for; `None` if it is no script.
     pub fn reaped(&mut self, process: i32, outcome: Outcome) -> Option<Ended> {
         let run = self.running.remove(&process)?;
+        let refusal = run.report.refusal();
+        match (&refusal, run.purpose) {
+            (Some(refusal), purpose) => self.complain(purpose, &run.program, refusal),
+            (None, Purpose::Check(id)) => {
+                self.complaints.remove(&id);
+            }
+            (None, _) => {}
+        }
+        if let Purpose::Check(id) = run.purpose {
+            self.checks.remove(&id);
+        }
         Some(Ended {
             purpose: run.purpose,
             outcome,
+            refusal,
         })
+    }
+
+    /// A check runs every second: the same complaint about it is made once.
+    fn complain(&mut self, purpose: Purpose, program: &str, refusal: &Refusal) {
+        let text = refusal.describe(program);
+        match purpose {
+            Purpose::Check(id) if self.complaints.get(&id) == Some(&text) => return,
+            Purpose::Check(id) => {
+                self.complaints.insert(id, text.clone());
+            }
+            Purpose::Disowned | Purpose::Notify { .. } => {}
+        }
+        tracing::warn!("{text}");
     }
 
     /// When [`Scripts::expire`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.running.values().filter_map(|run| run.kill_at).min()
+        self.running.values().filter_map(|run| run.end.due()).min()
     }
 
     /// Kills what has not ended in time.
     pub fn expire(&mut self, now: Instant) {
         for (&process, run) in &mut self.running {
-            if run.kill_at.is_some_and(|at| at <= now) {
-                tracing::info!("Script child (PID {process}) failed to terminate, killing it");
-                signal_group(process, libc::SIGKILL);
-                run.kill_at = Some(now + KILL_AFTER);
-            }
-        }
-    }
-
-    fn check_process(&self, id: ScriptId) -> Option<i32> {
-        self.running
-            .iter()
-            .find(|(_, run)| run.purpose == Purpose::Check(id))
-            .map(|(&process, _)| process)
-    }
-
-    fn begin(&mut self, command: &Command, kind: Kind, purpose: Purpose) -> Result<(), Refusal> {
-        match start(command, kind, self.security) {
-            Ok(process) => {
-                let kill_at = None;
-                self.running.insert(process, Run { purpose, kill_at });
-                Ok(())
-            }
-            Err(refusal) => {
-                let program = command.argv.first().map_or("", String::as_str);
-                let text = refusal.describe(program);
-                // A check runs every second: the same complaint is made once.
-                if kind == Kind::Notify || self.refused.insert(text.clone()) {
-                    tracing::warn!("{text}");
+            let program = &run.program;
+            match run.end {
+                End::Asked { kill_at } if kill_at <= now => {
+                    tracing::info!(
+                        "Script {program} child (PID {process}) ignores SIGTERM, killing it"
+                    );
+                    run.end = End::Killed {
+                        again_at: now + KILL_AFTER,
+                    };
                 }
-                Err(refusal)
+                End::Killed { again_at } if again_at <= now => {
+                    tracing::warn!(
+                        "Script {program} child (PID {process}) failed to terminate after kill"
+                    );
+                    run.end = End::Killed {
+                        again_at: now + KILL_AGAIN_AFTER,
+                    };
+                }
+                _ => continue,
             }
+            signal_group(process, libc::SIGKILL);
         }
+    }
+
+    fn begin(&mut self, command: &Command, kind: Kind, purpose: Purpose) -> Result<i32, Refusal> {
+        let identity = self.identity(command.user.as_ref())?;
+        let Started { process, report } = start(command, kind, &identity, self.policy)?;
+        let run = Run {
+            purpose,
+            program: command.argv.first().cloned().unwrap_or_default(),
+            end: End::No,
+            report,
+        };
+        self.running.insert(process, run);
+        Ok(process)
+    }
+
+    /// Who a user is. Only what was found is kept: a user may be made later.
+    fn identity(&mut self, user: Option<&ScriptUser>) -> Result<Identity, Refusal> {
+        let user = user.cloned();
+        if let Some(known) = self.identities.get(&user) {
+            return Ok(known.clone());
+        }
+        let identity = resolve(user.as_ref(), self.policy).map_err(Refusal::User)?;
+        self.identities.insert(user, identity.clone());
+        Ok(identity)
     }
 
     fn terminate(&mut self, process: i32, now: Instant) {
         if let Some(run) = self.running.get_mut(&process)
-            && run.kill_at.is_none()
+            && run.end == End::No
         {
             signal_group(process, libc::SIGTERM);
-            run.kill_at = Some(now + KILL_AFTER);
+            run.end = End::Asked {
+                kill_at: now + KILL_AFTER,
+            };
         }
     }
 }
@@ -219,7 +318,6 @@ mod tests {
     use nix::unistd::{Pid, geteuid};
 
     use super::*;
-    use crate::config::model::ScriptUser;
     use crate::ids::Errno;
 
     const NOW: Instant = Instant::ZERO;
@@ -264,27 +362,32 @@ mod tests {
 
     #[test]
     fn a_check_reports_its_outcome_and_runs_once_at_a_time() {
-        let mut scripts = Scripts::new(false);
+        let mut scripts = Scripts::new(Policy::default());
         let command = shell("read line < /proc/self/fd/0; exit 4");
-        assert_eq!(scripts.run_check(ID, &command), None);
-        let process = scripts.check_process(ID).unwrap();
-        assert_eq!(scripts.run_check(ID, &command), None);
+        assert_eq!(scripts.run_check(ID, &command), Ok(()));
+        let process = scripts.checks[&ID];
+        assert_eq!(scripts.run_check(ID, &command), Ok(()));
         assert_eq!(scripts.running.len(), 1, "the second run was skipped");
         let ended = wait(&mut scripts, process).unwrap();
         assert_eq!(ended.purpose, Purpose::Check(ID));
         assert_eq!(ended.outcome, Outcome::Exited(4));
-        assert_eq!(scripts.run_check(ID, &command), None, "now it runs again");
-        let process = scripts.check_process(ID).unwrap();
+        assert_eq!(scripts.run_check(ID, &command), Ok(()), "now it runs again");
+        let process = scripts.checks[&ID];
         wait(&mut scripts, process);
     }
 
     #[test]
     fn a_check_that_cannot_run_has_failed_at_once() {
-        let mut scripts = Scripts::new(false);
+        let mut scripts = Scripts::new(Policy::default());
         let mut command = shell("");
         command.argv = vec!["/no/such/check".to_owned()];
-        let refusal = scripts.run_check(ID, &command);
-        assert_eq!(refusal, Some(Refusal::Start(Errno(libc::ENOENT))));
+        assert_eq!(scripts.run_check(ID, &command), Ok(()));
+        let process = scripts.checks[&ID];
+        let ended = wait(&mut scripts, process).unwrap();
+        let refusal = ended.refusal.unwrap();
+        assert_eq!(refusal.to_string(), "No such file or directory");
+        assert_eq!(refusal, Refusal::Start(Errno(libc::ENOENT)));
+        assert!(scripts.checks.is_empty());
     }
 
     #[test]
@@ -295,10 +398,10 @@ mod tests {
             "sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' & wait",
             path.display()
         );
-        let mut scripts = Scripts::new(false);
-        scripts.run_check(ID, &shell(&text));
+        let mut scripts = Scripts::new(Policy::default());
+        scripts.run_check(ID, &shell(&text)).unwrap();
         let child: i32 = appears(&path).trim().parse().unwrap();
-        let process = scripts.check_process(ID).unwrap();
+        let process = scripts.checks[&ID];
         scripts.end(ID, NOW);
         assert_eq!(scripts.deadline(), Some(NOW + KILL_AFTER));
         let ended = wait(&mut scripts, process).unwrap();
@@ -314,10 +417,10 @@ mod tests {
             "trap '' TERM; echo ready > {}; while :; do sleep 1; done",
             path.display()
         );
-        let mut scripts = Scripts::new(false);
-        scripts.run_check(ID, &shell(&text));
+        let mut scripts = Scripts::new(Policy::default());
+        scripts.run_check(ID, &shell(&text)).unwrap();
         appears(&path);
-        let process = scripts.check_process(ID).unwrap();
+        let process = scripts.checks[&ID];
         scripts.disown_checks(NOW);
         scripts.expire(NOW + Interval::from_ms(1999));
         assert_eq!(scripts.deadline(), Some(NOW + KILL_AFTER), "not yet");
@@ -331,7 +434,7 @@ mod tests {
 
     #[test]
     fn only_scripts_of_the_stop_are_waited_for() {
-        let mut scripts = Scripts::new(false);
+        let mut scripts = Scripts::new(Policy::default());
         scripts.notify(&shell("exit 0"), false);
         assert!(!scripts.tells_of_stop());
         scripts.notify(&shell("exit 0"), true);

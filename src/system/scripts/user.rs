@@ -7,6 +7,7 @@ use std::ffi::CString;
 
 use nix::unistd::{Group, User, getegid, geteuid, getgrouplist};
 
+use super::Policy;
 use crate::config::model::ScriptUser;
 use crate::config::scripts::DEFAULT_USER;
 use crate::ids::Errno;
@@ -42,9 +43,9 @@ impl Identity {
 /// # Errors
 /// `EPERM` if we may not become that user, or if security is asked for and
 /// there is no default user; `ENOENT` if there is no such user or group.
-pub fn resolve(user: Option<&ScriptUser>, security: bool) -> Result<Identity, Errno> {
+pub fn resolve(user: Option<&ScriptUser>, policy: Policy) -> Result<Identity, Errno> {
     let Some(wanted) = user else {
-        return default_user(security);
+        return default_user(policy);
     };
     let account = find_user(&wanted.user)?;
     let (number, own_group) = match &account {
@@ -56,7 +57,7 @@ pub fn resolve(user: Option<&ScriptUser>, security: bool) -> Result<Identity, Er
         None => own_group.unwrap_or_else(|| getegid().as_raw()),
     };
     let mut groups = vec![group];
-    if wanted.supplementary_groups
+    if (wanted.supplementary_groups || policy.supplementary_groups)
         && let Account::Known(user) = &account
     {
         groups = groups_of(user, group)?;
@@ -69,13 +70,17 @@ enum Account {
     Number(u32),
 }
 
-fn default_user(security: bool) -> Result<Identity, Errno> {
+fn default_user(policy: Policy) -> Result<Identity, Errno> {
     match User::from_name(DEFAULT_USER) {
         Ok(Some(user)) => {
             let group = user.gid.as_raw();
-            become_user(user.uid.as_raw(), group, vec![group])
+            let groups = match policy.supplementary_groups {
+                true => groups_of(&user, group)?,
+                false => vec![group],
+            };
+            become_user(user.uid.as_raw(), group, groups)
         }
-        _ if security => Err(Errno(libc::EPERM)),
+        _ if policy.security => Err(Errno(libc::EPERM)),
         _ => Ok(Identity::Ours),
     }
 }
@@ -123,6 +128,11 @@ fn groups_of(user: &User, group: u32) -> Result<Vec<u32>, Errno> {
 mod tests {
     use super::*;
 
+    const OPEN: Policy = Policy {
+        security: false,
+        supplementary_groups: false,
+    };
+
     fn named(user: &str, group: Option<&str>, supplementary_groups: bool) -> ScriptUser {
         ScriptUser {
             user: user.to_owned(),
@@ -134,9 +144,9 @@ mod tests {
     #[test]
     fn a_user_that_does_not_exist_is_no_entry() {
         let nobody = named("no_such_user_here", None, false);
-        assert_eq!(resolve(Some(&nobody), false), Err(Errno(libc::ENOENT)));
+        assert_eq!(resolve(Some(&nobody), OPEN), Err(Errno(libc::ENOENT)));
         let nobody = named("root", Some("no_such_group_here"), false);
-        assert_eq!(resolve(Some(&nobody), false), Err(Errno(libc::ENOENT)));
+        assert_eq!(resolve(Some(&nobody), OPEN), Err(Errno(libc::ENOENT)));
     }
 
     #[test]
@@ -144,8 +154,8 @@ mod tests {
         if !geteuid().is_root() {
             return;
         }
-        let by_name = resolve(Some(&named("daemon", Some("nogroup"), false)), false).unwrap();
-        let by_number = resolve(Some(&named("1", Some("65534"), false)), false).unwrap();
+        let by_name = resolve(Some(&named("daemon", Some("nogroup"), false)), OPEN).unwrap();
+        let by_number = resolve(Some(&named("1", Some("65534"), false)), OPEN).unwrap();
         assert_eq!(by_name, by_number);
         assert_eq!(
             by_name,
@@ -163,7 +173,7 @@ mod tests {
         if !geteuid().is_root() {
             return;
         }
-        let root = resolve(Some(&named("root", None, false)), true).unwrap();
+        let root = resolve(Some(&named("root", None, false)), OPEN).unwrap();
         assert_eq!(root, Identity::Ours);
         assert!(root.is_root());
     }

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{Config, Instance};
-use crate::ids::{IfIndex, InstanceId, Priority, ScriptId};
+use crate::ids::{IfIndex, InstanceId, Priority};
 use crate::time::{Instant, WallClock};
 use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
 use crate::wire::auth::ah;
@@ -27,23 +27,24 @@ use super::action::{Action, Transmit};
 use super::authentication::SignedDatagram;
 use super::contention::Contended;
 use super::election::rank;
-use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Outcome, Uptime};
+use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Uptime};
 use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
-use super::log_lines::{InstanceLine, LogLine, ScriptLine};
+use super::log_lines::{InstanceLine, LogLine};
 use super::peers::claims;
 use super::plan::Plan;
 use super::receive::{Arrival, check};
-use super::snapshot::{InstanceSnapshot, ScriptResult, ScriptSnapshot, Snapshot};
+use super::snapshot::{InstanceSnapshot, Snapshot};
 use super::state_machine::{Effects, Input, State};
 use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
-use super::tracking::{Run, Surroundings, Tracked};
+use super::tracking::{Scripts, Surroundings};
 
 mod groups;
 mod handover;
+mod scripts;
 mod sockets;
 mod startup;
 
@@ -58,9 +59,8 @@ pub struct Engine {
     groups: BTreeMap<String, Group>,
     /// Something was told of an instance, or may be due for a group.
     told_changed: bool,
-    scripts: BTreeMap<ScriptId, Tracked>,
+    scripts: Scripts,
     next_instance: u32,
-    next_script: u32,
     interfaces: Interfaces,
     sockets: Sockets,
     /// Every VIP of the configuration.
@@ -118,9 +118,8 @@ impl Engine {
             instances: BTreeMap::new(),
             groups: BTreeMap::new(),
             told_changed: false,
-            scripts: BTreeMap::new(),
+            scripts: Scripts::default(),
             next_instance: 0,
-            next_script: 0,
             interfaces: Interfaces::default(),
             sockets: Sockets::default(),
             vips: BTreeSet::new(),
@@ -193,7 +192,7 @@ impl Engine {
                         self.timers.arm(key, next);
                     }
                 }
-                TimerKey::ScriptStart(id) => self.script_due(id, deadline, now),
+                TimerKey::ScriptStart(id) => self.script_due(id, deadline, now, tx),
                 TimerKey::ScriptTimeout(id) => self.script_timed_out(now, id, tx),
                 TimerKey::Rival(id) => {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
@@ -275,11 +274,6 @@ impl Engine {
                 (running.config.name.as_str(), seen)
             })
             .collect();
-        let mut scripts: HashMap<&str, ScriptSnapshot> = self
-            .scripts
-            .iter()
-            .map(|(id, tracked)| (tracked.script.name.as_str(), tracked.snapshot(*id)))
-            .collect();
         let instances = self.config.instances.iter();
         let tracked = self.config.scripts.iter();
         Snapshot {
@@ -291,7 +285,8 @@ impl Engine {
                 .collect(),
             groups: self.group_snapshots(),
             scripts: tracked
-                .filter_map(|script| scripts.remove(script.name.as_str()))
+                .filter_map(|script| self.scripts.named(&script.name))
+                .map(|(id, tracked)| tracked.snapshot(id))
                 .collect(),
             interfaces: self.interfaces.iter().cloned().collect(),
             config: self.config.clone(),
@@ -330,24 +325,7 @@ impl Engine {
         self.vips = addresses.collect();
         self.pacer.configure(&config.garp_groups);
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
-        let gone: Vec<ScriptId> = self
-            .scripts
-            .iter()
-            .filter(|(_, tracked)| !config.scripts.contains(&tracked.script))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in gone {
-            self.end_script(id);
-            self.scripts.remove(&id);
-        }
-        for script in &config.scripts {
-            if self.scripts.values().any(|known| known.script == *script) {
-                continue;
-            }
-            let id = ScriptId(self.next_script);
-            self.next_script = self.next_script.saturating_add(1);
-            self.scripts.insert(id, Tracked::new(Arc::clone(script)));
-        }
+        self.adopt_scripts(&config.scripts);
         self.adopt_groups(&config);
         self.config = config;
     }
@@ -371,10 +349,7 @@ impl Engine {
             return;
         }
         self.phase = Phase::Stopping;
-        let ids: Vec<ScriptId> = self.scripts.keys().copied().collect();
-        for id in ids {
-            self.end_script(id);
-        }
+        self.end_scripts();
         self.each(now, tx, |instance, cx| instance.input(Input::Stop, cx));
     }
 
@@ -600,103 +575,6 @@ impl Engine {
                     self.one(now, id, tx, |it, cx| it.log(line, cx));
                 }
             }
-        }
-    }
-
-    // Scripts.
-
-    fn start_scripts(&mut self, now: Instant) {
-        for (id, tracked) in &self.scripts {
-            let key = TimerKey::ScriptStart(*id);
-            if tracked.run == Run::Idle && self.timers.deadline_of(key).is_none() {
-                self.timers.arm(key, now);
-            }
-        }
-    }
-
-    fn script_due(&mut self, id: ScriptId, deadline: Instant, now: Instant) {
-        let Some(tracked) = self.scripts.get_mut(&id) else {
-            return;
-        };
-        let script = Arc::clone(&tracked.script);
-        // From the deadline, so that the period does not drift; after a stall
-        // from now, so that the missed runs are not made up for.
-        let next = (deadline + script.interval).max(now);
-        self.timers.arm(TimerKey::ScriptStart(id), next);
-        if tracked.run != Run::Idle {
-            let timing_out = tracked.run == Run::TimingOut;
-            let line = ScriptLine::Skipped { timing_out };
-            return self.log(LogLine::Script(script.name.clone(), line));
-        }
-        tracked.run = Run::Running;
-        self.timers
-            .arm(TimerKey::ScriptTimeout(id), now + script.timeout);
-        self.actions.push_back(Action::Run {
-            id,
-            command: script.command.clone(),
-        });
-    }
-
-    fn script_timed_out(&mut self, now: Instant, id: ScriptId, tx: &mut impl Transmit) {
-        let Some(tracked) = self.scripts.get_mut(&id) else {
-            return;
-        };
-        if tracked.run != Run::Running {
-            return;
-        }
-        tracked.run = Run::TimingOut;
-        tracked.last = Some((ScriptResult::TimedOut, now));
-        let name = tracked.script.name.clone();
-        let changed = tracked.count(false);
-        self.actions.push_back(Action::End(id));
-        if changed {
-            self.log(LogLine::Script(name, ScriptLine::TimedOut));
-            self.evaluate_all(now, tx);
-        }
-    }
-
-    fn script_ended(
-        &mut self,
-        now: Instant,
-        id: ScriptId,
-        outcome: Outcome,
-        tx: &mut impl Transmit,
-    ) {
-        let Some(tracked) = self.scripts.get_mut(&id) else {
-            return;
-        };
-        let run = std::mem::replace(&mut tracked.run, Run::Idle);
-        self.timers.disarm(TimerKey::ScriptTimeout(id));
-        // A run that timed out has been counted; one that nobody asked for has not.
-        if run != Run::Running || self.phase != Phase::Running {
-            return;
-        }
-        tracked.last = Some((ScriptResult::Ended(outcome), now));
-        let name = tracked.script.name.clone();
-        let status = tracked.note_status(outcome);
-        let success = outcome == Outcome::Exited(0);
-        let changed = tracked.count(success);
-        if let Some(status) = status {
-            self.log(LogLine::Script(name.clone(), ScriptLine::Returns(status)));
-        }
-        if changed {
-            let line = if success {
-                ScriptLine::Succeeded
-            } else {
-                ScriptLine::Failed(outcome)
-            };
-            self.log(LogLine::Script(name, line));
-            self.evaluate_all(now, tx);
-        }
-    }
-
-    /// No more runs; one that is under way is ended, and not waited for.
-    fn end_script(&mut self, id: ScriptId) {
-        self.timers.disarm(TimerKey::ScriptStart(id));
-        self.timers.disarm(TimerKey::ScriptTimeout(id));
-        let run = self.scripts.get(&id).map(|tracked| tracked.run);
-        if run == Some(Run::Running) {
-            self.actions.push_back(Action::End(id));
         }
     }
 

@@ -11,7 +11,7 @@ use super::super::action::{Action, Operation, Token, Transmit};
 use super::super::garp::{self, Pacer};
 use super::super::interfaces::Interfaces;
 use super::super::timers::Timers;
-use super::super::tracking::{Surroundings, Tracked};
+use super::super::tracking::{Scripts, Surroundings};
 
 /// What the timers of the engine are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,7 +66,7 @@ pub struct Context<'a> {
     /// The interfaces there are.
     pub interfaces: &'a Interfaces,
     /// The scripts, by name.
-    pub scripts: &'a BTreeMap<ScriptId, Tracked>,
+    pub scripts: &'a Scripts,
     /// Every VIP of the configuration: none of them is a source address.
     pub vips: &'a BTreeSet<IpAddr>,
     /// What the calendar says, for signatures.

@@ -169,7 +169,7 @@ impl Running {
             mac: None,
             entered_at: None,
             dispute: None,
-            handover: Handover::new(config.fast_handover),
+            handover: Handover::default(),
             heard: None,
             peers: Peers::new(&config),
             has_rivals: false,
@@ -379,7 +379,7 @@ impl Running {
         }
         let old = std::mem::replace(&mut self.priority, new);
         self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
-        self.follow_peers(old);
+        self.follow_candidates(old);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
@@ -397,7 +397,7 @@ impl Running {
 
     /// Feeds the state machine with an acceptable advert; gives what was done.
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
-        self.note_peer(sender, cx);
+        self.note_candidate(sender);
         self.heard = Some((sender, cx.now));
         if !matches!(
             input,

@@ -7,7 +7,7 @@ use super::super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::super::lex::{Origin, Word};
 use super::super::model::Globals;
 use super::super::tree::Statement;
-use super::{Content, Context, Keyword, Reload, decisive, harmless, is_off, works};
+use super::{Content, Context, Keyword, Reload, decisive, harmless, works};
 
 mod files;
 mod garp;
@@ -30,7 +30,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("lvs_process_name", "NAME", "Deprecated alias of checker_process_name", processes::lvs_name),
     harmless("bfd_process_name", "NAME (<=15)", "comm name of bfd child", processes::name),
     harmless("use_symlink_paths", "[BOOL]", "Keep symlinks in script paths rather than executing the resolved path", |draft, line, cx| on(&mut draft.globals.use_symlink_paths, named_switch(line, cx))),
-    decisive("set_supplementary_groups", "[BOOL]", "Set supplementary groups for scripts by default", |draft: &mut Draft, line, cx| on(&mut draft.globals.set_supplementary_groups, named_switch(line, cx))).unless(is_off),
+    works("set_supplementary_groups", "[BOOL]", "Set supplementary groups for scripts by default", |draft: &mut Draft, line, cx| on(&mut draft.globals.set_supplementary_groups, named_switch(line, cx))),
     works("router_id", "STRING", "Name of this node in mail, default the host name", mail::router_id),
     works("notification_email_from", "ADDR", "From address; with a display name only as a whole in quotes", mail::notification_email_from),
     works("smtp_server", "HOST [PORT]", "Mail server; without it no mail is sent", mail::server),
@@ -48,7 +48,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("min_auto_priority_delay", "1..10000000 us", "Lateness that triggers an automatic priority raise", processes::minimum_auto_priority_delay),
     harmless("checker_log_all_failures", "[BOOL]", "Log each failed check", |draft, line, cx| on(&mut draft.globals.lvs.log_all_failures, short_switch(line, cx))),
     works("dynamic_interfaces", "[allow_if_changes]", "Interfaces may appear later; always so here", instances::dynamic_interfaces),
-    harmless("no_email_faults", "", "Suppress mails for FAULT", |draft, _, _| draft.globals.no_email_faults = true),
+    works("no_email_faults", "", "Suppress mails for FAULT", |draft, _, _| draft.globals.no_email_faults = true),
     works("default_interface", "IFNAME", "Interface for addresses without dev that are static or of an instance without one", instances::default_interface),
     decisive("disable_local_igmp", "", "Write 0 to igmp_link_local_mcast_reports while running; not changeable at reload", |draft, _, _| draft.globals.disable_local_igmp = true),
     works("v3_checksum_as_v2", "", "VRRPv3 over IPv4: checksum without pseudo header", |draft, line, cx| on(&mut draft.globals.defaults.v3_checksum_as_v2, bare_flag(line, cx))),
