@@ -391,6 +391,7 @@ mod tests {
     use crate::config::model::{InitialState, Instance, Notify, SyncGroup};
     use crate::ids::{InstanceId, Priority, Vrid};
     use crate::system::testing::{in_namespace, ip};
+    use crate::vrrp::action::Cause;
 
     fn globals(port: u16) -> Globals {
         Globals {
@@ -414,6 +415,8 @@ mod tests {
                 ..Instance::new(name, "eth0", Vrid::new(51).expect("not 0"))
             }),
             state,
+            previous: None,
+            cause: Cause::Started,
             priority: Priority::DEFAULT,
         }
     }
@@ -509,6 +512,8 @@ mod tests {
                     notify_priority_changes: None,
                 }),
                 state,
+                previous: None,
+                cause: Cause::Started,
             };
             mailer.send(&notification("VI_1", NotifyState::Fault, true));
             mailer.send_group(&group(false, NotifyState::Backup));
