@@ -163,7 +163,7 @@ pub fn hostile(bench: &mut Bench) -> Result<()> {
     let detached = bench.a.node.read_file("/run/detached")?;
     let detached: u32 = detached.trim().parse().context("a process number")?;
     let left = bench.a.node.processes()?;
-    expect(left.iter().any(|(inner, ..)| *inner == detached), || {
+    expect(left.iter().any(|(_, inner, _)| *inner == detached), || {
         format!("that {detached} is left alone: {left:?}")
     })
 }
