@@ -22,6 +22,8 @@ pub mod check;
 pub mod cleanup;
 pub mod firewall;
 pub mod key_files;
+pub mod lifecycle;
+pub mod notices;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;

@@ -17,19 +17,19 @@ use std::task::Poll;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::config::model::{self, Config};
+use crate::config::model::Config;
 use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
+use crate::system::scripts::Notice;
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::rx::Receiver;
 use crate::system::sockets::tx::Sender;
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::action::{
-    Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, NotifyState, Operation,
-    Token,
+    Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, Operation, Token,
 };
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event, Outcome, Uptime};
@@ -39,6 +39,7 @@ use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
+use super::notices;
 use super::process;
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
@@ -556,44 +557,21 @@ impl Reactor {
 
     fn notify(&mut self, told: &Notification) {
         self.mailer.send(told);
-        let (notify, name) = (&told.instance.notify, &told.instance.name);
-        let commands = notify_commands(notify, told.state, "INSTANCE", name, told.priority.0);
-        self.run_notify(name, told.state, commands);
+        self.run_notify(notices::of_instance(told));
     }
 
     fn notify_group(&mut self, told: &GroupNotification) {
         self.mailer.send_group(told);
-        let (notify, name) = (&told.group.notify, &told.group.name);
-        // The 0 stands where the priority of an instance would.
-        let commands = notify_commands(notify, told.state, "GROUP", name, 0);
-        self.run_notify(name, told.state, commands);
+        self.run_notify(notices::of_group(told));
     }
 
-    /// Only the script for it runs, and it gets no arguments (specification F.4).
     fn notify_lower_priority(&mut self, told: &LowerPriorityHeard) {
-        let command = told.instance.notify.master_rx_lower_pri.clone();
-        let commands = command.into_iter().map(|command| *command).collect();
-        self.run_commands(&told.instance.name, "MASTER_RX_LOWER_PRI", commands, false);
+        self.run_notify(notices::of_lower_priority(told));
     }
 
-    fn run_notify(&mut self, name: &str, state: NotifyState, commands: Vec<model::Command>) {
-        self.run_commands(name, state.as_str(), commands, state == NotifyState::Stop);
-    }
-
-    fn run_commands(
-        &mut self,
-        name: &str,
-        state: &str,
-        commands: Vec<model::Command>,
-        stopping: bool,
-    ) {
-        if !commands.is_empty() {
-            self.tell(&ToSupervisor::RunNotify {
-                name: name.to_owned(),
-                state: state.to_owned(),
-                commands,
-                stopping,
-            });
+    fn run_notify(&mut self, notice: Option<Notice>) {
+        if let Some(notice) = notice {
+            self.tell(&ToSupervisor::RunNotify(notice));
         }
     }
 
@@ -610,35 +588,6 @@ impl Reactor {
             other => tracing::error!("Unable to speak to the supervisor: {other}"),
         }
     }
-}
-
-/// The scripts of a change of state: the one for that state, then the general
-/// one with its arguments (specification E.6).
-fn notify_commands(
-    notify: &model::Notify,
-    state: NotifyState,
-    kind: &str,
-    name: &str,
-    priority: u8,
-) -> Vec<model::Command> {
-    let specific = match state {
-        NotifyState::Master => &notify.master,
-        NotifyState::Backup => &notify.backup,
-        NotifyState::Fault => &notify.fault,
-        NotifyState::Stop => &notify.stop,
-        NotifyState::Deleted => &notify.deleted,
-    };
-    let general = notify.any.clone().map(|mut command| {
-        command.argv.extend([
-            kind.to_owned(),
-            name.to_owned(),
-            state.as_str().to_owned(),
-            priority.to_string(),
-        ]);
-        command
-    });
-    let commands = specific.clone().into_iter().chain(general);
-    commands.map(|command| *command).collect()
 }
 
 fn log(line: &LogLine) {

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
+use super::lifecycle::Run;
 use super::pid_files::PidFile;
 use super::process;
 use super::state_files::{StateFile, Surroundings, write_parent_data};
@@ -31,7 +32,7 @@ use crate::ids::{Errno, ScriptId};
 use crate::system::clock::now;
 use crate::system::machine::ThisMachine;
 use crate::system::notify_systemd::{self, ServiceManager};
-use crate::system::scripts::{Policy, Purpose, Refusal, Scripts};
+use crate::system::scripts::{Ended, Policy, Purpose, Refusal, Scripts};
 use crate::system::signals::{Signal, Signals};
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
@@ -44,9 +45,6 @@ const STOP_LIMIT: Interval = Interval::from_secs(5);
 
 /// How long a clean-up may take.
 const CLEANUP_LIMIT: Interval = Interval::from_secs(5);
-
-/// How long the scripts that tell of a stop may take.
-const STOP_SCRIPTS_LIMIT: Interval = Interval::from_secs(1);
 
 /// A worker that lived shorter than this is replaced after a delay.
 const SHORT_LIFE: Interval = Interval::from_secs(60);
@@ -188,6 +186,8 @@ fn errors(loaded: &Loaded) -> BTreeSet<String> {
 }
 
 enum Phase {
+    /// The startup script runs; the first worker follows.
+    StartingUp(Run),
     /// None is wanted, or the daemon stops.
     NoWorker,
     Working(Worker),
@@ -216,8 +216,11 @@ struct Stop {
     code: u8,
     /// When a worker that has not ended is killed; `None` once it was.
     kill_at: Option<Instant>,
-    /// How long we wait for scripts; `None` until only scripts are left.
-    scripts_until: Option<Instant>,
+    /// The startup script, if the stop comes while it runs; then the shutdown
+    /// script.
+    script: Option<Run>,
+    /// The shutdown script had its turn.
+    shut_down: bool,
 }
 
 struct Supervisor<'a> {
@@ -245,6 +248,15 @@ struct Supervisor<'a> {
 // The loop.
 impl Supervisor<'_> {
     fn begin(&mut self) {
+        let script = &self.good.config.globals.startup_script;
+        match Run::begin("startup", script, &mut self.scripts, now()) {
+            Some(run) => self.phase = Phase::StartingUp(run),
+            None => self.begin_work(),
+        }
+    }
+
+    fn begin_work(&mut self) {
+        self.phase = Phase::NoWorker;
         if self.wants_worker() {
             self.start_worker();
         } else {
@@ -295,16 +307,18 @@ impl Supervisor<'_> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let phase = match self.phase {
+        let phase = match &self.phase {
             Phase::NoWorker | Phase::Working(_) => None,
-            Phase::CleaningUp { kill_at, .. } => Some(kill_at),
-            Phase::Waiting { until } => Some(until),
+            Phase::StartingUp(run) => Some(run.deadline()),
+            Phase::CleaningUp { kill_at, .. } => Some(*kill_at),
+            Phase::Waiting { until } => Some(*until),
         };
         let stop = self.stop.as_ref();
         let working = matches!(self.phase, Phase::Working(_));
         let kill = stop.and_then(|stop| stop.kill_at).filter(|_| working);
-        let scripts = stop.and_then(|stop| stop.scripts_until);
-        [phase, kill, scripts, self.scripts.deadline()]
+        let script = stop.and_then(|stop| stop.script.as_ref());
+        let script = script.map(Run::deadline);
+        [phase, kill, script, self.scripts.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -312,7 +326,18 @@ impl Supervisor<'_> {
 
     fn expire(&mut self, now: Instant) {
         self.scripts.expire(now);
+        if let Some(stop) = &mut self.stop
+            && let Some(run) = &mut stop.script
+            && run.is_given_up(now)
+        {
+            stop.script = None;
+        }
         match &mut self.phase {
+            Phase::StartingUp(run) => {
+                if run.is_given_up(now) {
+                    self.begin_work();
+                }
+            }
             Phase::Waiting { until } if *until <= now => self.start_worker(),
             Phase::CleaningUp { process, kill_at } if *kill_at <= now => {
                 tracing::error!("clean-up process {process} takes too long - forcing termination");
@@ -344,14 +369,14 @@ impl Supervisor<'_> {
             return None;
         }
         stop.kill_at = None;
-        if self.scripts.tells_of_stop() {
-            let now = now();
-            let until = *stop.scripts_until.get_or_insert(now + STOP_SCRIPTS_LIMIT);
-            if now < until {
-                return None;
-            }
+        if self.scripts.tells_of_stop() || stop.script.is_some() {
+            return None;
         }
-        Some(stop.code)
+        if !std::mem::replace(&mut stop.shut_down, true) {
+            let script = &self.good.config.globals.shutdown_script;
+            stop.script = Run::begin("shutdown", script, &mut self.scripts, now());
+        }
+        stop.script.is_none().then_some(stop.code)
     }
 
     fn end(self) {
@@ -436,7 +461,7 @@ impl Supervisor<'_> {
             }
             Phase::NoWorker => self.ready(),
             // The worker that follows says when it is ready.
-            Phase::CleaningUp { .. } | Phase::Working(_) => {}
+            Phase::StartingUp(_) | Phase::CleaningUp { .. } | Phase::Working(_) => {}
         }
     }
 
@@ -493,6 +518,7 @@ impl Supervisor<'_> {
         match &self.phase {
             Phase::Working(_) => {}
             _ if self.stop.is_some() => self.status.answer("the daemon stops"),
+            Phase::StartingUp(_) => self.status.answer("the startup script runs"),
             Phase::NoWorker => self.status.answer("no instance is configured"),
             Phase::CleaningUp { .. } | Phase::Waiting { .. } => {
                 self.status
@@ -543,18 +569,7 @@ impl Supervisor<'_> {
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
-            ToSupervisor::RunNotify {
-                name,
-                state,
-                commands,
-                stopping,
-            } => {
-                for command in &commands {
-                    let program = command.argv.first().map_or("", String::as_str);
-                    tracing::debug!("({name}) {state}: running {program}");
-                    self.scripts.notify(command, stopping);
-                }
-            }
+            ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.stopped = true;
@@ -646,16 +661,38 @@ impl Supervisor<'_> {
                 } if *cleaner == process => self.cleaned_up(outcome),
                 // Neither a script: an orphan that became ours, as process 1.
                 _ => {
-                    if let Some(ended) = self.scripts.reaped(process, outcome)
-                        && let Purpose::Check(id) = ended.purpose
-                    {
-                        match ended.refusal {
-                            Some(refusal) => self.refused(id, &refusal),
-                            None => self.tell(&ToWorker::ScriptEnded { id, outcome }),
-                        }
+                    if let Some(ended) = self.scripts.reaped(process, outcome, now()) {
+                        self.script_ended(process, ended);
                     }
                 }
             }
+        }
+    }
+
+    fn script_ended(&mut self, process: i32, ended: Ended) {
+        let Ended {
+            purpose,
+            outcome,
+            refusal,
+        } = ended;
+        match (purpose, refusal) {
+            (Purpose::Check(id), Some(refusal)) => self.refused(id, &refusal),
+            (Purpose::Check(id), None) => self.tell(&ToWorker::ScriptEnded { id, outcome }),
+            (Purpose::Lifecycle, refusal) => {
+                let stop = self.stop.as_mut();
+                let last = stop.and_then(|stop| stop.script.take_if(|it| it.process() == process));
+                if let Some(run) = last {
+                    run.ended(outcome, refusal.is_some());
+                } else if let Phase::StartingUp(run) = &self.phase
+                    && run.process() == process
+                    && let Phase::StartingUp(run) =
+                        std::mem::replace(&mut self.phase, Phase::NoWorker)
+                {
+                    run.ended(outcome, refusal.is_some());
+                    self.begin_work();
+                }
+            }
+            (Purpose::Notify | Purpose::Disowned, _) => {}
         }
     }
 
@@ -807,12 +844,21 @@ impl Supervisor<'_> {
         self.stop = Some(Stop {
             code,
             kill_at,
-            scripts_until: None,
+            script: None,
+            shut_down: false,
         });
-        match &self.phase {
+        match &mut self.phase {
             Phase::Working(_) => self.tell(&ToWorker::Stop),
             Phase::Waiting { .. } => self.phase = Phase::NoWorker,
             Phase::NoWorker | Phase::CleaningUp { .. } => {}
+            Phase::StartingUp(run) => {
+                run.end(&mut self.scripts, now);
+                if let Phase::StartingUp(run) = std::mem::replace(&mut self.phase, Phase::NoWorker)
+                    && let Some(stop) = &mut self.stop
+                {
+                    stop.script = Some(run);
+                }
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::wire::advert::Family;
 
 use super::log_lines::LogLine;
+pub use super::reasons::Cause;
 
 /// Sends adverts. `frame` is a whole IP packet, header included.
 pub trait Transmit {
@@ -170,6 +171,10 @@ pub struct Notification {
     pub instance: Arc<Instance>,
     /// The state it is in now.
     pub state: NotifyState,
+    /// The state that was told before; `None` if this is the first.
+    pub previous: Option<NotifyState>,
+    /// What brought it into its state.
+    pub cause: Cause,
     /// Effective priority at that time.
     pub priority: Priority,
 }
@@ -193,4 +198,9 @@ pub struct GroupNotification {
     pub group: Arc<SyncGroup>,
     /// The state that all members are in now.
     pub state: NotifyState,
+    /// The state that was told before; `None` if this is the first.
+    pub previous: Option<NotifyState>,
+    /// What brought the first member into its state that did not just follow
+    /// another one.
+    pub cause: Cause,
 }

@@ -74,6 +74,19 @@ pub enum Cause {
     Stopped,
 }
 
+impl Cause {
+    /// Whether it only followed another member of its sync group.
+    pub fn is_of_group(&self) -> bool {
+        match self {
+            Self::GroupTookOver | Self::GroupGaveWay => true,
+            Self::Fault(reasons) => reasons
+                .iter()
+                .all(|reason| matches!(reason, FaultReason::GroupMember(_))),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -133,7 +133,7 @@ pub struct Running {
     /// Another master is there beside it.
     contended: Option<Episode>,
     /// What brought it into its state.
-    cause: Cause,
+    pub(super) cause: Cause,
 }
 
 impl Running {
@@ -840,11 +840,13 @@ impl Running {
     }
 
     fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {
-        self.told = Some(state);
+        let previous = self.told.replace(state);
         cx.actions.push_back(Action::Notify(Notification {
             id: self.id,
             instance: Arc::clone(&self.config),
             state,
+            previous,
+            cause: self.cause.clone(),
             priority: self.priority,
         }));
     }
