@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
+use super::fifos::{Fifos, Handed};
 use super::pid_files::PidFile;
 use super::process;
 use super::state_files::{StateFile, Surroundings, write_parent_data};
@@ -82,6 +83,8 @@ pub struct WorkerStart {
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
     pub about: About,
+    /// The notify FIFOs.
+    pub fifos: Vec<Handed>,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -139,6 +142,7 @@ pub fn run(start: Start<'_>) -> u8 {
         signals: start.signals,
         manager: service_manager(),
         status: Keeper::new(start.settings),
+        fifos: Fifos::default(),
         stop: None,
         began: None,
     };
@@ -237,6 +241,7 @@ struct Supervisor<'a> {
     signals: Signals,
     manager: ServiceManager,
     status: Keeper,
+    fifos: Fifos,
     stop: Option<Stop>,
     /// When the first worker began.
     began: Option<Instant>,
@@ -246,6 +251,7 @@ struct Supervisor<'a> {
 impl Supervisor<'_> {
     fn begin(&mut self) {
         if self.wants_worker() {
+            self.follow_fifos(None);
             self.start_worker();
         } else {
             tracing::info!("Warning - keepalived has no configuration to run");
@@ -344,6 +350,7 @@ impl Supervisor<'_> {
             return None;
         }
         stop.kill_at = None;
+        self.scripts.end_readers(now());
         if self.scripts.tells_of_stop() {
             let now = now();
             let until = *stop.scripts_until.get_or_insert(now + STOP_SCRIPTS_LIMIT);
@@ -359,6 +366,8 @@ impl Supervisor<'_> {
             file.remove();
         }
         self.status.remove();
+        self.scripts.kill_readers();
+        self.fifos.end();
         tracing::info!("Stopped Keepalived {VERSION}");
         self.pid_files.own.remove();
     }
@@ -413,6 +422,7 @@ impl Supervisor<'_> {
     }
 
     fn change_over(&mut self, new: Text) {
+        self.follow_fifos(Some(&new.config));
         if let Phase::Working(worker) = &mut self.phase {
             let sent = process::memory_file(&new.sources)
                 .map_err(|error| error.to_string())
@@ -440,6 +450,25 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Goes over to the notify FIFOs of `config`, or of what runs. The worker learns
+    /// of them before it learns of anything that it may have to write.
+    fn follow_fifos(&mut self, config: Option<&Config>) {
+        let (config, mask) = (config.unwrap_or(&self.good.config), self.settings.umask);
+        let changes = self.fifos.follow(config, mask, &mut self.scripts, now());
+        let Phase::Working(worker) = &mut self.phase else {
+            return;
+        };
+        for Handed { which, path, fd } in changes {
+            let message = ToWorker::Fifo { which, path };
+            let sent = worker.channel.send(&message, fd.as_ref().map(AsFd::as_fd));
+            if let Err(error) = sent
+                && error != ChannelError::Closed
+            {
+                tracing::error!("Message to {WORKER} dropped: {error}");
+            }
+        }
+    }
+
     /// `new` is what runs from now on.
     fn adopt(&mut self, new: Text) {
         self.scripts.set_policy(Policy::of(&new.config.globals));
@@ -449,6 +478,7 @@ impl Supervisor<'_> {
 
     fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
+        self.follow_fifos(None);
         self.note_reload(Some(reason.to_owned()));
         self.ready_again();
     }
@@ -612,6 +642,7 @@ impl Supervisor<'_> {
             began: self.began.unwrap_or_else(now),
             status: self.status.for_worker(),
             about: self.status.about(),
+            fifos: self.fifos.for_worker(),
         };
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
@@ -762,6 +793,7 @@ impl Supervisor<'_> {
         if self.candidate.take().is_some() {
             // Perhaps the new text is what it died of.
             tracing::error!("Reload abandoned, as {WORKER} died");
+            self.follow_fifos(None);
             self.note_reload(Some(format!("{WORKER} died of it")));
         }
         if self.stop.is_some() {
