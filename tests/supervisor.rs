@@ -226,7 +226,10 @@ fn worker(start: WorkerStart) -> u8 {
             }
             Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
             Ok(Some((
-                ToWorker::ScriptEnded { .. } | ToWorker::ScriptRefused { .. } | ToWorker::About(_),
+                ToWorker::ScriptEnded { .. }
+                | ToWorker::ScriptRefused { .. }
+                | ToWorker::About(_)
+                | ToWorker::Fifo { .. },
                 _,
             ))) => {}
             Err(ChannelError::Closed) => {

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::config::model::Config;
 use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
+use crate::system::fifo;
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
 use crate::system::scripts::Notice;
@@ -39,6 +40,7 @@ use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
+use super::fifos::{self, Handed};
 use super::notices;
 use super::process;
 use super::state_files::{self, StateFile, Surroundings, View};
@@ -85,6 +87,8 @@ pub struct Settings {
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
     pub about: About,
+    /// The notify FIFOs.
+    pub fifos: Vec<Handed>,
 }
 
 /// The worker's loop and all that it holds.
@@ -100,6 +104,7 @@ pub struct Reactor {
     netlink: Handle,
     reports: UnboundedReceiver<Report>,
     mailer: Mailer,
+    fifos: fifo::Writer,
     state_files: state_files::Writer,
     about: Arc<About>,
     /// Why scripts could not be run, for the status socket.
@@ -111,6 +116,8 @@ pub struct Reactor {
     buffer: Vec<u8>,
     /// What the engine was told last.
     wall: Option<WallClock>,
+    /// A reload is over, and the FIFOs are to get all states.
+    states_due: bool,
     /// The last turn left something unread.
     more: bool,
     stopping: bool,
@@ -127,6 +134,10 @@ impl Reactor {
         let channel = WorkerEnd::new(channel);
         let signals = Signals::open()?;
         let mailer = Mailer::start(&config.globals, &process::host_name())?;
+        let mut fifos = fifo::Writer::start()?;
+        for Handed { which, path, fd } in settings.fifos.drain(..) {
+            fifos.follow(which, &path, fd);
+        }
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
@@ -145,6 +156,7 @@ impl Reactor {
             netlink,
             reports,
             mailer,
+            fifos,
             state_files,
             about,
             refusals: BTreeMap::new(),
@@ -152,6 +164,7 @@ impl Reactor {
             view_wanted: None,
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
+            states_due: false,
             more: false,
             stopping: false,
             stopped: false,
@@ -179,6 +192,7 @@ impl Reactor {
             self.hand_over_view();
             self.timer.arm(self.engine.deadline())?;
         }
+        self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
             tracing::warn!("Mail was still waiting at the end and is lost");
@@ -358,15 +372,28 @@ impl Reactor {
                 Err(error) => self.channel_failed(error),
             }
             self.act()?;
+            if std::mem::take(&mut self.states_due) {
+                self.write_states();
+            }
         }
         self.more = true;
         Ok(())
+    }
+
+    /// All states again, for the readers of the FIFOs that a reload began anew
+    /// (`fifo_write_vrrp_states_on_reload`).
+    fn write_states(&self) {
+        let snapshot = self.engine.snapshot(now());
+        for line in fifos::lines_of_states(&snapshot) {
+            self.fifos.write(&line);
+        }
     }
 
     fn message(&mut self, message: ToWorker, descriptor: Option<OwnedFd>) {
         match message {
             ToWorker::Stop => self.stop(),
             ToWorker::Show(file) => self.show(file),
+            ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
             ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
@@ -397,6 +424,7 @@ impl Reactor {
         self.mailer.configure(&config.globals);
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
+        self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())
     }
 
@@ -487,6 +515,7 @@ impl Reactor {
                 Action::Notify(notification) => self.notify(&notification),
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
+                Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
                 Action::Log(line) => log(&line),
                 Action::Ready => self.tell(&ToSupervisor::Ready),
                 Action::Stopped => {
@@ -558,15 +587,20 @@ impl Reactor {
     fn notify(&mut self, told: &Notification) {
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
+        self.fifos.write(&fifo::line_of(told));
     }
 
     fn notify_group(&mut self, told: &GroupNotification) {
         self.mailer.send_group(told);
         self.run_notify(notices::of_group(told));
+        self.fifos.write(&fifo::line_of_group(told));
     }
 
+    /// Besides the FIFOs only the script for it is told, without arguments
+    /// (specification F.4).
     fn notify_lower_priority(&mut self, told: &LowerPriorityHeard) {
         self.run_notify(notices::of_lower_priority(told));
+        self.fifos.write(&fifo::line_of_lower_priority(told));
     }
 
     fn run_notify(&mut self, notice: Option<Notice>) {

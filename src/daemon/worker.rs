@@ -51,6 +51,7 @@ pub fn run(start: WorkerStart) -> u8 {
             began: start.began,
             status: start.status,
             about: start.about,
+            fifos: start.fifos,
         };
         match Reactor::new(start.channel, settings, loaded.config) {
             Ok(reactor) => match reactor.run().await {

@@ -16,7 +16,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, LowerPriorityHeard, Notification, NotifyState};
+use super::action::{Action, LowerPriorityHeard, Notification, NotifyState, PriorityChanged};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
@@ -379,6 +379,7 @@ impl Running {
         }
         let old = std::mem::replace(&mut self.priority, new);
         self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        self.notify_priority(cx);
         self.follow_candidates(old);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
@@ -837,6 +838,19 @@ impl Running {
             priority: self.priority,
         };
         cx.actions.push_back(Action::NotifyLowerPriority(told));
+    }
+
+    /// Before its first state there is nothing to compare with.
+    fn notify_priority(&self, cx: &mut Context<'_>) {
+        if self.config.notify_priority_changes && self.state != State::Init {
+            cx.actions
+                .push_back(Action::NotifyPriority(PriorityChanged {
+                    id: self.id,
+                    instance: Arc::clone(&self.config),
+                    is_master: self.state == State::Master,
+                    priority: self.priority,
+                }));
+        }
     }
 
     fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {
