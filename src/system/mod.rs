@@ -14,6 +14,6 @@ pub mod routing_names;
 pub mod scripts;
 pub mod signals;
 pub mod sockets;
-pub mod watch;
 #[cfg(test)]
 mod testing;
+pub mod watch;

@@ -365,7 +365,11 @@ mod tests {
         assert_eq!(state.count(0), Counted::Now);
         let gained = Counted::After(Interval::from_secs(5));
         assert_eq!(state.count(2), gained);
-        assert_eq!(state.count(0), Counted::Unchanged, "gone before the delay was over");
+        assert_eq!(
+            state.count(0),
+            Counted::Unchanged,
+            "gone before the delay was over"
+        );
         assert_eq!(state.count(2), gained);
         assert!(state.settle());
         assert_eq!(state.quorum, Some(true));

@@ -17,7 +17,9 @@ use crate::config::model::{
 use crate::ids::MacAddress;
 use crate::vrrp::action::Carrier;
 use crate::vrrp::event::InterfaceState;
-use crate::vrrp::snapshot::{GroupSnapshot, InstanceSnapshot, ProcessSnapshot, ScriptSnapshot, Snapshot};
+use crate::vrrp::snapshot::{
+    GroupSnapshot, InstanceSnapshot, ProcessSnapshot, ScriptSnapshot, Snapshot,
+};
 use crate::vrrp::state_machine::State;
 use crate::vrrp::tracking::{Run, Standing};
 

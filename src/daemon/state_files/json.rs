@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 use super::dump_state;
 use super::page::{WallClock, general_seconds, quoted};
 use crate::config::model::{Authentication, ParameterMatch, Version};
-use crate::vrrp::snapshot::{InstanceSnapshot, Snapshot};
+use crate::vrrp::snapshot::{InstanceSnapshot, ProcessSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
 
 /// The text; `None` if there is no instance, as C writes no file then.

@@ -95,8 +95,7 @@ impl Connector {
         address.nl_groups = PROCESSES;
         let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_nl>()).unwrap_or_default();
         // SAFETY: the address is as long as is said, and outlives the call.
-        let result =
-            unsafe { libc::bind(self.0.as_raw_fd(), (&raw const address).cast(), length) };
+        let result = unsafe { libc::bind(self.0.as_raw_fd(), (&raw const address).cast(), length) };
         if result < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -275,7 +274,10 @@ mod tests {
         assert_eq!(read(2, &[20, 20]), Some(Happened::Changed(20)));
         assert_eq!(read(0x200, &[20, 20, 0, 0]), Some(Happened::Changed(20)));
         assert_eq!(read(0x200, &[21, 20, 0, 0]), None);
-        assert_eq!(read(0x8000_0000, &[20, 20, 0, 0]), Some(Happened::Ended(20)));
+        assert_eq!(
+            read(0x8000_0000, &[20, 20, 0, 0]),
+            Some(Happened::Ended(20))
+        );
         assert_eq!(read(0x8000_0000, &[21, 20, 0, 0]), None);
         assert_eq!(read(4, &[20, 20]), None);
         assert_eq!(read(0, &[0]), Some(Happened::Listening));

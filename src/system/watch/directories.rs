@@ -77,7 +77,9 @@ impl Directories {
         let before = std::mem::take(&mut self.watched);
         self.places.clear();
         let news = paths.iter().enumerate();
-        let news = news.map(|(index, path)| self.watch_one(index, path)).collect();
+        let news = news
+            .map(|(index, path)| self.watch_one(index, path))
+            .collect();
         for old in before.difference(&self.watched) {
             // It may be gone by itself.
             let _ = self.inotify.rm_watch(*old);
@@ -155,8 +157,8 @@ impl Directories {
                 // What is just being written is read when that is done; what is
                 // on the way to a file, or a link, may lead somewhere else now.
                 let plain = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_DELETE;
-                happened.everything |= !event.mask.intersects(plain)
-                    || event.mask.contains(AddWatchFlags::IN_ISDIR);
+                happened.everything |=
+                    !event.mask.intersects(plain) || event.mask.contains(AddWatchFlags::IN_ISDIR);
                 happened.files.extend(files);
             }
         }

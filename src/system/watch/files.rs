@@ -67,22 +67,24 @@ fn watch(
             }
         }
         let happened = directories.happened()?;
-        if happened.everything {
+        // Where nobody tells, a directory may be there now.
+        let anew = happened.everything || is_sought(&files);
+        if anew {
             watch_all(&mut directories, &mut files);
         }
         for (index, file) in files.iter_mut().enumerate() {
-            let concerned = happened.everything || happened.files.contains(&index);
-            if (concerned || file.news == News::Sought) && !file.look(reports) {
+            let concerned = anew || happened.files.contains(&index);
+            if concerned && !file.look(reports) {
                 return Ok(());
             }
         }
-        let sought = files.iter().any(|file| file.news == News::Sought);
-        wait(&directories, orders, sought)?;
-        if sought {
-            // A directory may be there now.
-            watch_all(&mut directories, &mut files);
-        }
+        wait(&directories, orders, is_sought(&files))?;
     }
+}
+
+/// Whether the news of any file have to be looked for.
+fn is_sought(files: &[Watched]) -> bool {
+    files.iter().any(|file| file.news == News::Sought)
 }
 
 fn watch_all(directories: &mut Directories, files: &mut [Watched]) {

@@ -163,3 +163,6 @@ impl<T> Orders<T> {
         &self.bell
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,11 @@ pub fn number(text: &[u8]) -> Number {
         sum.saturating_mul(i64::from(radix))
             .saturating_add(i64::from(digit))
     });
-    let value = if negative { size.saturating_neg() } else { size };
+    let value = if negative {
+        size.saturating_neg()
+    } else {
+        size
+    };
     i32::try_from(value).map_or(Number::TooLarge(value), Number::Value)
 }
 

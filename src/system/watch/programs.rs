@@ -81,8 +81,7 @@ fn are_like(arguments: &[Vec<u8>], wanted: &TrackedProcess) -> bool {
         ParameterMatch::Exact => arguments.len() == parameters.len() && both.all(same),
         ParameterMatch::Initial => long_enough && both.all(same),
         ParameterMatch::Partial => {
-            let begins =
-                |(have, want): (&Vec<u8>, &String)| have.starts_with(want.as_bytes());
+            let begins = |(have, want): (&Vec<u8>, &String)| have.starts_with(want.as_bytes());
             let last = both.next_back();
             long_enough && both.all(same) && last.is_none_or(begins)
         }
