@@ -496,6 +496,10 @@ impl InstanceLine {
                     "entering FAULT state (no IPv{version} address for interface)"
                 )
             }
+            Self::FaultProcess(process) => write!(
+                f,
+                "entering FAULT state (tracked process {process} quorum not achieved)"
+            ),
             Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
             Self::Loopback(interface) => write!(
                 f,

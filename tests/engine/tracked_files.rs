@@ -7,7 +7,6 @@ use keepalived_rs::config::model::{
 };
 use keepalived_rs::time::Interval;
 use keepalived_rs::vrrp::event::Event;
-use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
 
 use crate::world::{Node, Wire, config, instance, ms};
@@ -68,11 +67,11 @@ fn with_process(weight: i32, process: &Arc<TrackedProcess>) -> Config {
 fn tell(wire: &mut Wire, value: i32) {
     let file = file("/run/f");
     let file = &*file;
-    wire.event(0, Event::File { file, value });
+    wire.feed(0, Event::File { file, value });
 }
 
 fn count(wire: &mut Wire, process: &TrackedProcess, count: u32) {
-    wire.event(0, Event::Processes { process, count });
+    wire.feed(0, Event::Processes { process, count });
 }
 
 #[test]
@@ -141,8 +140,7 @@ fn a_reload_asks_only_for_what_is_new() {
     wire.start();
     tell(&mut wire, 20);
     let reload = |wire: &mut Wire, config: Config| {
-        let plan = plan(wire[0].engine.config(), config);
-        wire.apply(0, plan);
+        wire.reload(0, config);
     };
     reload(&mut wire, with_file(100, 2));
     assert_eq!(wire[0].priority(), 140);
