@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use crate::config::model::Config;
 use crate::ids::{IfIndex, MacAddress, ScriptId};
@@ -28,6 +28,7 @@ use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::rx::Receiver;
 use crate::system::sockets::tx::Sender;
+use crate::system::watch::{self, Watcher};
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::action::{
     Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, Operation, Token,
@@ -83,6 +84,8 @@ pub struct Settings {
     pub around: Surroundings,
     /// When the first worker began.
     pub began: Instant,
+    /// Files with `init_file` are written.
+    pub is_first: bool,
     /// The status socket, if there is one.
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
@@ -103,6 +106,12 @@ pub struct Reactor {
     arp: ArpSender,
     netlink: Handle,
     reports: UnboundedReceiver<Report>,
+    /// Looks at tracked files and processes.
+    watcher: Watcher,
+    /// What it has found.
+    findings: mpsc::Receiver<watch::Report>,
+    /// The first finding of this turn.
+    finding: Option<watch::Report>,
     mailer: Mailer,
     fifos: fifo::Writer,
     state_files: state_files::Writer,
@@ -142,6 +151,8 @@ impl Reactor {
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
         let (netlink, reports) = Handle::start()?;
+        let (mut watcher, findings) = Watcher::new();
+        watcher.watch(&config, settings.is_first)?;
         Ok(Self {
             engine: Engine::new(config),
             settings,
@@ -155,6 +166,9 @@ impl Reactor {
             arp: ArpSender::open()?,
             netlink,
             reports,
+            watcher,
+            findings,
+            finding: None,
             mailer,
             fifos,
             state_files,
@@ -183,6 +197,7 @@ impl Reactor {
                 self.report(report)?;
             }
             self.drain_reports()?;
+            self.drain_findings()?;
             self.drain_signals();
             self.drain_channel()?;
             // Once more: a reload, or a new socket, may have taken its time.
@@ -228,6 +243,10 @@ impl Reactor {
             ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
             ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
             report = self.reports.recv() => Ok(report),
+            Some(finding) = self.findings.recv() => {
+                self.finding = Some(finding);
+                Ok(None)
+            }
             Some(wanted) = self.views_wanted.recv() => {
                 self.view_wanted = Some(wanted);
                 Ok(None)
@@ -288,6 +307,30 @@ impl Reactor {
                 Ok(report) => self.report(report)?,
                 Err(_) => return Ok(()),
             }
+        }
+        self.more = true;
+        Ok(())
+    }
+
+    /// What was found in tracked files, and which tracked processes there are.
+    fn drain_findings(&mut self) -> io::Result<()> {
+        for _ in 0..QUEUE_PER_TURN {
+            let first = self.finding.take();
+            let Some(finding) = first.or_else(|| self.findings.try_recv().ok()) else {
+                return Ok(());
+            };
+            let event = match &finding {
+                watch::Report::File { file, value } => Event::File {
+                    file,
+                    value: *value,
+                },
+                watch::Report::Processes { process, count } => Event::Processes {
+                    process,
+                    count: *count,
+                },
+            };
+            self.engine.event(now(), event, &mut self.sender);
+            self.act()?;
         }
         self.more = true;
         Ok(())
@@ -422,6 +465,7 @@ impl Reactor {
         let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
         let config = self.settings.text.read(sources)?.config;
         self.mailer.configure(&config.globals);
+        self.watcher.watch(&config, false)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;

@@ -80,6 +80,8 @@ pub struct WorkerStart {
     pub namespace: Option<String>,
     /// When the first worker began; one that replaces it begins later.
     pub began: Instant,
+    /// This is the first worker: files with `init_file` are written.
+    pub is_first: bool,
     /// The status socket, if there is one.
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
@@ -682,6 +684,7 @@ impl Supervisor<'_> {
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
             began: self.began.unwrap_or_else(now),
+            is_first: self.began.is_none(),
             status: self.status.for_worker(),
             about: self.status.about(),
             fifos: self.fifos.for_worker(),

@@ -17,3 +17,4 @@ pub mod signals;
 pub mod sockets;
 #[cfg(test)]
 mod testing;
+pub mod watch;

@@ -26,6 +26,7 @@ mod states;
 mod surroundings;
 mod sync_groups;
 mod timers;
+mod tracked_files;
 mod virtual_addresses;
 mod world;
 
