@@ -296,8 +296,14 @@ fn tls(ca_file: Option<&str>, host: &str) -> Result<Tls, String> {
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(path) = ca_file {
         let text = read(path).map_err(|why| format!("smtp_ca_file '{path}' {why}"))?;
-        let certificate = Certificate::from_pem(&text)
-            .map_err(|_| format!("smtp_ca_file '{path}' has no certificate"))?;
+        // The library takes a text without any for an empty list.
+        let begin = b"-----BEGIN CERTIFICATE-----";
+        let certificate = text
+            .windows(begin.len())
+            .any(|window| window == begin)
+            .then(|| Certificate::from_pem(&text).ok())
+            .flatten()
+            .ok_or_else(|| format!("smtp_ca_file '{path}' has no certificate"))?;
         builder = builder
             .certificate_store(CertificateStore::None)
             .add_root_certificate(certificate);
