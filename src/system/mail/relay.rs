@@ -65,7 +65,7 @@ impl Relay {
             .name("mail relay".into())
             .spawn(move || {
                 // Whatever goes wrong here, the library sees that its connection ends.
-                let _ = relay(&listener, &to_server, until, &told);
+                let _ = relay(listener, &to_server, until, &told);
             })?;
         Ok(Self { address, exceeded })
     }
@@ -78,12 +78,14 @@ impl Relay {
 
 /// Passes on both ways until one side ends or says too much.
 fn relay(
-    listener: &TcpListener,
+    listener: TcpListener,
     server: &TcpStream,
     until: Instant,
     exceeded: &OnceLock<Exceeded>,
 ) -> io::Result<()> {
     let (library, _) = listener.accept()?;
+    // Nobody else has any business here.
+    drop(listener);
     // A limit of nothing would be none.
     let limit = until.since(clock::now()).max(Interval::from_ms(1)).into();
     library.set_write_timeout(Some(limit))?;
