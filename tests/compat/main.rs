@@ -28,6 +28,7 @@ mod faults;
 mod frr;
 mod hostile;
 mod mail;
+mod mail_hostile;
 mod notify;
 mod owner;
 mod reload;
@@ -240,6 +241,38 @@ mod mail_server {
     #[test]
     fn refused() {
         run(crate::mail::refused);
+    }
+}
+
+mod hostile_mail_servers {
+    use super::{Ours, run};
+    #[test]
+    fn silent() {
+        run(Ours, Ours, crate::mail_hostile::silent);
+    }
+    #[test]
+    fn garbage() {
+        run(Ours, Ours, crate::mail_hostile::garbage);
+    }
+    #[test]
+    fn half_way() {
+        run(Ours, Ours, crate::mail_hostile::half_way);
+    }
+    #[test]
+    fn endless_line() {
+        run(Ours, Ours, crate::mail_hostile::endless_line);
+    }
+    #[test]
+    fn byte_by_byte() {
+        run(Ours, Ours, crate::mail_hostile::byte_by_byte);
+    }
+    #[test]
+    fn refused_recipient() {
+        run(Ours, Ours, crate::mail_hostile::refused_recipient);
+    }
+    #[test]
+    fn reload() {
+        run(Ours, Ours, crate::mail_hostile::reload);
     }
 }
 

@@ -340,8 +340,49 @@ fn a_dead_server_neither_blocks_nor_lets_the_queue_grow() {
             mailer.send(&notification(&name, NotifyState::Master, true));
         }
         assert!(clock::now().since(before) < Interval::from_secs(1));
-        assert_eq!(mailer.dropped.load(Ordering::Relaxed), 99 - 64);
+        assert_eq!(mailer.queue.take_dropped(), 99 - 64);
         assert!(!mailer.finish(Interval::from_ms(10)));
+    });
+}
+
+#[test]
+fn of_a_burst_the_last_states_are_told() {
+    const ALERTS: u64 = 10_000;
+    const INSTANCES: u64 = 20;
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mut once = globals(port);
+        once.mail.retry_for = Interval::ZERO;
+        let mailer = Mailer::start(&once, "node-a").expect("started");
+        mailer.send(&notification("VI_first", NotifyState::Master, true));
+        // The first letter is on its way, and the server says nothing yet.
+        let silent = listener.accept().expect("a connection");
+        for number in 0..ALERTS {
+            let name = format!("VI_{}", number % INSTANCES);
+            let is_even = (number / INSTANCES).is_multiple_of(2);
+            let state = [NotifyState::Master, NotifyState::Fault][usize::from(is_even)];
+            mailer.send(&notification(&name, state, true));
+        }
+        let dropped = mailer.queue.take_dropped();
+        drop(silent);
+        let letters = usize::try_from(ALERTS - dropped).expect("few");
+        assert!(letters < 200, "{letters} letters wait");
+        let said = serve(&listener, letters, "");
+        let mut last_told = HashMap::new();
+        for subject in said.iter().filter(|line| line.starts_with("Subject: ")) {
+            let (about, state) = subject.split_once(" - ").expect("a state");
+            last_told.insert(about, state);
+        }
+        assert_eq!(last_told.len(), 20);
+        assert!(
+            last_told
+                .values()
+                .all(|state| *state == "Entering MASTER state")
+        );
+        assert_eq!(mailer.queue.take_dropped(), 0, "each is counted once");
+        assert!(mailer.finish(Interval::from_secs(5)));
+        listener.set_nonblocking(true).expect("non-blocking");
+        assert!(listener.accept().is_err(), "nothing else was mailed");
     });
 }
 
