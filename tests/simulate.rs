@@ -204,3 +204,28 @@ fn unicast_without_an_interface_is_simulated() {
     );
     assert!(table.contains("more than one for 0.000 s"), "{table}");
 }
+
+/// A weight that does not count in a sync group: the script fails, nothing happens,
+/// and without the warning nobody knew why.
+#[test]
+fn what_the_daemons_would_warn_of_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.conf");
+    let text = "vrrp_script chk {\n script /bin/true\n weight -20\n}\n\
+                vrrp_sync_group G {\n group {\n VI_1\n VI_2\n }\n}\n\
+                vrrp_instance VI_1 {\n interface ens3\n virtual_router_id 7\n\
+                track_script {\n chk\n }\n virtual_ipaddress {\n 10.1.1.1/24\n }\n}\n\
+                vrrp_instance VI_2 {\n interface ens3\n virtual_router_id 8\n\
+                virtual_ipaddress {\n 10.1.1.2/24\n }\n}\n";
+    std::fs::write(&path, text).expect("a file");
+    let output = simulate(
+        &[path.to_str().expect("text")],
+        &["--events", "9s fail a chk", "--format", "json"],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let warnings = String::from_utf8(output.stderr).expect("text");
+    let warning = "(VI_1) ignoring tracked script chk with weights due to SYNC group";
+    assert_eq!(warnings.matches(warning).count(), 1, "{warnings}");
+    let json = serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON");
+    assert_eq!(json["nodes"][0], "a");
+}
