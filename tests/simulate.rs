@@ -157,13 +157,25 @@ fn our_own_words_are_known() {
 
 #[test]
 fn what_is_wrong_is_said() {
-    let output = simulate(&FILES, &["--events", "1s kill lb3"]);
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        text,
-        "event '1s kill lb3': no node is called 'lb3'; there are lb1, lb2\n"
-    );
+    for (event, what) in [
+        (
+            "1s kill lb3",
+            "event '1s kill lb3': no node is called 'lb3'; there are lb1, lb2\n",
+        ),
+        (
+            "1s remove lb1 10.1.1.1",
+            "event '1s remove lb1 10.1.1.1': no VIP is called '10.1.1.1' there; \
+             there are 192.0.2.100\n",
+        ),
+        (
+            "61s kill lb1",
+            "an event is later than the end; --seconds sets the end\n",
+        ),
+    ] {
+        let output = simulate(&FILES, &["--events", event]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), what);
+    }
     let output = simulate(&["/does/not/exist.conf"], &[]);
     assert_eq!(output.status.code(), Some(5));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -11,7 +11,7 @@ use crate::config::{self, Loaded, Options};
 use crate::simulation::report::Report;
 use crate::simulation::scenario::{self, Named, Scenario};
 use crate::system::files::DiskFiles;
-use crate::time::Interval;
+use crate::time::{Instant, Interval};
 
 /// A configuration cannot be used, as with `-t`.
 const UNUSABLE: u8 = 5;
@@ -76,9 +76,15 @@ pub fn run(task: &Task) -> Result<Printed, Refusal> {
         }
         nodes.push((name, loaded.config));
     }
+    let length = limited(scenario::span(&task.length).map_err(wrong)?).map_err(wrong)?;
+    let events = scenario::events(&task.events, &nodes).map_err(wrong)?;
+    if events.iter().any(|timed| timed.at > Instant::ZERO + length) {
+        let text = "an event is later than the end; --seconds sets the end";
+        return Err(wrong(text.to_owned()));
+    }
     let scenario = Scenario {
-        events: scenario::events(&task.events, &nodes).map_err(wrong)?,
-        length: limited(scenario::span(&task.length).map_err(wrong)?).map_err(wrong)?,
+        events,
+        length,
         loss_per_million: scenario::loss(&task.loss).map_err(wrong)?,
         seed: task.seed,
         nodes,

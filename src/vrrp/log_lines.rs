@@ -211,6 +211,10 @@ pub enum InstanceLine {
     SettingVips,
     /// VIPs come off.
     RemovingVips,
+    /// VIPs that stand in no advert go on.
+    SettingExcludedVips,
+    /// VIPs that stand in no advert come off.
+    RemovingExcludedVips,
     /// One VIP in one burst.
     Announcing {
         /// The interface's number and name.
@@ -404,6 +408,8 @@ impl InstanceLine {
             | Self::PreemptDelayStopped
             | Self::SettingVips
             | Self::RemovingVips
+            | Self::SettingExcludedVips
+            | Self::RemovingExcludedVips
             | Self::Announcing { .. }
             | Self::AnnouncingSource(_) => true,
             _ => false,
@@ -475,6 +481,15 @@ impl InstanceLine {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
+            Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
+            Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
+            other => other.write_handover(f),
+        }
+    }
+
+    /// The lines about a fast handover, after the name.
+    fn write_handover(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::HandsOver { peer, theirs, ours } => write!(
                 f,
                 "Priority {ours} is below {theirs} of {peer}: asking it to take over"
@@ -486,8 +501,6 @@ impl InstanceLine {
                     "Priority is {ours} again before a peer took over: staying MASTER"
                 )
             }
-            Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
-            Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
             other => other.write_adverts(f),
         }
     }
@@ -547,6 +560,14 @@ impl InstanceLine {
                 delay.as_us() % 1_000_000
             ),
             Self::PreemptDelayStopped => f.write_str("stop preempt delay"),
+            Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
+            other => other.write_owners(f),
+        }
+    }
+
+    /// The lines about address owners, after the name.
+    fn write_owners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::IgnoredAsOwner(from) => write!(
                 f,
                 "Dropping packet(s) from {from} since we are address owner"
@@ -564,7 +585,6 @@ impl InstanceLine {
             Self::OwnershipRestored { to, why } => {
                 write!(f, "Restoring our priority to {to} since {why}")
             }
-            Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
             other => other.write_rest(f),
         }
     }
@@ -574,6 +594,8 @@ impl InstanceLine {
         match self {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
+            Self::SettingExcludedVips => f.write_str("setting E-VIPs."),
+            Self::RemovingExcludedVips => f.write_str("removing E-VIPs."),
             Self::Announcing { on, address } => {
                 let what = match address {
                     IpAddr::V4(_) => "gratuitous ARPs",
