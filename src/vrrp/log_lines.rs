@@ -585,12 +585,12 @@ impl InstanceLine {
             Self::OwnershipRestored { to, why } => {
                 write!(f, "Restoring our priority to {to} since {why}")
             }
-            other => other.write_rest(f),
+            other => other.write_addresses(f),
         }
     }
 
-    /// The other lines, after the name.
-    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The lines about VIPs in the kernel, after the name.
+    fn write_addresses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
@@ -603,6 +603,22 @@ impl InstanceLine {
                 };
                 write!(f, "Sending/queueing {what} on {on} for {address}")
             }
+            Self::KernelRefused { adding, errno } => {
+                let what = if *adding { "set" } else { "remove" };
+                write!(f, "the kernel did not {what} every VIP: {errno}")
+            }
+            Self::TooManyVips { count, room } => write!(
+                f,
+                "Number of VIPs ({count}) exceeds maximum/space available in packet \
+                 (max {room} addresses) - excess moved to eVIPs"
+            ),
+            other => other.write_rest(f),
+        }
+    }
+
+    /// The other lines, after the name.
+    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Rejected { from, reason } => reason.write(*from, f),
             Self::Contended(Contended {
                 peer,
@@ -645,15 +661,6 @@ impl InstanceLine {
                 f,
                 "authentication clock skew {skew_s} sec from {from} \
                  approaching window {window_s} sec"
-            ),
-            Self::KernelRefused { adding, errno } => {
-                let what = if *adding { "set" } else { "remove" };
-                write!(f, "the kernel did not {what} every VIP: {errno}")
-            }
-            Self::TooManyVips { count, room } => write!(
-                f,
-                "Number of VIPs ({count}) exceeds maximum/space available in packet \
-                 (max {room} addresses) - excess moved to eVIPs"
             ),
             Self::AdvertsSkipped(count) => {
                 write!(f, "was held up so long that {count} adverts were not sent")
