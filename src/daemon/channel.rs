@@ -22,6 +22,7 @@ use super::state_files::StateFile;
 use super::status::About;
 pub use crate::config::model::Command as ScriptCommand;
 use crate::ids::{Errno, ScriptId};
+use crate::system::fifo::Which;
 pub use crate::system::scripts::{News, Notice, Owner};
 pub use crate::vrrp::event::Outcome as ScriptOutcome;
 
@@ -58,6 +59,14 @@ pub enum ToWorker {
     /// Change over to the configuration in the memfd that comes along; answer
     /// `Reloaded` or `ReloadFailed`.
     Reload,
+    /// The lines of this notify FIFO go into the descriptor that comes along; with
+    /// none, nowhere.
+    Fifo {
+        /// Which one.
+        which: Which,
+        /// Where it is, for the log.
+        path: String,
+    },
     /// Write a file that shows the state.
     Show(StateFile),
     /// What the status socket shows of the supervisor has changed.

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
+use super::fifos::{Fifos, Handed};
 use super::lifecycle::Run;
 use super::pid_files::PidFile;
 use super::process;
@@ -45,6 +46,9 @@ const STOP_LIMIT: Interval = Interval::from_secs(5);
 
 /// How long a clean-up may take.
 const CLEANUP_LIMIT: Interval = Interval::from_secs(5);
+
+/// How long a stop waits for scripts that read a notify FIFO.
+const READERS_LIMIT: Interval = Interval::from_secs(1);
 
 /// A worker that lived shorter than this is replaced after a delay.
 const SHORT_LIFE: Interval = Interval::from_secs(60);
@@ -76,10 +80,14 @@ pub struct WorkerStart {
     pub namespace: Option<String>,
     /// When the first worker began; one that replaces it begins later.
     pub began: Instant,
+    /// This is the first worker: files with `init_file` are written.
+    pub is_first: bool,
     /// The status socket, if there is one.
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
     pub about: About,
+    /// The notify FIFOs.
+    pub fifos: Vec<Handed>,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -137,6 +145,7 @@ pub fn run(start: Start<'_>) -> u8 {
         signals: start.signals,
         manager: service_manager(),
         status: Keeper::new(start.settings),
+        fifos: Fifos::default(),
         stop: None,
         began: None,
     };
@@ -221,6 +230,28 @@ struct Stop {
     script: Option<Run>,
     /// The shutdown script had its turn.
     shut_down: bool,
+    /// How long we wait for scripts that read a notify FIFO; `None` until they are
+    /// waited for, and again when they were killed.
+    readers_until: Option<Instant>,
+    /// They had their time.
+    readers_killed: bool,
+}
+
+impl Stop {
+    /// Whether nobody who reads a notify FIFO is left to wait for.
+    fn is_read(&mut self, scripts: &Scripts) -> bool {
+        if self.readers_killed || !scripts.has_readers() {
+            return true;
+        }
+        let now = now();
+        let until = *self.readers_until.get_or_insert(now + READERS_LIMIT);
+        if now < until {
+            return false;
+        }
+        scripts.kill_readers();
+        (self.readers_until, self.readers_killed) = (None, true);
+        true
+    }
 }
 
 struct Supervisor<'a> {
@@ -240,6 +271,7 @@ struct Supervisor<'a> {
     signals: Signals,
     manager: ServiceManager,
     status: Keeper,
+    fifos: Fifos,
     stop: Option<Stop>,
     /// When the first worker began.
     began: Option<Instant>,
@@ -258,6 +290,7 @@ impl Supervisor<'_> {
     fn begin_work(&mut self) {
         self.phase = Phase::NoWorker;
         if self.wants_worker() {
+            self.follow_fifos(None);
             self.start_worker();
         } else {
             tracing::info!("Warning - keepalived has no configuration to run");
@@ -318,7 +351,9 @@ impl Supervisor<'_> {
         let kill = stop.and_then(|stop| stop.kill_at).filter(|_| working);
         let script = stop.and_then(|stop| stop.script.as_ref());
         let script = script.map(Run::deadline);
-        [phase, kill, script, self.scripts.deadline()]
+        let readers = stop.and_then(|stop| stop.readers_until);
+        let readers = readers.filter(|_| self.scripts.has_readers());
+        [phase, kill, script, readers, self.scripts.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -369,7 +404,8 @@ impl Supervisor<'_> {
             return None;
         }
         stop.kill_at = None;
-        if self.scripts.tells_of_stop() || stop.script.is_some() {
+        self.scripts.end_readers(now());
+        if self.scripts.tells_of_stop() || stop.script.is_some() || !stop.is_read(&self.scripts) {
             return None;
         }
         if !std::mem::replace(&mut stop.shut_down, true) {
@@ -384,6 +420,8 @@ impl Supervisor<'_> {
             file.remove();
         }
         self.status.remove();
+        self.scripts.kill_readers();
+        self.fifos.end();
         tracing::info!("Stopped Keepalived {VERSION}");
         self.pid_files.own.remove();
     }
@@ -438,6 +476,7 @@ impl Supervisor<'_> {
     }
 
     fn change_over(&mut self, new: Text) {
+        self.follow_fifos(Some(&new.config));
         if let Phase::Working(worker) = &mut self.phase {
             let sent = process::memory_file(&new.sources)
                 .map_err(|error| error.to_string())
@@ -465,6 +504,25 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Goes over to the notify FIFOs of `config`, or of what runs. The worker learns
+    /// of them before it learns of anything that it may have to write.
+    fn follow_fifos(&mut self, config: Option<&Config>) {
+        let (config, mask) = (config.unwrap_or(&self.good.config), self.settings.umask);
+        let changes = self.fifos.follow(config, mask, &mut self.scripts, now());
+        let Phase::Working(worker) = &mut self.phase else {
+            return;
+        };
+        for Handed { which, path, fd } in changes {
+            let message = ToWorker::Fifo { which, path };
+            let sent = worker.channel.send(&message, fd.as_ref().map(AsFd::as_fd));
+            if let Err(error) = sent
+                && error != ChannelError::Closed
+            {
+                tracing::error!("Message to {WORKER} dropped: {error}");
+            }
+        }
+    }
+
     /// `new` is what runs from now on.
     fn adopt(&mut self, new: Text) {
         self.scripts.set_policy(Policy::of(&new.config.globals));
@@ -474,6 +532,7 @@ impl Supervisor<'_> {
 
     fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
+        self.follow_fifos(None);
         self.note_reload(Some(reason.to_owned()));
         self.ready_again();
     }
@@ -625,8 +684,10 @@ impl Supervisor<'_> {
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
             began: self.began.unwrap_or_else(now),
+            is_first: self.began.is_none(),
             status: self.status.for_worker(),
             about: self.status.about(),
+            fifos: self.fifos.for_worker(),
         };
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
@@ -692,7 +753,7 @@ impl Supervisor<'_> {
                     self.begin_work();
                 }
             }
-            (Purpose::Notify | Purpose::Disowned, _) => {}
+            (Purpose::Notify | Purpose::Reader(_) | Purpose::Disowned, _) => {}
         }
     }
 
@@ -799,6 +860,7 @@ impl Supervisor<'_> {
         if self.candidate.take().is_some() {
             // Perhaps the new text is what it died of.
             tracing::error!("Reload abandoned, as {WORKER} died");
+            self.follow_fifos(None);
             self.note_reload(Some(format!("{WORKER} died of it")));
         }
         if self.stop.is_some() {
@@ -846,6 +908,8 @@ impl Supervisor<'_> {
             kill_at,
             script: None,
             shut_down: false,
+            readers_until: None,
+            readers_killed: false,
         });
         match &mut self.phase {
             Phase::Working(_) => self.tell(&ToWorker::Stop),

@@ -102,6 +102,9 @@ pub enum Action {
     /// Tell the outside of an advert of lower priority that a MASTER has heard:
     /// `notify_master_rx_lower_pri`.
     NotifyLowerPriority(LowerPriorityHeard),
+    /// Tell the FIFOs of a change of the effective priority
+    /// (`notify_priority_changes`).
+    NotifyPriority(PriorityChanged),
     /// Write a line to the log.
     Log(LogLine),
     /// Every instance has begun and its receive socket was asked for: the
@@ -188,6 +191,19 @@ pub struct LowerPriorityHeard {
     /// Its configuration: name, script.
     pub instance: Arc<Instance>,
     /// Its own effective priority at that time.
+    pub priority: Priority,
+}
+
+/// The effective priority of an instance has changed (specification E.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriorityChanged {
+    /// Which instance.
+    pub id: InstanceId,
+    /// Its configuration: name.
+    pub instance: Arc<Instance>,
+    /// It is MASTER.
+    pub is_master: bool,
+    /// The new priority.
     pub priority: Priority,
 }
 

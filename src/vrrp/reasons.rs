@@ -61,6 +61,13 @@ pub enum Cause {
     GroupTookOver,
     /// Another member of the sync group gave way to a better master.
     GroupGaveWay,
+    /// `fast_handover`: a peer was asked to take over, and does.
+    HandedOver {
+        /// The peer.
+        address: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
     /// It stood still for so long that another node must have taken over.
     StoodStill,
     /// The daemon stops, or a reload ends the instance.
@@ -107,6 +114,9 @@ impl fmt::Display for Cause {
             Self::Recovered => f.write_str("nothing stands against it any more"),
             Self::GroupTookOver => f.write_str("the sync group took over"),
             Self::GroupGaveWay => f.write_str("another member of the sync group gave way"),
+            Self::HandedOver { address, priority } => {
+                write!(f, "handed over to {address}, whose priority is {priority}")
+            }
             Self::StoodStill => f.write_str("stood still for too long"),
             Self::Stopped => f.write_str("stopped"),
         }
@@ -139,6 +149,10 @@ pub enum FaultReason {
     TrackedInterface(String),
     /// A script of `track_script` fails, or with `reverse` succeeds.
     Script(String),
+    /// The number in a file of `track_file`.
+    File(String),
+    /// A process of `track_process` lacks its quorum, or with `reverse` has it.
+    Process(String),
     /// Another member of the sync group is in FAULT.
     GroupMember(String),
 }
@@ -157,7 +171,13 @@ impl fmt::Display for FaultReason {
                 return write!(f, "tracked interface {name} is not as it must be");
             }
             Self::Script(name) => return write!(f, "script {name} fails"),
-            Self::GroupMember(name) => return write!(f, "{name} of the same sync group is"),
+            Self::File(name) => return write!(f, "tracked file {name} says so"),
+            Self::Process(name) => {
+                return write!(f, "tracked process {name} is not as it must be");
+            }
+            Self::GroupMember(name) => {
+                return write!(f, "{name} of the same sync group is in FAULT");
+            }
         };
         match interface.as_str() {
             // An instance without `interface`.
@@ -203,6 +223,28 @@ pub enum Contributor {
         /// The sync group tracks it, and not the instance.
         of_group: bool,
     },
+    /// A file with a weight.
+    File {
+        /// Its name.
+        name: String,
+        /// Its weight, with the sign of the configuration.
+        weight: i32,
+        /// `reverse`
+        reverse: bool,
+        /// The sync group tracks it, and not the instance.
+        of_group: bool,
+    },
+    /// A process with a weight.
+    Process {
+        /// Its name.
+        name: String,
+        /// Its weight, with the sign of the configuration.
+        weight: i32,
+        /// `reverse`
+        reverse: bool,
+        /// The sync group tracks it, and not the instance.
+        of_group: bool,
+    },
     /// What keeps the sum within 1 to 254 (specification F.8).
     Limit,
     /// What takes all weights back: the owner's priority is fixed.
@@ -220,6 +262,8 @@ impl fmt::Display for Contributor {
             Self::Rival => return f.write_str("another node owns the addresses, too"),
             Self::Script { name, of_group, .. } => ("script", name, of_group),
             Self::Interface { name, of_group, .. } => ("interface", name, of_group),
+            Self::File { name, of_group, .. } => ("file", name, of_group),
+            Self::Process { name, of_group, .. } => ("process", name, of_group),
         };
         let group = if *of_group { " of the group" } else { "" };
         write!(f, "{kind} {name}{group}")

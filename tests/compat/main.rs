@@ -23,9 +23,12 @@ mod checksums;
 mod contended;
 mod election;
 mod families;
+mod fast_handover;
 mod faults;
 mod frr;
 mod hostile;
+mod mail;
+mod mail_hostile;
 mod notify;
 mod owner;
 mod reload;
@@ -76,6 +79,7 @@ for_each_pair! { run:
     reloaded => crate::reload::reload;
     two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
+    mail_texts => crate::mail::texts;
     v3_one_second => crate::families::v3_one_second;
     v3_tenth => crate::families::v3_tenth;
     v3_hundredth => crate::families::v3_hundredth;
@@ -228,6 +232,50 @@ mod worker_killed {
     }
 }
 
+mod mail_server {
+    use crate::mail::run;
+    #[test]
+    fn encrypted_and_with_a_login() {
+        run(crate::mail::encrypted);
+    }
+    #[test]
+    fn refused() {
+        run(crate::mail::refused);
+    }
+}
+
+mod hostile_mail_servers {
+    use super::{Ours, run};
+    #[test]
+    fn silent() {
+        run(Ours, Ours, crate::mail_hostile::silent);
+    }
+    #[test]
+    fn garbage() {
+        run(Ours, Ours, crate::mail_hostile::garbage);
+    }
+    #[test]
+    fn half_way() {
+        run(Ours, Ours, crate::mail_hostile::half_way);
+    }
+    #[test]
+    fn endless_line() {
+        run(Ours, Ours, crate::mail_hostile::endless_line);
+    }
+    #[test]
+    fn byte_by_byte() {
+        run(Ours, Ours, crate::mail_hostile::byte_by_byte);
+    }
+    #[test]
+    fn refused_recipient() {
+        run(Ours, Ours, crate::mail_hostile::refused_recipient);
+    }
+    #[test]
+    fn reload() {
+        run(Ours, Ours, crate::mail_hostile::reload);
+    }
+}
+
 // Not with C: an invalid advert makes its master put off the next one, so that a
 // flood of them silences it.
 mod hostile_packets {
@@ -366,6 +414,22 @@ mod signed_trailer {
     #[test]
     fn ours_and_ours() {
         run(Ours, Ours, crate::authentication::signed_trailer);
+    }
+}
+
+mod fast_handover_of_ours {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn beside_ours() {
+        run_scripts(Ours, Ours, crate::fast_handover::weight);
+    }
+    #[test]
+    fn beside_c() {
+        run_scripts(Ours, C, crate::fast_handover::weight);
+    }
+    #[test]
+    fn alone() {
+        run_scripts(Ours, Ours, crate::fast_handover::alone);
     }
 }
 

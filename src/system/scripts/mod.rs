@@ -13,6 +13,8 @@ use crate::ids::ScriptId;
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
 
+use super::fifo::Which;
+
 mod child;
 mod examine;
 mod notices;
@@ -59,6 +61,8 @@ pub enum Purpose {
     Check(ScriptId),
     /// A check whose worker is gone; nobody waits for its outcome.
     Disowned,
+    /// It reads a notify FIFO for as long as the daemon runs.
+    Reader(Which),
     /// It tells of a change of state.
     Notify,
     /// The daemon starts or stops.
@@ -248,14 +252,49 @@ impl Scripts {
         }
     }
 
-    /// Whether the stop of the daemon has to wait for scripts that tell of it.
-    pub fn tells_of_stop(&self) -> bool {
-        self.notices.tell_of_stop()
-    }
-
     /// Tells a script of a start or a stop to end.
     pub fn end_lifecycle(&mut self, process: i32, now: Instant) {
         self.terminate(process, now);
+    }
+
+    /// Starts a script that reads a notify FIFO. What goes wrong is logged, and so
+    /// is its end, unless it was asked for; it is not started again.
+    pub fn start_reader(&mut self, which: Which, command: &Command) {
+        let purpose = Purpose::Reader(which);
+        if let Err(refusal) = self.begin(command, &[], Kind::Check, purpose) {
+            let program = command.argv.first().map_or("", String::as_str);
+            self.complain(purpose, program, &refusal);
+        }
+    }
+
+    /// Asks all scripts that read a notify FIFO to end, as in [`Scripts::end`].
+    pub fn end_readers(&mut self, now: Instant) {
+        let readers: Vec<i32> = self.readers().collect();
+        for process in readers {
+            self.terminate(process, now);
+        }
+    }
+
+    /// Kills those that did not.
+    pub fn kill_readers(&self) {
+        self.readers()
+            .for_each(|process| signal_group(process, libc::SIGKILL));
+    }
+
+    fn readers(&self) -> impl Iterator<Item = i32> {
+        let running = self.running.iter();
+        let readers = running.filter(|(_, run)| matches!(run.purpose, Purpose::Reader(_)));
+        readers.map(|(process, _)| *process)
+    }
+
+    /// Whether a script that reads a notify FIFO still runs.
+    pub fn has_readers(&self) -> bool {
+        self.readers().next().is_some()
+    }
+
+    /// Whether the stop of the daemon has to wait for scripts that tell of it.
+    pub fn tells_of_stop(&self) -> bool {
+        self.notices.tell_of_stop()
     }
 
     /// To be called when `process` has ended but was not waited for yet. If it
@@ -286,6 +325,10 @@ impl Scripts {
             (None, Purpose::Check(id)) => {
                 self.complaints.remove(&id);
             }
+            (None, Purpose::Reader(which)) if run.end == End::No => {
+                let prefix = which.prefix();
+                tracing::warn!("{prefix}notify fifo script terminated");
+            }
             (None, _) => {}
         }
         if let Purpose::Check(id) = run.purpose {
@@ -306,7 +349,7 @@ impl Scripts {
             Purpose::Check(id) => {
                 self.complaints.insert(id, text.clone());
             }
-            Purpose::Disowned | Purpose::Notify | Purpose::Lifecycle => {}
+            Purpose::Disowned | Purpose::Reader(_) | Purpose::Notify | Purpose::Lifecycle => {}
         }
         tracing::warn!("{text}");
     }
