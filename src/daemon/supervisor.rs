@@ -367,12 +367,12 @@ impl Supervisor<'_> {
         {
             stop.script = None;
         }
+        if let Phase::StartingUp(run) = &mut self.phase
+            && run.is_given_up(now)
+        {
+            self.begin_work();
+        }
         match &mut self.phase {
-            Phase::StartingUp(run) => {
-                if run.is_given_up(now) {
-                    self.begin_work();
-                }
-            }
             Phase::Waiting { until } if *until <= now => self.start_worker(),
             Phase::CleaningUp { process, kill_at } if *kill_at <= now => {
                 tracing::error!("clean-up process {process} takes too long - forcing termination");

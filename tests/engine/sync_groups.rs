@@ -9,6 +9,7 @@ use keepalived_rs::config::model::{
 };
 use keepalived_rs::ids::{IfIndex, Priority, Vrid};
 use keepalived_rs::time::Interval;
+use keepalived_rs::vrrp::action::NotifyState;
 use keepalived_rs::vrrp::event::{InterfaceAddress, InterfaceState, Outcome};
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
@@ -528,4 +529,41 @@ fn a_group_that_is_formed_or_dissolved_by_a_reload() {
     wire.change_interface(0, |state| state.up = false);
     let states: Vec<State> = wire[0].engine.instances().map(|it| it.state).collect();
     assert_eq!(states, [State::Fault, State::Master]);
+}
+
+/// What scripts find in their environment: the state before, and the reason.
+#[test]
+fn a_group_tells_the_cause_of_the_member_that_is_to_blame() {
+    let mut wire = pair();
+    run_until(&mut wire, 4 * SECOND);
+    wire.change_other(0, INSIDE, |state| state.up = false);
+    run_until(&mut wire, 6 * SECOND);
+    let line = |before: Option<NotifyState>, state: NotifyState, cause: &dyn std::fmt::Display| {
+        let before = before.map_or("INIT", NotifyState::as_str);
+        format!("{before} {}: {cause}", state.as_str())
+    };
+    let of_group = |node: usize| -> Vec<String> {
+        let told = wire[node].group_notifications.iter();
+        told.map(|it| line(it.previous, it.state, &it.cause))
+            .collect()
+    };
+    let expected = [
+        "INIT BACKUP: started",
+        "BACKUP MASTER: no master heard for 3.414 s",
+        "MASTER FAULT: interface eth1 is down",
+    ];
+    assert_eq!(of_group(0), expected);
+    let expected = [
+        "INIT BACKUP: started",
+        "BACKUP MASTER: priority 0 from 10.0.1.1",
+    ];
+    assert_eq!(of_group(1), expected);
+    // The other member says whom it follows.
+    let first = wire[0].notifications.iter();
+    let mut first = first.filter(|it| it.instance.name == "VI_1");
+    let last = first.next_back().expect("told");
+    assert_eq!(
+        line(last.previous, last.state, &last.cause),
+        "MASTER FAULT: VI_2 of the same sync group is"
+    );
 }

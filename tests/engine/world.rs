@@ -11,7 +11,7 @@ use keepalived_rs::config::model::{Config, InitialState, Instance, VirtualAddres
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
-use keepalived_rs::vrrp::action::{Action, Notification, Operation, Transmit};
+use keepalived_rs::vrrp::action::{Action, GroupNotification, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
     Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
@@ -364,6 +364,7 @@ pub struct Node {
     /// What the general script would get as arguments.
     pub calls: Vec<String>,
     pub notifications: Vec<Notification>,
+    pub group_notifications: Vec<GroupNotification>,
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
     pub listening: Vec<IfIndex>,
@@ -397,6 +398,7 @@ impl Node {
             told: Vec::new(),
             calls: Vec::new(),
             notifications: Vec::new(),
+            group_notifications: Vec::new(),
             log: Vec::new(),
             operations: Vec::new(),
             listening: Vec::new(),
@@ -772,6 +774,7 @@ impl Wire {
                 let state = told.state.as_str();
                 here.calls
                     .push(format!("GROUP {} {state} 0", told.group.name));
+                here.group_notifications.push(told);
             }
             Action::NotifyLowerPriority(told) => {
                 here.calls.push(format!("LOWER {}", told.instance.name));
