@@ -1,7 +1,8 @@
 //! The notify FIFO: the same bytes as C's, whoever reads, or does not.
 
-use crate::bench::{Bench, Machine, PATIENCE, configuration, expect};
+use crate::bench::{Bench, Machine, PATIENCE, VRRP_PID_FILE, configuration, expect};
 use crate::lab::frames::advert_frame;
+use crate::lab::process::send_signal;
 use crate::lab::{Context, Failure, Result};
 use crate::owner::stranger;
 use crate::scripts::expect_little_memory;
@@ -280,6 +281,41 @@ fn flap(bench: &Bench) -> Result<()> {
     bench.a.node.set_carrier(true)?;
     daemon.await_line_after(mark, PATIENCE, "(VI_1) Entering MASTER STATE")?;
     Ok(())
+}
+
+/// The FIFO outlives the VRRP process and a reload, its reader hears of the new
+/// process; all states are written again if that is asked for. The end of a script
+/// is told, and it is not begun again.
+pub fn kept(bench: &mut Bench) -> Result<()> {
+    bench
+        .a
+        .node
+        .write_file("/run/ends", "#!/bin/sh\necho run >> /run/runs\n")?;
+    let words = "fifo_write_vrrp_states_on_reload\n    vrrp_notify_fifo_script /run/ends";
+    let file = with_fifo(words, &(configuration(150, "") + &in_group()));
+    bench.a.start(&file)?;
+    bench.a.expect_line("vrrp notify fifo script terminated")?;
+    let mut reader = Reader::open(&bench.a, FIFO)?;
+    reader.await_line("GROUP \"G\" MASTER 0")?;
+    reader.await_line("INSTANCE \"VI_1\" MASTER 150")?;
+    reader.text.clear();
+    bench.a.reload(&file)?;
+    reader.await_line("GROUP \"G\" MASTER 0")?;
+    let all = "INSTANCE \"VI_1\" MASTER 150\nINSTANCE \"VI_2\" MASTER 120\nGROUP \"G\" MASTER 0\n";
+    let text = reader.text.clone();
+    expect(text == all, || format!("{all}, not {text}"))?;
+
+    reader.text.clear();
+    let id = bench.a.node.read_file(VRRP_PID_FILE)?;
+    let id = id.trim().parse().context("the process number")?;
+    send_signal(bench.a.node.outer_id(id)?, libc::SIGKILL)?;
+    reader.await_line("GROUP \"G\" MASTER 0")?;
+    reader.await_line("INSTANCE \"VI_1\" MASTER 150")?;
+    bench.a.stop()?;
+    let runs = bench.a.node.read_file("/run/runs")?;
+    expect(runs == "run\nrun\n", || {
+        format!("one run for each configuration: {runs}")
+    })
 }
 
 /// 10,000 changes of state while nobody reads; before, a reader came and died. The

@@ -424,4 +424,8 @@ mod hostile_fifo {
     fn burst() {
         run(Ours, Ours, crate::fifo::burst);
     }
+    #[test]
+    fn kept() {
+        run(Ours, Ours, crate::fifo::kept);
+    }
 }
