@@ -25,6 +25,7 @@ mod election;
 mod families;
 mod fast_handover;
 mod faults;
+mod fifo;
 mod frr;
 mod hostile;
 mod mail;
@@ -508,5 +509,38 @@ mod checksums_by_python {
     #[test]
     fn verified() {
         run(Ours, Ours, crate::checksums::verified);
+    }
+}
+
+for_each_pair! { run:
+    fifo_lines => crate::fifo::lines;
+}
+
+mod fifo_script {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn ours() {
+        run_scripts(Ours, Ours, crate::fifo::script);
+    }
+    #[test]
+    fn c() {
+        run_scripts(C, C, crate::fifo::script);
+    }
+}
+
+// C 2.2.7 writes into whatever it finds, and says nothing of lines that are lost.
+mod hostile_fifo {
+    use super::{Ours, run};
+    #[test]
+    fn replaced() {
+        run(Ours, Ours, crate::fifo::replaced);
+    }
+    #[test]
+    fn burst() {
+        run(Ours, Ours, crate::fifo::burst);
+    }
+    #[test]
+    fn kept() {
+        run(Ours, Ours, crate::fifo::kept);
     }
 }

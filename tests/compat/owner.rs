@@ -125,7 +125,7 @@ pub fn lower_priority_heard(bench: &mut Bench) -> Result<()> {
 }
 
 /// An advert of a node that does not exist.
-fn stranger(version: u8, priority: u8) -> Advert {
+pub fn stranger(version: u8, priority: u8) -> Advert {
     let (auth_type, auth_data, checksum) = match version {
         2 => (1, b"1111".to_vec(), Covers::Message),
         _ => (0, Vec::new(), Covers::PseudoHeader),

@@ -101,13 +101,13 @@ fn is_beyond(instance: &Instance) -> bool {
         skip_check_adv_addr: instance.skip_check_adv_addr,
         notify: instance.notify.clone(),
         smtp_alert: instance.smtp_alert,
+        notify_priority_changes: instance.notify_priority_changes,
         fast_handover: instance.fast_handover,
         // These have no effect, or only on version 3.
         old_unicast_checksum: instance.old_unicast_checksum,
         v3_checksum_as_v2: instance.v3_checksum_as_v2,
         linkbeat_polling: instance.linkbeat_polling,
         receive_buffer_bytes: instance.receive_buffer_bytes,
-        notify_priority_changes: instance.notify_priority_changes,
         debug: instance.debug,
         ..plain
     };
@@ -129,7 +129,7 @@ fn is_group_beyond(group: &SyncGroup) -> bool {
         tracking_weight: _,
         notify,
         smtp_alert: _,
-        // The default of the members, where it has been refused or has no effect.
+        // The default of the members.
         notify_priority_changes: _,
     } = group;
     let never = notify.deleted.is_some() || notify.master_rx_lower_pri.is_some();

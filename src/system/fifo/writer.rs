@@ -193,12 +193,12 @@ impl<'a> Thread<'a> {
                     }
                 }
                 Ok(Message::Use(which, fifo)) => {
-                    if let Some(slot) = self.fifos.get_mut(which as usize) {
-                        if let Some(mut before) = std::mem::replace(slot, fifo) {
-                            // The last attempt.
-                            let _ = before.flush();
-                            before.end();
-                        }
+                    if let Some(slot) = self.fifos.get_mut(which as usize)
+                        && let Some(mut before) = std::mem::replace(slot, fifo)
+                    {
+                        // The last attempt.
+                        let _ = before.flush();
+                        before.end();
                     }
                 }
                 Err(TryRecvError::Empty) => break,

@@ -568,7 +568,7 @@ fn decisive_words_may_ask_for_what_is_done_anyway() {
     ] {
         assert!(parse(&in_globals(line)).is_usable(), "{line}");
     }
-    for line in ["notify_fifo /f", "disable_local_igmp", "lvs_sync_daemon e0"] {
+    for line in ["disable_local_igmp", "lvs_sync_daemon e0"] {
         assert!(!parse(&in_globals(line)).is_usable(), "{line}");
     }
 }
