@@ -133,6 +133,10 @@ impl World {
         let Some(here) = self.nodes.get_mut(node) else {
             return;
         };
+        // Its own addresses are announced besides, and not in that line.
+        if here.kernel.owns(address) {
+            return;
+        }
         let family = Family::of(address);
         let instances = here.config.instances.iter();
         let intervals = instances.map(|instance| match family {

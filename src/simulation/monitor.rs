@@ -268,14 +268,9 @@ impl Watch {
             ));
         }
         let is_time = matches!(turn.cause, Cause::Time { .. });
-        self.judge_group(
-            before,
-            view.state,
-            old_priority != self.priority,
-            turn,
-            &mut wrong,
-        );
-        if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
+        let moved = old_priority != self.priority;
+        self.judge_group(before, view.state, moved, turn, &mut wrong);
+        if (before, view.state) == (State::Backup, State::Backup) && moved {
             (self.due, self.set_at) = (self.shifted(turn.now), turn.now);
             // In this turn it may have been held by its group.
             self.vague |= is_time && turn.group.is_some() && self.due == turn.now;
@@ -305,7 +300,7 @@ impl Watch {
             self.enter(before, heard, turn);
         }
         let overdue = self.state == State::Backup && self.due < turn.now && !self.vague;
-        if overdue && matches!(turn.cause, Cause::Time { .. }) {
+        if overdue && is_time {
             wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
         }
         (change, wrong)

@@ -1,21 +1,24 @@
 //! Rule 14: where everybody hears everybody and all are configured alike, nobody
-//! says of another node that it is master, too. Where adverts are forged, in the
-//! name of a node or of a stranger, anything may be said.
+//! says of another node that it is master, too. Of a stranger with forged adverts
+//! anything may be said, and of a peer in whose name they came, for a while. So it
+//! is after faults: silence is no proof for a minute where adverts get lost.
 //!
 //! Decides that only; when a world has come to rest is decided in `swarm`.
 
 use std::net::IpAddr;
 
-use super::faults::{Fault, Timed};
+use crate::time::{Instant, Interval};
+use crate::vrrp::contention::Contention;
+
 use super::world::World;
 
-/// Judges a world that has come to rest after these faults.
-pub(super) fn judge_rivals(world: &mut World, faults: &[Timed]) {
-    let is_forged = |it: &Timed| matches!(it.fault, Fault::Forged(_));
-    if faults.iter().any(is_forged) {
-        return;
-    }
+/// After this nobody has a reason to believe what was before.
+const MEMORY: Interval = Interval::from_secs(70);
+
+/// Judges a world that has come to rest after faults that ended at `healed_at`.
+pub(super) fn judge_rivals(world: &mut World, healed_at: Instant) {
     let mut wrong = Vec::new();
+    let is_long_ago = world.now.since(healed_at) > MEMORY;
     let addresses: Vec<IpAddr> = world
         .nodes
         .iter()
@@ -27,6 +30,11 @@ pub(super) fn judge_rivals(world: &mut World, faults: &[Timed]) {
         let instances = node.engine.iter().flat_map(|engine| engine.instances());
         for view in instances {
             let seen = view.contended;
+            let seen = seen.filter(|seen| seen.since > healed_at || is_long_ago);
+            let is_refused = seen.is_some_and(|it| matches!(it.reason, Contention::Refused(_)));
+            if node.was_deceived && is_refused {
+                continue;
+            }
             if let Some(seen) = seen.filter(|seen| addresses.contains(&seen.peer)) {
                 let name = &view.config.name;
                 wrong.push((place, format!("({name}) is contended: {seen:?}")));

@@ -25,6 +25,13 @@ pub enum LogLine {
     Group(String, GroupLine),
     /// About one script, by name.
     Script(String, ScriptLine),
+    /// A tracked process has its quorum, or has it no more.
+    Quorum {
+        /// The name of the block.
+        name: String,
+        /// It has it.
+        gained: bool,
+    },
     /// The link of an interface that some instance tracks went up or down.
     Link {
         /// Its name.
@@ -90,6 +97,19 @@ pub enum InstanceLine {
     FaultNoSource,
     /// Why it starts in FAULT: a script.
     FaultScript(String),
+    /// Why it starts in FAULT: a file.
+    FaultFile {
+        /// The name of its block.
+        name: String,
+        /// The number in it.
+        value: i32,
+    },
+    /// Why it starts in FAULT: a process.
+    FaultProcess(String),
+    /// A file stands against it from now on.
+    FileFault(String),
+    /// A file does so no more.
+    FileFine(String),
     /// Loopback interfaces cannot carry VRRP.
     Loopback(String),
     /// An interface without multicast, and no unicast peers.
@@ -211,6 +231,10 @@ pub enum InstanceLine {
     SettingVips,
     /// VIPs come off.
     RemovingVips,
+    /// VIPs that stand in no advert go on.
+    SettingExcludedVips,
+    /// VIPs that stand in no advert come off.
+    RemovingExcludedVips,
     /// One VIP in one burst.
     Announcing {
         /// The interface's number and name.
@@ -339,6 +363,10 @@ impl fmt::Display for LogLine {
         match self {
             Self::Instance(name, line) => line.write(name, f),
             Self::Script(name, line) => line.write(name, f),
+            Self::Quorum { name, gained } => {
+                let what = if *gained { "gained" } else { "lost" };
+                write!(f, "Quorum {what} for tracked process {name}")
+            }
             Self::Group(name, GroupLine::Syncing(state)) => {
                 write!(f, "VRRP_Group({name}) Syncing instances to {state} state")
             }
@@ -404,6 +432,8 @@ impl InstanceLine {
             | Self::PreemptDelayStopped
             | Self::SettingVips
             | Self::RemovingVips
+            | Self::SettingExcludedVips
+            | Self::RemovingExcludedVips
             | Self::Announcing { .. }
             | Self::AnnouncingSource(_) => true,
             _ => false,
@@ -425,6 +455,18 @@ impl InstanceLine {
             }
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
+            }
+            Self::FaultFile { name: file, value } => {
+                return write!(
+                    f,
+                    "({name}): entering FAULT state (tracked file {file} has status {value})"
+                );
+            }
+            Self::FileFault(file) => {
+                return write!(f, "({name}): tracked file {file} now FAULT state");
+            }
+            Self::FileFine(file) => {
+                return write!(f, "({name}): tracked file {file} leaving FAULT state");
             }
             Self::RivalStopped => {
                 let text = "rogue address owner appears to have stopped advertising";
@@ -460,6 +502,10 @@ impl InstanceLine {
                     "entering FAULT state (no IPv{version} address for interface)"
                 )
             }
+            Self::FaultProcess(process) => write!(
+                f,
+                "entering FAULT state (tracked process {process} quorum not achieved)"
+            ),
             Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
             Self::Loopback(interface) => write!(
                 f,
@@ -475,6 +521,15 @@ impl InstanceLine {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
+            Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
+            Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
+            other => other.write_handover(f),
+        }
+    }
+
+    /// The lines about a fast handover, after the name.
+    fn write_handover(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::HandsOver { peer, theirs, ours } => write!(
                 f,
                 "Priority {ours} is below {theirs} of {peer}: asking it to take over"
@@ -486,8 +541,6 @@ impl InstanceLine {
                     "Priority is {ours} again before a peer took over: staying MASTER"
                 )
             }
-            Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
-            Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
             other => other.write_adverts(f),
         }
     }
@@ -547,6 +600,14 @@ impl InstanceLine {
                 delay.as_us() % 1_000_000
             ),
             Self::PreemptDelayStopped => f.write_str("stop preempt delay"),
+            Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
+            other => other.write_owners(f),
+        }
+    }
+
+    /// The lines about address owners, after the name.
+    fn write_owners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::IgnoredAsOwner(from) => write!(
                 f,
                 "Dropping packet(s) from {from} since we are address owner"
@@ -564,16 +625,17 @@ impl InstanceLine {
             Self::OwnershipRestored { to, why } => {
                 write!(f, "Restoring our priority to {to} since {why}")
             }
-            Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
-            other => other.write_rest(f),
+            other => other.write_addresses(f),
         }
     }
 
-    /// The other lines, after the name.
-    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The lines about VIPs in the kernel, after the name.
+    fn write_addresses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
+            Self::SettingExcludedVips => f.write_str("setting E-VIPs."),
+            Self::RemovingExcludedVips => f.write_str("removing E-VIPs."),
             Self::Announcing { on, address } => {
                 let what = match address {
                     IpAddr::V4(_) => "gratuitous ARPs",
@@ -581,6 +643,22 @@ impl InstanceLine {
                 };
                 write!(f, "Sending/queueing {what} on {on} for {address}")
             }
+            Self::KernelRefused { adding, errno } => {
+                let what = if *adding { "set" } else { "remove" };
+                write!(f, "the kernel did not {what} every VIP: {errno}")
+            }
+            Self::TooManyVips { count, room } => write!(
+                f,
+                "Number of VIPs ({count}) exceeds maximum/space available in packet \
+                 (max {room} addresses) - excess moved to eVIPs"
+            ),
+            other => other.write_rest(f),
+        }
+    }
+
+    /// The other lines, after the name.
+    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Rejected { from, reason } => reason.write(*from, f),
             Self::Contended(Contended {
                 peer,
@@ -623,15 +701,6 @@ impl InstanceLine {
                 f,
                 "authentication clock skew {skew_s} sec from {from} \
                  approaching window {window_s} sec"
-            ),
-            Self::KernelRefused { adding, errno } => {
-                let what = if *adding { "set" } else { "remove" };
-                write!(f, "the kernel did not {what} every VIP: {errno}")
-            }
-            Self::TooManyVips { count, room } => write!(
-                f,
-                "Number of VIPs ({count}) exceeds maximum/space available in packet \
-                 (max {room} addresses) - excess moved to eVIPs"
             ),
             Self::AdvertsSkipped(count) => {
                 write!(f, "was held up so long that {count} adverts were not sent")

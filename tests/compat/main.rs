@@ -29,6 +29,7 @@ mod frr;
 mod hostile;
 mod mail;
 mod mail_hostile;
+mod notify;
 mod owner;
 mod reload;
 mod scripts;
@@ -127,6 +128,56 @@ mod script_weights {
     #[test]
     fn c() {
         run_scripts(C, C, crate::scripts::weights);
+    }
+}
+
+mod notify_sequence {
+    use super::{C, Ours, run_scripts};
+    use crate::notify::sequence;
+    #[test]
+    fn ours_and_c() {
+        run_scripts(Ours, C, sequence);
+    }
+    #[test]
+    fn c_and_ours() {
+        run_scripts(C, Ours, sequence);
+    }
+}
+
+/// Declares tests of one node with scripts, each for both daemons.
+macro_rules! for_each_program_with_scripts {
+    ($($scenario:ident => $body:path;)*) => {$(
+        mod $scenario {
+            use super::{C, Ours, run_scripts};
+            #[test]
+            fn ours() { run_scripts(Ours, Ours, $body); }
+            #[test]
+            fn c() { run_scripts(C, C, $body); }
+        }
+    )*};
+}
+
+for_each_program_with_scripts! {
+    lifecycle_scripts => crate::notify::lifecycle;
+    lifecycle_limits => crate::notify::lifecycle_limits;
+    lifecycle_stopped_early => crate::notify::stopped_early;
+}
+
+// C starts all at once, ends none, and adds nothing to the environment.
+mod notify_scripts {
+    use super::{Ours, run};
+    use crate::notify;
+    #[test]
+    fn environment() {
+        run(Ours, Ours, notify::environment);
+    }
+    #[test]
+    fn hostile() {
+        run(Ours, Ours, notify::hostile);
+    }
+    #[test]
+    fn burst() {
+        run(Ours, Ours, notify::burst);
     }
 }
 

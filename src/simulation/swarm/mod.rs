@@ -100,7 +100,7 @@ pub fn attempt(plan: &Plan) -> Result<Vec<Record>, Box<Failure>> {
     }
     world.run_until(plan.end);
     judge_quiet(&mut world, settled_from);
-    super::rivals::judge_rivals(&mut world, &plan.faults);
+    super::rivals::judge_rivals(&mut world, plan.heal_at);
     if world.violations.is_empty() {
         return Ok(world.trace);
     }

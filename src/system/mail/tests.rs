@@ -8,6 +8,7 @@ use crate::config::model::{InitialState, Instance, Notify, SmtpTls, SyncGroup};
 use crate::ids::{InstanceId, Priority, Vrid};
 use crate::system::clock;
 use crate::system::testing::{in_namespace, ip};
+use crate::vrrp::action::Cause;
 
 fn globals(port: u16) -> Globals {
     Globals {
@@ -31,6 +32,8 @@ fn notification(name: &str, state: NotifyState, smtp_alert: bool) -> Notificatio
             ..Instance::new(name, "eth0", Vrid::new(51).expect("not 0"))
         }),
         state,
+        previous: None,
+        cause: Cause::Started,
         priority: Priority::DEFAULT,
     }
 }
@@ -126,6 +129,8 @@ fn a_group_is_told_of_apart_from_an_instance_of_the_same_name() {
                 notify_priority_changes: None,
             }),
             state,
+            previous: None,
+            cause: Cause::Started,
         };
         mailer.send(&notification("VI_1", NotifyState::Fault, true));
         mailer.send_group(&group(false, NotifyState::Backup));
