@@ -11,6 +11,8 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -46,13 +48,12 @@ impl Relay {
     /// the server's own.
     pub fn new(server: SocketAddr, timeout: Option<Duration>, limit: Interval) -> io::Result<Self> {
         let exceeded = Arc::new(OnceLock::new());
-        let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)) else {
+        let Some((listener, address)) = meeting_point() else {
             return Ok(Self {
                 address: server,
                 exceeded,
             });
         };
-        let address = listener.local_addr()?;
         let patience = TimeVal::seconds(i64::try_from(limit.as_secs()).unwrap_or(i64::MAX));
         setsockopt(&listener, ReceiveTimeout, &patience)?;
         let to_server = match timeout {
@@ -74,6 +75,16 @@ impl Relay {
     pub fn exceeded(&self) -> Option<Exceeded> {
         self.exceeded.get().copied()
     }
+}
+
+/// Where the library and the relay meet; `None` while the loopback interface is down.
+fn meeting_point() -> Option<(TcpListener, SocketAddr)> {
+    let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_LOOPBACK;
+    // The address can be had while the interface is down, but nobody reaches it.
+    getifaddrs().ok()?.find(|entry| entry.flags.contains(up))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+    let address = listener.local_addr().ok()?;
+    Some((listener, address))
 }
 
 /// Passes on both ways until one side ends or says too much.
@@ -177,6 +188,19 @@ mod tests {
                 client.write_all(b"good-bye").expect("answered");
             });
             assert_eq!((read.as_slice(), exceeded), (&b"good-bye"[..], None));
+        });
+    }
+
+    #[test]
+    fn without_loopback_there_is_no_relay() {
+        in_namespace(|| {
+            let server = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 25));
+            let direct = || Relay::new(server, None, DIALOGUE_LIMIT).expect("no relay");
+            assert_eq!(direct().address, server);
+            ip("link set lo up");
+            assert!(meeting_point().is_some());
+            ip("link set lo down");
+            assert_eq!(direct().address, server);
         });
     }
 
