@@ -23,7 +23,7 @@ use keepalived_rs::config::model::Config;
 use keepalived_rs::config::{self, Options};
 use keepalived_rs::daemon::Settings;
 use keepalived_rs::daemon::channel::{
-    ChannelError, ScriptCommand, ToSupervisor, ToWorker, WorkerEnd,
+    ChannelError, News, Notice, Owner, ScriptCommand, ToSupervisor, ToWorker, WorkerEnd,
 };
 use keepalived_rs::daemon::pid_files::PidFile;
 use keepalived_rs::daemon::process;
@@ -202,12 +202,15 @@ fn worker(start: WorkerStart) -> u8 {
             Ok(Some((ToWorker::Stop, _))) => {
                 if manner == "stop_script" {
                     let late = format!("sleep 0.3; echo told > {}/told", directory.display());
-                    let told = ToSupervisor::RunNotify {
-                        name: "VI_1".to_owned(),
+                    let told = ToSupervisor::RunNotify(Notice {
+                        owner: Owner::Instance("VI_1".to_owned()),
+                        news: News::Stop,
                         state: "STOP".to_owned(),
+                        previous: "BACKUP".to_owned(),
+                        priority: 100,
+                        reason: "stopped".to_owned(),
                         commands: vec![shell(&late), shell("sleep 60")],
-                        stopping: true,
-                    };
+                    });
                     channel.send(&told, None).unwrap();
                 }
                 say("worker stops");
@@ -223,7 +226,10 @@ fn worker(start: WorkerStart) -> u8 {
             }
             Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
             Ok(Some((
-                ToWorker::ScriptEnded { .. } | ToWorker::ScriptRefused { .. } | ToWorker::About(_),
+                ToWorker::ScriptEnded { .. }
+                | ToWorker::ScriptRefused { .. }
+                | ToWorker::About(_)
+                | ToWorker::Fifo { .. },
                 _,
             ))) => {}
             Err(ChannelError::Closed) => {

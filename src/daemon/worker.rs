@@ -49,8 +49,10 @@ pub fn run(start: WorkerStart) -> u8 {
             dump_configuration: start.dump_configuration,
             around: Surroundings::now(start.namespace),
             began: start.began,
+            is_first: start.is_first,
             status: start.status,
             about: start.about,
+            fifos: start.fifos,
         };
         match Reactor::new(start.channel, settings, loaded.config) {
             Ok(reactor) => match reactor.run().await {

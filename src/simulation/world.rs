@@ -490,6 +490,7 @@ impl World {
             Action::Notify(_)
             | Action::NotifyGroup(_)
             | Action::NotifyLowerPriority(_)
+            | Action::NotifyPriority(_)
             | Action::Ready
             | Action::Stopped => {}
         }

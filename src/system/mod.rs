@@ -3,6 +3,7 @@
 //! decided is decided elsewhere; here it is carried out and reported.
 
 pub mod clock;
+pub mod fifo;
 pub mod files;
 pub mod logging;
 pub mod machine;
@@ -16,3 +17,4 @@ pub mod signals;
 pub mod sockets;
 #[cfg(test)]
 mod testing;
+pub mod watch;

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::model::{TrackedFile, TrackedProcess};
 use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
 use crate::time::{Interval, WallClock};
 
@@ -47,6 +48,20 @@ pub enum Event<'a> {
         id: ScriptId,
         /// How.
         outcome: Outcome,
+    },
+    /// The number in a tracked file, for the first time or another than before.
+    File {
+        /// Which one.
+        file: &'a TrackedFile,
+        /// The number; 0 for a file that is not there or has none in it.
+        value: i32,
+    },
+    /// How many processes match, for the first time or another number than before.
+    Processes {
+        /// Which ones.
+        process: &'a TrackedProcess,
+        /// How many.
+        count: u32,
     },
     /// What the wall clock says: before the start, and whenever it is not what
     /// was said before. Only `auth_type AH` and `auth_hmac` look at it.

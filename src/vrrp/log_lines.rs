@@ -25,6 +25,13 @@ pub enum LogLine {
     Group(String, GroupLine),
     /// About one script, by name.
     Script(String, ScriptLine),
+    /// A tracked process has its quorum, or has it no more.
+    Quorum {
+        /// The name of the block.
+        name: String,
+        /// It has it.
+        gained: bool,
+    },
     /// The link of an interface that some instance tracks went up or down.
     Link {
         /// Its name.
@@ -90,6 +97,19 @@ pub enum InstanceLine {
     FaultNoSource,
     /// Why it starts in FAULT: a script.
     FaultScript(String),
+    /// Why it starts in FAULT: a file.
+    FaultFile {
+        /// The name of its block.
+        name: String,
+        /// The number in it.
+        value: i32,
+    },
+    /// Why it starts in FAULT: a process.
+    FaultProcess(String),
+    /// A file stands against it from now on.
+    FileFault(String),
+    /// A file does so no more.
+    FileFine(String),
     /// Loopback interfaces cannot carry VRRP.
     Loopback(String),
     /// An interface without multicast, and no unicast peers.
@@ -343,6 +363,10 @@ impl fmt::Display for LogLine {
         match self {
             Self::Instance(name, line) => line.write(name, f),
             Self::Script(name, line) => line.write(name, f),
+            Self::Quorum { name, gained } => {
+                let what = if *gained { "gained" } else { "lost" };
+                write!(f, "Quorum {what} for tracked process {name}")
+            }
             Self::Group(name, GroupLine::Syncing(state)) => {
                 write!(f, "VRRP_Group({name}) Syncing instances to {state} state")
             }
@@ -432,6 +456,18 @@ impl InstanceLine {
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
             }
+            Self::FaultFile { name: file, value } => {
+                return write!(
+                    f,
+                    "({name}): entering FAULT state (tracked file {file} has status {value})"
+                );
+            }
+            Self::FileFault(file) => {
+                return write!(f, "({name}): tracked file {file} now FAULT state");
+            }
+            Self::FileFine(file) => {
+                return write!(f, "({name}): tracked file {file} leaving FAULT state");
+            }
             Self::RivalStopped => {
                 let text = "rogue address owner appears to have stopped advertising";
                 return write!(f, "({name}): {text}");
@@ -466,6 +502,10 @@ impl InstanceLine {
                     "entering FAULT state (no IPv{version} address for interface)"
                 )
             }
+            Self::FaultProcess(process) => write!(
+                f,
+                "entering FAULT state (tracked process {process} quorum not achieved)"
+            ),
             Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
             Self::Loopback(interface) => write!(
                 f,

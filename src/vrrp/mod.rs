@@ -34,5 +34,6 @@ pub mod statistics;
 pub mod sync_group;
 mod timers;
 pub mod tracking;
+pub mod watched;
 
 pub use engine::Engine;

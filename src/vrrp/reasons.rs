@@ -74,6 +74,19 @@ pub enum Cause {
     Stopped,
 }
 
+impl Cause {
+    /// Whether it only followed another member of its sync group.
+    pub fn is_of_group(&self) -> bool {
+        match self {
+            Self::GroupTookOver | Self::GroupGaveWay => true,
+            Self::Fault(reasons) => reasons
+                .iter()
+                .all(|reason| matches!(reason, FaultReason::GroupMember(_))),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,6 +149,10 @@ pub enum FaultReason {
     TrackedInterface(String),
     /// A script of `track_script` fails, or with `reverse` succeeds.
     Script(String),
+    /// The number in a file of `track_file`.
+    File(String),
+    /// A process of `track_process` lacks its quorum, or with `reverse` has it.
+    Process(String),
     /// Another member of the sync group is in FAULT.
     GroupMember(String),
 }
@@ -154,6 +171,10 @@ impl fmt::Display for FaultReason {
                 return write!(f, "tracked interface {name} is not as it must be");
             }
             Self::Script(name) => return write!(f, "script {name} fails"),
+            Self::File(name) => return write!(f, "tracked file {name} says so"),
+            Self::Process(name) => {
+                return write!(f, "tracked process {name} is not as it must be");
+            }
             Self::GroupMember(name) => {
                 return write!(f, "{name} of the same sync group is in FAULT");
             }
@@ -202,6 +223,28 @@ pub enum Contributor {
         /// The sync group tracks it, and not the instance.
         of_group: bool,
     },
+    /// A file with a weight.
+    File {
+        /// Its name.
+        name: String,
+        /// Its weight, with the sign of the configuration.
+        weight: i32,
+        /// `reverse`
+        reverse: bool,
+        /// The sync group tracks it, and not the instance.
+        of_group: bool,
+    },
+    /// A process with a weight.
+    Process {
+        /// Its name.
+        name: String,
+        /// Its weight, with the sign of the configuration.
+        weight: i32,
+        /// `reverse`
+        reverse: bool,
+        /// The sync group tracks it, and not the instance.
+        of_group: bool,
+    },
     /// What keeps the sum within 1 to 254 (specification F.8).
     Limit,
     /// What takes all weights back: the owner's priority is fixed.
@@ -219,6 +262,8 @@ impl fmt::Display for Contributor {
             Self::Rival => return f.write_str("another node owns the addresses, too"),
             Self::Script { name, of_group, .. } => ("script", name, of_group),
             Self::Interface { name, of_group, .. } => ("interface", name, of_group),
+            Self::File { name, of_group, .. } => ("file", name, of_group),
+            Self::Process { name, of_group, .. } => ("process", name, of_group),
         };
         let group = if *of_group { " of the group" } else { "" };
         write!(f, "{kind} {name}{group}")

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance, Script, SyncGroup};
+use crate::config::model::{Config, Instance, Script, SyncGroup, TrackedFile, TrackedProcess};
 use crate::ids::{Errno, IfIndex, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 
@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub groups: Vec<GroupSnapshot>,
     /// The scripts, in the order of the configuration.
     pub scripts: Vec<ScriptSnapshot>,
+    /// The tracked files, in the order of the configuration.
+    pub files: Vec<FileSnapshot>,
+    /// The tracked processes, in the order of the configuration.
+    pub processes: Vec<ProcessSnapshot>,
     /// The interfaces that the kernel has, by their numbers.
     pub interfaces: Vec<InterfaceState>,
     /// Datagrams that were for no instance.
@@ -158,6 +162,26 @@ pub struct ScriptSnapshot {
     pub has_run: bool,
     /// The last result, and when there was one.
     pub last: Option<(ScriptResult, Instant)>,
+}
+
+/// The state of one tracked file.
+#[derive(Debug, Clone)]
+pub struct FileSnapshot {
+    /// Its configuration.
+    pub file: Arc<TrackedFile>,
+    /// The number in it; `None` before it was looked at.
+    pub value: Option<i32>,
+}
+
+/// The state of one tracked process.
+#[derive(Debug, Clone)]
+pub struct ProcessSnapshot {
+    /// Its configuration.
+    pub process: Arc<TrackedProcess>,
+    /// How many there are; `None` before they were counted.
+    pub count: Option<u32>,
+    /// Whether the quorum is there; `None` before they were counted.
+    pub quorum: Option<bool>,
 }
 
 /// The result of one run of a script.

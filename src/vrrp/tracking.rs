@@ -1,5 +1,5 @@
-//! What is tracked, check scripts and interfaces: what it means, and what it adds
-//! to a priority.
+//! What is tracked, check scripts and interfaces: what it means, and what all of it,
+//! files and processes (`watched.rs`) included, adds to a priority.
 //!
 //! Decides up and down from a sequence of results (specification D.2) and the
 //! effective priority from those (F.8). When a script runs is decided in
@@ -15,6 +15,7 @@ use crate::time::Instant;
 use super::event::Outcome;
 use super::interfaces::Interfaces;
 use super::snapshot::{ScriptResult, ScriptSnapshot};
+use super::watched::{self, Watched};
 
 /// What the results so far say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +192,8 @@ pub struct Surroundings<'a> {
     pub interfaces: &'a Interfaces,
     /// The scripts that run.
     pub scripts: &'a Scripts,
+    /// The tracked files and processes.
+    pub watched: &'a Watched,
 }
 
 impl Surroundings<'_> {
@@ -292,7 +295,14 @@ pub fn total_priority(
     let interfaces = interfaces_of(instance, group);
     let interfaces =
         interfaces.map(|tracked| interface_contribution(tracked, around.is_up(&tracked.interface)));
-    scripts.chain(interfaces).fold(own, i32::saturating_add)
+    let known = around.watched;
+    let files = watched::files_of(instance, group);
+    let files = files.map(|line| watched::file_contribution(line, known.value(&line.file)));
+    let processes = watched::processes_of(instance, group);
+    let processes =
+        processes.map(|line| watched::process_contribution(line, known.quorum(&line.process)));
+    let all = scripts.chain(interfaces).chain(files).chain(processes);
+    all.fold(own, i32::saturating_add)
 }
 
 /// The effective priority: the sum, kept within 1 to 254; the owner's is fixed.

@@ -44,7 +44,7 @@ pub fn wrong_password(bench: &mut Bench) -> Result<()> {
                 its adverts are refused (wrong password) - use the same auth_pass on both nodes";
     both_are_masters(bench, &configuration(150, ""), &other, line)?;
     let lines = [
-        "CONTENDED with 192.0.2.2, priority 100, since ",
+        "CONTENDED   with 192.0.2.2, priority 100, since ",
         "its adverts are refused (wrong password)",
         "fix: use the same auth_pass on both nodes",
         "192.0.2.2, priority 100, advert every 1 s, heard ",

@@ -28,6 +28,8 @@ mod faults;
 mod frr;
 mod hostile;
 mod mail;
+mod mail_hostile;
+mod notify;
 mod owner;
 mod reload;
 mod scripts;
@@ -129,6 +131,56 @@ mod script_weights {
     }
 }
 
+mod notify_sequence {
+    use super::{C, Ours, run_scripts};
+    use crate::notify::sequence;
+    #[test]
+    fn ours_and_c() {
+        run_scripts(Ours, C, sequence);
+    }
+    #[test]
+    fn c_and_ours() {
+        run_scripts(C, Ours, sequence);
+    }
+}
+
+/// Declares tests of one node with scripts, each for both daemons.
+macro_rules! for_each_program_with_scripts {
+    ($($scenario:ident => $body:path;)*) => {$(
+        mod $scenario {
+            use super::{C, Ours, run_scripts};
+            #[test]
+            fn ours() { run_scripts(Ours, Ours, $body); }
+            #[test]
+            fn c() { run_scripts(C, C, $body); }
+        }
+    )*};
+}
+
+for_each_program_with_scripts! {
+    lifecycle_scripts => crate::notify::lifecycle;
+    lifecycle_limits => crate::notify::lifecycle_limits;
+    lifecycle_stopped_early => crate::notify::stopped_early;
+}
+
+// C starts all at once, ends none, and adds nothing to the environment.
+mod notify_scripts {
+    use super::{Ours, run};
+    use crate::notify;
+    #[test]
+    fn environment() {
+        run(Ours, Ours, notify::environment);
+    }
+    #[test]
+    fn hostile() {
+        run(Ours, Ours, notify::hostile);
+    }
+    #[test]
+    fn burst() {
+        run(Ours, Ours, notify::burst);
+    }
+}
+
 // What C does with some of these is the reason for them.
 mod hostile_scripts {
     use super::{Ours, run};
@@ -189,6 +241,38 @@ mod mail_server {
     #[test]
     fn refused() {
         run(crate::mail::refused);
+    }
+}
+
+mod hostile_mail_servers {
+    use super::{Ours, run};
+    #[test]
+    fn silent() {
+        run(Ours, Ours, crate::mail_hostile::silent);
+    }
+    #[test]
+    fn garbage() {
+        run(Ours, Ours, crate::mail_hostile::garbage);
+    }
+    #[test]
+    fn half_way() {
+        run(Ours, Ours, crate::mail_hostile::half_way);
+    }
+    #[test]
+    fn endless_line() {
+        run(Ours, Ours, crate::mail_hostile::endless_line);
+    }
+    #[test]
+    fn byte_by_byte() {
+        run(Ours, Ours, crate::mail_hostile::byte_by_byte);
+    }
+    #[test]
+    fn refused_recipient() {
+        run(Ours, Ours, crate::mail_hostile::refused_recipient);
+    }
+    #[test]
+    fn reload() {
+        run(Ours, Ours, crate::mail_hostile::reload);
     }
 }
 

@@ -16,6 +16,7 @@ mod lower_priority;
 mod owners;
 mod pacing;
 mod packets;
+mod priority_changes;
 mod reload;
 mod scripts;
 mod sockets;
@@ -25,6 +26,7 @@ mod states;
 mod surroundings;
 mod sync_groups;
 mod timers;
+mod tracked_files;
 mod virtual_addresses;
 mod world;
 

@@ -180,6 +180,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("smtp-connect-timeout", "The time for a mail server is out of its range; the default is used."),
     ("smtp-login", "A password is sent to the mail server over an encrypted connection only: `smtp_user` needs `smtp_tls starttls` (port 587 as a rule) or `smtp_tls tls` (port 465), and a password; a password needs a user. What is incomplete is ignored, and mail goes out without a log-in."),
     ("smtp-password", "`smtp_password` and `smtp_password_file` give the same thing in two ways. The first one counts."),
+    ("smtp-password-file-rights", "Others than its owner can read the file with the password for the mail server, and could send mail in its name. `chmod 600` it."),
     ("smtp-server", "The mail server cannot be used, or its name is not known now. No mail is sent to it."),
     ("smtp-tls", "`smtp_tls` is `off` (as C keepalived sends mail), `opportunistic` (STARTTLS where the server offers it), `starttls` (or no mail) or `tls` (encrypted from the first byte, port 465 as a rule)."),
     ("source-address", "The source address of adverts is no address. That of the interface is used, which the peers may not expect."),

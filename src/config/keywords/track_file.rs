@@ -4,14 +4,14 @@ use super::super::arguments;
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
 use super::super::tree::Statement;
-use super::{Context, Keyword, harmless};
+use super::{Context, Keyword, works};
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("file", "PATH", "The file whose number counts", file),
-    harmless("weight", "-254..254 [reverse]", "Multiplied with the number; 0: any number but 0 means FAULT", weight),
-    harmless("init_file", "[VALUE] [overwrite]", "Create the file, or overwrite it, when the daemon starts", init_file),
+    works("file", "PATH", "The file whose number counts", file),
+    works("weight", "-254..254 [reverse]", "Multiplied with the number; 0: any number but 0 means FAULT", weight),
+    works("init_file", "[VALUE] [overwrite]", "Create the file, or overwrite it, when the daemon starts", init_file),
 ];
 
 /// The settings of one block so far.

@@ -9,7 +9,7 @@ use super::super::model::Notify;
 use super::super::tree::Statement;
 use super::party::{self, Party};
 use super::tracking;
-use super::{Content, Context, Keyword, decisive, harmless, works};
+use super::{Content, Context, Keyword, decisive, works};
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
@@ -17,8 +17,8 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("group", "{ INSTANCE... }", "The members", group).with(Content::Values),
     works("track_interface", "{ ... }", "Interfaces whose state counts for every member", party::track_interface).with(Content::Values),
     works("track_script", "{ ... }", "Scripts whose result counts for every member", party::track_script).with(Content::Values),
-    decisive("track_file", "{ ... }", "Files whose content counts for every member", party::track_file).with(Content::Values),
-    decisive("track_process", "{ ... }", "Processes whose presence counts for every member", party::track_process).with(Content::Values),
+    works("track_file", "{ ... }", "Files whose content counts for every member", party::track_file).with(Content::Values),
+    works("track_process", "{ ... }", "Processes whose presence counts for every member", party::track_process).with(Content::Values),
     decisive("track_bfd", "{ ... }", "BFD sessions whose state counts for every member", party::track_bfd).with(Content::Values),
     works("notify_master", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes MASTER", party::notify_master),
     works("notify_backup", "SCRIPT [USER [[:]GROUP]]", "Run when the group becomes BACKUP", party::notify_backup),
@@ -28,7 +28,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
     works("global_tracking", "", "Old name of sync_group_tracking_weight", global_tracking),
     works("sync_group_tracking_weight", "", "Weights of the members are kept", tracking_weight),
-    harmless("notify_priority_changes", "[BOOL]", "Default for the members", notify_priority_changes),
+    works("notify_priority_changes", "[BOOL]", "Default for the members", notify_priority_changes),
 ];
 
 /// The settings of one block so far.

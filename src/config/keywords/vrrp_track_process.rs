@@ -6,20 +6,20 @@ use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
 use super::super::model::ParameterMatch;
 use super::super::tree::Statement;
-use super::{Context, Keyword, harmless};
+use super::{Context, Keyword, works};
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("process", "PATH [ARG...]", "Name or path of the process", process),
-    harmless("param_match", "[initial|partial]", "How its arguments are compared", param_match),
-    harmless("weight", "-254..254 [reverse]", "Added to the priority; 0 means FAULT", weight),
-    harmless("quorum", "1..65535", "Least number of processes, default 1", quorum),
-    harmless("quorum_max", "0..65535", "Greatest number of processes", quorum_max),
-    harmless("delay", "0.000001..3600", "Sets terminate_delay and fork_delay", delay),
-    harmless("terminate_delay", "0.000001..3600", "The quorum is lost only after this time", delay),
-    harmless("fork_delay", "0.000001..3600", "The quorum is gained only after this time", delay),
-    harmless("full_command", "", "The command line counts, not the name", full_command),
+    works("process", "PATH [ARG...]", "Name or path of the process", process),
+    works("param_match", "[initial|partial]", "How its arguments are compared", param_match),
+    works("weight", "-254..254 [reverse]", "Added to the priority; 0 means FAULT", weight),
+    works("quorum", "1..65535", "Least number of processes, default 1", quorum),
+    works("quorum_max", "0..65535", "Greatest number of processes", quorum_max),
+    works("delay", "0.000001..3600", "Sets terminate_delay and fork_delay", delay),
+    works("terminate_delay", "0.000001..3600", "The quorum is lost only after this time", delay),
+    works("fork_delay", "0.000001..3600", "The quorum is gained only after this time", delay),
+    works("full_command", "", "The command line counts, not the name", full_command),
 ];
 
 /// The settings of one block so far.

@@ -111,6 +111,16 @@ pub struct TrackedProcess {
     pub full_command: bool,
 }
 
+impl TrackedProcess {
+    /// Whether the same processes count for both.
+    pub fn is_same_program(&self, other: &Self) -> bool {
+        self.program == other.program
+            && self.parameters == other.parameters
+            && self.parameter_match == other.parameter_match
+            && self.full_command == other.full_command
+    }
+}
+
 /// A line of `track_process` in an instance or group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackProcess {

@@ -95,6 +95,8 @@ fn is_beyond(instance: &Instance) -> bool {
         multicast_group: instance.multicast_group,
         virtual_addresses: instance.virtual_addresses.clone(),
         track_scripts: instance.track_scripts.clone(),
+        track_files: instance.track_files.clone(),
+        track_processes: instance.track_processes.clone(),
         garp: instance.garp.clone(),
         skip_check_adv_addr: instance.skip_check_adv_addr,
         notify: instance.notify.clone(),
@@ -121,8 +123,8 @@ fn is_group_beyond(group: &SyncGroup) -> bool {
         initial_state: _,
         track_interfaces: _,
         track_scripts: _,
-        track_files,
-        track_processes,
+        track_files: _,
+        track_processes: _,
         track_bfds,
         tracking_weight: _,
         notify,
@@ -131,7 +133,7 @@ fn is_group_beyond(group: &SyncGroup) -> bool {
         notify_priority_changes: _,
     } = group;
     let never = notify.deleted.is_some() || notify.master_rx_lower_pri.is_some();
-    !(track_files.is_empty() && track_processes.is_empty() && track_bfds.is_empty()) || never
+    !track_bfds.is_empty() || never
 }
 
 #[cfg(test)]

@@ -24,11 +24,11 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
         ),
         (
             format!(
-                "vrrp_track_process p {{\nprocess p\n}}\nvrrp_sync_group G {{\n\
-                 group {{\nVI\n}}\ntrack_process {{\np\n}}\n}}\n{}",
+                "bfd_instance b {{\nneighbor_ip 10.0.0.9\n}}\nvrrp_sync_group G {{\n\
+                 group {{\nVI\n}}\ntrack_bfd {{\nb\n}}\n}}\n{}",
                 with("")
             ),
-            "(Line 8) 'track_process' does not work yet",
+            "(Line 8) 'track_bfd' does not work yet",
         ),
         (
             format!(

@@ -160,10 +160,7 @@ fn lines_count_once_and_take_over_the_weight_of_the_block() {
     let file = &instance.track_files[0];
     assert_eq!((file.weight, file.reverse, file.file.weight), (9, true, 1));
     assert_eq!(instance.track_processes[0].weight, 4);
-    assert!(
-        !loaded.is_usable(),
-        "files, processes and interfaces do not work yet"
-    );
+    assert!(loaded.is_usable());
 }
 
 #[test]

@@ -12,12 +12,14 @@ use super::page::{Page, Users, able, general_seconds, quoted, truth, weight, yes
 use super::{Surroundings, View, dump_state, globals};
 use crate::config::model::{
     Authentication, Command, Config, GarpGroup, Instance, ParameterMatch, SyncGroup, TrackBfd,
-    TrackFile, TrackInterface, TrackProcess, TrackScript, TrackedFile, TrackedProcess, Version,
+    TrackFile, TrackInterface, TrackProcess, TrackScript, TrackedFile, Version,
 };
 use crate::ids::MacAddress;
 use crate::vrrp::action::Carrier;
 use crate::vrrp::event::InterfaceState;
-use crate::vrrp::snapshot::{GroupSnapshot, InstanceSnapshot, ScriptSnapshot, Snapshot};
+use crate::vrrp::snapshot::{
+    GroupSnapshot, InstanceSnapshot, ProcessSnapshot, ScriptSnapshot, Snapshot,
+};
 use crate::vrrp::state_machine::State;
 use crate::vrrp::tracking::{Run, Standing};
 
@@ -742,17 +744,17 @@ impl Writer<'_> {
     }
 
     fn files(&self, page: &mut Page) {
-        let files = &self.snapshot.config.track_files;
+        let files = &self.snapshot.files;
         if files.is_empty() {
             return;
         }
         page.section("VRRP Track files");
         for file in files {
+            let (value, file) = (file.value.unwrap_or_default(), &file.file);
             let TrackedFile { name, path, .. } = &**file;
             page.line(format_args!(" Track file = {name}"));
             page.line(format_args!("   File = {path}"));
-            // Files are not watched in this version.
-            page.line("   Status = 0");
+            page.line(format_args!("   Status = {value}"));
             let weight = reversed(file.weight, file.reverse);
             page.line(format_args!("   Weight = {weight}"));
             let lines = self.trackers.files.get(name);
@@ -761,7 +763,7 @@ impl Writer<'_> {
     }
 
     fn processes(&self, page: &mut Page) {
-        let processes = &self.snapshot.config.track_processes;
+        let processes = &self.snapshot.processes;
         if processes.is_empty() {
             return;
         }
@@ -771,7 +773,8 @@ impl Writer<'_> {
         }
     }
 
-    fn process(&self, page: &mut Page, it: &TrackedProcess) {
+    fn process(&self, page: &mut Page, counted: &ProcessSnapshot) {
+        let it = &*counted.process;
         page.line(format_args!(" VRRP Track process = {}", it.name));
         page.line(format_args!("   Process = {}", it.program));
         if !it.parameters.is_empty() {
@@ -790,9 +793,10 @@ impl Writer<'_> {
         if let Some(most) = it.quorum_max {
             page.line(format_args!("   Max processes = {most}"));
         }
-        // Processes are not watched in this version.
-        page.line("   Current processes = 0");
-        page.line("   Have quorum = false");
+        let count = counted.count.unwrap_or_default();
+        page.line(format_args!("   Current processes = {count}"));
+        let quorum = truth(counted.quorum.unwrap_or_default());
+        page.line(format_args!("   Have quorum = {quorum}"));
         let weight = reversed(it.weight, it.reverse);
         page.line(format_args!("   Weight = {weight}"));
         page.line(format_args!("   Terminate delay = {}s", it.terminate_delay));

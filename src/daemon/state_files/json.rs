@@ -9,8 +9,8 @@ use std::fmt::{self, Write as _};
 
 use super::dump_state;
 use super::page::{WallClock, general_seconds, quoted};
-use crate::config::model::{Authentication, ParameterMatch, TrackedProcess, Version};
-use crate::vrrp::snapshot::{InstanceSnapshot, Snapshot};
+use crate::config::model::{Authentication, ParameterMatch, Version};
+use crate::vrrp::snapshot::{InstanceSnapshot, ProcessSnapshot, Snapshot};
 use crate::vrrp::state_machine::State;
 
 /// The text; `None` if there is no instance, as C writes no file then.
@@ -26,7 +26,7 @@ pub fn text(snapshot: &Snapshot, wall: &WallClock, version: u8) -> Option<String
     } else {
         let mut object = Object::default();
         object.raw("vrrp", instances);
-        let processes = &snapshot.config.track_processes;
+        let processes = &snapshot.processes;
         if !processes.is_empty() {
             object.raw(
                 "track_process",
@@ -182,8 +182,8 @@ fn statistics(it: &InstanceSnapshot) -> String {
     object.end()
 }
 
-/// Processes are not watched in this version: none runs.
-fn process(it: &TrackedProcess) -> String {
+fn process(counted: &ProcessSnapshot) -> String {
+    let it = &*counted.process;
     let matching = match it.parameter_match {
         ParameterMatch::None => "none",
         ParameterMatch::Exact => "exact",
@@ -200,8 +200,8 @@ fn process(it: &TrackedProcess) -> String {
     if let Some(most) = it.quorum_max {
         object.raw("max_processes", most);
     }
-    object.raw("current_processes", 0);
-    object.raw("have_quorum", false);
+    object.raw("current_processes", counted.count.unwrap_or_default());
+    object.raw("have_quorum", counted.quorum.unwrap_or_default());
     object.raw("weight", it.weight);
     object.raw("terminate_delay", general_seconds(it.terminate_delay));
     object.raw("fork_delay", general_seconds(it.fork_delay));

@@ -282,6 +282,18 @@ fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
             of_group,
             ..
         } => ("interface", Some(name), Some(*weight), *of_group),
+        Contributor::File {
+            name,
+            weight,
+            of_group,
+            ..
+        } => ("file", Some(name), Some(*weight), *of_group),
+        Contributor::Process {
+            name,
+            weight,
+            of_group,
+            ..
+        } => ("process", Some(name), Some(*weight), *of_group),
         Contributor::Limit => ("limit", None, None, false),
         Contributor::Owner => ("owner", None, None, false),
         Contributor::Rival => ("rival", None, None, false),
@@ -334,6 +346,8 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::VipInterface(name) => ("vip-interface", name),
         FaultReason::TrackedInterface(name) => ("tracked-interface", name),
         FaultReason::Script(name) => ("script", name),
+        FaultReason::File(name) => ("file", name),
+        FaultReason::Process(name) => ("process", name),
         FaultReason::GroupMember(name) => ("group-member", name),
     };
     let text = match it {

@@ -2,7 +2,7 @@
 //! recipients, message.
 //!
 //! Decides what counts as delivered, and what a failure says about the next try.
-//! Does not decide when that is. The greeting is EHLO, where C keepalived says HELO.
+//! Does not decide when that is, nor how much a server may say (`relay`). The greeting is EHLO, where C keepalived says HELO.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,6 +18,7 @@ use lettre::transport::smtp::extension::ClientId;
 
 use super::Post;
 use super::letter::Letter;
+use super::relay::{self, Exceeded, Relay};
 use crate::config::model::{MailDelivery, Secret, SmtpPassword, SmtpServer, SmtpTls};
 
 /// More than any password file or bundle of certificates.
@@ -97,6 +98,27 @@ impl Failure {
         }
     }
 
+    /// A server that says too much, or takes too long for all of it, is told of
+    /// as such, whatever the library makes of it.
+    fn through(self, relay: &Relay) -> Self {
+        match relay.exceeded() {
+            None => self,
+            Some(Exceeded::Time) => {
+                let limit_s = relay::DIALOGUE_LIMIT.as_secs();
+                Self::Broken(format!("The dialogue took more than {limit_s} s"))
+            }
+            Some(Exceeded::Bytes) => {
+                let limit_kib = relay::SAID_BYTES_MAX / 1024;
+                Self::Broken(format!("The server said more than {limit_kib} KiB"))
+            }
+        }
+    }
+
+    /// Whether there is still a dialogue after it.
+    fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether another letter would meet the same at this moment.
     pub fn is_of_server(&self) -> bool {
         !matches!(self, Self::Refused { command, .. } if *command != "HELO" && *command != "AUTH")
@@ -129,34 +151,52 @@ impl Failure {
 pub(super) fn deliver(letter: &Letter) -> Result<(), Failure> {
     let post = &letter.post;
     let prepared = post.prepared().map_err(Failure::Broken)?;
-    let mut connection = connect(post, prepared)?;
+    let (mut connection, relay) = connect(post, prepared)?;
     tracing::debug!("Remote SMTP server {} connected.", post.server_name());
     let result = transfer(&mut connection, letter);
-    // The letter is delivered or not; what the server says to this changes nothing.
-    let _ = connection.quit();
-    result
+    if result.as_ref().err().is_none_or(Failure::is_answer) {
+        // The letter is delivered or not; what the server says to this changes nothing.
+        let _ = connection.quit();
+    }
+    result.map_err(|failure| failure.through(&relay))
 }
 
 /// Connects to the first address of the server that answers.
 #[expect(clippy::disallowed_methods, reason = "the mail thread may wait")]
-fn connect(post: &Post, prepared: &Prepared) -> Result<SmtpConnection, Failure> {
+fn connect(post: &Post, prepared: &Prepared) -> Result<(SmtpConnection, Relay), Failure> {
     let SmtpServer { host, port } = &post.server;
     let addresses = (host.as_str(), *port)
         .to_socket_addrs()
         .map_err(|error| Failure::Broken(error.to_string()))?;
     let mut failure = Failure::Broken("its name has no address".to_owned());
+    let timeout = Some(Duration::from(post.timeout)).filter(|timeout| !timeout.is_zero());
     for address in addresses {
-        match greet(post, prepared, address) {
-            Ok(connection) => return Ok(connection),
-            Err(why) => failure = why,
+        let relay = match Relay::new(address, timeout, relay::DIALOGUE_LIMIT) {
+            Ok(relay) => relay,
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                failure = Failure::TimedOut;
+                continue;
+            }
+            Err(error) => {
+                failure = Failure::Broken(error.to_string());
+                continue;
+            }
+        };
+        match greet(post, prepared, relay.address, timeout) {
+            Ok(connection) => return Ok((connection, relay)),
+            Err(why) => failure = why.through(&relay),
         }
     }
     Err(failure)
 }
 
 /// A connection that is ready for a letter.
-fn greet(post: &Post, prepared: &Prepared, address: SocketAddr) -> Result<SmtpConnection, Failure> {
-    let timeout = Some(Duration::from(post.timeout)).filter(|timeout| !timeout.is_zero());
+fn greet(
+    post: &Post,
+    prepared: &Prepared,
+    address: SocketAddr,
+    timeout: Option<Duration>,
+) -> Result<SmtpConnection, Failure> {
     let hello = ClientId::Domain(post.hello_name.clone());
     let mut connection = open(post, prepared, address, timeout, &hello)
         .map_err(|error| Failure::of("HELO", &error))?;
@@ -256,8 +296,14 @@ fn tls(ca_file: Option<&str>, host: &str) -> Result<Tls, String> {
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(path) = ca_file {
         let text = read(path).map_err(|why| format!("smtp_ca_file '{path}' {why}"))?;
-        let certificate = Certificate::from_pem(&text)
-            .map_err(|_| format!("smtp_ca_file '{path}' has no certificate"))?;
+        // The library takes a text without any for an empty list.
+        let begin = b"-----BEGIN CERTIFICATE-----";
+        let certificate = text
+            .windows(begin.len())
+            .any(|window| window == begin)
+            .then(|| Certificate::from_pem(&text).ok())
+            .flatten()
+            .ok_or_else(|| format!("smtp_ca_file '{path}' has no certificate"))?;
         builder = builder
             .certificate_store(CertificateStore::None)
             .add_root_certificate(certificate);

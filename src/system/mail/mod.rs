@@ -2,13 +2,13 @@
 //!
 //! Decides whether a mail is due, and that mail never holds up the daemon:
 //! letters wait in bounded queues, what does not fit is dropped and counted. What
-//! a mail says is in `letter`, how it gets to the server in `dialogue`, and when
-//! it is tried again in `postman`.
+//! a mail says is in `letter`, how it gets to the server in `dialogue`, behind a
+//! `relay` that limits what a server can do, and when it is tried again in
+//! `postman`.
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::config::model::{Globals, MailDelivery, SmtpServer};
@@ -18,25 +18,23 @@ use crate::vrrp::action::{GroupNotification, Notification, NotifyState};
 use self::dialogue::Prepared;
 use self::letter::{Kind, Letter, Mailbox, mailbox};
 use self::postman::Order;
+use self::queue::Queue;
 
 mod dialogue;
 mod letter;
 mod postman;
+mod queue;
+mod relay;
 #[cfg(test)]
 mod tests;
-
-/// How many letters may be on their way to the mail thread.
-const QUEUE_LETTERS_MAX: usize = 64;
 
 /// The way to the mail thread, which ends when this is dropped and the letters
 /// before are dealt with.
 #[derive(Debug)]
 pub struct Mailer {
     host_name: String,
-    queue: SyncSender<Order>,
+    queue: Arc<Queue>,
     ended: Receiver<()>,
-    /// Letters that found the queue full and were not told of yet.
-    dropped: Arc<AtomicU64>,
     memory: Mutex<Memory>,
 }
 
@@ -84,14 +82,13 @@ impl Post {
 impl Mailer {
     /// Starts the thread. `host_name` is the name of this host.
     pub fn start(globals: &Globals, host_name: &str) -> io::Result<Self> {
-        let (queue, orders) = mpsc::sync_channel::<Order>(QUEUE_LETTERS_MAX);
+        let queue = Arc::new(Queue::default());
         let (ending, ended) = mpsc::channel();
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&dropped);
+        let orders = Arc::clone(&queue);
         std::thread::Builder::new()
             .name("mail".into())
             .spawn(move || {
-                postman::work(&orders, &counter);
+                postman::work(&orders);
                 // Nobody may be waiting.
                 let _ = ending.send(());
             })?;
@@ -99,7 +96,6 @@ impl Mailer {
             host_name: host_name.to_owned(),
             queue,
             ended,
-            dropped,
             memory: Mutex::new(Memory {
                 post: None,
                 no_faults: false,
@@ -114,8 +110,7 @@ impl Mailer {
     pub fn configure(&self, globals: &Globals) {
         let post = post(globals, &self.host_name);
         if let Some(post) = &post {
-            // If the queue is full the files are read with the first letter.
-            let _ = self.queue.try_send(Order::Prepare(Arc::clone(post)));
+            self.queue.give(Order::Prepare(Arc::clone(post)));
         }
         let mut memory = self.memory();
         memory.post = post;
@@ -155,21 +150,25 @@ impl Mailer {
             }
             Letter::new(post, kind, name, state)
         };
-        if self.queue.try_send(Order::Deliver(letter)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.queue.give(Order::Deliver(letter));
     }
 
     /// Takes no more letters and waits until those that are queued have been dealt
     /// with, but no longer than `limit`; whether they have. For the end of the
     /// process: it blocks.
     pub fn finish(self, limit: Interval) -> bool {
-        drop(self.queue);
+        self.queue.close();
         self.ended.recv_timeout(limit.into()).is_ok()
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mailer {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

@@ -6,13 +6,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
 
 use super::Post;
 use super::dialogue::{self, Failure};
 use super::letter::Letter;
+use super::queue::{Queue, Taken};
 use crate::system::clock;
 use crate::time::{Instant, Interval};
 
@@ -34,28 +32,24 @@ pub(super) enum Order {
 
 /// Works until nobody can give an order any more; then every letter that is
 /// left is tried once.
-pub(super) fn work(orders: &Receiver<Order>, dropped: &AtomicU64) {
+pub(super) fn work(queue: &Queue) {
     let mut postman = Postman::default();
     loop {
-        let order = match postman.rests_for(clock::now()) {
-            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(wait) => orders.recv_timeout(Duration::from(wait)),
-        };
-        match order {
-            Ok(Order::Prepare(post)) => tell_problem(&post),
-            Ok(Order::Deliver(letter)) => {
+        match queue.take(postman.rests_for(clock::now())) {
+            Taken::Order(Order::Prepare(post)) => tell_problem(&post),
+            Taken::Order(Order::Deliver(letter)) => {
                 if postman.take(letter, clock::now()) {
-                    dropped.fetch_add(1, Ordering::Relaxed);
+                    queue.count_dropped();
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {
-                tell_dropped(dropped);
+            Taken::Nothing => {
+                tell_dropped(queue);
                 postman.try_one();
             }
-            Err(RecvTimeoutError::Disconnected) => break,
+            Taken::Closed => break,
         }
     }
-    tell_dropped(dropped);
+    tell_dropped(queue);
     for Waiting { letter, .. } in postman.waiting {
         // What fails now fails for good.
         let _ = deliver(&letter);
@@ -172,8 +166,8 @@ fn give_up(letter: &Letter, why: &str) {
     tracing::warn!("SMTP alert '{}' is given up: {why}", letter.subject);
 }
 
-fn tell_dropped(dropped: &AtomicU64) {
-    let dropped = dropped.swap(0, Ordering::Relaxed);
+fn tell_dropped(queue: &Queue) {
+    let dropped = queue.take_dropped();
     if dropped > 0 {
         tracing::warn!("{dropped} SMTP alerts were dropped: the queue was full");
     }

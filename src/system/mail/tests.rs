@@ -8,6 +8,7 @@ use crate::config::model::{InitialState, Instance, Notify, SmtpTls, SyncGroup};
 use crate::ids::{InstanceId, Priority, Vrid};
 use crate::system::clock;
 use crate::system::testing::{in_namespace, ip};
+use crate::vrrp::action::Cause;
 
 fn globals(port: u16) -> Globals {
     Globals {
@@ -31,6 +32,8 @@ fn notification(name: &str, state: NotifyState, smtp_alert: bool) -> Notificatio
             ..Instance::new(name, "eth0", Vrid::new(51).expect("not 0"))
         }),
         state,
+        previous: None,
+        cause: Cause::Started,
         priority: Priority::DEFAULT,
     }
 }
@@ -126,6 +129,8 @@ fn a_group_is_told_of_apart_from_an_instance_of_the_same_name() {
                 notify_priority_changes: None,
             }),
             state,
+            previous: None,
+            cause: Cause::Started,
         };
         mailer.send(&notification("VI_1", NotifyState::Fault, true));
         mailer.send_group(&group(false, NotifyState::Backup));
@@ -335,8 +340,49 @@ fn a_dead_server_neither_blocks_nor_lets_the_queue_grow() {
             mailer.send(&notification(&name, NotifyState::Master, true));
         }
         assert!(clock::now().since(before) < Interval::from_secs(1));
-        assert_eq!(mailer.dropped.load(Ordering::Relaxed), 99 - 64);
+        assert_eq!(mailer.queue.take_dropped(), 99 - 64);
         assert!(!mailer.finish(Interval::from_ms(10)));
+    });
+}
+
+#[test]
+fn of_a_burst_the_last_states_are_told() {
+    const ALERTS: u64 = 10_000;
+    const INSTANCES: u64 = 20;
+    in_namespace(|| {
+        let (listener, port) = listener();
+        let mut once = globals(port);
+        once.mail.retry_for = Interval::ZERO;
+        let mailer = Mailer::start(&once, "node-a").expect("started");
+        mailer.send(&notification("VI_first", NotifyState::Master, true));
+        // The first letter is on its way, and the server says nothing yet.
+        let silent = listener.accept().expect("a connection");
+        for number in 0..ALERTS {
+            let name = format!("VI_{}", number % INSTANCES);
+            let is_even = (number / INSTANCES).is_multiple_of(2);
+            let state = [NotifyState::Master, NotifyState::Fault][usize::from(is_even)];
+            mailer.send(&notification(&name, state, true));
+        }
+        let dropped = mailer.queue.take_dropped();
+        drop(silent);
+        let letters = usize::try_from(ALERTS - dropped).expect("few");
+        assert!(letters < 200, "{letters} letters wait");
+        let said = serve(&listener, letters, "");
+        let mut last_told = HashMap::new();
+        for subject in said.iter().filter(|line| line.starts_with("Subject: ")) {
+            let (about, state) = subject.split_once(" - ").expect("a state");
+            last_told.insert(about, state);
+        }
+        assert_eq!(last_told.len(), 20);
+        assert!(
+            last_told
+                .values()
+                .all(|state| *state == "Entering MASTER state")
+        );
+        assert_eq!(mailer.queue.take_dropped(), 0, "each is counted once");
+        assert!(mailer.finish(Interval::from_secs(5)));
+        listener.set_nonblocking(true).expect("non-blocking");
+        assert!(listener.accept().is_err(), "nothing else was mailed");
     });
 }
 

@@ -41,12 +41,14 @@ use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
 use super::tracking::{Scripts, Surroundings};
+use super::watched::Watched;
 
 mod groups;
 mod handover;
 mod scripts;
 mod sockets;
 mod startup;
+mod watched;
 
 use sockets::Sockets;
 
@@ -60,6 +62,7 @@ pub struct Engine {
     /// Something was told of an instance, or may be due for a group.
     told_changed: bool,
     scripts: Scripts,
+    watched: Watched,
     next_instance: u32,
     interfaces: Interfaces,
     sockets: Sockets,
@@ -119,6 +122,7 @@ impl Engine {
             groups: BTreeMap::new(),
             told_changed: false,
             scripts: Scripts::default(),
+            watched: Watched::default(),
             next_instance: 0,
             interfaces: Interfaces::default(),
             sockets: Sockets::default(),
@@ -162,6 +166,8 @@ impl Engine {
                 }
             }
             Event::Script { id, outcome } => self.script_ended(now, id, outcome, tx),
+            Event::File { file, value } => self.file_told(now, file, value, tx),
+            Event::Processes { process, count } => self.processes_told(now, process, count, tx),
             Event::WallClock(wall) => self.wall = wall,
             Event::Uptime(up) => self.up = up,
             Event::Command(Command::Start) => self.start(now, tx),
@@ -194,6 +200,7 @@ impl Engine {
                 }
                 TimerKey::ScriptStart(id) => self.script_due(id, deadline, now, tx),
                 TimerKey::ScriptTimeout(id) => self.script_timed_out(now, id, tx),
+                TimerKey::ProcessDelay(id) => self.process_delay_ended(now, id, tx),
                 TimerKey::Rival(id) => {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
                 }
@@ -264,6 +271,7 @@ impl Engine {
         let around = Surroundings {
             interfaces: &self.interfaces,
             scripts: &self.scripts,
+            watched: &self.watched,
         };
         let mut by_name: HashMap<&str, InstanceSnapshot> = self
             .instances
@@ -288,6 +296,8 @@ impl Engine {
                 .filter_map(|script| self.scripts.named(&script.name))
                 .map(|(id, tracked)| tracked.snapshot(id))
                 .collect(),
+            files: self.watched.file_snapshots(&self.config),
+            processes: self.watched.process_snapshots(&self.config),
             interfaces: self.interfaces.iter().cloned().collect(),
             config: self.config.clone(),
             ignored: self.ignored,
@@ -326,6 +336,7 @@ impl Engine {
         self.pacer.configure(&config.garp_groups);
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
         self.adopt_scripts(&config.scripts);
+        self.adopt_watched(&config);
         self.adopt_groups(&config);
         self.config = config;
     }
@@ -391,6 +402,7 @@ impl Engine {
             requests: &mut self.requests,
             interfaces: &self.interfaces,
             scripts: &self.scripts,
+            watched: &self.watched,
             vips: &self.vips,
             wall: self.wall,
             delayed_until: self.delayed_until,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use crate::ids::{InstanceId, ScriptId};
+use crate::ids::{InstanceId, ProcessId, ScriptId};
 use crate::time::{Instant, WallClock};
 
 use super::super::action::{Action, Operation, Token, Transmit};
@@ -12,6 +12,7 @@ use super::super::garp::{self, Pacer};
 use super::super::interfaces::Interfaces;
 use super::super::timers::Timers;
 use super::super::tracking::{Scripts, Surroundings};
+use super::super::watched::Watched;
 
 /// What the timers of the engine are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,8 @@ pub enum TimerKey {
     ScriptStart(ScriptId),
     /// The end of the time that a run has.
     ScriptTimeout(ScriptId),
+    /// The end of the delay of a quorum that was gained or lost.
+    ProcessDelay(ProcessId),
     /// How long another owner of the addresses may be heard.
     Rival(InstanceId),
     /// The end of the delay of the first start.
@@ -67,6 +70,8 @@ pub struct Context<'a> {
     pub interfaces: &'a Interfaces,
     /// The scripts, by name.
     pub scripts: &'a Scripts,
+    /// The tracked files and processes.
+    pub watched: &'a Watched,
     /// Every VIP of the configuration: none of them is a source address.
     pub vips: &'a BTreeSet<IpAddr>,
     /// What the calendar says, for signatures.
@@ -125,6 +130,7 @@ impl Context<'_> {
         Surroundings {
             interfaces: self.interfaces,
             scripts: self.scripts,
+            watched: self.watched,
         }
     }
 }

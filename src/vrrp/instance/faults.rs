@@ -8,7 +8,9 @@ use super::super::action::Action;
 use super::super::event::InterfaceState;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
 use super::super::reasons::{FaultReason, in_words};
+use super::super::state_machine::State;
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
+use super::super::watched::{files_of, is_file_fault, is_process_fault, processes_of};
 use super::{Context, Running};
 
 /// What stands against taking part (specification F.6).
@@ -26,6 +28,9 @@ pub(super) struct Faults {
     /// `reverse`, up.
     tracked_interfaces: Vec<String>,
     scripts: Vec<String>,
+    /// Files, with the number in them.
+    files: Vec<(String, i32)>,
+    processes: Vec<String>,
 }
 
 impl Faults {
@@ -50,6 +55,8 @@ impl Faults {
         let others = self.vip_interfaces.len().saturating_add(tracked);
         own.saturating_add(others)
             .saturating_add(self.scripts.len())
+            .saturating_add(self.files.len())
+            .saturating_add(self.processes.len())
     }
 
     /// Each of them, for an instance on `interface`, which is empty where it has none.
@@ -71,9 +78,13 @@ impl Faults {
         let vips = self.vip_interfaces.iter().cloned();
         let tracked = self.tracked_interfaces.iter().cloned();
         let scripts = self.scripts.iter().cloned();
+        let files = self.files.iter().map(|(name, _)| name.clone());
+        let processes = self.processes.iter().cloned();
         own.chain(vips.map(FaultReason::VipInterface))
             .chain(tracked.map(FaultReason::TrackedInterface))
             .chain(scripts.map(FaultReason::Script))
+            .chain(files.map(FaultReason::File))
+            .chain(processes.map(FaultReason::Process))
             .collect()
     }
 }
@@ -118,7 +129,38 @@ impl Running {
                 faults.scripts.push(tracked.script.name.clone());
             }
         }
+        let group = self.group.as_deref();
+        for tracked in files_of(&self.config, group) {
+            let value = around.watched.value(&tracked.file);
+            if is_file_fault(tracked, value) {
+                let name = tracked.file.name.clone();
+                faults.files.push((name, value.unwrap_or_default()));
+            }
+        }
+        for tracked in processes_of(&self.config, group) {
+            if is_process_fault(tracked, around.watched.quorum(&tracked.process)) {
+                faults.processes.push(tracked.process.name.clone());
+            }
+        }
         faults
+    }
+
+    /// Tells of files that begin or cease to stand against taking part.
+    pub(super) fn log_files(&self, before: &Faults, cx: &mut Context<'_>) {
+        if self.state == State::Init {
+            return;
+        }
+        let is_in = |list: &[(String, i32)], name: &str| list.iter().any(|(it, _)| it == name);
+        for (name, _) in &self.faults.files {
+            if !is_in(&before.files, name) {
+                self.log(InstanceLine::FileFault(name.clone()), cx);
+            }
+        }
+        for (name, _) in &before.files {
+            if !is_in(&self.faults.files, name) {
+                self.log(InstanceLine::FileFine(name.clone()), cx);
+            }
+        }
     }
 
     /// The interface that it stands or falls with: its own or its VRF's; empty if
@@ -183,6 +225,12 @@ impl Running {
         }
         for name in self.faults.scripts.clone() {
             self.log(InstanceLine::FaultScript(name), cx);
+        }
+        for (name, value) in self.faults.files.clone() {
+            self.log(InstanceLine::FaultFile { name, value }, cx);
+        }
+        for name in self.faults.processes.clone() {
+            self.log(InstanceLine::FaultProcess(name), cx);
         }
         self.log(InstanceLine::EnteringFaultInit, cx);
     }

@@ -16,7 +16,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, LowerPriorityHeard, Notification, NotifyState};
+use super::action::{Action, LowerPriorityHeard, Notification, NotifyState, PriorityChanged};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
@@ -35,6 +35,7 @@ use super::sync_group::Health;
 use super::tracking::{
     Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
+use super::watched::{files_of, processes_of};
 
 mod announce;
 mod contended;
@@ -100,7 +101,9 @@ pub struct Running {
     /// another one.
     fault_of: Option<String>,
     /// A script that can stand against it has no result yet.
-    awaits: bool,
+    awaits_script: bool,
+    /// A file or process that counts for it was not looked at yet.
+    awaits_watched: bool,
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
@@ -133,7 +136,7 @@ pub struct Running {
     /// Another master is there beside it.
     contended: Option<Episode>,
     /// What brought it into its state.
-    cause: Cause,
+    pub(super) cause: Cause,
 }
 
 impl Running {
@@ -154,7 +157,8 @@ impl Running {
             mtu: 0,
             faults: Faults::default(),
             fault_of: None,
-            awaits: false,
+            awaits_script: false,
+            awaits_watched: false,
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
@@ -233,7 +237,7 @@ impl Running {
             rival: self.dispute.map(|dispute| dispute.rival),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
-            awaited: awaited_scripts.len(),
+            awaited: awaited_scripts.len().saturating_add(self.unknown(around)),
             cause: self.cause.clone(),
             fault_reasons: self.fault_reasons(),
             awaited_scripts,
@@ -289,14 +293,28 @@ impl Running {
         self.entered_at.get_or_insert(cx.now);
         self.follow_interface(cx);
         self.follow_priority(cx);
-        self.awaits = scripts_of(&self.config, self.group.as_deref())
+        self.awaits_script = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
+        self.awaits_watched = self.unknown(cx.around()) > 0;
+        let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
+        self.log_files(&before, cx);
+    }
+
+    /// How many files and processes nothing is known of yet. They are waited for
+    /// with any weight: they are looked at at once.
+    fn unknown(&self, around: Surroundings<'_>) -> usize {
+        let group = self.group.as_deref();
+        let files = files_of(&self.config, group);
+        let files = files.filter(|line| around.watched.value(&line.file).is_none());
+        let processes = processes_of(&self.config, group);
+        let processes = processes.filter(|line| around.watched.quorum(&line.process).is_none());
+        files.count().saturating_add(processes.count())
     }
 
     /// Whether it can take part, as far as it is concerned itself.
     pub fn health(&self) -> Health {
-        match (self.faults.any(), self.awaits) {
+        match (self.faults.any(), self.awaits_script || self.awaits_watched) {
             (true, _) => Health::Faulty,
             (false, true) => Health::Unknown,
             (false, false) => Health::Well,
@@ -306,7 +324,9 @@ impl Running {
     /// Moves in or out of FAULT. `health` is that of the whole group, if it is
     /// in one, and `faulty` the member that is to blame.
     pub fn act(&mut self, health: Health, faulty: Option<&str>, cx: &mut Context<'_>) {
-        self.waited |= health == Health::Unknown;
+        // Files and processes are looked at at once: that is no wait to speak of.
+        let moment = self.awaits_watched && !self.awaits_script;
+        self.waited |= health == Health::Unknown && !moment;
         self.fault_of = faulty.filter(|_| !self.faults.any()).map(str::to_owned);
         match (self.state, health) {
             (State::Init | State::Backup | State::Master, Health::Faulty) => {
@@ -379,6 +399,7 @@ impl Running {
         }
         let old = std::mem::replace(&mut self.priority, new);
         self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        self.notify_priority(cx);
         self.follow_candidates(old);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
@@ -839,12 +860,27 @@ impl Running {
         cx.actions.push_back(Action::NotifyLowerPriority(told));
     }
 
+    /// Before its first state there is nothing to compare with.
+    fn notify_priority(&self, cx: &mut Context<'_>) {
+        if self.config.notify_priority_changes && self.state != State::Init {
+            cx.actions
+                .push_back(Action::NotifyPriority(PriorityChanged {
+                    id: self.id,
+                    instance: Arc::clone(&self.config),
+                    is_master: self.state == State::Master,
+                    priority: self.priority,
+                }));
+        }
+    }
+
     fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {
-        self.told = Some(state);
+        let previous = self.told.replace(state);
         cx.actions.push_back(Action::Notify(Notification {
             id: self.id,
             instance: Arc::clone(&self.config),
             state,
+            previous,
+            cause: self.cause.clone(),
             priority: self.priority,
         }));
     }

@@ -10,6 +10,7 @@ use super::super::state_machine::Input;
 use super::super::tracking::{
     Surroundings, contribution, interface_contribution, interfaces_of, scripts_of, total_priority,
 };
+use super::super::watched::{file_contribution, files_of, process_contribution, processes_of};
 use super::{Running, Sender};
 
 impl Running {
@@ -115,6 +116,36 @@ impl Running {
             },
         };
         let parts = std::iter::once(base).chain(scripts).chain(interfaces);
+        let parts = parts.chain(self.watched_contributions(around));
         parts.chain((limit.amount != 0).then_some(limit)).collect()
+    }
+
+    /// The part of files and processes.
+    fn watched_contributions(&self, around: Surroundings<'_>) -> Vec<Contribution> {
+        let (config, group) = (&self.config, self.group.as_deref());
+        let known = around.watched;
+        let files = files_of(config, group).enumerate();
+        let files = files.filter(|(_, tracked)| tracked.weight != 0);
+        let files = files.map(|(number, tracked)| Contribution {
+            amount: file_contribution(tracked, known.value(&tracked.file)),
+            from: Contributor::File {
+                name: tracked.file.name.clone(),
+                weight: tracked.weight,
+                reverse: tracked.reverse,
+                of_group: number >= config.track_files.len(),
+            },
+        });
+        let processes = processes_of(config, group).enumerate();
+        let processes = processes.filter(|(_, tracked)| tracked.weight != 0);
+        let processes = processes.map(|(number, tracked)| Contribution {
+            amount: process_contribution(tracked, known.quorum(&tracked.process)),
+            from: Contributor::Process {
+                name: tracked.process.name.clone(),
+                weight: tracked.weight,
+                reverse: tracked.reverse,
+                of_group: number >= config.track_processes.len(),
+            },
+        });
+        files.chain(processes).collect()
     }
 }

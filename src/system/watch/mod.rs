@@ -1,0 +1,168 @@
+//! Looks at tracked files and processes, each kind in a thread of its own, so
+//! that no slow disk and no storm of processes is ever waited for elsewhere.
+//!
+//! Decides what is in a file and which processes match; what follows from that
+//! is decided by the engine. What is told is told once; as long as nobody takes
+//! it, the threads wait.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use tokio::sync::mpsc;
+
+use crate::config::model::{Config, TrackedFile, TrackedProcess};
+
+mod connector;
+mod directories;
+mod files;
+mod number;
+mod processes;
+mod programs;
+
+/// How many reports may wait to be taken.
+const REPORTS_MAX: usize = 256;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The number in a file, for the first time or another than before.
+    File {
+        /// The file.
+        file: Arc<TrackedFile>,
+        /// The number.
+        value: i32,
+    },
+    /// How many processes match, for the first time or another number than
+    /// before.
+    Processes {
+        /// Which ones.
+        process: Arc<TrackedProcess>,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// The way to the threads. They end when this is dropped. A thread begins with
+/// the first configuration that has something for it.
+#[derive(Debug)]
+pub struct Watcher {
+    reports: mpsc::Sender<Report>,
+    files: Option<Arc<Orders<Arc<TrackedFile>>>>,
+    processes: Option<Arc<Orders<Arc<TrackedProcess>>>>,
+}
+
+impl Watcher {
+    /// Nothing is watched yet. The reports come out of the receiver.
+    pub fn new() -> (Self, mpsc::Receiver<Report>) {
+        let (reports, taken) = mpsc::channel(REPORTS_MAX);
+        let watcher = Self {
+            reports,
+            files: None,
+            processes: None,
+        };
+        (watcher, taken)
+    }
+
+    /// Watches what this configuration tracks, and tells of all of it once. With
+    /// `initialise` files with `init_file` are written before.
+    ///
+    /// # Errors
+    /// There are too many threads or descriptors.
+    pub fn watch(&mut self, config: &Config, initialise: bool) -> io::Result<()> {
+        let wanted = config.track_files.clone();
+        match &self.files {
+            Some(orders) => orders.give(wanted)?,
+            None if wanted.is_empty() => {}
+            None => {
+                let orders = Orders::new(wanted)?;
+                let (given, reports) = (Arc::clone(&orders), self.reports.clone());
+                start("files", move || files::run(&given, &reports, initialise))?;
+                self.files = Some(orders);
+            }
+        }
+        let wanted = config.track_processes.clone();
+        match &self.processes {
+            Some(orders) => orders.give(wanted)?,
+            None if wanted.is_empty() => {}
+            None => {
+                let orders = Orders::new(wanted)?;
+                let (given, reports) = (Arc::clone(&orders), self.reports.clone());
+                start("processes", move || processes::run(&given, &reports))?;
+                self.processes = Some(orders);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // A thread that cannot be told finds that nobody takes its reports.
+        let _ = self.files.as_ref().map(|orders| orders.end());
+        let _ = self.processes.as_ref().map(|orders| orders.end());
+    }
+}
+
+fn start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(run).map(|_| ())
+}
+
+/// What a thread is told to watch.
+#[derive(Debug)]
+struct Orders<T> {
+    next: Mutex<Order<T>>,
+    bell: EventFd,
+}
+
+/// The last order that was not taken yet.
+#[derive(Debug)]
+enum Order<T> {
+    Nothing,
+    Watch(Vec<T>),
+    End,
+}
+
+impl<T> Orders<T> {
+    fn new(wanted: Vec<T>) -> io::Result<Arc<Self>> {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let orders = Arc::new(Self {
+            next: Mutex::new(Order::Nothing),
+            bell: EventFd::from_flags(flags)?,
+        });
+        orders.give(wanted)?;
+        Ok(orders)
+    }
+
+    fn give(&self, wanted: Vec<T>) -> io::Result<()> {
+        self.put(Order::Watch(wanted))
+    }
+
+    fn end(&self) -> io::Result<()> {
+        self.put(Order::End)
+    }
+
+    fn put(&self, order: Order<T>) -> io::Result<()> {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = order;
+        self.bell.write(1)?;
+        Ok(())
+    }
+
+    /// The order that was given since the last call.
+    fn take(&self) -> Order<T> {
+        // That it does not ring means that there is nothing new.
+        let _ = self.bell.read();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut next, Order::Nothing)
+    }
+
+    /// Readable when there is something new.
+    fn bell(&self) -> impl AsFd {
+        &self.bell
+    }
+}
+
+#[cfg(test)]
+mod tests;
