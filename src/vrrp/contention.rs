@@ -35,7 +35,10 @@ pub enum Contention {
     /// The adverts of the other one are acceptable and no better than ours, so
     /// that it should give way, and it does not: it does not hear or accept ours.
     Unheard,
-    /// The same, and we do not send to it: our unicast peers are others.
+    /// The same, and its VIPs are others than ours: C keepalived before 2.3.3
+    /// refuses adverts with other VIPs.
+    OtherVips,
+    /// Like `Unheard`, and we do not send to it: our unicast peers are others.
     NotOurPeer,
     /// The other one sends from our own address.
     SameAddress,
@@ -52,23 +55,24 @@ impl Contention {
         }
     }
 
-    /// Whether the other one, for the same reason, refuses our adverts. It cannot
+    /// Whether the other one, for the same reason, may refuse our adverts. It cannot
     /// give way to us then; and one that runs C keepalived is hardly heard any
     /// more, since C puts its next advert off with each one that it refuses.
     pub const fn is_mutual(self) -> bool {
         matches!(
             self,
-            Self::Refused(
-                Reject::Password
-                    | Reject::InvalidAuthType(_)
-                    | Reject::AuthTypeMismatch { .. }
-                    | Reject::Header(
-                        HeaderFault::Unexpected | HeaderFault::Missing | HeaderFault::Signature
-                    )
-                    | Reject::Version { .. }
-                    | Reject::Interval { .. }
-                    | Reject::Cast { .. }
-            )
+            Self::OtherVips
+                | Self::Refused(
+                    Reject::Password
+                        | Reject::InvalidAuthType(_)
+                        | Reject::AuthTypeMismatch { .. }
+                        | Reject::Header(
+                            HeaderFault::Unexpected | HeaderFault::Missing | HeaderFault::Signature
+                        )
+                        | Reject::Version { .. }
+                        | Reject::Interval { .. }
+                        | Reject::Cast { .. }
+                )
         )
     }
 
@@ -90,6 +94,10 @@ impl Contention {
             Self::Unheard => {
                 "it does not hear our adverts: let protocol 112 through its firewall and the \
                  switch, and name our address among its unicast_peer if it has any"
+            }
+            Self::OtherVips => {
+                "use the same virtual_ipaddress on both nodes, since keepalived before 2.3.3 \
+                 refuses any other"
             }
             Self::NotOurPeer => "name its address among our unicast_peer",
             Self::SameAddress => {
@@ -154,6 +162,9 @@ impl fmt::Display for Contention {
         match self {
             Self::Refused(reject) => write!(f, "its adverts are refused ({})", Short(*reject)),
             Self::Unheard => f.write_str("it does not give way to our adverts"),
+            Self::OtherVips => {
+                f.write_str("it has other VIPs and does not give way to our adverts")
+            }
             Self::NotOurPeer => f.write_str("we do not send to it, so that it cannot give way"),
             Self::SameAddress => f.write_str("it uses our own address"),
             Self::IgnoredByOwner => f.write_str("its adverts are ignored by owner_ignore_adverts"),

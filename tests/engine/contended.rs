@@ -151,6 +151,34 @@ fn a_lower_master_that_does_not_give_way_does_not_hear_us() {
     assert_eq!(wire[0].state(), State::Master);
 }
 
+/// C keepalived before 2.3.3 refuses adverts with other VIPs, and then is hardly
+/// heard: two of its adverts within a minute are enough.
+#[test]
+fn a_lower_master_with_other_vips_may_refuse_ours() {
+    let mut other = Advert3::new(source(2), 100);
+    other.addresses = vec![IpAddr::from([10, 0, 0, 77])];
+    let mut wire = master(instance3(150));
+    wire.advert3(0, &other);
+    let begin = wire.now.as_us();
+    wire.run_until(begin + 20_000_000);
+    assert!(seen(&wire, 0).contended.is_none());
+    wire.advert3(0, &other);
+    let line = format!(
+        "{CONTENDED} (priority 100), it has other VIPs and does not give way to our adverts - \
+         use the same virtual_ipaddress on both nodes, since keepalived before 2.3.3 refuses \
+         any other"
+    );
+    assert_eq!(wire[0].times_logged(&line), 1, "{:?}", wire[0].log);
+    // With the same VIPs so little says nothing.
+    let mut wire = master(instance3(150));
+    for _ in 0..2 {
+        wire.advert3(0, &Advert3::new(source(2), 100));
+        let now = wire.now.as_us();
+        wire.run_until(now + 20_000_000);
+    }
+    assert_eq!(wire[0].times_logged("contended"), 0, "{:?}", wire[0].log);
+}
+
 #[test]
 fn a_lower_master_at_an_equal_priority_or_with_our_address_is_told_apart() {
     let cases = [

@@ -90,6 +90,10 @@ impl Running {
             peer.rivalry = None;
             return;
         }
+        let reason = match reason {
+            Contention::Unheard if peer.known.addresses_differ => Contention::OtherVips,
+            reason => reason,
+        };
         let patience = patience(own, peer, reason);
         let heard = peer.known.last_accepted;
         if reason.is_replay() && heard.is_some_and(|at| cx.now.since(at) <= patience) {
