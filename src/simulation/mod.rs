@@ -22,4 +22,5 @@ mod rivals;
 pub mod scenario;
 pub mod swarm;
 pub mod trace;
+pub mod watched;
 pub mod world;

@@ -185,7 +185,11 @@ fn a_process_that_is_back_within_its_delay_was_never_gone() {
     let mut wire = Wire::new([Node::with(1, with_process(0, &process))]);
     wire.start();
     count(&mut wire, &process, 1);
-    assert_eq!(wire[0].state(), State::Backup, "the first count is not delayed");
+    assert_eq!(
+        wire[0].state(),
+        State::Backup,
+        "the first count is not delayed"
+    );
     wire.run_until(5_000_000);
     count(&mut wire, &process, 0);
     wire.run_until(7_999_999);
