@@ -61,7 +61,7 @@ pub fn file_without_weight(bench: &mut Bench) -> Result<()> {
     put(bench, "7")?;
     bench.a.start(&tracking_file("0"))?;
     bench.b.start(&configuration(120, ""))?;
-    let start = "(VI_1): entering FAULT state (tracked file number has status 7)";
+    let start = "(VI_1): entering FAULT state (tracked file number has status -254)";
     bench.a.expect_line(start)?;
     bench.await_holder(bench.lab.observer.beginning(), &bench.b)?;
     let (lines, mark) = (bench.a.daemon()?.line_mark(), bench.lab.observer.mark());

@@ -291,4 +291,32 @@ mod tests {
         }
         assert!(read(&message(0, &[1])).is_err(), "the kernel says no");
     }
+
+    /// Where the kernel tells at all: whoever may not hear it cannot see more.
+    #[test]
+    fn the_kernel_tells_of_a_process() {
+        let connector = match Connector::open() {
+            Ok(connector) => connector,
+            Err(error) => return eprintln!("left out: {error}"),
+        };
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let own = Pid::try_from(std::process::id()).unwrap();
+        let pid = Pid::try_from(child.id()).unwrap();
+        child.wait().unwrap();
+        let mut wanted = vec![
+            Happened::Ended(pid),
+            Happened::Changed(pid),
+            Happened::Began {
+                parent: own,
+                child: pid,
+            },
+        ];
+        // It ended: everything that there is of it waits in the socket already.
+        while let (Some(next), Ok(Some(happened))) = (wanted.last(), connector.next()) {
+            if happened == *next {
+                wanted.pop();
+            }
+        }
+        assert_eq!(wanted, []);
+    }
 }
