@@ -32,8 +32,8 @@ fn main() -> ExitCode {
             answer.code
         }
         Request::Simulate(task) => match daemon::simulate::run(&task) {
-            Ok(text) => {
-                say(&text, "");
+            Ok(printed) => {
+                say(&printed.result, &printed.warnings);
                 0
             }
             Err((text, code)) => {

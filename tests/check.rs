@@ -8,6 +8,7 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::Value;
@@ -281,4 +282,26 @@ fn tools_do_not_hide_options_and_are_not_guessed() {
     let (code, stdout, _) = desk.run("check --help");
     assert_eq!(code, 0);
     assert!(stdout.contains("--elsewhere"));
+}
+
+#[test]
+fn a_password_file_that_others_can_read_is_a_matter_of_security() {
+    let own = "global_defs {\nsmtp_tls tls\nsmtp_user lb1\nsmtp_password_file secret\n}\n";
+    let files = [
+        ("a.conf", GOOD),
+        ("keepalived-rs.conf", own),
+        ("secret", "s3cret\n"),
+    ];
+    let desk = Desk::new(&files);
+    let text = "smtp_password_file 'secret' can be read by others than its owner";
+    let code = "smtp-password-file-rights";
+    for (mode, is_told) in [(0o644, true), (0o640, true), (0o600, false)] {
+        let rights = fs::Permissions::from_mode(mode);
+        fs::set_permissions(desk.0.path().join("secret"), rights).unwrap();
+        let (_, value) = desk.json("check --format json a.conf");
+        assert_eq!(codes(&value).contains(&code), is_told, "{mode:o} {value}");
+        let (_, stdout, stderr) = desk.run("-t -f a.conf");
+        assert_eq!(stdout.contains(text) || stderr.contains(text), is_told);
+        assert!(!format!("{value}{stdout}{stderr}").contains("s3cret"));
+    }
 }

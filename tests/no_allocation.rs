@@ -65,8 +65,17 @@ impl Transmit for Keep {
     }
 }
 
-/// What is tried: the instance, and the packet of a better master.
+/// What is tried: the instance, and the packet of a better master. Each of them
+/// remembers its peers.
 fn kinds(priority: u8) -> [(Instance, Vec<u8>); 3] {
+    let mut kinds = plain_kinds(priority);
+    for (instance, _) in &mut kinds {
+        instance.fast_handover = true;
+    }
+    kinds
+}
+
+fn plain_kinds(priority: u8) -> [(Instance, Vec<u8>); 3] {
     [
         (
             world::instance(priority),

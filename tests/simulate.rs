@@ -122,15 +122,60 @@ fn a_failing_script_shows_in_priority_and_reason() {
     );
 }
 
+/// `keepalived-rs.conf` beside the files belongs to them, and its mistakes to theirs.
+#[test]
+fn our_own_words_are_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Vec::new();
+    for (name, priority) in [("a", 110), ("b", 100)] {
+        let path = folder.path().join(format!("{name}.conf"));
+        let text = format!(
+            "vrrp_script chk {{\n script \"/usr/bin/pgrep nginx\"\n interval 1\n}}\n\
+             vrrp_instance VI_1 {{\n interface ens3\n virtual_router_id 7\n priority {priority}\n\
+             track_script {{\n chk weight -20\n }}\n virtual_ipaddress {{\n 10.1.1.1/24\n }}\n}}\n"
+        );
+        std::fs::write(&path, text).expect("a file");
+        files.push(path.to_str().expect("text").to_owned());
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let own = folder.path().join("keepalived-rs.conf");
+    std::fs::write(&own, "vrrp_instance VI_1 {\n fast_handover\n}\n").expect("a file");
+    let events = "1s stop a; 10s start a; 30.5s fail a chk";
+    let output = simulate(&files, &["--events", events]);
+    let table = String::from_utf8(output.stdout).expect("text");
+    // The run at 31 s fails after 5 ms; skew of priority 100 is 0.609 s.
+    let takeover = "   31.614  b     VI_1      BACKUP > MASTER    100  a resigned\n";
+    assert!(table.contains(takeover), "{table}");
+    std::fs::write(&own, "vrrp_instance VI_1 {\n").expect("a file");
+    let output = simulate(&files, &[]);
+    assert!(output.status.success(), "as in the main file: {output:?}");
+    std::fs::remove_file(&own).expect("there");
+    std::fs::create_dir(&own).expect("a directory");
+    let output = simulate(&files, &[]);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+}
+
 #[test]
 fn what_is_wrong_is_said() {
-    let output = simulate(&FILES, &["--events", "1s kill lb3"]);
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        text,
-        "event '1s kill lb3': no node is called 'lb3'; there are lb1, lb2\n"
-    );
+    for (event, what) in [
+        (
+            "1s kill lb3",
+            "event '1s kill lb3': no node is called 'lb3'; there are lb1, lb2\n",
+        ),
+        (
+            "1s remove lb1 10.1.1.1",
+            "event '1s remove lb1 10.1.1.1': no VIP is called '10.1.1.1' there; \
+             there are 192.0.2.100\n",
+        ),
+        (
+            "61s kill lb1",
+            "an event is later than the end; --seconds sets the end\n",
+        ),
+    ] {
+        let output = simulate(&FILES, &["--events", event]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), what);
+    }
     let output = simulate(&["/does/not/exist.conf"], &[]);
     assert_eq!(output.status.code(), Some(5));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -170,4 +215,29 @@ fn unicast_without_an_interface_is_simulated() {
         "{table}"
     );
     assert!(table.contains("more than one for 0.000 s"), "{table}");
+}
+
+/// A weight that does not count in a sync group: the script fails, nothing happens,
+/// and without the warning nobody knew why.
+#[test]
+fn what_the_daemons_would_warn_of_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.conf");
+    let text = "vrrp_script chk {\n script /bin/true\n weight -20\n}\n\
+                vrrp_sync_group G {\n group {\n VI_1\n VI_2\n }\n}\n\
+                vrrp_instance VI_1 {\n interface ens3\n virtual_router_id 7\n\
+                track_script {\n chk\n }\n virtual_ipaddress {\n 10.1.1.1/24\n }\n}\n\
+                vrrp_instance VI_2 {\n interface ens3\n virtual_router_id 8\n\
+                virtual_ipaddress {\n 10.1.1.2/24\n }\n}\n";
+    std::fs::write(&path, text).expect("a file");
+    let output = simulate(
+        &[path.to_str().expect("text")],
+        &["--events", "9s fail a chk", "--format", "json"],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let warnings = String::from_utf8(output.stderr).expect("text");
+    let warning = "(VI_1) ignoring tracked script chk with weights due to SYNC group";
+    assert_eq!(warnings.matches(warning).count(), 1, "{warnings}");
+    let json = serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON");
+    assert_eq!(json["nodes"][0], "a");
 }

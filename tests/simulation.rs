@@ -15,11 +15,13 @@ use std::thread;
 use std::time::Instant;
 
 use keepalived_rs::simulation::swarm::{Plan, attempt, run};
+use keepalived_rs::simulation::trace::What;
+use keepalived_rs::vrrp::log_lines::{InstanceLine, LogLine};
 
 /// Seeds that have shown a mistake of the engine, or of the simulation. A seed
 /// means the same world as long as the worlds are made in the same way: mistakes
 /// that were found before the last change of that have tests of their own.
-const PAST_FAILURES: [u64; 4] = [399, 1522, 2469, 162];
+const PAST_FAILURES: [u64; 7] = [399, 1522, 2469, 162, 35_444, 97_754, 103_059];
 
 fn number(variable: &str, default: u64) -> u64 {
     match env::var(variable) {
@@ -93,4 +95,29 @@ fn a_seed_gives_the_same_world_again() {
         assert!(first == again, "seed {seed}");
         assert!(!first.is_empty());
     }
+}
+
+/// What the worlds are made for has to happen in them.
+#[test]
+fn worlds_hand_over() {
+    let mut counts = [0_usize; 3];
+    for seed in 0..120 {
+        let Ok(trace) = attempt(&Plan::new(seed)) else {
+            continue;
+        };
+        let lines = trace.iter().filter_map(|record| match &record.what {
+            What::Log(LogLine::Instance(_, line)) => Some(line),
+            _ => None,
+        });
+        for line in lines {
+            match line {
+                InstanceLine::HandsOver { .. } => counts[0] += 1,
+                InstanceLine::NobodyTookOver => counts[1] += 1,
+                InstanceLine::HandoverCalledOff { .. } => counts[2] += 1,
+                _ => {}
+            }
+        }
+    }
+    let [asked, alone, _] = counts;
+    assert!(asked >= 5 && alone < asked, "{counts:?}");
 }

@@ -310,6 +310,37 @@ fn weights_are_named_and_a_script_that_cannot_run_says_why() {
 }
 
 #[test]
+fn two_masters_are_told_with_the_reason_and_the_fix() {
+    in_lab(|lab| {
+        let with = |password: &str| {
+            format!("authentication {{\n auth_type PASS\n auth_pass {password}\n }}")
+        };
+        let a = Daemon::start(lab, "a", 1, &instance("VI_1", 1, 150, &with("one")))?;
+        let _b = Daemon::start(lab, "b", 2, &instance("VI_1", 1, 100, &with("two")))?;
+        let seen = a.json_when("contended", |seen| {
+            !seen["instances"][0]["contended"].is_null()
+        })?;
+        let it = &seen["instances"][0];
+        let contended = &it["contended"];
+        assert_eq!(contended["peer"], "192.0.2.2");
+        assert_eq!(contended["priority"], 100);
+        assert_eq!(contended["fix"], "use the same auth_pass on both nodes");
+        let peer = &it["peers"][0];
+        assert_eq!(peer["last_refusal"]["reason"], "wrong password");
+        assert_eq!(peer["accepted"], 0);
+        assert_eq!(peer["refused"], it["counters"]["auth_failure"]);
+        let text = a.text(&[])?;
+        for line in [
+            "\n  CONTENDED   with 192.0.2.2, priority 100, since ",
+            "\n              fix: use the same auth_pass on both nodes\n",
+        ] {
+            assert!(text.contains(line), "{line:?} in\n{text}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn whoever_asks_for_nothing_that_is_there_is_told_what_is() {
     in_lab(|lab| {
         let mut node = lab.node("a", Ipv4Addr::new(192, 0, 2, 1), 24)?;

@@ -23,7 +23,7 @@ use keepalived_rs::config::model::Config;
 use keepalived_rs::config::{self, Options};
 use keepalived_rs::daemon::Settings;
 use keepalived_rs::daemon::channel::{
-    ChannelError, ScriptCommand, ToSupervisor, ToWorker, WorkerEnd,
+    ChannelError, News, Notice, Owner, ScriptCommand, ToSupervisor, ToWorker, WorkerEnd,
 };
 use keepalived_rs::daemon::pid_files::PidFile;
 use keepalived_rs::daemon::process;
@@ -44,7 +44,7 @@ const NO_INTERFACE: &str = "vrrp_instance VI_1 {\n  virtual_router_id 51\n}\n";
 
 type Case = (&'static str, fn(&Path));
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     (
         "a_killed_worker_is_cleaned_up_after_and_replaced",
         a_killed_worker,
@@ -67,6 +67,7 @@ const CASES: [Case; 12] = [
         "the_worker_is_told_of_a_signal_for_a_state_file",
         a_state_file,
     ),
+    ("our_own_words_are_read_with_the_main_file", our_own_words),
     ("a_worker_that_hangs_at_a_stop_is_killed", a_hanging_worker),
     (
         "a_check_that_waits_for_the_stop_is_not_waited_for",
@@ -201,12 +202,15 @@ fn worker(start: WorkerStart) -> u8 {
             Ok(Some((ToWorker::Stop, _))) => {
                 if manner == "stop_script" {
                     let late = format!("sleep 0.3; echo told > {}/told", directory.display());
-                    let told = ToSupervisor::RunNotify {
-                        name: "VI_1".to_owned(),
+                    let told = ToSupervisor::RunNotify(Notice {
+                        owner: Owner::Instance("VI_1".to_owned()),
+                        news: News::Stop,
                         state: "STOP".to_owned(),
+                        previous: "BACKUP".to_owned(),
+                        priority: 100,
+                        reason: "stopped".to_owned(),
                         commands: vec![shell(&late), shell("sleep 60")],
-                        stopping: true,
-                    };
+                    });
                     channel.send(&told, None).unwrap();
                 }
                 say("worker stops");
@@ -222,7 +226,10 @@ fn worker(start: WorkerStart) -> u8 {
             }
             Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
             Ok(Some((
-                ToWorker::ScriptEnded { .. } | ToWorker::ScriptRefused { .. } | ToWorker::About(_),
+                ToWorker::ScriptEnded { .. }
+                | ToWorker::ScriptRefused { .. }
+                | ToWorker::About(_)
+                | ToWorker::Fifo { .. },
                 _,
             ))) => {}
             Err(ChannelError::Closed) => {
@@ -310,6 +317,29 @@ fn a_broken_reload(directory: &Path) {
     // What runs, and what a new worker gets, is still the good text.
     kill(first, Signal::SIGKILL).unwrap();
     assert_eq!(daemon.worker_started().1, good);
+    daemon.stop();
+}
+
+/// The file with our own words is read with the main one: by the start, by a reload
+/// and by each worker; a mistake in it refuses a reload, too.
+fn our_own_words(directory: &Path) {
+    let file = directory.join("keepalived-rs.conf");
+    fs::write(&file, "global_defs {\nfast_handover\n}\n").unwrap();
+    let mut daemon = Daemon::start(directory, "plain", ONE_INSTANCE);
+    let good = sources(directory).len();
+    let (first, bytes) = daemon.worker_started();
+    assert_eq!(bytes, good);
+    daemon.expect("Startup complete");
+    fs::write(&file, "vrrp_instance VI_2 {\nfast_handover\n}\n").unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.expect("No vrrp instance VI_2 in the main file - ignoring");
+    daemon.expect("Reload refused");
+    kill(first, Signal::SIGKILL).unwrap();
+    assert_eq!(daemon.worker_started().1, good);
+    fs::remove_file(&file).unwrap();
+    let without = sources(directory).len();
+    daemon.signal(Signal::SIGHUP);
+    daemon.expect(&format!("worker reloads {without} bytes"));
     daemon.stop();
 }
 

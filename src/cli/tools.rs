@@ -88,7 +88,8 @@ struct Check {
 
 #[derive(Debug, clap::Args)]
 struct Simulate {
-    /// The configurations, one for each node; a node is called as its file is, without .conf
+    /// The configurations, one for each node; a node is called as its file is, without
+    /// .conf, or node1, node2 and so on if that is not different
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[arg(long, default_value = "", hide_default_value = true, value_name = "EVENTS", help = events_help())]

@@ -146,6 +146,9 @@ fn drafts(
     (draft, sources)
 }
 
+/// Hands out what stands in a file, unit by unit.
+type Text<'t> = dyn FnMut(&mut Collector, &mut dyn FnMut(expand::Token)) + 't;
+
 /// What every file is read with.
 struct Reading<'a> {
     machine: &'a dyn machine::Machine,
@@ -162,7 +165,7 @@ impl Reading<'_> {
         vocabulary: &Vocabulary,
         table: &'static [Keyword<T>],
         draft: &mut T,
-        text: &mut dyn FnMut(&mut Collector, &mut dyn FnMut(expand::Token)),
+        text: &mut Text<'_>,
         found: &mut Collector,
         done: &mut dyn FnMut(tree::Statement),
     ) -> Vec<scripts::ScriptUse> {

@@ -22,6 +22,8 @@ use super::state_files::StateFile;
 use super::status::About;
 pub use crate::config::model::Command as ScriptCommand;
 use crate::ids::{Errno, ScriptId};
+use crate::system::fifo::Which;
+pub use crate::system::scripts::{News, Notice, Owner};
 pub use crate::vrrp::event::Outcome as ScriptOutcome;
 
 /// The longest message in bytes.
@@ -57,6 +59,14 @@ pub enum ToWorker {
     /// Change over to the configuration in the memfd that comes along; answer
     /// `Reloaded` or `ReloadFailed`.
     Reload,
+    /// The lines of this notify FIFO go into the descriptor that comes along; with
+    /// none, nowhere.
+    Fifo {
+        /// Which one.
+        which: Which,
+        /// Where it is, for the log.
+        path: String,
+    },
     /// Write a file that shows the state.
     Show(StateFile),
     /// What the status socket shows of the supervisor has changed.
@@ -86,18 +96,8 @@ pub enum ToSupervisor {
         /// Which one.
         id: ScriptId,
     },
-    /// Run notify scripts, in this order, without waiting for one before the
-    /// next (specification E.6). Their arguments are complete.
-    RunNotify {
-        /// The instance or sync group, for the log.
-        name: String,
-        /// Its state, for the log.
-        state: String,
-        /// What to run.
-        commands: Vec<ScriptCommand>,
-        /// The daemon stops: the supervisor gives these up to one second.
-        stopping: bool,
-    },
+    /// Run notify scripts, when it is their turn (specification E.6).
+    RunNotify(Notice),
     /// Everything is taken off; the worker exits next.
     Stopped,
 }
@@ -343,12 +343,15 @@ mod tests {
                 command: command("a b"),
             },
             ToSupervisor::EndScript { id },
-            ToSupervisor::RunNotify {
-                name: "VI_1".to_owned(),
+            ToSupervisor::RunNotify(Notice {
+                owner: Owner::Instance("VI_1".to_owned()),
+                news: News::State,
                 state: "MASTER".to_owned(),
+                previous: "BACKUP".to_owned(),
+                priority: 100,
+                reason: "started".to_owned(),
                 commands: vec![command("1"), command("2")],
-                stopping: false,
-            },
+            }),
             ToSupervisor::Stopped,
         ];
         for message in &up {

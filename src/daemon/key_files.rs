@@ -1,10 +1,11 @@
-//! Keys of `auth_hmac` that stand in files of their own (`key 1 file:PATH`).
+//! Secrets that stand in files of their own: keys of `auth_hmac` (`key 1 file:PATH`)
+//! and the password for the mail server (`smtp_password_file PATH`).
 //!
-//! Decides when such a file is refused and when its rights are told. What a key
-//! looks like is decided in `config`, which reads no files. Source:
-//! specification D.7.
+//! Decides when a file with a key is refused, and when the rights of either are
+//! told. What a key looks like is decided in `config`, which reads no files; the
+//! password is read by `system::mail`. Source: specification D.7.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use crate::config::Loaded;
 use crate::config::diagnostic::{Class, Diagnostic, Severity};
 use crate::config::keywords::auth_hmac::secret;
-use crate::config::model::{HmacKey, Secret};
+use crate::config::model::{HmacKey, Secret, SmtpPassword};
 
 /// More than any key in any form, and a line end.
 const FILE_BYTES_MAX: u64 = 256;
@@ -21,6 +22,7 @@ const FILE_BYTES_MAX: u64 = 256;
 /// without a key is a fatal finding: without the key the instance would neither
 /// be heard nor hear, or worse, believe everybody.
 pub fn read(loaded: &mut Loaded) {
+    check_mail_password(loaded);
     for instance in &mut loaded.config.instances {
         let keys = instance.auth_hmac.iter().flat_map(|it| &it.keys);
         if !keys
@@ -38,9 +40,7 @@ pub fn read(loaded: &mut Loaded) {
                 Ok((secret, is_private)) => {
                     *key = HmacKey::Bytes(secret);
                     if !is_private {
-                        let text = format!("{about} can be read by others than its owner");
-                        let (code, class) = ("hmac-key-file-rights", Class::Security);
-                        let found = Diagnostic::new(code, Severity::Warning, class, text);
+                        let found = not_private("hmac-key-file-rights", &about);
                         loaded.diagnostics.push(found);
                     }
                 }
@@ -53,6 +53,29 @@ pub fn read(loaded: &mut Loaded) {
             }
         }
     }
+}
+
+/// Tells a file with the password for the mail server that others can read. Whether
+/// there is a password in it is told when mail is set up.
+fn check_mail_password(loaded: &mut Loaded) {
+    let Some(SmtpPassword::File(path)) = &loaded.config.globals.mail.password else {
+        return;
+    };
+    let is_open = std::fs::metadata(path).is_ok_and(|found| !is_private(&found));
+    if is_open {
+        let about = format!("smtp_password_file '{path}'");
+        let found = not_private("smtp-password-file-rights", &about);
+        loaded.diagnostics.push(found);
+    }
+}
+
+fn not_private(code: &'static str, about: &str) -> Diagnostic {
+    let text = format!("{about} can be read by others than its owner");
+    Diagnostic::new(code, Severity::Warning, Class::Security, text)
+}
+
+fn is_private(file: &Metadata) -> bool {
+    file.mode() & 0o077 == 0
 }
 
 /// The key, and whether only the owner can read the file; or what is wrong.
@@ -76,7 +99,7 @@ fn read_one(path: &str) -> Result<(Secret, bool), String> {
     let line = bytes.bytes();
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let key = secret(line.strip_suffix(b"\r").unwrap_or(line))?;
-    Ok((key, metadata.mode() & 0o077 == 0))
+    Ok((key, is_private(&metadata)))
 }
 
 #[cfg(test)]

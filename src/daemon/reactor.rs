@@ -17,11 +17,13 @@ use std::task::Poll;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-use crate::config::model::{self, Config};
+use crate::config::model::Config;
 use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
+use crate::system::fifo;
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
+use crate::system::scripts::Notice;
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::rx::Receiver;
@@ -29,8 +31,7 @@ use crate::system::sockets::tx::Sender;
 use crate::system::watch::{self, Watcher};
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::action::{
-    Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, NotifyState, Operation,
-    Token,
+    Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, Operation, Token,
 };
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event, Outcome, Uptime};
@@ -40,6 +41,8 @@ use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
+use super::fifos::{self, Handed};
+use super::notices;
 use super::process;
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
@@ -87,6 +90,8 @@ pub struct Settings {
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
     pub about: About,
+    /// The notify FIFOs.
+    pub fifos: Vec<Handed>,
 }
 
 /// The worker's loop and all that it holds.
@@ -108,6 +113,7 @@ pub struct Reactor {
     /// The first finding of this turn.
     finding: Option<watch::Report>,
     mailer: Mailer,
+    fifos: fifo::Writer,
     state_files: state_files::Writer,
     about: Arc<About>,
     /// Why scripts could not be run, for the status socket.
@@ -119,6 +125,8 @@ pub struct Reactor {
     buffer: Vec<u8>,
     /// What the engine was told last.
     wall: Option<WallClock>,
+    /// A reload is over, and the FIFOs are to get all states.
+    states_due: bool,
     /// The last turn left something unread.
     more: bool,
     stopping: bool,
@@ -135,6 +143,10 @@ impl Reactor {
         let channel = WorkerEnd::new(channel);
         let signals = Signals::open()?;
         let mailer = Mailer::start(&config.globals, &process::host_name())?;
+        let mut fifos = fifo::Writer::start()?;
+        for Handed { which, path, fd } in settings.fifos.drain(..) {
+            fifos.follow(which, &path, fd);
+        }
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
@@ -158,6 +170,7 @@ impl Reactor {
             findings,
             finding: None,
             mailer,
+            fifos,
             state_files,
             about,
             refusals: BTreeMap::new(),
@@ -165,6 +178,7 @@ impl Reactor {
             view_wanted: None,
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
+            states_due: false,
             more: false,
             stopping: false,
             stopped: false,
@@ -193,6 +207,7 @@ impl Reactor {
             self.hand_over_view();
             self.timer.arm(self.engine.deadline())?;
         }
+        self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
             tracing::warn!("Mail was still waiting at the end and is lost");
@@ -400,15 +415,28 @@ impl Reactor {
                 Err(error) => self.channel_failed(error),
             }
             self.act()?;
+            if std::mem::take(&mut self.states_due) {
+                self.write_states();
+            }
         }
         self.more = true;
         Ok(())
+    }
+
+    /// All states again, for the readers of the FIFOs that a reload began anew
+    /// (`fifo_write_vrrp_states_on_reload`).
+    fn write_states(&self) {
+        let snapshot = self.engine.snapshot(now());
+        for line in fifos::lines_of_states(&snapshot) {
+            self.fifos.write(&line);
+        }
     }
 
     fn message(&mut self, message: ToWorker, descriptor: Option<OwnedFd>) {
         match message {
             ToWorker::Stop => self.stop(),
             ToWorker::Show(file) => self.show(file),
+            ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
             ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
@@ -440,6 +468,7 @@ impl Reactor {
         self.watcher.watch(&config, false)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
+        self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())
     }
 
@@ -530,6 +559,7 @@ impl Reactor {
                 Action::Notify(notification) => self.notify(&notification),
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
+                Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
                 Action::Log(line) => log(&line),
                 Action::Ready => self.tell(&ToSupervisor::Ready),
                 Action::Stopped => {
@@ -600,44 +630,26 @@ impl Reactor {
 
     fn notify(&mut self, told: &Notification) {
         self.mailer.send(told);
-        let (notify, name) = (&told.instance.notify, &told.instance.name);
-        let commands = notify_commands(notify, told.state, "INSTANCE", name, told.priority.0);
-        self.run_notify(name, told.state, commands);
+        self.run_notify(notices::of_instance(told));
+        self.fifos.write(&fifo::line_of(told));
     }
 
     fn notify_group(&mut self, told: &GroupNotification) {
         self.mailer.send_group(told);
-        let (notify, name) = (&told.group.notify, &told.group.name);
-        // The 0 stands where the priority of an instance would.
-        let commands = notify_commands(notify, told.state, "GROUP", name, 0);
-        self.run_notify(name, told.state, commands);
+        self.run_notify(notices::of_group(told));
+        self.fifos.write(&fifo::line_of_group(told));
     }
 
-    /// Only the script for it runs, and it gets no arguments (specification F.4).
+    /// Besides the FIFOs only the script for it is told, without arguments
+    /// (specification F.4).
     fn notify_lower_priority(&mut self, told: &LowerPriorityHeard) {
-        let command = told.instance.notify.master_rx_lower_pri.clone();
-        let commands = command.into_iter().map(|command| *command).collect();
-        self.run_commands(&told.instance.name, "MASTER_RX_LOWER_PRI", commands, false);
+        self.run_notify(notices::of_lower_priority(told));
+        self.fifos.write(&fifo::line_of_lower_priority(told));
     }
 
-    fn run_notify(&mut self, name: &str, state: NotifyState, commands: Vec<model::Command>) {
-        self.run_commands(name, state.as_str(), commands, state == NotifyState::Stop);
-    }
-
-    fn run_commands(
-        &mut self,
-        name: &str,
-        state: &str,
-        commands: Vec<model::Command>,
-        stopping: bool,
-    ) {
-        if !commands.is_empty() {
-            self.tell(&ToSupervisor::RunNotify {
-                name: name.to_owned(),
-                state: state.to_owned(),
-                commands,
-                stopping,
-            });
+    fn run_notify(&mut self, notice: Option<Notice>) {
+        if let Some(notice) = notice {
+            self.tell(&ToSupervisor::RunNotify(notice));
         }
     }
 
@@ -654,35 +666,6 @@ impl Reactor {
             other => tracing::error!("Unable to speak to the supervisor: {other}"),
         }
     }
-}
-
-/// The scripts of a change of state: the one for that state, then the general
-/// one with its arguments (specification E.6).
-fn notify_commands(
-    notify: &model::Notify,
-    state: NotifyState,
-    kind: &str,
-    name: &str,
-    priority: u8,
-) -> Vec<model::Command> {
-    let specific = match state {
-        NotifyState::Master => &notify.master,
-        NotifyState::Backup => &notify.backup,
-        NotifyState::Fault => &notify.fault,
-        NotifyState::Stop => &notify.stop,
-        NotifyState::Deleted => &notify.deleted,
-    };
-    let general = notify.any.clone().map(|mut command| {
-        command.argv.extend([
-            kind.to_owned(),
-            name.to_owned(),
-            state.as_str().to_owned(),
-            priority.to_string(),
-        ]);
-        command
-    });
-    let commands = specific.clone().into_iter().chain(general);
-    commands.map(|command| *command).collect()
 }
 
 fn log(line: &LogLine) {

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::diagnostic::Severity;
-use crate::config::{self, Options};
+use crate::config::{self, Loaded, Options};
 use crate::simulation::report::Report;
 use crate::simulation::scenario::{self, Named, Scenario};
 use crate::system::files::DiskFiles;
-use crate::time::Interval;
+use crate::time::{Instant, Interval};
 
 /// A configuration cannot be used, as with `-t`.
 const UNUSABLE: u8 = 5;
@@ -53,27 +53,49 @@ pub struct Task {
 /// Why there is no result: what to say of it, and the exit code.
 type Refusal = (String, u8);
 
-/// Runs the simulation; what is for standard output, or what was wrong.
-pub fn run(task: &Task) -> Result<String, Refusal> {
+/// What there is to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    /// For standard output: what happened, in the format that was asked for.
+    pub result: String,
+    /// For standard error: what the daemons would warn of. A script whose weight
+    /// does not count, for instance, fails without any effect.
+    pub warnings: String,
+}
+
+/// Runs the simulation; what it shows, or what was wrong.
+pub fn run(task: &Task) -> Result<Printed, Refusal> {
     let wrong = |text: String| (format!("{text}\n"), BAD_COMMAND_LINE);
     let mut nodes: Vec<Named> = Vec::new();
+    let mut warnings = String::new();
     for (file, name) in task.files.iter().zip(names(&task.files)) {
-        let config = read(file, &name, task.without_checkers)?;
-        nodes.push((name, config));
+        let loaded = read(file, &name, task.without_checkers)?;
+        for text in snippets(&loaded, Severity::Warning) {
+            warnings.push_str(&text);
+            warnings.push('\n');
+        }
+        nodes.push((name, loaded.config));
+    }
+    let length = limited(scenario::span(&task.length).map_err(wrong)?).map_err(wrong)?;
+    let events = scenario::events(&task.events, &nodes).map_err(wrong)?;
+    if events.iter().any(|timed| timed.at > Instant::ZERO + length) {
+        let text = "an event is later than the end; --seconds sets the end";
+        return Err(wrong(text.to_owned()));
     }
     let scenario = Scenario {
-        events: scenario::events(&task.events, &nodes).map_err(wrong)?,
-        length: limited(scenario::span(&task.length).map_err(wrong)?).map_err(wrong)?,
+        events,
+        length,
         loss_per_million: scenario::loss(&task.loss).map_err(wrong)?,
         seed: task.seed,
         nodes,
     };
     let report = Report::new(&scenario.run());
-    Ok(match task.format {
+    let result = match task.format {
         Format::Table => report.as_table(),
         Format::Json => report.as_json(),
         Format::Svg => report.as_svg(),
-    })
+    };
+    Ok(Printed { result, warnings })
 }
 
 /// An hour of virtual time is enough, and bounds what is remembered.
@@ -101,7 +123,7 @@ fn names(files: &[PathBuf]) -> Vec<String> {
         .collect()
 }
 
-fn read(file: &Path, name: &str, without_checkers: bool) -> Result<config::model::Config, Refusal> {
+fn read(file: &Path, name: &str, without_checkers: bool) -> Result<Loaded, Refusal> {
     let options = Options {
         config_id: name.to_owned(),
         without_checkers,
@@ -109,13 +131,16 @@ fn read(file: &Path, name: &str, without_checkers: bool) -> Result<config::model
     };
     let loaded = config::load(&DiskFiles, file, &options);
     if loaded.is_usable() {
-        return Ok(loaded.config);
+        return Ok(loaded);
     }
-    let fatal = loaded.diagnostics.iter();
-    let fatal = fatal.filter(|found| found.severity >= Severity::Fatal);
-    let texts: Vec<String> = fatal
-        .map(|found| found.as_snippet(&loaded.sources))
-        .collect();
+    let texts: Vec<String> = snippets(&loaded, Severity::Fatal).collect();
     let text = format!("{}\n{} cannot be used\n", texts.join("\n"), file.display());
     Err((text, UNUSABLE))
+}
+
+/// The findings that are at least so grave, as a person reads them.
+fn snippets(loaded: &Loaded, least: Severity) -> impl Iterator<Item = String> {
+    let found = loaded.diagnostics.iter();
+    let found = found.filter(move |one| one.severity >= least);
+    found.map(|one| one.as_snippet(&loaded.sources))
 }

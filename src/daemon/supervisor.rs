@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
+use super::fifos::{Fifos, Handed};
+use super::lifecycle::Run;
 use super::pid_files::PidFile;
 use super::process;
 use super::state_files::{StateFile, Surroundings, write_parent_data};
@@ -31,7 +33,7 @@ use crate::ids::{Errno, ScriptId};
 use crate::system::clock::now;
 use crate::system::machine::ThisMachine;
 use crate::system::notify_systemd::{self, ServiceManager};
-use crate::system::scripts::{Policy, Purpose, Refusal, Scripts};
+use crate::system::scripts::{Ended, Policy, Purpose, Refusal, Scripts};
 use crate::system::signals::{Signal, Signals};
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
@@ -45,8 +47,8 @@ const STOP_LIMIT: Interval = Interval::from_secs(5);
 /// How long a clean-up may take.
 const CLEANUP_LIMIT: Interval = Interval::from_secs(5);
 
-/// How long the scripts that tell of a stop may take.
-const STOP_SCRIPTS_LIMIT: Interval = Interval::from_secs(1);
+/// How long a stop waits for scripts that read a notify FIFO.
+const READERS_LIMIT: Interval = Interval::from_secs(1);
 
 /// A worker that lived shorter than this is replaced after a delay.
 const SHORT_LIFE: Interval = Interval::from_secs(60);
@@ -84,6 +86,8 @@ pub struct WorkerStart {
     pub status: Option<OwnedFd>,
     /// What it shows of the supervisor.
     pub about: About,
+    /// The notify FIFOs.
+    pub fifos: Vec<Handed>,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -141,6 +145,7 @@ pub fn run(start: Start<'_>) -> u8 {
         signals: start.signals,
         manager: service_manager(),
         status: Keeper::new(start.settings),
+        fifos: Fifos::default(),
         stop: None,
         began: None,
     };
@@ -190,6 +195,8 @@ fn errors(loaded: &Loaded) -> BTreeSet<String> {
 }
 
 enum Phase {
+    /// The startup script runs; the first worker follows.
+    StartingUp(Run),
     /// None is wanted, or the daemon stops.
     NoWorker,
     Working(Worker),
@@ -218,8 +225,33 @@ struct Stop {
     code: u8,
     /// When a worker that has not ended is killed; `None` once it was.
     kill_at: Option<Instant>,
-    /// How long we wait for scripts; `None` until only scripts are left.
-    scripts_until: Option<Instant>,
+    /// The startup script, if the stop comes while it runs; then the shutdown
+    /// script.
+    script: Option<Run>,
+    /// The shutdown script had its turn.
+    shut_down: bool,
+    /// How long we wait for scripts that read a notify FIFO; `None` until they are
+    /// waited for, and again when they were killed.
+    readers_until: Option<Instant>,
+    /// They had their time.
+    readers_killed: bool,
+}
+
+impl Stop {
+    /// Whether nobody who reads a notify FIFO is left to wait for.
+    fn is_read(&mut self, scripts: &Scripts) -> bool {
+        if self.readers_killed || !scripts.has_readers() {
+            return true;
+        }
+        let now = now();
+        let until = *self.readers_until.get_or_insert(now + READERS_LIMIT);
+        if now < until {
+            return false;
+        }
+        scripts.kill_readers();
+        (self.readers_until, self.readers_killed) = (None, true);
+        true
+    }
 }
 
 struct Supervisor<'a> {
@@ -239,6 +271,7 @@ struct Supervisor<'a> {
     signals: Signals,
     manager: ServiceManager,
     status: Keeper,
+    fifos: Fifos,
     stop: Option<Stop>,
     /// When the first worker began.
     began: Option<Instant>,
@@ -247,7 +280,17 @@ struct Supervisor<'a> {
 // The loop.
 impl Supervisor<'_> {
     fn begin(&mut self) {
+        let script = &self.good.config.globals.startup_script;
+        match Run::begin("startup", script, &mut self.scripts, now()) {
+            Some(run) => self.phase = Phase::StartingUp(run),
+            None => self.begin_work(),
+        }
+    }
+
+    fn begin_work(&mut self) {
+        self.phase = Phase::NoWorker;
         if self.wants_worker() {
+            self.follow_fifos(None);
             self.start_worker();
         } else {
             tracing::info!("Warning - keepalived has no configuration to run");
@@ -297,16 +340,20 @@ impl Supervisor<'_> {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let phase = match self.phase {
+        let phase = match &self.phase {
             Phase::NoWorker | Phase::Working(_) => None,
-            Phase::CleaningUp { kill_at, .. } => Some(kill_at),
-            Phase::Waiting { until } => Some(until),
+            Phase::StartingUp(run) => Some(run.deadline()),
+            Phase::CleaningUp { kill_at, .. } => Some(*kill_at),
+            Phase::Waiting { until } => Some(*until),
         };
         let stop = self.stop.as_ref();
         let working = matches!(self.phase, Phase::Working(_));
         let kill = stop.and_then(|stop| stop.kill_at).filter(|_| working);
-        let scripts = stop.and_then(|stop| stop.scripts_until);
-        [phase, kill, scripts, self.scripts.deadline()]
+        let script = stop.and_then(|stop| stop.script.as_ref());
+        let script = script.map(Run::deadline);
+        let readers = stop.and_then(|stop| stop.readers_until);
+        let readers = readers.filter(|_| self.scripts.has_readers());
+        [phase, kill, script, readers, self.scripts.deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -314,7 +361,18 @@ impl Supervisor<'_> {
 
     fn expire(&mut self, now: Instant) {
         self.scripts.expire(now);
+        if let Some(stop) = &mut self.stop
+            && let Some(run) = &mut stop.script
+            && run.is_given_up(now)
+        {
+            stop.script = None;
+        }
         match &mut self.phase {
+            Phase::StartingUp(run) => {
+                if run.is_given_up(now) {
+                    self.begin_work();
+                }
+            }
             Phase::Waiting { until } if *until <= now => self.start_worker(),
             Phase::CleaningUp { process, kill_at } if *kill_at <= now => {
                 tracing::error!("clean-up process {process} takes too long - forcing termination");
@@ -346,14 +404,15 @@ impl Supervisor<'_> {
             return None;
         }
         stop.kill_at = None;
-        if self.scripts.tells_of_stop() {
-            let now = now();
-            let until = *stop.scripts_until.get_or_insert(now + STOP_SCRIPTS_LIMIT);
-            if now < until {
-                return None;
-            }
+        self.scripts.end_readers(now());
+        if self.scripts.tells_of_stop() || stop.script.is_some() || !stop.is_read(&self.scripts) {
+            return None;
         }
-        Some(stop.code)
+        if !std::mem::replace(&mut stop.shut_down, true) {
+            let script = &self.good.config.globals.shutdown_script;
+            stop.script = Run::begin("shutdown", script, &mut self.scripts, now());
+        }
+        stop.script.is_none().then_some(stop.code)
     }
 
     fn end(self) {
@@ -361,6 +420,8 @@ impl Supervisor<'_> {
             file.remove();
         }
         self.status.remove();
+        self.scripts.kill_readers();
+        self.fifos.end();
         tracing::info!("Stopped Keepalived {VERSION}");
         self.pid_files.own.remove();
     }
@@ -415,6 +476,7 @@ impl Supervisor<'_> {
     }
 
     fn change_over(&mut self, new: Text) {
+        self.follow_fifos(Some(&new.config));
         if let Phase::Working(worker) = &mut self.phase {
             let sent = process::memory_file(&new.sources)
                 .map_err(|error| error.to_string())
@@ -438,7 +500,26 @@ impl Supervisor<'_> {
             }
             Phase::NoWorker => self.ready(),
             // The worker that follows says when it is ready.
-            Phase::CleaningUp { .. } | Phase::Working(_) => {}
+            Phase::StartingUp(_) | Phase::CleaningUp { .. } | Phase::Working(_) => {}
+        }
+    }
+
+    /// Goes over to the notify FIFOs of `config`, or of what runs. The worker learns
+    /// of them before it learns of anything that it may have to write.
+    fn follow_fifos(&mut self, config: Option<&Config>) {
+        let (config, mask) = (config.unwrap_or(&self.good.config), self.settings.umask);
+        let changes = self.fifos.follow(config, mask, &mut self.scripts, now());
+        let Phase::Working(worker) = &mut self.phase else {
+            return;
+        };
+        for Handed { which, path, fd } in changes {
+            let message = ToWorker::Fifo { which, path };
+            let sent = worker.channel.send(&message, fd.as_ref().map(AsFd::as_fd));
+            if let Err(error) = sent
+                && error != ChannelError::Closed
+            {
+                tracing::error!("Message to {WORKER} dropped: {error}");
+            }
         }
     }
 
@@ -451,6 +532,7 @@ impl Supervisor<'_> {
 
     fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
+        self.follow_fifos(None);
         self.note_reload(Some(reason.to_owned()));
         self.ready_again();
     }
@@ -495,6 +577,7 @@ impl Supervisor<'_> {
         match &self.phase {
             Phase::Working(_) => {}
             _ if self.stop.is_some() => self.status.answer("the daemon stops"),
+            Phase::StartingUp(_) => self.status.answer("the startup script runs"),
             Phase::NoWorker => self.status.answer("no instance is configured"),
             Phase::CleaningUp { .. } | Phase::Waiting { .. } => {
                 self.status
@@ -545,18 +628,7 @@ impl Supervisor<'_> {
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
-            ToSupervisor::RunNotify {
-                name,
-                state,
-                commands,
-                stopping,
-            } => {
-                for command in &commands {
-                    let program = command.argv.first().map_or("", String::as_str);
-                    tracing::debug!("({name}) {state}: running {program}");
-                    self.scripts.notify(command, stopping);
-                }
-            }
+            ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.stopped = true;
@@ -615,6 +687,7 @@ impl Supervisor<'_> {
             is_first: self.began.is_none(),
             status: self.status.for_worker(),
             about: self.status.about(),
+            fifos: self.fifos.for_worker(),
         };
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
@@ -649,16 +722,38 @@ impl Supervisor<'_> {
                 } if *cleaner == process => self.cleaned_up(outcome),
                 // Neither a script: an orphan that became ours, as process 1.
                 _ => {
-                    if let Some(ended) = self.scripts.reaped(process, outcome)
-                        && let Purpose::Check(id) = ended.purpose
-                    {
-                        match ended.refusal {
-                            Some(refusal) => self.refused(id, &refusal),
-                            None => self.tell(&ToWorker::ScriptEnded { id, outcome }),
-                        }
+                    if let Some(ended) = self.scripts.reaped(process, outcome, now()) {
+                        self.script_ended(process, ended);
                     }
                 }
             }
+        }
+    }
+
+    fn script_ended(&mut self, process: i32, ended: Ended) {
+        let Ended {
+            purpose,
+            outcome,
+            refusal,
+        } = ended;
+        match (purpose, refusal) {
+            (Purpose::Check(id), Some(refusal)) => self.refused(id, &refusal),
+            (Purpose::Check(id), None) => self.tell(&ToWorker::ScriptEnded { id, outcome }),
+            (Purpose::Lifecycle, refusal) => {
+                let stop = self.stop.as_mut();
+                let last = stop.and_then(|stop| stop.script.take_if(|it| it.process() == process));
+                if let Some(run) = last {
+                    run.ended(outcome, refusal.is_some());
+                } else if let Phase::StartingUp(run) = &self.phase
+                    && run.process() == process
+                    && let Phase::StartingUp(run) =
+                        std::mem::replace(&mut self.phase, Phase::NoWorker)
+                {
+                    run.ended(outcome, refusal.is_some());
+                    self.begin_work();
+                }
+            }
+            (Purpose::Notify | Purpose::Reader(_) | Purpose::Disowned, _) => {}
         }
     }
 
@@ -765,6 +860,7 @@ impl Supervisor<'_> {
         if self.candidate.take().is_some() {
             // Perhaps the new text is what it died of.
             tracing::error!("Reload abandoned, as {WORKER} died");
+            self.follow_fifos(None);
             self.note_reload(Some(format!("{WORKER} died of it")));
         }
         if self.stop.is_some() {
@@ -810,12 +906,23 @@ impl Supervisor<'_> {
         self.stop = Some(Stop {
             code,
             kill_at,
-            scripts_until: None,
+            script: None,
+            shut_down: false,
+            readers_until: None,
+            readers_killed: false,
         });
-        match &self.phase {
+        match &mut self.phase {
             Phase::Working(_) => self.tell(&ToWorker::Stop),
             Phase::Waiting { .. } => self.phase = Phase::NoWorker,
             Phase::NoWorker | Phase::CleaningUp { .. } => {}
+            Phase::StartingUp(run) => {
+                run.end(&mut self.scripts, now);
+                if let Phase::StartingUp(run) = std::mem::replace(&mut self.phase, Phase::NoWorker)
+                    && let Some(stop) = &mut self.stop
+                {
+                    stop.script = Some(run);
+                }
+            }
         }
     }
 }

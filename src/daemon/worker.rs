@@ -52,6 +52,7 @@ pub fn run(start: WorkerStart) -> u8 {
             is_first: start.is_first,
             status: start.status,
             about: start.about,
+            fifos: start.fifos,
         };
         match Reactor::new(start.channel, settings, loaded.config) {
             Ok(reactor) => match reactor.run().await {

@@ -363,6 +363,9 @@ impl World {
         };
         here.ahead_us = ahead_us;
         here.watches.iter_mut().for_each(Watch::forget_newest);
+        for node in &mut self.nodes {
+            node.was_deceived = true;
+        }
         self.tell_time(node);
     }
 
@@ -379,6 +382,9 @@ impl World {
                 return;
             };
             arrival = forgery;
+        }
+        if let Some(here) = self.nodes.get_mut(node) {
+            here.was_deceived = true;
         }
         self.datagram(node, &arrival);
     }

@@ -18,6 +18,8 @@ pub struct Together {
     /// A member is due, and all others are MASTER or were due before: they become
     /// MASTER in this turn.
     pub leads: bool,
+    /// When a member is due is not known: two things came at once.
+    pub vague: bool,
     /// A member gives way to a better master: all do.
     pub yields: bool,
 }
@@ -47,6 +49,7 @@ pub fn together(
     };
     Some(Together {
         leads: members().any(rings) && members().all(may),
+        vague: members().any(Watch::is_vague),
         yields: gave_way
             .is_some_and(|one| one != name && group.instances.iter().any(|it| it == one)),
     })

@@ -57,19 +57,7 @@ impl World {
             name_of: &name_of,
         };
         if let Cause::Reload(ended) = cause {
-            for watch in here
-                .watches
-                .iter()
-                .filter(|it| ended.contains(&it.config.name))
-            {
-                if watch.state == State::Master {
-                    watch.judge_leaving(&turn_of(watch), &mut wrong);
-                }
-                changes.push(What::Ended {
-                    instance: watch.name.clone(),
-                });
-            }
-            here.watches.retain(|it| !ended.contains(&it.config.name));
+            changes = end_watches(&mut here.watches, ended, turn_of, &mut wrong);
         }
         let mut moved = 0_u64;
         for view in engine.instances() {
@@ -145,6 +133,10 @@ impl World {
         let Some(here) = self.nodes.get_mut(node) else {
             return;
         };
+        // Its own addresses are announced besides, and not in that line.
+        if here.kernel.owns(address) {
+            return;
+        }
         let family = Family::of(address);
         let instances = here.config.instances.iter();
         let intervals = instances.map(|instance| match family {
@@ -187,6 +179,25 @@ impl World {
             self.wrong(Some(node), 3, text);
         }
     }
+}
+
+/// A reload ends the instances of these names.
+fn end_watches<'t>(
+    watches: &mut Vec<Watch>,
+    names: &[String],
+    turn_of: impl Fn(&Watch) -> Turn<'t>,
+    wrong: &mut Vec<Breach>,
+) -> Vec<What> {
+    let mut changes = Vec::new();
+    for watch in watches.iter().filter(|it| names.contains(&it.config.name)) {
+        if watch.state == State::Master {
+            watch.judge_leaving(&turn_of(watch), wrong);
+        }
+        let instance = watch.name.clone();
+        changes.push(What::Ended { instance });
+    }
+    watches.retain(|it| !names.contains(&it.config.name));
+    changes
 }
 
 /// The address that an instance sends from.

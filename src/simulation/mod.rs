@@ -6,6 +6,7 @@
 //! same world, event by event. [`world`] is the machine, [`monitor`] judges each
 //! turn, [`swarm`] makes worlds at random and judges how they end.
 
+pub mod asking;
 pub mod delivery;
 pub mod explorer;
 pub mod faults;

@@ -17,6 +17,7 @@ use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::wire::advert::Family;
 
+use super::asking::{Asking, Step};
 use super::group_monitor::Together;
 use super::heard::Heard;
 
@@ -122,6 +123,7 @@ pub struct Watch {
     before: (State, Priority),
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
+    asking: Asking,
     /// As MASTER: when its next advert leaves.
     advert_due: Instant,
     /// When it last answered as MASTER.
@@ -149,6 +151,7 @@ impl Watch {
             heard: None,
             before: (State::Init, config.priority),
             obeyed: None,
+            asking: Asking::default(),
             advert_due: now,
             answered: None,
             newest: BTreeMap::new(),
@@ -175,6 +178,18 @@ impl Watch {
     fn wait(&mut self, now: Instant, span: Interval) {
         (self.due, self.set_at) = (now + span, now);
         self.vague = false;
+    }
+
+    /// `due`, moved by as much as the skew time has changed; where that is in the
+    /// past, now.
+    fn shifted(&self, now: Instant) -> Instant {
+        let (new, old) = (self.skew(self.priority), self.skew(self.before.1));
+        (self.due + new - old).max(now)
+    }
+
+    /// Whether it is not known when it is due.
+    pub const fn is_vague(&self) -> bool {
+        self.vague
     }
 
     /// When it takes over, or asks its group to.
@@ -252,24 +267,29 @@ impl Watch {
                 format!("{before} heard {heard:?} and went to {}", view.state),
             ));
         }
-        self.judge_group(
-            before,
-            view.state,
-            old_priority != self.priority,
-            turn,
-            &mut wrong,
-        );
-        if before == State::Backup && view.state == State::Backup && old_priority != self.priority {
-            let (new, old) = (self.skew(self.priority), self.skew(old_priority));
-            // Who should have taken over by now has not: that is where it stands.
-            self.due = (self.due + new - old).max(turn.now);
-            self.set_at = turn.now;
-        }
         let is_time = matches!(turn.cause, Cause::Time { .. });
-        if is_time && (before, view.state) == (State::Master, State::Master) {
-            self.judge_rhythm(turn, &mut wrong);
+        let moved = old_priority != self.priority;
+        self.judge_group(before, view.state, moved, turn, &mut wrong);
+        if (before, view.state) == (State::Backup, State::Backup) && moved {
+            (self.due, self.set_at) = (self.shifted(turn.now), turn.now);
+            // In this turn it may have been held by its group.
+            self.vague |= is_time && turn.group.is_some() && self.due == turn.now;
         }
         self.state = view.state;
+        let step = Step {
+            config: &self.config,
+            states: [before, view.state],
+            priorities: [old_priority, self.priority],
+            heard,
+            skew: self.skew(self.priority),
+        };
+        let was_asking = self.asking.until().is_some();
+        let asked = self.asking.judge(&step, turn);
+        wrong.extend(asked.map(|text| self.breach(15, text)));
+        if (before, view.state) == (State::Master, State::Master) {
+            let rose = self.priority > old_priority;
+            self.follow_rhythm(was_asking && rose, turn, &mut wrong);
+        }
         let change = (before != view.state).then(|| Change {
             from: before,
             to: view.state,
@@ -402,6 +422,18 @@ impl Watch {
         }
     }
 
+    /// When the next advert of a master leaves: in its time, or as a question to its
+    /// peers has it.
+    fn follow_rhythm(&mut self, may_call_off: bool, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
+        if let Some(until) = self.asking.asked_at(turn.now) {
+            self.advert_due = until;
+        } else if may_call_off && self.adverts_in(turn) == 1 {
+            self.advert_due = turn.now + self.config.advert_interval;
+        } else if matches!(turn.cause, Cause::Time { .. }) {
+            self.judge_rhythm(turn, wrong);
+        }
+    }
+
     /// The adverts of a master are an interval apart, however long its node stood
     /// still in between.
     fn judge_rhythm(&mut self, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
@@ -443,22 +475,27 @@ impl Watch {
         if before != State::Backup || after != State::Backup {
             return;
         }
-        if group.leads && !(late && moved) {
+        if group.leads && !group.vague && !(late && moved) {
             wrong.push(self.breach(12, "stayed, though its group was due".to_owned()));
         } else if self.due_at() <= turn.now {
             self.wants = true;
             self.wait_for_master(turn.now);
-            self.vague = late && moved;
+            self.vague = group.vague || late && moved;
         }
     }
 
     fn judge_change(&self, before: State, heard: bool, turn: &Turn<'_>, wrong: &mut Vec<Breach>) {
         let now = turn.now;
         if before == State::Backup && self.state == State::Master {
-            let at = self.due_at();
+            // A change of priority in this turn may have moved it before now.
+            let moved = self.before.1 != self.priority;
+            let at = match moved {
+                true => self.due_at().min(self.shifted(now)),
+                false => self.due_at(),
+            };
             let late = matches!(turn.cause, Cause::Time { late: true });
             if let Some(group) = turn.group {
-                if !(group.leads || late && self.vague) {
+                if !(group.leads || group.vague || moved) {
                     wrong.push(self.breach(12, "took over before its group was due".to_owned()));
                 }
             } else if now < at || (now > at && !late) {
@@ -472,8 +509,8 @@ impl Watch {
                 wrong.push(self.breach(5, "preempted".to_owned()));
             }
         }
-        if self.state == State::Master && before == State::Init && !self.config.priority.is_owner()
-        {
+        let at_once = before == State::Init && self.config.priority.is_owner();
+        if self.state == State::Master && before != State::Backup && !at_once {
             wrong.push(self.breach(12, "did not listen first".to_owned()));
         }
         if before == State::Master && self.state != State::Backup {

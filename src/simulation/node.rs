@@ -121,6 +121,9 @@ pub struct Node {
     pub ignored: u64,
     /// How far its calendar is ahead of everybody's.
     pub ahead_us: i64,
+    /// It has heard forged or old adverts, or a clock was set: it had reason to
+    /// refuse what a good peer sends, and says so for a while.
+    pub was_deceived: bool,
     /// Datagrams that reached it last, to come again.
     pub recent: VecDeque<Arrival>,
     /// When something was last announced on an interface.
@@ -151,6 +154,7 @@ impl Node {
             watches: Vec::new(),
             ignored: 0,
             ahead_us: 0,
+            was_deceived: false,
             recent: VecDeque::new(),
             announced: BTreeMap::new(),
         }

@@ -118,8 +118,7 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
         ("remove", [name, address]) => {
             let address = address.parse();
             let address = address.map_err(|_| "an IP address is expected".to_owned())?;
-            let node = node(name)?;
-            vec![Fault::TakeAway { node, address }]
+            vec![take_away(node(name)?, address, nodes)?]
         }
         ("priority", [name, instance, number]) => {
             vec![reload(node(name)?, instance, number, nodes)?]
@@ -224,6 +223,19 @@ fn link(node: usize, name: &str, verb: &str, nodes: &[Named]) -> Result<Fault, S
         interface,
         up,
     })
+}
+
+/// Only VIPs can be taken away: without one of these nothing would happen.
+fn take_away(node: usize, address: IpAddr, nodes: &[Named]) -> Result<Fault, String> {
+    let instances = config_of(node, nodes)
+        .into_iter()
+        .flat_map(|it| &it.instances);
+    let vips = instances.flat_map(|instance| instance.all_addresses());
+    let known: BTreeSet<String> = vips.map(|vip| vip.address.to_string()).collect();
+    if !known.contains(&address.to_string()) {
+        return Err(missing("VIP", &address.to_string(), &known));
+    }
+    Ok(Fault::TakeAway { node, address })
 }
 
 fn reload(node: usize, name: &str, number: &str, nodes: &[Named]) -> Result<Fault, String> {

@@ -463,14 +463,14 @@ impl World {
                 }
             }
             Action::Announce { on, address, .. } => {
-                self.judge_spacing(node, on, address);
-                let Some(here) = self.nodes.get(node) else {
-                    return;
-                };
-                let is_own = here.kernel.owns(address);
-                if !is_own && !here.announceable.contains(&address) {
-                    let text = format!("announced {address}, which is not its own");
-                    self.wrong(Some(node), 9, text);
+                // The address of the node itself waits for no burst of VIPs.
+                if !here.kernel.owns(address) {
+                    let may_announce = here.announceable.contains(&address);
+                    self.judge_spacing(node, on, address);
+                    if !may_announce {
+                        let text = format!("announced {address}, which is not its own");
+                        self.wrong(Some(node), 9, text);
+                    }
                 }
                 self.record(Some(node), What::Announced(address));
             }
@@ -495,6 +495,7 @@ impl World {
             Action::Notify(_)
             | Action::NotifyGroup(_)
             | Action::NotifyLowerPriority(_)
+            | Action::NotifyPriority(_)
             | Action::Ready
             | Action::Stopped => {}
         }

@@ -3,6 +3,7 @@
 //! decided is decided elsewhere; here it is carried out and reported.
 
 pub mod clock;
+pub mod fifo;
 pub mod files;
 pub mod logging;
 pub mod machine;

@@ -11,6 +11,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::wire::advert::Family;
 
 use super::log_lines::LogLine;
+pub use super::reasons::Cause;
 
 /// Sends adverts. `frame` is a whole IP packet, header included.
 pub trait Transmit {
@@ -101,6 +102,9 @@ pub enum Action {
     /// Tell the outside of an advert of lower priority that a MASTER has heard:
     /// `notify_master_rx_lower_pri`.
     NotifyLowerPriority(LowerPriorityHeard),
+    /// Tell the FIFOs of a change of the effective priority
+    /// (`notify_priority_changes`).
+    NotifyPriority(PriorityChanged),
     /// Write a line to the log.
     Log(LogLine),
     /// Every instance has begun and its receive socket was asked for: the
@@ -170,6 +174,10 @@ pub struct Notification {
     pub instance: Arc<Instance>,
     /// The state it is in now.
     pub state: NotifyState,
+    /// The state that was told before; `None` if this is the first.
+    pub previous: Option<NotifyState>,
+    /// What brought it into its state.
+    pub cause: Cause,
     /// Effective priority at that time.
     pub priority: Priority,
 }
@@ -186,6 +194,19 @@ pub struct LowerPriorityHeard {
     pub priority: Priority,
 }
 
+/// The effective priority of an instance has changed (specification E.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriorityChanged {
+    /// Which instance.
+    pub id: InstanceId,
+    /// Its configuration: name.
+    pub instance: Arc<Instance>,
+    /// It is MASTER.
+    pub is_master: bool,
+    /// The new priority.
+    pub priority: Priority,
+}
+
 /// A change of state of a whole sync group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupNotification {
@@ -193,4 +214,9 @@ pub struct GroupNotification {
     pub group: Arc<SyncGroup>,
     /// The state that all members are in now.
     pub state: NotifyState,
+    /// The state that was told before; `None` if this is the first.
+    pub previous: Option<NotifyState>,
+    /// What brought the first member into its state that did not just follow
+    /// another one.
+    pub cause: Cause,
 }

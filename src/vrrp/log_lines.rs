@@ -226,6 +226,10 @@ pub enum InstanceLine {
     SettingVips,
     /// VIPs come off.
     RemovingVips,
+    /// VIPs that stand in no advert go on.
+    SettingExcludedVips,
+    /// VIPs that stand in no advert come off.
+    RemovingExcludedVips,
     /// One VIP in one burst.
     Announcing {
         /// The interface's number and name.
@@ -423,6 +427,8 @@ impl InstanceLine {
             | Self::PreemptDelayStopped
             | Self::SettingVips
             | Self::RemovingVips
+            | Self::SettingExcludedVips
+            | Self::RemovingExcludedVips
             | Self::Announcing { .. }
             | Self::AnnouncingSource(_) => true,
             _ => false,
@@ -511,6 +517,15 @@ impl InstanceLine {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
+            Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
+            Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
+            other => other.write_handover(f),
+        }
+    }
+
+    /// The lines about a fast handover, after the name.
+    fn write_handover(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::HandsOver { peer, theirs, ours } => write!(
                 f,
                 "Priority {ours} is below {theirs} of {peer}: asking it to take over"
@@ -522,8 +537,6 @@ impl InstanceLine {
                     "Priority is {ours} again before a peer took over: staying MASTER"
                 )
             }
-            Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
-            Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
             other => other.write_adverts(f),
         }
     }
@@ -583,6 +596,14 @@ impl InstanceLine {
                 delay.as_us() % 1_000_000
             ),
             Self::PreemptDelayStopped => f.write_str("stop preempt delay"),
+            Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
+            other => other.write_owners(f),
+        }
+    }
+
+    /// The lines about address owners, after the name.
+    fn write_owners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::IgnoredAsOwner(from) => write!(
                 f,
                 "Dropping packet(s) from {from} since we are address owner"
@@ -600,16 +621,17 @@ impl InstanceLine {
             Self::OwnershipRestored { to, why } => {
                 write!(f, "Restoring our priority to {to} since {why}")
             }
-            Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
-            other => other.write_rest(f),
+            other => other.write_addresses(f),
         }
     }
 
-    /// The other lines, after the name.
-    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The lines about VIPs in the kernel, after the name.
+    fn write_addresses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
+            Self::SettingExcludedVips => f.write_str("setting E-VIPs."),
+            Self::RemovingExcludedVips => f.write_str("removing E-VIPs."),
             Self::Announcing { on, address } => {
                 let what = match address {
                     IpAddr::V4(_) => "gratuitous ARPs",
@@ -617,6 +639,22 @@ impl InstanceLine {
                 };
                 write!(f, "Sending/queueing {what} on {on} for {address}")
             }
+            Self::KernelRefused { adding, errno } => {
+                let what = if *adding { "set" } else { "remove" };
+                write!(f, "the kernel did not {what} every VIP: {errno}")
+            }
+            Self::TooManyVips { count, room } => write!(
+                f,
+                "Number of VIPs ({count}) exceeds maximum/space available in packet \
+                 (max {room} addresses) - excess moved to eVIPs"
+            ),
+            other => other.write_rest(f),
+        }
+    }
+
+    /// The other lines, after the name.
+    fn write_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::Rejected { from, reason } => reason.write(*from, f),
             Self::Contended(Contended {
                 peer,
@@ -659,15 +697,6 @@ impl InstanceLine {
                 f,
                 "authentication clock skew {skew_s} sec from {from} \
                  approaching window {window_s} sec"
-            ),
-            Self::KernelRefused { adding, errno } => {
-                let what = if *adding { "set" } else { "remove" };
-                write!(f, "the kernel did not {what} every VIP: {errno}")
-            }
-            Self::TooManyVips { count, room } => write!(
-                f,
-                "Number of VIPs ({count}) exceeds maximum/space available in packet \
-                 (max {room} addresses) - excess moved to eVIPs"
             ),
             Self::AdvertsSkipped(count) => {
                 write!(f, "was held up so long that {count} adverts were not sent")

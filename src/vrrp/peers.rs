@@ -43,6 +43,9 @@ pub struct Peer {
     pub known: PeerSnapshot,
     /// Its adverts of late that made neither of us give way.
     pub rivalry: Option<Rivalry>,
+    /// It was master with the priority that it claims, and has neither said goodbye
+    /// nor gone silent as one: it would take over if it were asked.
+    pub would_lead: bool,
 }
 
 /// A row of adverts of another master, none of which made one of us give way,
@@ -75,6 +78,23 @@ impl Peers {
         self.entries.iter().map(|peer| &peer.known)
     }
 
+    /// The best of those who would take over with more than `own`.
+    pub fn better_than(&self, own: Priority) -> Option<(Priority, IpAddr)> {
+        let candidates = self.entries.iter();
+        let candidates =
+            candidates.filter_map(|peer| Some((peer.candidacy()?, peer.known.address)));
+        candidates.filter(|(theirs, _)| *theirs > own).max()
+    }
+
+    /// Those who would take over with more than `own` were asked, and did not.
+    pub fn strike_better_than(&mut self, own: Priority) {
+        for peer in &mut self.entries {
+            if peer.candidacy().is_some_and(|theirs| theirs > own) {
+                peer.would_lead = false;
+            }
+        }
+    }
+
     /// All of them, in the same order, with their rivalries.
     pub fn entries(&self) -> &[Peer] {
         &self.entries
@@ -88,7 +108,7 @@ impl Peers {
 
     /// An advert was accepted.
     pub fn accepted(&mut self, from: IpAddr, claims: Claims, now: Instant) {
-        if let Some(Peer { known, rivalry }) = self.place_for(from, true, now) {
+        if let Some(Peer { known, rivalry, .. }) = self.place_for(from, true, now) {
             // What kept us from hearing it is mended.
             *rivalry = rivalry.filter(|row| !matches!(row.reason, Contention::Refused(_)));
             known.last_seen = Some(now);
@@ -168,7 +188,14 @@ impl Peer {
                 addresses_differ: false,
             },
             rivalry: None,
+            would_lead: false,
         }
+    }
+
+    /// The priority with which it would take over if it were asked.
+    pub fn candidacy(&self) -> Option<Priority> {
+        let claims = self.known.claims.filter(|_| self.would_lead)?;
+        Some(claims.priority)
     }
 
     fn worth(&self, now: Instant) -> Worth {

@@ -61,10 +61,30 @@ pub enum Cause {
     GroupTookOver,
     /// Another member of the sync group gave way to a better master.
     GroupGaveWay,
+    /// `fast_handover`: a peer was asked to take over, and does.
+    HandedOver {
+        /// The peer.
+        address: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
     /// It stood still for so long that another node must have taken over.
     StoodStill,
     /// The daemon stops, or a reload ends the instance.
     Stopped,
+}
+
+impl Cause {
+    /// Whether it only followed another member of its sync group.
+    pub fn is_of_group(&self) -> bool {
+        match self {
+            Self::GroupTookOver | Self::GroupGaveWay => true,
+            Self::Fault(reasons) => reasons
+                .iter()
+                .all(|reason| matches!(reason, FaultReason::GroupMember(_))),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -94,6 +114,9 @@ impl fmt::Display for Cause {
             Self::Recovered => f.write_str("nothing stands against it any more"),
             Self::GroupTookOver => f.write_str("the sync group took over"),
             Self::GroupGaveWay => f.write_str("another member of the sync group gave way"),
+            Self::HandedOver { address, priority } => {
+                write!(f, "handed over to {address}, whose priority is {priority}")
+            }
             Self::StoodStill => f.write_str("stood still for too long"),
             Self::Stopped => f.write_str("stopped"),
         }
@@ -159,7 +182,9 @@ impl fmt::Display for FaultReason {
             Self::Process(name) => {
                 return write!(f, "tracked process {name} is not as it must be");
             }
-            Self::GroupMember(name) => return write!(f, "{name} of the same sync group is"),
+            Self::GroupMember(name) => {
+                return write!(f, "{name} of the same sync group is in FAULT");
+            }
         };
         match interface.as_str() {
             // An instance without `interface`.

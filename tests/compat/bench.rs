@@ -18,7 +18,7 @@ pub enum Program {
 }
 
 impl Program {
-    fn path(self) -> Option<PathBuf> {
+    pub fn path(self) -> Option<PathBuf> {
         match self {
             Self::Ours => Some(env!("CARGO_BIN_EXE_keepalived-rs").into()),
             Self::C => find_program("keepalived"),

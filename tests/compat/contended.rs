@@ -3,9 +3,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::bench::{Bench, PATIENCE, VIP, configuration, expect};
+use crate::bench::{Bench, PATIENCE, Program, VIP, configuration, expect};
 use crate::lab::process::Process;
-use crate::lab::{Result, netlink};
+use crate::lab::{Failure, Result, netlink};
 
 const OVER: &str = "(VI_1) not contended any more after ";
 
@@ -20,6 +20,18 @@ fn both_are_masters(bench: &mut Bench, a: &str, b: &str, line: &str) -> Result<(
     expect_once(bench.a.daemon()?, "(VI_1) contended")
 }
 
+/// What `status` says of the first node, which runs ours.
+fn expect_status(bench: &mut Bench, lines: &[&str]) -> Result<()> {
+    let program = Program::Ours.path();
+    let program = program.ok_or_else(|| Failure::new("no such program"))?;
+    let arguments = ["status", "--socket", "/run/keepalived.sock"];
+    let status = bench.a.node.start(&program, &arguments, &[])?;
+    for line in lines {
+        status.await_line(PATIENCE, line)?;
+    }
+    Ok(())
+}
+
 fn expect_once(daemon: &Process, text: &str) -> Result<()> {
     let count = daemon.count_lines(text);
     expect(count == 1, || format!("one line {text:?}, not {count}"))
@@ -31,6 +43,13 @@ pub fn wrong_password(bench: &mut Bench) -> Result<()> {
     let line = "(VI_1) contended: 192.0.2.2 is MASTER as well (priority 100), \
                 its adverts are refused (wrong password) - use the same auth_pass on both nodes";
     both_are_masters(bench, &configuration(150, ""), &other, line)?;
+    let lines = [
+        "CONTENDED   with 192.0.2.2, priority 100, since ",
+        "its adverts are refused (wrong password)",
+        "fix: use the same auth_pass on both nodes",
+        "192.0.2.2, priority 100, advert every 1 s, heard ",
+    ];
+    expect_status(bench, &lines)?;
     bench.b.stop()?;
     bench.a.daemon()?.await_line(PATIENCE, OVER)?;
     expect_once(bench.a.daemon()?, "(VI_1) contended")?;
@@ -86,7 +105,7 @@ pub fn not_a_peer(bench: &mut Bench) -> Result<()> {
     bench.a.stop()
 }
 
-/// A preemption is none of that.
+/// A preemption is none of that; the other node is known by its adverts.
 pub fn preemption(bench: &mut Bench) -> Result<()> {
     bench.b.start(&configuration(100, ""))?;
     bench.b.node.await_address(VIP, true, PATIENCE)?;
@@ -98,5 +117,7 @@ pub fn preemption(bench: &mut Bench) -> Result<()> {
     }
     let count = bench.a.daemon()?.count_lines("contended");
     expect(count == 0, || "no line about another master".to_owned())?;
+    let peer = "192.0.2.2, priority 100, advert every 1 s, heard ";
+    expect_status(bench, &[peer, "preempts 192.0.2.2, whose priority is 100"])?;
     bench.stop()
 }

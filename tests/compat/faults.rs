@@ -9,9 +9,10 @@ use crate::lab::{Context, Result};
 use std::time::Duration;
 
 /// The file whose presence the check script asks for.
-const HEALTHY: &str = "/run/healthy";
+pub const HEALTHY: &str = "/run/healthy";
 
-fn checked(priority: u8, weight: &str) -> String {
+/// The usual instance with a check script that asks for [`HEALTHY`].
+pub fn checked(priority: u8, weight: &str) -> String {
     let script = format!(
         "global_defs {{
     script_user root

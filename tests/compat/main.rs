@@ -23,9 +23,13 @@ mod checksums;
 mod contended;
 mod election;
 mod families;
+mod fast_handover;
 mod faults;
 mod frr;
 mod hostile;
+mod mail;
+mod mail_hostile;
+mod notify;
 mod owner;
 mod reload;
 mod scripts;
@@ -76,6 +80,7 @@ for_each_pair! { run:
     reloaded => crate::reload::reload;
     two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
+    mail_texts => crate::mail::texts;
     v3_one_second => crate::families::v3_one_second;
     v3_tenth => crate::families::v3_tenth;
     v3_hundredth => crate::families::v3_hundredth;
@@ -143,6 +148,56 @@ mod script_weights {
     }
 }
 
+mod notify_sequence {
+    use super::{C, Ours, run_scripts};
+    use crate::notify::sequence;
+    #[test]
+    fn ours_and_c() {
+        run_scripts(Ours, C, sequence);
+    }
+    #[test]
+    fn c_and_ours() {
+        run_scripts(C, Ours, sequence);
+    }
+}
+
+/// Declares tests of one node with scripts, each for both daemons.
+macro_rules! for_each_program_with_scripts {
+    ($($scenario:ident => $body:path;)*) => {$(
+        mod $scenario {
+            use super::{C, Ours, run_scripts};
+            #[test]
+            fn ours() { run_scripts(Ours, Ours, $body); }
+            #[test]
+            fn c() { run_scripts(C, C, $body); }
+        }
+    )*};
+}
+
+for_each_program_with_scripts! {
+    lifecycle_scripts => crate::notify::lifecycle;
+    lifecycle_limits => crate::notify::lifecycle_limits;
+    lifecycle_stopped_early => crate::notify::stopped_early;
+}
+
+// C starts all at once, ends none, and adds nothing to the environment.
+mod notify_scripts {
+    use super::{Ours, run};
+    use crate::notify;
+    #[test]
+    fn environment() {
+        run(Ours, Ours, notify::environment);
+    }
+    #[test]
+    fn hostile() {
+        run(Ours, Ours, notify::hostile);
+    }
+    #[test]
+    fn burst() {
+        run(Ours, Ours, notify::burst);
+    }
+}
+
 // What C does with some of these is the reason for them.
 mod hostile_scripts {
     use super::{Ours, run};
@@ -191,6 +246,50 @@ mod worker_killed {
     #[test]
     fn ours_and_c() {
         run(Ours, C, crate::faults::worker_killed);
+    }
+}
+
+mod mail_server {
+    use crate::mail::run;
+    #[test]
+    fn encrypted_and_with_a_login() {
+        run(crate::mail::encrypted);
+    }
+    #[test]
+    fn refused() {
+        run(crate::mail::refused);
+    }
+}
+
+mod hostile_mail_servers {
+    use super::{Ours, run};
+    #[test]
+    fn silent() {
+        run(Ours, Ours, crate::mail_hostile::silent);
+    }
+    #[test]
+    fn garbage() {
+        run(Ours, Ours, crate::mail_hostile::garbage);
+    }
+    #[test]
+    fn half_way() {
+        run(Ours, Ours, crate::mail_hostile::half_way);
+    }
+    #[test]
+    fn endless_line() {
+        run(Ours, Ours, crate::mail_hostile::endless_line);
+    }
+    #[test]
+    fn byte_by_byte() {
+        run(Ours, Ours, crate::mail_hostile::byte_by_byte);
+    }
+    #[test]
+    fn refused_recipient() {
+        run(Ours, Ours, crate::mail_hostile::refused_recipient);
+    }
+    #[test]
+    fn reload() {
+        run(Ours, Ours, crate::mail_hostile::reload);
     }
 }
 
@@ -332,6 +431,22 @@ mod signed_trailer {
     #[test]
     fn ours_and_ours() {
         run(Ours, Ours, crate::authentication::signed_trailer);
+    }
+}
+
+mod fast_handover_of_ours {
+    use super::{C, Ours, run_scripts};
+    #[test]
+    fn beside_ours() {
+        run_scripts(Ours, Ours, crate::fast_handover::weight);
+    }
+    #[test]
+    fn beside_c() {
+        run_scripts(Ours, C, crate::fast_handover::weight);
+    }
+    #[test]
+    fn alone() {
+        run_scripts(Ours, Ours, crate::fast_handover::alone);
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::net::IpAddr;
 
-use keepalived_rs::config::model::{Authentication, Instance, Password, UnicastPeer};
-use keepalived_rs::ids::Priority;
+use keepalived_rs::config::model::{
+    Authentication, Instance, Password, TrackInterface, UnicastPeer,
+};
+use keepalived_rs::ids::{IfIndex, Priority};
 use keepalived_rs::time::Instant;
 use keepalived_rs::vrrp::receive::Reject;
 use keepalived_rs::vrrp::snapshot::{
@@ -12,7 +14,7 @@ use keepalived_rs::vrrp::snapshot::{
 };
 use keepalived_rs::vrrp::state_machine::State;
 
-use crate::world::{self, Advert3, Node, Wire, instance, instance3, ms, source};
+use crate::world::{self, Advert3, Node, Wire, instance, instance3, ms, other_interface, source};
 
 fn seen(wire: &Wire, node: usize) -> InstanceSnapshot {
     let snapshot = wire[node].engine.snapshot(wire.now);
@@ -408,6 +410,34 @@ fn each_state_has_its_cause() {
     assert_eq!(seen(&wire, 0).cause, Cause::Stopped);
 }
 
+/// A better master that was asked to take over is no accident.
+#[test]
+fn a_handover_is_told_as_one() {
+    let mut config = instance(150);
+    config.fast_handover = true;
+    config.track_interfaces = vec![TrackInterface {
+        interface: "eth9".into(),
+        weight: -60,
+        reverse: false,
+    }];
+    let mut first = Node::new(1, config);
+    first.others.push(other_interface(9, "eth9", true));
+    let mut wire = Wire::new([first, Node::new(2, instance(100))]);
+    wire.start_node(1);
+    wire.run_until(5_000_000);
+    wire.start_node(0);
+    wire.run_until(20_100_000);
+    wire.change_other(0, IfIndex(9), |state| state.up = false);
+    wire.run_until(21_000_000);
+    assert_eq!(wire.states(), [State::Backup, State::Master]);
+    let causes = [0, 1].map(|node| seen(&wire, node).cause.to_string());
+    let expected = [
+        "handed over to 10.0.0.2, whose priority is 100",
+        "priority 0 from 10.0.0.1",
+    ];
+    assert_eq!(causes, expected);
+}
+
 #[test]
 fn the_parts_of_a_priority_add_up_to_it() {
     for (own, weight, parts) in [
@@ -417,7 +447,7 @@ fn the_parts_of_a_priority_add_up_to_it() {
         (255, 20, vec![(Contributor::Base, 255)]),
     ] {
         let mut config = instance(own);
-        config.track_interfaces = vec![keepalived_rs::config::model::TrackInterface {
+        config.track_interfaces = vec![TrackInterface {
             interface: "eth0".into(),
             weight,
             reverse: false,

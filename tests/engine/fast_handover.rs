@@ -8,6 +8,7 @@ use keepalived_rs::config::model::TrackInterface;
 use keepalived_rs::config::model::{Config, InitialState, Instance, Notify, SyncGroup};
 use keepalived_rs::ids::{IfIndex, Priority, Vrid};
 use keepalived_rs::vrrp::state_machine::State;
+use proptest::prelude::*;
 
 use crate::world::{
     self, Node, VIP, Wire, config, instance, instance3, other_interface, source, vip,
@@ -311,6 +312,61 @@ fn a_lost_question_costs_what_it_cost_before() {
     wire.cut = false;
     wire.run_until(last + 3 * SECOND + SKEW_100);
     assert_eq!(wire.states(), [State::Backup, State::Master]);
+}
+
+proptest! {
+    /// Weights that come and go as they like, on two nodes of which each may hand
+    /// over, and may be patient: once there is a master there is always exactly one,
+    /// and it changes at most once for each change of a priority.
+    #[test]
+    fn nothing_flaps(
+        priorities in prop::array::uniform2(60u8..200),
+        weights in prop::array::uniform2(prop_oneof![-50..0, 1..50]),
+        switches in prop::array::uniform2(any::<bool>()),
+        patient in prop::array::uniform2(any::<bool>()),
+        version_3: bool,
+        changes in prop::collection::vec((1u64..6_000, 0usize..2), 1..25),
+    ) {
+        let mut nodes = Vec::new();
+        for index in 0..2 {
+            let priority = priorities[index];
+            let plain = if version_3 { instance3(priority) } else { instance(priority) };
+            let mut own = handing_over(plain, weights[index]);
+            (own.fast_handover, own.nopreempt) = (switches[index], patient[index]);
+            nodes.push(node(u8::try_from(index + 1).expect("small"), own));
+        }
+        let mut wire = Wire::new(nodes);
+        wire.start_node(1);
+        wire.run_until(6 * SECOND);
+        wire.start_node(0);
+        wire.run_until(15 * SECOND);
+        let mut up = [true; 2];
+        let mut master = wire.states();
+        prop_assert!(master.contains(&State::Master));
+        let (mut moves, mut changed) = (0, 0);
+        // The last one is left alone until everything is at rest.
+        let changes = changes.into_iter().map(Some).chain([None]);
+        for change in changes {
+            let (wait_ms, node) = change.unwrap_or((12_000, 2));
+            let end = wire.now.as_us() + wait_ms * 1_000;
+            while wire.now.as_us() < end {
+                let next = (wire.now.as_us() + 50_000).min(end);
+                wire.run_until(next);
+                let now = wire.states();
+                let masters = now.iter().filter(|state| **state == State::Master);
+                prop_assert_eq!(masters.count(), 1);
+                moves += usize::from(now != master);
+                master = now;
+            }
+            if let Some(there) = up.get_mut(node) {
+                *there = !*there;
+                let before = wire[node].priority();
+                uplink(&mut wire, node, *there);
+                changed += usize::from(wire[node].priority() != before);
+            }
+        }
+        prop_assert!(moves <= changed, "{moves} moves after {changed} changes");
+    }
 }
 
 // Groups.

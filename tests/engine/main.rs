@@ -16,6 +16,7 @@ mod lower_priority;
 mod owners;
 mod pacing;
 mod packets;
+mod priority_changes;
 mod reload;
 mod scripts;
 mod sockets;

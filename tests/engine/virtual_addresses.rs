@@ -65,3 +65,33 @@ fn m9_an_owner_with_state_backup_listens_first() {
     assert_eq!(wire[0].state(), State::Master);
     assert_eq!(wire[0].vips, [VIP]);
 }
+
+/// The lines of C 2.2.7, one for each list that has an address.
+#[test]
+fn excluded_addresses_have_lines_of_their_own() {
+    let logged = |with: bool, excluded: bool| {
+        let mut config = instance3(150);
+        if excluded {
+            config.excluded_addresses = vec![vip([10, 0, 1, 1])];
+        }
+        if !with {
+            config.virtual_addresses.clear();
+        }
+        let mut wire = Wire::new([Node::new(1, config)]);
+        wire.start();
+        wire.run_until(DOWN_150 + 100_000);
+        wire.stop(0);
+        wire.run_until(DOWN_150 + 200_000);
+        [
+            "(VI_1) setting VIPs.",
+            "(VI_1) setting E-VIPs.",
+            "(VI_1) removing VIPs.",
+            "(VI_1) removing E-VIPs.",
+        ]
+        .map(|line| wire[0].times_logged(line))
+    };
+    assert_eq!(logged(true, true), [1, 1, 1, 1]);
+    assert_eq!(logged(true, false), [1, 0, 1, 0]);
+    assert_eq!(logged(false, true), [0, 1, 0, 1]);
+    assert_eq!(logged(false, false), [0; 4]);
+}

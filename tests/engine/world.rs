@@ -776,6 +776,12 @@ impl Wire {
             Action::NotifyLowerPriority(told) => {
                 here.calls.push(format!("LOWER {}", told.instance.name));
             }
+            Action::NotifyPriority(told) => {
+                let state = if told.is_master { "MASTER" } else { "BACKUP" };
+                let (name, priority) = (&told.instance.name, told.priority);
+                here.calls
+                    .push(format!("PRIORITY {name} {state} {priority}"));
+            }
             Action::Log(line) => here.log.push(line.to_string()),
             Action::Ready => {}
             Action::Stopped => here.stopped = true,

@@ -118,6 +118,7 @@ impl Dice {
         it.down_timer_adverts = self.pick(&[1, 3, 100]);
         it.nopreempt = self.chance(4);
         it.timer_expired_backup = self.pick(&[None, Some(1), Some(254)]);
+        it.fast_handover = self.chance(3);
         it.preempt_delay = self.span();
         it.lower_prio_no_advert = self.chance(4);
         it.higher_prio_send_advert = self.chance(4);

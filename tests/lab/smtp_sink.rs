@@ -65,22 +65,34 @@ impl SmtpSink {
 
     /// Waits until a mail with `subject` in its subject was delivered.
     pub fn await_mail(&self, timeout: Duration, subject: &str) -> Result<Mail> {
+        let is_it = |mail: &Mail| mail.subject.contains(subject);
+        self.await_mails(timeout, 1, is_it)?;
+        let mails = self.mails();
+        let found = mails.into_iter().find(is_it);
+        found.ok_or_else(|| Failure::new("a mail went away"))
+    }
+
+    /// Waits until this many mails that are `wanted` were delivered.
+    pub fn await_mails(
+        &self,
+        timeout: Duration,
+        number: usize,
+        wanted: impl Fn(&Mail) -> bool,
+    ) -> Result<()> {
         let deadline = Instant::now() + timeout;
         let mut mails = self.shared.lock();
-        loop {
-            if let Some(mail) = mails.iter().find(|mail| mail.subject.contains(subject)) {
-                return Ok(mail.clone());
-            }
+        while mails.iter().filter(|mail| wanted(mail)).count() < number {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let seen: Vec<&str> = mails.iter().map(|mail| mail.subject.as_str()).collect();
-                return Err(Failure::new(format!("no mail {subject:?}, only {seen:?}")));
+                return Err(Failure::new(format!("not {number} mails, only {seen:?}")));
             }
             mails = match self.shared.change.wait_timeout(mails, left) {
                 Ok((guard, _)) => guard,
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
+        Ok(())
     }
 }
 

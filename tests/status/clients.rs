@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::lab::Result;
 use super::{Daemon, PATIENCE, SOCKET, in_lab, instance, state};
@@ -17,6 +18,9 @@ const QUICK: &str = "version 3\n advert_int 0.1";
 /// How far apart two adverts may be, if the machine wakes threads in time: their
 /// peers wait longer.
 const GAP_MAX: Duration = Duration::from_millis(300);
+
+/// What an honest client asks.
+const STATUS: &[u8] = b"{\"version\":1,\"request\":\"status\"}\n";
 
 /// Connects and sends, without waiting for an answer.
 fn client(daemon: &Daemon, bytes: &[u8]) -> Result<UnixStream> {
@@ -45,72 +49,14 @@ fn clients_that_do_not_behave_never_delay_an_advert() {
         a.json_when("MASTER", |seen| state(seen, 0) == "MASTER")?;
         let mark = lab.observer.mark();
         let begin = Instant::now();
-
-        // A hundred that neither ask nor read; the kernel lets some of them wait.
-        let silent = a.node.inside(|| {
-            let connect = |_| {
-                let socket =
-                    socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
-                let socket = socket.expect("a socket");
-                socket.set_nonblocking(true).expect("a socket");
-                let address = socket2::SockAddr::unix(SOCKET).expect("a path");
-                // As many as fit.
-                socket.connect(&address).is_ok().then_some(socket)
-            };
-            Ok((0..100).map(connect).collect::<Vec<_>>())
-        })?;
-        let taken = silent.iter().flatten().count();
-        assert!(taken >= 16, "{taken}");
-        // The honest one is behind them, and has its turn.
-        let seen = a.json(&[])?;
-        assert_eq!(state(&seen, 0), "MASTER");
-        drop(silent);
-
-        for (bytes, expected) in [
-            (&b"\xff\xfe\x00\x01\n"[..], "bad-request"),
-            (b"GET / HTTP/1.1\r\n\r\n", "bad-request"),
-            (b"{}\n", "bad-request"),
-            (b"[[[[[[[[[[[[[[[[[[[[[[\n", "bad-request"),
-            (b"{\"version\":2,\"request\":\"status\"}\n", "version 2"),
-            (
-                b"{\"version\":1,\"request\":\"drain\"}\n",
-                "'drain' is not known",
-            ),
-            (&[b'x'; 5000], "at most 4096 bytes"),
-        ] {
-            let (text, took) = answer(client(&a, bytes)?);
-            let told: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?}"));
-            assert_eq!(told["error"]["code"], "bad-request");
-            assert!(text.contains(expected), "{text}");
-            assert!(took < Duration::from_secs(2), "{took:?}");
-        }
-
-        // Half a request is waited for, but not for long.
-        let (text, took) = answer(client(&a, b"{\"version\":1,")?);
-        assert_eq!(text, "");
-        assert!(
-            took > Duration::from_secs(1) && took < Duration::from_secs(10),
-            "{took:?}"
-        );
-
-        // Whoever closes at once, and whoever closes one way only.
-        for _ in 0..200 {
-            drop(client(&a, b"")?);
-        }
-        let stream = client(&a, b"{\"version\":1,\"request\":\"status\"}\n")?;
-        stream.shutdown(Shutdown::Write).expect("a connection");
-        let (text, _) = answer(stream);
-        assert!(text.contains("\"VI_1\""), "{text}");
-        let stream = client(&a, b"{\"version\":1,\"request\":\"st")?;
-        stream.shutdown(Shutdown::Write).expect("a connection");
-        assert_eq!(answer(stream).0, "");
-
+        a_hundred_that_say_nothing(&a)?;
+        garbage(&a)?;
+        halves(&a)?;
         // As fast as one can ask, without ever reading.
         let until = Instant::now() + Duration::from_secs(2);
         while Instant::now() < until {
-            drop(client(&a, b"{\"version\":1,\"request\":\"status\"}\n")?);
+            drop(client(&a, STATUS)?);
         }
-
         let adverts = lab.observer.adverts_since(mark);
         let gaps = adverts.windows(2).map(|pair| pair[1].0 - pair[0].0);
         let longest = gaps.max().unwrap_or(PATIENCE);
@@ -121,6 +67,68 @@ fn clients_that_do_not_behave_never_delay_an_advert() {
         assert_eq!(state(&a.json(&[])?, 0), "MASTER");
         Ok(())
     });
+}
+
+/// They neither ask nor read, and the kernel lets some of them wait. The honest
+/// one is behind them, and has its turn.
+fn a_hundred_that_say_nothing(a: &Daemon) -> Result<()> {
+    let silent = a.node.inside(|| {
+        let connect = |_| {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+            socket.set_nonblocking(true).expect("a socket");
+            let address = SockAddr::unix(SOCKET).expect("a path");
+            // As many as fit.
+            socket.connect(&address).is_ok().then_some(socket)
+        };
+        Ok((0..100).map(connect).collect::<Vec<_>>())
+    })?;
+    let taken = silent.iter().flatten().count();
+    assert!(taken >= 16, "{taken}");
+    assert_eq!(state(&a.json(&[])?, 0), "MASTER");
+    Ok(())
+}
+
+fn garbage(a: &Daemon) -> Result<()> {
+    for (bytes, expected) in [
+        (&b"\xff\xfe\x00\x01\n"[..], "bad-request"),
+        (b"GET / HTTP/1.1\r\n\r\n", "bad-request"),
+        (b"{}\n", "bad-request"),
+        (b"[[[[[[[[[[[[[[[[[[[[[[\n", "bad-request"),
+        (b"{\"version\":2,\"request\":\"status\"}\n", "version 2"),
+        (
+            b"{\"version\":1,\"request\":\"drain\"}\n",
+            "'drain' is not known",
+        ),
+        (&[b'x'; 5000], "at most 4096 bytes"),
+    ] {
+        let (text, took) = answer(client(a, bytes)?);
+        let told: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?}"));
+        assert_eq!(told["error"]["code"], "bad-request");
+        assert!(text.contains(expected), "{text}");
+        assert!(took < PATIENCE / 2, "{took:?}");
+    }
+    Ok(())
+}
+
+/// Half a request, and connections that are closed at once or one way only.
+fn halves(a: &Daemon) -> Result<()> {
+    let (text, took) = answer(client(a, b"{\"version\":1,")?);
+    assert_eq!(text, "");
+    assert!(
+        took > Duration::from_secs(1) && took < PATIENCE / 2,
+        "it is waited for, but not for long: {took:?}"
+    );
+    for _ in 0..200 {
+        drop(client(a, b"")?);
+    }
+    let stream = client(a, STATUS)?;
+    stream.shutdown(Shutdown::Write).expect("a connection");
+    let (text, _) = answer(stream);
+    assert!(text.contains("\"VI_1\""), "{text}");
+    let stream = client(a, b"{\"version\":1,\"request\":\"st")?;
+    stream.shutdown(Shutdown::Write).expect("a connection");
+    assert_eq!(answer(stream).0, "");
+    Ok(())
 }
 
 #[test]
@@ -161,7 +169,7 @@ fn two_hundred_and_fifty_instances_are_a_table() {
         assert_eq!(lines, 250);
         // Who asks and does not read: the answer is longer than the kernel keeps.
         let deaf = (0..16)
-            .map(|_| client(&a, b"{\"version\":1,\"request\":\"status\"}\n"))
+            .map(|_| client(&a, STATUS))
             .collect::<Result<Vec<_>>>()?;
         let one = a.text(&["VI_77"])?;
         // It had its turn when the time of the first of them was over.

@@ -114,7 +114,7 @@ fn write_excerpt(out: &mut String, sources: &Sources, span: Span) {
     }
 }
 
-/// The line with stars for what follows `auth_pass`, or `key` and its number:
+/// The line with stars for what follows a password's keyword, or `key` and its number:
 /// what is printed here is pasted into tickets. Every octet stays in its place.
 /// A misspelt keyword hides nothing.
 fn without_secrets(line: &str) -> String {
@@ -131,7 +131,8 @@ fn without_secrets(line: &str) -> String {
         if bare.is_empty() {
             continue;
         }
-        is_secret |= bare == "auth_pass" || (last == "key" && bare.parse::<u8>().is_ok());
+        is_secret |= matches!(bare, "auth_pass" | "smtp_password")
+            || (last == "key" && bare.parse::<u8>().is_ok());
         last = bare;
     }
     out
@@ -165,6 +166,8 @@ mod tests {
         for (line, shown) in [
             ("  auth_pass 1111", "  auth_pass ****"),
             ("auth_pass\t\"a b\" x", "auth_pass\t** ** *"),
+            ("smtp_password geheim", "smtp_password ******"),
+            ("smtp_password_file /etc/p", "smtp_password_file /etc/p"),
             ("key 3 hex:00\u{e9} }", "key 3 ******** }"),
             ("key 3  file:/etc/key", "key 3  file:/etc/key"),
             ("key /etc/ssl/private", "key /etc/ssl/private"),

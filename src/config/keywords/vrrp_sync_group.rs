@@ -9,7 +9,7 @@ use super::super::model::Notify;
 use super::super::tree::Statement;
 use super::party::{self, Party};
 use super::tracking;
-use super::{Content, Context, Keyword, decisive, harmless, works};
+use super::{Content, Context, Keyword, decisive, works};
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
@@ -28,7 +28,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
     works("global_tracking", "", "Old name of sync_group_tracking_weight", global_tracking),
     works("sync_group_tracking_weight", "", "Weights of the members are kept", tracking_weight),
-    harmless("notify_priority_changes", "[BOOL]", "Default for the members", notify_priority_changes),
+    works("notify_priority_changes", "[BOOL]", "Default for the members", notify_priority_changes),
 ];
 
 /// The settings of one block so far.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::time::Interval;
 
-use super::{Command, Garp, ScriptUser, Version};
+use super::{Command, Garp, ScriptUser, Secret, Version};
 
 /// Settings that belong to the whole daemon (specification B.1, B.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Globals {
     pub smtp_connect_timeout: Interval,
     /// `no_email_faults`: no mail for FAULT.
     pub no_email_faults: bool,
+    /// How mail gets to the server.
+    pub mail: MailDelivery,
     /// `enable_script_security`.
     pub enable_script_security: bool,
     /// `script_user`: who runs scripts that name no user.
@@ -102,6 +104,7 @@ impl Default for Globals {
             smtp_helo_name: None,
             smtp_connect_timeout: Interval::from_secs(30),
             no_email_faults: false,
+            mail: MailDelivery::default(),
             enable_script_security: false,
             script_user: None,
             use_symlink_paths: false,
@@ -152,6 +155,58 @@ pub struct SmtpServer {
     pub host: String,
     /// TCP port, default 25.
     pub port: u16,
+}
+
+/// How mail gets to the server, as far as C keepalived has no words for it: all
+/// of this stands in `keepalived-rs.conf`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailDelivery {
+    /// `smtp_tls`
+    pub tls: SmtpTls,
+    /// `smtp_ca_file`: whose certificates are believed, instead of those that this
+    /// machine believes.
+    pub ca_file: Option<String>,
+    /// `smtp_user`: who logs in to the server.
+    pub user: Option<String>,
+    /// `smtp_password`, `smtp_password_file`
+    pub password: Option<SmtpPassword>,
+    /// `smtp_retry_for`: how old a mail may be when it is tried again. 0: it is tried
+    /// once, as C does. Default one hour.
+    pub retry_for: Interval,
+}
+
+impl Default for MailDelivery {
+    fn default() -> Self {
+        Self {
+            tls: SmtpTls::Off,
+            ca_file: None,
+            user: None,
+            password: None,
+            retry_for: Interval::from_secs(3600),
+        }
+    }
+}
+
+/// `smtp_tls`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// In the clear, as C does.
+    Off,
+    /// STARTTLS where the server offers it.
+    Opportunistic,
+    /// STARTTLS, or no mail.
+    StartTls,
+    /// Encrypted from the first byte.
+    Tls,
+}
+
+/// Where the password for the mail server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SmtpPassword {
+    /// It was written down.
+    Written(Secret),
+    /// On the first line of this file.
+    File(String),
 }
 
 /// `startup_script` or `shutdown_script`.

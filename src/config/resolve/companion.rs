@@ -1,4 +1,4 @@
-//! What `keepalived-rs.conf` adds to the instances.
+//! What `keepalived-rs.conf` adds to the instances, and to mail.
 //!
 //! Decides which setting counts where several speak: that of the instance, then that
 //! of its sync group, then the global one. A block of a name that the main file does
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::super::diagnostic::{Collector, Diagnostic};
 use super::super::keywords::{companion, root};
 use super::super::lex::Word;
-use super::super::model::Instance;
+use super::super::model::{Instance, MailDelivery, SmtpTls};
 use super::sync_group::Members;
 
 /// Searching for the nearest name is slow, and nobody reads more of them.
@@ -46,6 +46,49 @@ pub(super) fn apply(
         if instance.fast_handover != fast_handover {
             Arc::make_mut(instance).fast_handover = fast_handover;
         }
+    }
+}
+
+/// How mail gets to the server. A password is never sent in the clear, whatever
+/// the file says.
+pub(super) fn mail(draft: &companion::global_defs::Draft, found: &mut Collector) -> MailDelivery {
+    let defaults = MailDelivery::default();
+    let tls = draft.smtp_tls.unwrap_or(defaults.tls);
+    let mut tell = |word: &Word, text: &str, help: &str| {
+        let told = Diagnostic::error("smtp-login", text.to_owned());
+        found.push(told.at(&word.origin).help(help.to_owned()));
+    };
+    let is_private = matches!(tls, SmtpTls::StartTls | SmtpTls::Tls);
+    let login = match (&draft.smtp_user, &draft.smtp_password) {
+        (Some(user), _) if !is_private => {
+            let help = "Add `smtp_tls starttls`, or `smtp_tls tls` with port 465.";
+            tell(user, "smtp_user without encryption - ignoring", help);
+            None
+        }
+        (Some(user), None) => {
+            let help = "Add `smtp_password_file` or `smtp_password`.";
+            tell(user, "smtp_user without a password - ignoring", help);
+            None
+        }
+        (None, Some((_, keyword))) => {
+            let text = format!("{} without smtp_user - ignoring", keyword.text);
+            tell(keyword, &text, "Say who logs in with `smtp_user`.");
+            None
+        }
+        (Some(user), Some((password, _))) => Some((user.text.clone(), password.clone())),
+        (None, None) => None,
+    };
+    if let (Some(path), SmtpTls::Off) = (&draft.smtp_ca_file, tls) {
+        let text = "smtp_ca_file has no effect without smtp_tls";
+        found.push(Diagnostic::warning("smtp-login", text).at(&path.origin));
+    }
+    let (user, password) = login.unzip();
+    MailDelivery {
+        tls,
+        ca_file: draft.smtp_ca_file.as_ref().map(|word| word.text.clone()),
+        user,
+        password,
+        retry_for: draft.smtp_retry_for.unwrap_or(defaults.retry_for),
     }
 }
 

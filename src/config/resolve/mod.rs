@@ -38,7 +38,8 @@ pub fn resolve(
     scripts: &Violations,
     found: &mut Collector,
 ) -> Config {
-    let globals = draft.globals.finished(found);
+    let mut globals = draft.globals.finished(found);
+    globals.mail = companion::mail(&companion.globals, found);
     let members = sync_group::members(&draft, found);
     let mut resolver = Resolver {
         draft: &draft,

@@ -1,7 +1,9 @@
 //! `keepalived-rs.conf` beside the main file.
 
+use super::super::model::{MailDelivery, Secret, SmtpPassword, SmtpTls};
 use super::super::source::Sources;
 use super::*;
+use crate::time::Interval;
 
 const MAIN: &str = "/etc/keepalived/keepalived.conf";
 const OWN: &str = "/etc/keepalived/keepalived-rs.conf";
@@ -161,4 +163,87 @@ fn nothing_is_read_where_vrrp_is_not_wanted() {
     };
     let loaded = load(&files, Path::new(MAIN), &options);
     assert_eq!(lines(&loaded), [""; 0]);
+}
+
+/// How mail is sent, and what is told of it.
+fn mail(own: &str) -> (MailDelivery, Vec<String>) {
+    let loaded = beside(&format!("global_defs {{\n{own}\n}}\n"));
+    let told = lines(&loaded).iter().map(ToString::to_string).collect();
+    (loaded.config.globals.mail, told)
+}
+
+#[test]
+fn mail_goes_out_as_c_sends_it_and_is_tried_again_for_an_hour() {
+    let (mail, told) = mail("");
+    assert_eq!(told, [""; 0]);
+    assert_eq!(mail.tls, SmtpTls::Off);
+    assert_eq!((mail.user, mail.password), (None, None));
+    assert_eq!(mail.retry_for, Interval::from_secs(3_600));
+}
+
+#[test]
+fn mail_is_encrypted_with_a_login_where_it_is_asked_for() {
+    let words = "smtp_tls starttls\nsmtp_ca_file /etc/ca.pem\nsmtp_user lb1\n\
+                 smtp_password s3cret\nsmtp_retry_for 0";
+    let (found, told) = mail(words);
+    assert_eq!(told, [""; 0]);
+    let expected = MailDelivery {
+        tls: SmtpTls::StartTls,
+        ca_file: Some("/etc/ca.pem".into()),
+        user: Some("lb1".into()),
+        password: Some(SmtpPassword::Written(Secret::from(b"s3cret".to_vec()))),
+        retry_for: Interval::ZERO,
+    };
+    assert_eq!(found, expected);
+    assert!(!format!("{found:?}").contains("s3cret"));
+    let (found, _) = mail("smtp_tls tls\nsmtp_user lb1\nsmtp_password_file /etc/p");
+    assert_eq!(found.password, Some(SmtpPassword::File("/etc/p".into())));
+}
+
+#[test]
+fn a_password_is_never_sent_in_the_clear() {
+    for tls in ["", "smtp_tls off", "smtp_tls opportunistic"] {
+        let (found, told) = mail(&format!("{tls}\nsmtp_user lb1\nsmtp_password s3cret"));
+        assert_eq!((found.user, found.password), (None, None), "{tls}");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("smtp_user without encryption - ignoring"));
+        assert!(!told[0].contains("s3cret"));
+    }
+}
+
+#[test]
+fn what_is_incomplete_for_a_login_is_told() {
+    for (words, expected) in [
+        (
+            "smtp_tls tls\nsmtp_user lb1",
+            "smtp_user without a password - ignoring",
+        ),
+        (
+            "smtp_password x",
+            "smtp_password without smtp_user - ignoring",
+        ),
+        (
+            "smtp_password_file /p",
+            "smtp_password_file without smtp_user - ignoring",
+        ),
+        ("smtp_tls ssl", "Invalid smtp_tls 'ssl' - ignoring"),
+        (
+            "smtp_retry_for 90000",
+            "smtp_retry_for '90000' must be in [0, 86400] - ignoring",
+        ),
+        (
+            "smtp_ca_file /ca",
+            "smtp_ca_file has no effect without smtp_tls",
+        ),
+        (
+            "smtp_tls tls\nsmtp_user u\nsmtp_password x\nsmtp_password_file /p",
+            "smtp_password_file: there is a password already - ignoring",
+        ),
+    ] {
+        let (_, told) = mail(words);
+        assert!(
+            told.len() == 1 && told[0].contains(expected),
+            "{words}: {told:?}"
+        );
+    }
 }

@@ -251,6 +251,10 @@ impl Writer<'_> {
         if config.debug > 0 {
             page.line(format_args!("   Debug level = {}", config.debug));
         }
+        // A word of our own: where it is off, the page is that of C.
+        if config.fast_handover {
+            page.line("   Fast handover = enabled");
+        }
         self.addresses(page, it);
         unicast(page, config);
         match self.sockets_of(it) {

@@ -30,7 +30,7 @@ mod trouble;
 
 use rest::judge_quiet;
 pub(super) use rest::judge_settled;
-use texts::{Features, texts};
+use texts::{Features, companions, texts};
 
 /// How many lines of a trace a report has.
 const REPORT_LINES_MAX: usize = 400;
@@ -45,6 +45,8 @@ pub struct Plan {
     pub seed: u64,
     /// The configuration of each node, as text.
     pub texts: Vec<String>,
+    /// The `keepalived-rs.conf` beside each of them.
+    pub companions: Vec<String>,
     /// The same, understood.
     pub configs: Vec<Config>,
     /// What goes wrong, in any order.
@@ -98,7 +100,7 @@ pub fn attempt(plan: &Plan) -> Result<Vec<Record>, Box<Failure>> {
     }
     world.run_until(plan.end);
     judge_quiet(&mut world, settled_from);
-    super::rivals::judge_rivals(&mut world);
+    super::rivals::judge_rivals(&mut world, plan.heal_at);
     if world.violations.is_empty() {
         return Ok(world.trace);
     }
@@ -142,8 +144,8 @@ impl Failure {
                 violation.breach.text
             );
         }
-        for (name, text) in names.iter().zip(&plan.texts) {
-            let _ = writeln!(out, "--- {name}\n{text}");
+        for ((name, text), companion) in names.iter().zip(&plan.texts).zip(&plan.companions) {
+            let _ = writeln!(out, "--- {name}\n{text}{companion}");
         }
         let _ = writeln!(
             out,
@@ -181,10 +183,14 @@ impl Plan {
     /// The world of this seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let features = Features::new(&mut random);
+        let features = Features::new(seed, &mut random);
         let count = if features.three_nodes { 3 } else { 2 };
         let texts = texts(&features, count, &mut random);
-        let configs: Vec<Config> = texts.iter().map(|text| understood(seed, text)).collect();
+        let companions = companions(&features, count, &mut random);
+        let configs = texts.iter().zip(&companions);
+        let configs: Vec<Config> = configs
+            .map(|(text, companion)| understood(seed, text, companion))
+            .collect();
         let span = span(&configs);
         let second = Interval::from_secs(1);
         let master_down = span.master_down;
@@ -195,6 +201,7 @@ impl Plan {
         let mut plan = Self {
             seed,
             texts,
+            companions,
             configs,
             faults: Vec::new(),
             heal_at,
@@ -255,15 +262,18 @@ pub(super) fn setup(place: usize, text: &str) -> Setup {
     let number = place.saturating_add(1);
     Setup {
         name: format!("node{number}"),
-        config: understood(0, text),
+        config: understood(0, text, ""),
         interfaces: interfaces(place),
     }
 }
 
 /// The configuration that a text means.
-fn understood(seed: u64, text: &str) -> Config {
-    let path = PathBuf::from("/keepalived.conf");
-    let files = vec![(path, text.as_bytes().to_vec())];
+fn understood(seed: u64, text: &str, companion: &str) -> Config {
+    let file = |path: &str, text: &str| (PathBuf::from(path), text.as_bytes().to_vec());
+    let files = vec![
+        file("/keepalived.conf", text),
+        file("/keepalived-rs.conf", companion),
+    ];
     let loaded = config::load(&files, Path::new("/keepalived.conf"), &Options::default());
     assert!(
         loaded.is_usable(),

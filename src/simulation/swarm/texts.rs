@@ -17,6 +17,9 @@ const KEYS: [&str; 2] = [
     "fedcba9876543210fedcba9876543210",
 ];
 
+/// Any number: another beginning of the same seed.
+const OWN_WORDS: u64 = 0x6f77_6e77_6f72_6473;
+
 /// How adverts are authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
@@ -68,12 +71,25 @@ pub(super) struct Features {
     pub(super) clocks: bool,
     pub(super) replays: bool,
     pub(super) three_nodes: bool,
+    /// `fast_handover`, weights that matter, and a script that fails often.
+    pub(super) fast_handover: bool,
     /// Of version 3, centiseconds.
     interval_cs: u64,
 }
 
 impl Features {
-    pub(super) fn new(random: &mut Random) -> Self {
+    /// Of a seed. `fast_handover` is drawn apart, so that the worlds without it are
+    /// what they were before there was such a thing.
+    pub(super) fn new(seed: u64, random: &mut Random) -> Self {
+        let mut features = Self::plain(random);
+        if Random::new(seed ^ OWN_WORDS).percent(25) {
+            (features.fast_handover, features.scripts) = (true, true);
+            (features.owner, features.equal) = (false, false);
+        }
+        features
+    }
+
+    fn plain(random: &mut Random) -> Self {
         let version_3 = random.percent(50);
         let intervals = [1, 3, 10, 25, 100, 100, 200];
         Self {
@@ -96,6 +112,7 @@ impl Features {
             clocks: random.percent(40),
             replays: random.percent(40),
             three_nodes: random.percent(40),
+            fast_handover: false,
             interval_cs: random.pick(&intervals).copied().unwrap_or(100),
         }
     }
@@ -131,6 +148,15 @@ impl Line {
                 _ => size.saturating_neg(),
             },
             reverse: random.percent(15),
+        }
+    }
+
+    /// Of a script whose failure is a great loss.
+    fn falling(random: &mut Random) -> Self {
+        let size = i64::try_from(random.between(20, 100)).unwrap_or(20);
+        Self {
+            weight: size.saturating_neg(),
+            reverse: false,
         }
     }
 
@@ -186,7 +212,12 @@ pub(super) fn texts(features: &Features, count: usize, random: &mut Random) -> V
                 text.push_str(&script);
             }
             let is_owner = features.owner && usize::try_from(owner).is_ok_and(|it| it == node);
-            let one = random.between(1, 254);
+            let (least, most) = if features.fast_handover {
+                (100, 160)
+            } else {
+                (1, 254)
+            };
+            let one = random.between(least, most);
             let members = group.as_ref().map_or(0, |group| group.members);
             for (place, router) in routers.iter().enumerate() {
                 let priority = match () {
@@ -194,7 +225,7 @@ pub(super) fn texts(features: &Features, count: usize, random: &mut Random) -> V
                     () if features.equal => shared,
                     // Else two members might want two different masters.
                     () if place < members => one,
-                    () => random.between(1, 254),
+                    () => random.between(least, most),
                 };
                 write_router(&mut text, router, features, (node, count, priority), random);
             }
@@ -202,6 +233,16 @@ pub(super) fn texts(features: &Features, count: usize, random: &mut Random) -> V
                 write_group(&mut text, group);
             }
             text
+        })
+        .collect()
+}
+
+/// The `keepalived-rs.conf` of each node: most have the switch.
+pub(super) fn companions(features: &Features, count: usize, random: &mut Random) -> Vec<String> {
+    (0..count)
+        .map(|_| match features.fast_handover && random.percent(80) {
+            true => "global_defs {\n    fast_handover\n}\n".to_owned(),
+            false => String::new(),
         })
         .collect()
 }
@@ -220,7 +261,10 @@ fn router(number: u64, features: &Features, random: &mut Random) -> Router {
         ipv6: features.ipv6 && random.percent(60),
         version_3: features.version_3,
         unicast,
-        script: (features.scripts && random.percent(70)).then(|| Line::new(random)),
+        script: match features.fast_handover {
+            true => Some(Line::falling(random)),
+            false => (features.scripts && random.percent(70)).then(|| Line::new(random)),
+        },
         tracked: (features.track_interface && random.percent(70)).then(|| Line::new(random)),
         interval_s: if random.percent(80) { 1 } else { 2 },
         ttl: (unicast && random.percent(50)).then(|| random.between(1, 255)),

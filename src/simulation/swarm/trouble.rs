@@ -35,6 +35,9 @@ impl Plan {
             self.add_fault(at, random);
         }
         self.add_strange_faults(features, random);
+        if features.fast_handover {
+            self.add_script_faults(random);
+        }
         self.faults.sort_by_key(|timed| timed.at);
     }
 
@@ -72,6 +75,25 @@ impl Plan {
             }
         }
         self.keeps_clocks = features.proof.wants_growing_time();
+    }
+
+    /// The script of each node fails and works by turns.
+    fn add_script_faults(&mut self, random: &mut Random) {
+        let span = self.heal_at.since(Instant::ZERO);
+        for (node, config) in self.configs.iter().enumerate() {
+            let Some(script) = config.scripts.first() else {
+                continue;
+            };
+            for status in [1, 0, 1, 0] {
+                let fault = Fault::Script {
+                    node,
+                    script: script.name.clone(),
+                    behaviour: Behaviour::Exits(status),
+                };
+                let at = Instant::ZERO + random.span(span);
+                self.faults.push(Timed { at, fault });
+            }
+        }
     }
 
     /// One fault; what does not last is followed by its end.

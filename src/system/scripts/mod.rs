@@ -13,14 +13,19 @@ use crate::ids::ScriptId;
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Outcome;
 
+use super::fifo::Which;
+
 mod child;
 mod examine;
+mod notices;
 mod spawn;
 mod user;
 mod walk;
 
 pub use examine::{examine, user_exists};
-pub use spawn::{Kind, Refusal, Report, Started, start};
+use notices::{Due, Launch, Notices};
+pub use notices::{News, Notice, Owner};
+pub use spawn::{Kind, Refusal, Report, Started, start, start_with};
 pub use user::{Identity, resolve};
 pub use walk::Part;
 
@@ -56,11 +61,12 @@ pub enum Purpose {
     Check(ScriptId),
     /// A check whose worker is gone; nobody waits for its outcome.
     Disowned,
+    /// It reads a notify FIFO for as long as the daemon runs.
+    Reader(Which),
     /// It tells of a change of state.
-    Notify {
-        /// The change is the stop of the daemon.
-        stopping: bool,
-    },
+    Notify,
+    /// The daemon starts or stops.
+    Lifecycle,
 }
 
 /// A run that is over.
@@ -85,14 +91,43 @@ pub struct Scripts {
     identities: HashMap<Option<ScriptUser>, Identity>,
     /// What was last complained about a check: once is enough.
     complaints: HashMap<ScriptId, String>,
+    notices: Notices,
 }
 
 #[derive(Debug)]
 struct Run {
     purpose: Purpose,
     program: String,
+    /// What it is told, for the log; empty for those that are told nothing.
+    told: String,
+    /// When it is told to end.
+    limit: Option<Instant>,
     end: End,
-    report: Report,
+    report: Option<Report>,
+}
+
+impl Run {
+    fn due(&self) -> Option<Instant> {
+        match self.end {
+            End::No => self.limit,
+            end => end.due(),
+        }
+    }
+
+    /// A notify script has ended.
+    fn log_end(&self, outcome: Outcome) {
+        let Self { told, program, .. } = self;
+        match outcome {
+            Outcome::Exited(0) => tracing::debug!("{told}: script {program} succeeded"),
+            Outcome::Exited(status) => {
+                tracing::warn!("{told}: script {program} failed (exited with status {status})");
+            }
+            Outcome::Signalled(signal) => {
+                tracing::warn!("{told}: script {program} failed (due to signal {signal})");
+            }
+            Outcome::NotRun(_) => {}
+        }
+    }
 }
 
 /// How far the end of a run has come.
@@ -143,7 +178,7 @@ impl Scripts {
             return Ok(());
         }
         let purpose = Purpose::Check(id);
-        let begun = self.begin(command, Kind::Check, purpose);
+        let begun = self.begin(command, &[], Kind::Check, purpose);
         if let Err(refusal) = &begun {
             self.complain(purpose, program, refusal);
         }
@@ -151,12 +186,51 @@ impl Scripts {
         Ok(())
     }
 
-    /// Starts a notify script; it is not waited for. What goes wrong is logged.
-    pub fn notify(&mut self, command: &Command, stopping: bool) {
-        let purpose = Purpose::Notify { stopping };
-        if let Err(refusal) = self.begin(command, Kind::Notify, purpose) {
-            let program = command.argv.first().map_or("", String::as_str);
-            self.complain(purpose, program, &refusal);
+    /// Has notify scripts run when it is their turn. What goes wrong is logged.
+    pub fn notify(&mut self, notice: Notice, now: Instant) {
+        let owner = notice.owner.clone();
+        self.notices.tell(notice, now);
+        self.begin_notices(&owner, now);
+    }
+
+    /// Starts the script of a start or a stop, to be ended at `limit`; its process.
+    /// `None`, and a line in the log, if that is not possible.
+    pub fn run_lifecycle(&mut self, command: &Command, limit: Instant) -> Option<i32> {
+        match self.begin(command, &[], Kind::Notify, Purpose::Lifecycle) {
+            Ok(process) => {
+                if let Some(run) = self.running.get_mut(&process) {
+                    run.limit = Some(limit);
+                }
+                Some(process)
+            }
+            Err(refusal) => {
+                let program = command.argv.first().map_or("", String::as_str);
+                self.complain(Purpose::Lifecycle, program, &refusal);
+                None
+            }
+        }
+    }
+
+    /// Starts what is next to tell of `owner`, if it may begin.
+    fn begin_notices(&mut self, owner: &Owner, now: Instant) {
+        while let Some(launch) = self.notices.next(owner) {
+            self.begin_notice(&launch, now);
+        }
+    }
+
+    fn begin_notice(&mut self, launch: &Launch, now: Instant) {
+        let command = &launch.command;
+        let program = command.argv.first().map_or("", String::as_str);
+        let told = format!("({}) {}", launch.owner.name(), launch.state);
+        tracing::debug!("{told}: running {program}");
+        match self.begin(command, &launch.environment, Kind::Notify, Purpose::Notify) {
+            Ok(process) => {
+                self.notices.began(launch, process, now);
+                if let Some(run) = self.running.get_mut(&process) {
+                    run.told = told;
+                }
+            }
+            Err(refusal) => self.complain(Purpose::Notify, program, &refusal),
         }
     }
 
@@ -178,11 +252,49 @@ impl Scripts {
         }
     }
 
-    /// Whether a script runs that tells of the stop of the daemon.
+    /// Tells a script of a start or a stop to end.
+    pub fn end_lifecycle(&mut self, process: i32, now: Instant) {
+        self.terminate(process, now);
+    }
+
+    /// Starts a script that reads a notify FIFO. What goes wrong is logged, and so
+    /// is its end, unless it was asked for; it is not started again.
+    pub fn start_reader(&mut self, which: Which, command: &Command) {
+        let purpose = Purpose::Reader(which);
+        if let Err(refusal) = self.begin(command, &[], Kind::Check, purpose) {
+            let program = command.argv.first().map_or("", String::as_str);
+            self.complain(purpose, program, &refusal);
+        }
+    }
+
+    /// Asks all scripts that read a notify FIFO to end, as in [`Scripts::end`].
+    pub fn end_readers(&mut self, now: Instant) {
+        let readers: Vec<i32> = self.readers().collect();
+        for process in readers {
+            self.terminate(process, now);
+        }
+    }
+
+    /// Kills those that did not.
+    pub fn kill_readers(&self) {
+        self.readers()
+            .for_each(|process| signal_group(process, libc::SIGKILL));
+    }
+
+    fn readers(&self) -> impl Iterator<Item = i32> {
+        let running = self.running.iter();
+        let readers = running.filter(|(_, run)| matches!(run.purpose, Purpose::Reader(_)));
+        readers.map(|(process, _)| *process)
+    }
+
+    /// Whether a script that reads a notify FIFO still runs.
+    pub fn has_readers(&self) -> bool {
+        self.readers().next().is_some()
+    }
+
+    /// Whether the stop of the daemon has to wait for scripts that tell of it.
     pub fn tells_of_stop(&self) -> bool {
-        self.running
-            .values()
-            .any(|run| run.purpose == Purpose::Notify { stopping: true })
+        self.notices.tell_of_stop()
     }
 
     /// To be called when `process` has ended but was not waited for yet. If it
@@ -199,13 +311,23 @@ impl Scripts {
     }
 
     /// To be called when `process` was waited for; `None` if it is no script.
-    pub fn reaped(&mut self, process: i32, outcome: Outcome) -> Option<Ended> {
-        let run = self.running.remove(&process)?;
-        let refusal = run.report.refusal();
+    pub fn reaped(&mut self, process: i32, outcome: Outcome, now: Instant) -> Option<Ended> {
+        let mut run = self.running.remove(&process)?;
+        let refusal = run.report.take().and_then(Report::refusal);
+        if let Some(owner) = self.notices.ended(process) {
+            if refusal.is_none() {
+                run.log_end(outcome);
+            }
+            self.begin_notices(&owner, now);
+        }
         match (&refusal, run.purpose) {
             (Some(refusal), purpose) => self.complain(purpose, &run.program, refusal),
             (None, Purpose::Check(id)) => {
                 self.complaints.remove(&id);
+            }
+            (None, Purpose::Reader(which)) if run.end == End::No => {
+                let prefix = which.prefix();
+                tracing::warn!("{prefix}notify fifo script terminated");
             }
             (None, _) => {}
         }
@@ -227,18 +349,21 @@ impl Scripts {
             Purpose::Check(id) => {
                 self.complaints.insert(id, text.clone());
             }
-            Purpose::Disowned | Purpose::Notify { .. } => {}
+            Purpose::Disowned | Purpose::Reader(_) | Purpose::Notify | Purpose::Lifecycle => {}
         }
         tracing::warn!("{text}");
     }
 
     /// When [`Scripts::expire`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        self.running.values().filter_map(|run| run.end.due()).min()
+        let runs = self.running.values().filter_map(Run::due);
+        runs.chain(self.notices.deadline()).min()
     }
 
-    /// Kills what has not ended in time.
+    /// Ends what takes too long, kills what does not end, starts what has waited.
     pub fn expire(&mut self, now: Instant) {
+        self.expire_notices(now);
+        self.expire_limits(now);
         for (&process, run) in &mut self.running {
             let program = &run.program;
             match run.end {
@@ -264,14 +389,59 @@ impl Scripts {
         }
     }
 
-    fn begin(&mut self, command: &Command, kind: Kind, purpose: Purpose) -> Result<i32, Refusal> {
+    fn expire_limits(&mut self, now: Instant) {
+        let late = |run: &Run| run.limit.is_some_and(|at| at <= now) && run.end == End::No;
+        let runs = self.running.iter();
+        let late: Vec<i32> = runs.filter(|it| late(it.1)).map(|it| *it.0).collect();
+        for process in late {
+            self.terminate(process, now);
+        }
+    }
+
+    fn expire_notices(&mut self, now: Instant) {
+        let (due, owners) = self.notices.expire(now);
+        for due in due {
+            match due {
+                Due::StillRuns(process) => self.log_late(process, "still runs"),
+                Due::End(process) => {
+                    self.log_late(process, "takes too long, ending it for the next one");
+                    self.terminate(process, now);
+                }
+                Due::Skipped(owner, number) => tracing::info!(
+                    "({}) {number} notifications were skipped, as later ones overtook them \
+                     before their scripts began",
+                    owner.name()
+                ),
+            }
+        }
+        for owner in owners {
+            self.begin_notices(&owner, now);
+        }
+    }
+
+    fn log_late(&self, process: i32, what: &str) {
+        if let Some(Run { told, program, .. }) = self.running.get(&process) {
+            tracing::warn!("{told}: script {program} (PID {process}) {what}");
+        }
+    }
+
+    fn begin(
+        &mut self,
+        command: &Command,
+        environment: &[(String, String)],
+        kind: Kind,
+        purpose: Purpose,
+    ) -> Result<i32, Refusal> {
         let identity = self.identity(command.user.as_ref())?;
-        let Started { process, report } = start(command, kind, &identity, self.policy)?;
+        let started = start_with(command, environment, kind, &identity, self.policy)?;
+        let Started { process, report } = started;
         let run = Run {
             purpose,
             program: command.argv.first().cloned().unwrap_or_default(),
+            told: String::new(),
+            limit: None,
             end: End::No,
-            report,
+            report: Some(report),
         };
         self.running.insert(process, run);
         Ok(process)
@@ -345,7 +515,7 @@ mod tests {
             WaitStatus::Signaled(_, signal, _) => Outcome::Signalled(signal as i32),
             other => panic!("{other:?}"),
         };
-        scripts.reaped(process, outcome)
+        scripts.reaped(process, outcome, NOW)
     }
 
     /// Waits until the script has written its file.
@@ -432,18 +602,54 @@ mod tests {
         assert_eq!(scripts.deadline(), None);
     }
 
+    fn notice(news: News, state: &str, commands: Vec<Command>) -> Notice {
+        Notice {
+            owner: Owner::Group("G 1".to_owned()),
+            news,
+            state: state.to_owned(),
+            previous: "INIT".to_owned(),
+            priority: 0,
+            reason: "started".to_owned(),
+            commands,
+        }
+    }
+
     #[test]
     fn only_scripts_of_the_stop_are_waited_for() {
         let mut scripts = Scripts::new(Policy::default());
-        scripts.notify(&shell("exit 0"), false);
+        let directory = tempfile::tempdir().unwrap();
+        let seen = directory.path().join("seen");
+        let tell = shell(&format!(
+            "echo \"$KEEPALIVED_GROUP,$KEEPALIVED_STATE,$KEEPALIVED_PREVIOUS_STATE,\
+             $KEEPALIVED_PRIORITY,$KEEPALIVED_REASON\" >> {}",
+            seen.display()
+        ));
+        scripts.notify(notice(News::State, "BACKUP", vec![tell.clone()]), NOW);
         assert!(!scripts.tells_of_stop());
-        scripts.notify(&shell("exit 0"), true);
+        scripts.notify(notice(News::Stop, "STOP", vec![tell]), NOW);
         assert!(scripts.tells_of_stop());
-        let processes: Vec<i32> = scripts.running.keys().copied().collect();
-        for process in processes {
-            wait(&mut scripts, process);
+        for _ in 0..2 {
+            let processes: Vec<i32> = scripts.running.keys().copied().collect();
+            assert_eq!(processes.len(), 1, "one at a time");
+            wait(&mut scripts, processes[0]);
         }
         assert!(!scripts.tells_of_stop());
+        let expected = "G 1,BACKUP,INIT,0,started\nG 1,STOP,INIT,0,started\n";
+        assert_eq!(std::fs::read_to_string(&seen).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_script_of_the_start_is_ended_at_its_limit() {
+        let mut scripts = Scripts::new(Policy::default());
+        let limit = NOW + Interval::from_secs(2);
+        let process = scripts.run_lifecycle(&shell("exec sleep 60"), limit);
+        let process = process.unwrap();
+        scripts.expire(NOW + Interval::from_ms(1999));
+        assert_eq!(scripts.deadline(), Some(limit));
+        scripts.expire(limit);
+        let ended = wait(&mut scripts, process).unwrap();
+        assert_eq!(ended.purpose, Purpose::Lifecycle);
+        assert_eq!(ended.outcome, Outcome::Signalled(libc::SIGTERM));
     }
 
     /// A killed process whose parent is gone stays visible until it is reaped.

@@ -154,6 +154,20 @@ pub fn start(
     identity: &Identity,
     policy: Policy,
 ) -> Result<Started, Refusal> {
+    start_with(command, &[], kind, identity, policy)
+}
+
+/// As [`start`], with names and values added to the environment.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    command: &Command,
+    added: &[(String, String)],
+    kind: Kind,
+    identity: &Identity,
+    policy: Policy,
+) -> Result<Started, Refusal> {
     let failed = |errno: nix::Error| Refusal::Start(Errno(errno as i32));
     let (ours, theirs) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(failed)?;
     let supervisor = process::id();
@@ -173,7 +187,7 @@ pub fn start(
             let released = child::let_go(theirs.as_raw_fd()).map_err(start_failed);
             let refusal = released.map_or_else(
                 |it| it,
-                |()| become_script(command, kind, identity, policy, supervisor),
+                |()| become_script(command, added, kind, identity, policy, supervisor),
             );
             child::report(&serde_json::to_vec(&refusal).unwrap_or_else(|_| b"?".to_vec()));
             // SAFETY: ends the process at once: no destructors, no exit handlers,
@@ -186,6 +200,7 @@ pub fn start(
 /// Returns only if that is not possible.
 fn become_script(
     command: &Command,
+    added: &[(String, String)],
     kind: Kind,
     identity: &Identity,
     policy: Policy,
@@ -209,7 +224,7 @@ fn become_script(
     let words = words(command, name);
     if let Some(held) = held {
         let words = words.clone();
-        let error = child::execute_in(&held.directory, held.name, words, environment());
+        let error = child::execute_in(&held.directory, held.name, words, environment(added));
         match error.raw_os_error() {
             // A file with an interpreter, or for the shell; or an old kernel.
             // Then exec by path succeeds, or has the reason.
@@ -225,6 +240,7 @@ fn become_script(
     for name in WITHHELD {
         process.env_remove(name);
     }
+    process.envs(added.iter().map(|(name, value)| (name, value)));
     start_failed(process.exec())
 }
 
@@ -258,15 +274,23 @@ fn secure(program: &Path, identity: &Identity, policy: Policy) -> Result<Option<
     }
 }
 
-/// What a script gets of our environment.
-fn environment() -> Vec<Vec<u8>> {
-    let given = env::vars_os().filter(|(name, _)| WITHHELD.iter().all(|it| name != it));
-    let lines = given.map(|(name, value)| {
-        let mut line = name.into_vec();
-        line.push(b'=');
-        line.extend(value.into_vec());
-        line
-    });
+/// What a script gets of our environment, and what is added to it.
+fn environment(added: &[(String, String)]) -> Vec<Vec<u8>> {
+    let is_ours = |name: &OsString| {
+        WITHHELD.iter().all(|it| name != it) && added.iter().all(|(it, _)| name != it.as_str())
+    };
+    let given = env::vars_os().filter(|(name, _)| is_ours(name));
+    let added = added
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    let lines = given
+        .chain(added)
+        .map(|(name, value): (OsString, OsString)| {
+            let mut line = name.into_vec();
+            line.push(b'=');
+            line.extend(value.into_vec());
+            line
+        });
     lines.collect()
 }
 

@@ -10,7 +10,7 @@ use crate::config::model::Config;
 use crate::ids::InstanceId;
 use crate::time::Instant;
 
-use super::super::action::{Action, GroupNotification, Transmit};
+use super::super::action::{Action, Cause, GroupNotification, Transmit};
 use super::super::log_lines::{GroupLine, LogLine};
 use super::super::snapshot::GroupSnapshot;
 use super::super::state_machine::{Effects, Input, State};
@@ -186,9 +186,15 @@ impl Engine {
             let told = members.filter_map(|id| self.instances.get(id).map(|it| it.told));
             let state = sync_group::to_tell(told);
             if let Some(state) = state.filter(|state| group.told != Some(*state)) {
-                group.told = Some(state);
-                let group = Arc::clone(&group.config);
-                let notification = GroupNotification { group, state };
+                let members = group.members.iter();
+                let causes = members.filter_map(|id| Some(&self.instances.get(id)?.cause));
+                let previous = group.told.replace(state);
+                let notification = GroupNotification {
+                    group: Arc::clone(&group.config),
+                    state,
+                    previous,
+                    cause: first_cause(causes),
+                };
                 self.actions.push_back(Action::NotifyGroup(notification));
             }
         }
@@ -208,4 +214,11 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// Why a group is in its state: because of the first member that did not just
+/// follow another one.
+fn first_cause<'a>(causes: impl Iterator<Item = &'a Cause> + Clone) -> Cause {
+    let first = causes.clone().find(|cause| !cause.is_of_group());
+    first.or(causes.last()).cloned().unwrap_or_default()
 }

@@ -23,7 +23,8 @@ pub(super) enum Installed {
 
 impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
-        self.log(InstanceLine::SettingVips, cx);
+        let [vips, excluded] = [InstanceLine::SettingVips, InstanceLine::SettingExcludedVips];
+        self.tell_vips(vips, excluded, cx);
         self.put_on = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
@@ -36,7 +37,7 @@ impl Running {
     }
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
-        self.log(InstanceLine::RemovingVips, cx);
+        self.tell_removal(cx);
         let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
@@ -58,6 +59,24 @@ impl Running {
         self.disarm_bursts(cx);
     }
 
+    fn tell_removal(&self, cx: &mut Context<'_>) {
+        let [vips, excluded] = [
+            InstanceLine::RemovingVips,
+            InstanceLine::RemovingExcludedVips,
+        ];
+        self.tell_vips(vips, excluded, cx);
+    }
+
+    /// A line for each list that has an address.
+    fn tell_vips(&self, vips: InstanceLine, excluded: InstanceLine, cx: &mut Context<'_>) {
+        if !self.config.virtual_addresses.is_empty() {
+            self.log(vips, cx);
+        }
+        if !self.config.excluded_addresses.is_empty() {
+            self.log(excluded, cx);
+        }
+    }
+
     /// Takes VIPs off that an earlier run left behind (specification F.2).
     pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
         let left = |on: IfIndex, vip: &VirtualAddress| {
@@ -71,7 +90,7 @@ impl Running {
             })
             .collect();
         if !operations.is_empty() {
-            self.log(InstanceLine::RemovingVips, cx);
+            self.tell_removal(cx);
             cx.request(Purpose::Remove(self.id), operations);
         }
     }

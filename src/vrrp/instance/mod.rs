@@ -16,7 +16,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, LowerPriorityHeard, Notification, NotifyState};
+use super::action::{Action, LowerPriorityHeard, Notification, NotifyState, PriorityChanged};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
@@ -136,7 +136,7 @@ pub struct Running {
     /// Another master is there beside it.
     contended: Option<Episode>,
     /// What brought it into its state.
-    cause: Cause,
+    pub(super) cause: Cause,
 }
 
 impl Running {
@@ -173,7 +173,7 @@ impl Running {
             mac: None,
             entered_at: None,
             dispute: None,
-            handover: Handover::new(config.fast_handover),
+            handover: Handover::default(),
             heard: None,
             peers: Peers::new(&config),
             has_rivals: false,
@@ -399,7 +399,8 @@ impl Running {
         }
         let old = std::mem::replace(&mut self.priority, new);
         self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
-        self.follow_peers(old);
+        self.notify_priority(cx);
+        self.follow_candidates(old);
         self.build_advert(cx);
         let key = TimerKey::Protocol(self.id);
         if let (State::Backup, Some(deadline)) = (self.state, cx.timers.deadline_of(key)) {
@@ -417,7 +418,7 @@ impl Running {
 
     /// Feeds the state machine with an acceptable advert; gives what was done.
     pub fn advert(&mut self, input: Input, sender: Sender, cx: &mut Context<'_>) -> Effects {
-        self.note_peer(sender, cx);
+        self.note_candidate(sender);
         self.heard = Some((sender, cx.now));
         if !matches!(
             input,
@@ -859,12 +860,27 @@ impl Running {
         cx.actions.push_back(Action::NotifyLowerPriority(told));
     }
 
+    /// Before its first state there is nothing to compare with.
+    fn notify_priority(&self, cx: &mut Context<'_>) {
+        if self.config.notify_priority_changes && self.state != State::Init {
+            cx.actions
+                .push_back(Action::NotifyPriority(PriorityChanged {
+                    id: self.id,
+                    instance: Arc::clone(&self.config),
+                    is_master: self.state == State::Master,
+                    priority: self.priority,
+                }));
+        }
+    }
+
     fn notify(&mut self, state: NotifyState, cx: &mut Context<'_>) {
-        self.told = Some(state);
+        let previous = self.told.replace(state);
         cx.actions.push_back(Action::Notify(Notification {
             id: self.id,
             instance: Arc::clone(&self.config),
             state,
+            previous,
+            cause: self.cause.clone(),
             priority: self.priority,
         }));
     }

@@ -32,6 +32,10 @@ impl Running {
             (Input::Ready, _) if self.begins_as_owner() => Cause::Owner,
             (Input::TimerExpired, _) if !own_timer => Cause::GroupTookOver,
             (Input::TimerExpired, _) => self.why_master(now),
+            (Input::Advert(_), Some(sender)) if self.is_handing_over() => Cause::HandedOver {
+                address: sender.address,
+                priority: sender.priority,
+            },
             (Input::Advert(rank), Some(sender)) => Cause::Outranked {
                 address: sender.address,
                 priority: sender.priority,

@@ -1,21 +1,111 @@
 //! `global_defs` of `keepalived-rs.conf`.
 
+use super::super::super::diagnostic::Diagnostic;
+use super::super::super::lex::Word;
+use super::super::super::model::{Secret, SmtpPassword, SmtpTls};
 use super::super::{Context, Keyword, works};
 use crate::config::tree::Statement;
+use crate::time::Interval;
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("fast_handover", "[BOOL]", "Default for all instances: a MASTER that falls behind a peer hands over at once", fast_handover),
+    works("smtp_tls", "off|opportunistic|starttls|tls", "Encryption of mail: never, where the server offers STARTTLS, with STARTTLS or no mail, from the first byte; default off", smtp_tls),
+    works("smtp_ca_file", "PATH", "Whose certificates are believed (PEM), instead of those that this machine believes", smtp_ca_file),
+    works("smtp_user", "NAME", "Who logs in to the mail server; needs a password, and smtp_tls starttls or tls", smtp_user),
+    works("smtp_password", "PASSWORD", "Password for the mail server", smtp_password),
+    works("smtp_password_file", "PATH", "File whose first line is the password", smtp_password_file),
+    works("smtp_retry_for", "SECONDS", "For how long a mail that could not be delivered is tried again; 0: tried once; default 3600", smtp_retry_for),
 ];
+
+/// A day: nobody wants to read an older alert.
+const RETRY_FOR_MAX_S: u64 = 86_400;
 
 /// Settings of the whole daemon.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
     /// `fast_handover`
     pub fast_handover: Option<bool>,
+    /// `smtp_tls`
+    pub smtp_tls: Option<SmtpTls>,
+    /// `smtp_ca_file`
+    pub smtp_ca_file: Option<Word>,
+    /// `smtp_user`
+    pub smtp_user: Option<Word>,
+    /// `smtp_password` or `smtp_password_file`, and where it stands.
+    pub smtp_password: Option<(SmtpPassword, Word)>,
+    /// `smtp_retry_for`
+    pub smtp_retry_for: Option<Interval>,
 }
 
 fn fast_handover(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.fast_handover = super::switch(statement, cx).or(draft.fast_handover);
+}
+
+fn smtp_tls(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let Some(word) = cx.argument(statement, 1) else {
+        return;
+    };
+    draft.smtp_tls = Some(match word.text.as_str() {
+        "off" => SmtpTls::Off,
+        "opportunistic" => SmtpTls::Opportunistic,
+        "starttls" => SmtpTls::StartTls,
+        "tls" => SmtpTls::Tls,
+        other => {
+            let text = format!("Invalid smtp_tls '{other}' - ignoring");
+            let found = Diagnostic::error("smtp-tls", text)
+                .at(&word.origin)
+                .help("off, opportunistic, starttls and tls are possible.".to_owned());
+            return cx.found.push(found);
+        }
+    });
+}
+
+fn smtp_ca_file(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.smtp_ca_file = cx.argument(statement, 1).cloned();
+}
+
+fn smtp_user(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.smtp_user = cx.argument(statement, 1).cloned();
+}
+
+fn smtp_password(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if let Some(word) = cx.argument(statement, 1) {
+        let secret = Secret::from(word.text.clone().into_bytes());
+        set_password(draft, SmtpPassword::Written(secret), statement, cx);
+    }
+}
+
+fn smtp_password_file(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    if let Some(word) = cx.argument(statement, 1) {
+        let file = SmtpPassword::File(word.text.clone());
+        set_password(draft, file, statement, cx);
+    }
+}
+
+fn set_password(
+    draft: &mut Draft,
+    password: SmtpPassword,
+    statement: &Statement,
+    cx: &mut Context<'_>,
+) {
+    let Some(keyword) = statement.word(0) else {
+        return;
+    };
+    if draft.smtp_password.is_some() {
+        let text = format!("{}: there is a password already - ignoring", keyword.text);
+        return cx.error("smtp-password", keyword, text);
+    }
+    draft.smtp_password = Some((password, keyword.clone()));
+}
+
+fn smtp_retry_for(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let invalid = |text: &str| {
+        format!("smtp_retry_for '{text}' must be in [0, {RETRY_FOR_MAX_S}] - ignoring")
+    };
+    let value = cx.number(statement, 0..=86_400, invalid);
+    if let Some(seconds) = value.and_then(|value| u64::try_from(value).ok()) {
+        draft.smtp_retry_for = Some(Interval::from_secs(seconds));
+    }
 }

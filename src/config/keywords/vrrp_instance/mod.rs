@@ -80,7 +80,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("notify", "SCRIPT [USER [[:]GROUP]]", "Run on each change, with INSTANCE NAME STATE PRIORITY appended", party::notify),
     works("notify_master_rx_lower_pri", "SCRIPT ...", "Run when master gets lower priority advert", notify_master_rx_lower_pri),
     works("smtp_alert", "[BOOL]", "Mail on changes of state", smtp_alert),
-    harmless("notify_priority_changes", "[BOOL]", "Tell of changes of priority in the FIFOs", notify_priority_changes),
+    works("notify_priority_changes", "[BOOL]", "Tell of changes of priority in the FIFOs", notify_priority_changes),
     decisive("lvs_sync_daemon_interface", "IF", "Run the IPVS synchronisation daemon on this interface", lvs_sync_daemon_interface),
     works("garp_master_delay", "SECONDS", "Second burst of GARPs this long after the first", garp),
     works("garp_master_refresh", "SECONDS", "Repeat GARPs this often while MASTER", garp),
