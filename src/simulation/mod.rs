@@ -23,4 +23,5 @@ mod rivals;
 pub mod scenario;
 pub mod swarm;
 pub mod trace;
+pub mod watched;
 pub mod world;

@@ -15,6 +15,7 @@ use crate::wire::advert::Family;
 
 use super::kernel::{Interface, Kernel, Report};
 use super::monitor::Watch;
+use super::watched::Numbers;
 
 /// How many datagrams wait in the socket of a node that stands still.
 pub const SOCKET_QUEUE_MAX: usize = 256;
@@ -89,6 +90,8 @@ pub struct Node {
     pub kernel: Kernel,
     /// What its scripts do, by name; those without an entry succeed.
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// The numbers in its tracked files.
+    pub numbers: Numbers,
     /// How long a run of a script takes.
     pub script_time: Interval,
     /// Counts the daemons that have run here: what was meant for one of them
@@ -136,6 +139,7 @@ impl Node {
             engine: None,
             kernel: Kernel::new(setup.interfaces),
             behaviours: BTreeMap::new(),
+            numbers: Numbers::new(),
             script_time: Interval::from_ms(5),
             boot: 0,
             paused: false,

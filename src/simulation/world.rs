@@ -24,6 +24,7 @@ use super::network::Network;
 use super::node::{Arrival, Behaviour, News, Node, Outbox, Setup};
 use super::random::Random;
 use super::trace::{Record, What};
+use super::watched;
 
 /// More actions than this in one turn are a loop.
 const ACTIONS_PER_TURN_MAX: usize = 10_000;
@@ -266,10 +267,12 @@ impl World {
             .collect();
         let states = here.kernel.states();
         let wall = here.wall(self.now);
+        let (config, numbers) = (here.config.clone(), here.numbers.clone());
         self.turn(node, Cause::Start, |engine, now, tx| {
             engine.event(now, Event::WallClock(wall), tx);
             engine.event(now, Event::AllInterfaces(&states), tx);
             engine.event(now, Event::Command(Command::Start), tx);
+            watched::tell(engine, now, &config, &numbers, tx);
         });
     }
 
@@ -284,13 +287,15 @@ impl World {
             return;
         };
         here.config = config.clone();
+        let numbers = here.numbers.clone();
         let Some(engine) = &here.engine else { return };
-        let plan = plan(engine.config(), config);
+        let plan = plan(engine.config(), config.clone());
         let ended = plan.removed.iter().chain(&plan.restarted);
         let ended: Vec<String> = ended.map(|instance| instance.name.clone()).collect();
         let started = plan.started.clone();
         self.turn(node, Cause::Reload(ended), |engine, now, tx| {
             engine.apply(now, plan, tx);
+            watched::tell(engine, now, &config, &numbers, tx);
         });
         let now = self.now;
         if let Some(here) = self.nodes.get_mut(node) {

@@ -98,12 +98,7 @@ pub enum InstanceLine {
     /// Why it starts in FAULT: a script.
     FaultScript(String),
     /// Why it starts in FAULT: a file.
-    FaultFile {
-        /// The name of its block.
-        name: String,
-        /// The number in it.
-        value: i32,
-    },
+    FaultFile(String),
     /// Why it starts in FAULT: a process.
     FaultProcess(String),
     /// A file stands against it from now on.
@@ -456,10 +451,11 @@ impl InstanceLine {
             Self::FaultScript(script) => {
                 return write!(f, "({name}): entering FAULT state due to script {script}");
             }
-            Self::FaultFile { name: file, value } => {
+            // C's status is what the file adds, and this is its word for FAULT.
+            Self::FaultFile(file) => {
                 return write!(
                     f,
-                    "({name}): entering FAULT state (tracked file {file} has status {value})"
+                    "({name}): entering FAULT state (tracked file {file} has status -254)"
                 );
             }
             Self::FileFault(file) => {

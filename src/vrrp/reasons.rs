@@ -150,7 +150,12 @@ pub enum FaultReason {
     /// A script of `track_script` fails, or with `reverse` succeeds.
     Script(String),
     /// The number in a file of `track_file`.
-    File(String),
+    File {
+        /// Its name.
+        name: String,
+        /// The number.
+        value: i32,
+    },
     /// A process of `track_process` lacks its quorum, or with `reverse` has it.
     Process(String),
     /// Another member of the sync group is in FAULT.
@@ -171,7 +176,9 @@ impl fmt::Display for FaultReason {
                 return write!(f, "tracked interface {name} is not as it must be");
             }
             Self::Script(name) => return write!(f, "script {name} fails"),
-            Self::File(name) => return write!(f, "tracked file {name} says so"),
+            Self::File { name, value } => {
+                return write!(f, "tracked file {name} has {value} in it");
+            }
             Self::Process(name) => {
                 return write!(f, "tracked process {name} is not as it must be");
             }

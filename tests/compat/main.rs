@@ -37,6 +37,7 @@ mod scripts;
 mod setups;
 mod start_delays;
 mod sync_groups;
+mod tracking;
 mod wire_format;
 mod words;
 
@@ -97,6 +98,8 @@ for_each_pair! { run:
     different_versions => crate::words::different_versions;
     two_owners => crate::owner::two_owners;
     strict_and_accepting => crate::owner::strict_and_accepting;
+    tracked_file_with_weight => crate::tracking::file_with_weight;
+    tracked_file_without_weight => crate::tracking::file_without_weight;
 }
 
 for_each_pair! { run_scripts:
@@ -106,6 +109,20 @@ for_each_pair! { run_scripts:
     nginx_pair => crate::setups::nginx_pair;
     group_notifies => crate::sync_groups::notifies;
     lower_priority_heard => crate::owner::lower_priority_heard;
+}
+
+// C counts processes in the first process namespace only, and these have their own.
+mod tracked_process {
+    use super::Ours;
+    use crate::tracking::{self, run_with_balancers};
+    #[test]
+    fn haproxy() {
+        run_with_balancers(Ours, Ours, tracking::haproxy);
+    }
+    #[test]
+    fn nginx() {
+        run_with_balancers(Ours, Ours, tracking::nginx);
+    }
 }
 
 mod script_results {

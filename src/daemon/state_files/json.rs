@@ -28,10 +28,7 @@ pub fn text(snapshot: &Snapshot, wall: &WallClock, version: u8) -> Option<String
         object.raw("vrrp", instances);
         let processes = &snapshot.processes;
         if !processes.is_empty() {
-            object.raw(
-                "track_process",
-                array(processes.iter().map(|it| process(it))),
-            );
+            object.raw("track_process", array(processes.iter().map(process)));
         }
         object.end()
     };

@@ -346,7 +346,7 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::VipInterface(name) => ("vip-interface", name),
         FaultReason::TrackedInterface(name) => ("tracked-interface", name),
         FaultReason::Script(name) => ("script", name),
-        FaultReason::File(name) => ("file", name),
+        FaultReason::File { name, .. } => ("file", name),
         FaultReason::Process(name) => ("process", name),
         FaultReason::GroupMember(name) => ("group-member", name),
     };

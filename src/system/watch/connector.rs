@@ -8,10 +8,12 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
+
+use crate::system::clock::now;
+use crate::time::Interval;
 
 use super::programs::Pid;
 
@@ -150,9 +152,8 @@ impl Connector {
 
     /// In some namespaces the kernel says nothing at all.
     fn wait_for_answer(&self) -> io::Result<()> {
-        let begun = std::time::Instant::now();
-        let limit = Duration::from_millis(ANSWER_MS.into());
-        while begun.elapsed() < limit {
+        let limit = now() + Interval::from_ms(ANSWER_MS.into());
+        while now() < limit {
             let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
             poll(&mut ready, PollTimeout::from(ANSWER_MS))?;
             match self.next() {
@@ -290,5 +291,32 @@ mod tests {
             assert_eq!(read(&whole[..length]).unwrap(), None, "{length}");
         }
         assert!(read(&message(0, &[1])).is_err(), "the kernel says no");
+    }
+
+    /// Where the kernel tells at all: whoever may not hear it cannot see more.
+    #[test]
+    fn the_kernel_tells_of_a_process() {
+        let Ok(connector) = Connector::open() else {
+            return;
+        };
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let own = Pid::try_from(std::process::id()).unwrap();
+        let pid = Pid::try_from(child.id()).unwrap();
+        child.wait().unwrap();
+        let mut wanted = vec![
+            Happened::Ended(pid),
+            Happened::Changed(pid),
+            Happened::Began {
+                parent: own,
+                child: pid,
+            },
+        ];
+        // It ended: everything that there is of it waits in the socket already.
+        while let (Some(next), Ok(Some(happened))) = (wanted.last(), connector.next()) {
+            if happened == *next {
+                wanted.pop();
+            }
+        }
+        assert_eq!(wanted, []);
     }
 }

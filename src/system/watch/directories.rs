@@ -175,7 +175,7 @@ impl AsFd for Directories {
 /// are made up, or may change on another machine.
 fn tells(directory: &Path) -> bool {
     /// `FUSE_SUPER_MAGIC` of linux/magic.h, and those that libc does not name.
-    const OTHERS: [i64; 6] = [
+    const OTHERS: [i128; 6] = [
         0x6573_5546, // fuse
         0xff53_4d42, // cifs
         0xfe53_4d42, // smb2
@@ -193,5 +193,5 @@ fn tells(directory: &Path) -> bool {
         statfs::NFS_SUPER_MAGIC,
     ];
     let kind = found.filesystem_type();
-    !made_up.contains(&kind) && !OTHERS.iter().any(|other| i64::from(kind.0) == *other)
+    !made_up.contains(&kind) && !OTHERS.contains(&i128::from(kind.0))
 }

@@ -78,12 +78,15 @@ impl Faults {
         let vips = self.vip_interfaces.iter().cloned();
         let tracked = self.tracked_interfaces.iter().cloned();
         let scripts = self.scripts.iter().cloned();
-        let files = self.files.iter().map(|(name, _)| name.clone());
+        let files = self.files.iter().map(|(name, value)| FaultReason::File {
+            name: name.clone(),
+            value: *value,
+        });
         let processes = self.processes.iter().cloned();
         own.chain(vips.map(FaultReason::VipInterface))
             .chain(tracked.map(FaultReason::TrackedInterface))
             .chain(scripts.map(FaultReason::Script))
-            .chain(files.map(FaultReason::File))
+            .chain(files)
             .chain(processes.map(FaultReason::Process))
             .collect()
     }
@@ -226,8 +229,8 @@ impl Running {
         for name in self.faults.scripts.clone() {
             self.log(InstanceLine::FaultScript(name), cx);
         }
-        for (name, value) in self.faults.files.clone() {
-            self.log(InstanceLine::FaultFile { name, value }, cx);
+        for (name, _) in self.faults.files.clone() {
+            self.log(InstanceLine::FaultFile(name), cx);
         }
         for name in self.faults.processes.clone() {
             self.log(InstanceLine::FaultProcess(name), cx);
