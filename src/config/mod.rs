@@ -5,7 +5,7 @@
 //!
 //! 1. The text is read once, statement by statement: expanded, put into blocks, and
 //!    given to the rows, which fill drafts.
-//! 2. The same for the file with our own words, [`companion`].
+//! 2. The same for the file with our own words, `companion`.
 //! 3. [`scripts`]: what the machine says of every command, wherever it stands.
 //! 4. [`keywords::lvs`]: what does not fit together in the balancer's blocks.
 //! 5. [`resolve`]: the drafts become the configuration.

@@ -126,9 +126,26 @@ impl World {
         reasons.collect()
     }
 
+    /// Only a master announces its VIPs, and only once it has them. The address of
+    /// the node itself waits for no burst of VIPs.
+    pub(super) fn judge_announcement(&mut self, node: usize, on: IfIndex, address: IpAddr) {
+        let Some(here) = self.nodes.get(node) else {
+            return;
+        };
+        if here.kernel.owns(address) {
+            return;
+        }
+        let may_announce = here.announceable.contains(&address);
+        self.judge_spacing(node, on, address);
+        if !may_announce {
+            let text = format!("announced {address}, which is not its own");
+            self.wrong(Some(node), 9, text);
+        }
+    }
+
     /// Two announcements of one interface are as far apart as all its instances
     /// want.
-    pub(super) fn judge_spacing(&mut self, node: usize, on: IfIndex, address: IpAddr) {
+    fn judge_spacing(&mut self, node: usize, on: IfIndex, address: IpAddr) {
         let now = self.now;
         let Some(here) = self.nodes.get_mut(node) else {
             return;

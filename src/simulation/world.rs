@@ -463,15 +463,7 @@ impl World {
                 }
             }
             Action::Announce { on, address, .. } => {
-                // The address of the node itself waits for no burst of VIPs.
-                if !here.kernel.owns(address) {
-                    let may_announce = here.announceable.contains(&address);
-                    self.judge_spacing(node, on, address);
-                    if !may_announce {
-                        let text = format!("announced {address}, which is not its own");
-                        self.wrong(Some(node), 9, text);
-                    }
-                }
+                self.judge_announcement(node, on, address);
                 self.record(Some(node), What::Announced(address));
             }
             Action::Run { id, command } => {

@@ -435,56 +435,57 @@ impl InstanceLine {
         }
     }
 
-    fn write(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // C writes a colon after some names; those lines come first.
-        match self {
+    /// A line whose beginning is not `(NAME) `: C writes a colon after some names.
+    fn write_whole(&self, name: &str, f: &mut fmt::Formatter<'_>) -> Option<fmt::Result> {
+        let written = match self {
             Self::Repeated { line, left_out } => {
-                line.write(name, f)?;
-                return write!(f, " ({left_out} more like it were not logged)");
+                let mut all = || {
+                    line.write(name, f)?;
+                    write!(f, " ({left_out} more like it were not logged)")
+                };
+                all()
             }
-            Self::FaultInterfaceDown(interface) => {
-                return write!(
-                    f,
-                    "({name}): entering FAULT state (interface {interface} down)"
-                );
-            }
+            Self::FaultInterfaceDown(interface) => write!(
+                f,
+                "({name}): entering FAULT state (interface {interface} down)"
+            ),
             Self::FaultScript(script) => {
-                return write!(f, "({name}): entering FAULT state due to script {script}");
+                write!(f, "({name}): entering FAULT state due to script {script}")
             }
             // C's status is what the file adds, and this is its word for FAULT.
-            Self::FaultFile(file) => {
-                return write!(
-                    f,
-                    "({name}): entering FAULT state (tracked file {file} has status -254)"
-                );
-            }
-            Self::FileFault(file) => {
-                return write!(f, "({name}): tracked file {file} now FAULT state");
-            }
-            Self::FileFine(file) => {
-                return write!(f, "({name}): tracked file {file} leaving FAULT state");
-            }
+            Self::FaultFile(file) => write!(
+                f,
+                "({name}): entering FAULT state (tracked file {file} has status -254)"
+            ),
+            Self::FileFault(file) => write!(f, "({name}): tracked file {file} now FAULT state"),
+            Self::FileFine(file) => write!(f, "({name}): tracked file {file} leaving FAULT state"),
             Self::RivalStopped => {
                 let text = "rogue address owner appears to have stopped advertising";
-                return write!(f, "({name}): {text}");
+                write!(f, "({name}): {text}")
             }
-            Self::FaultNoSource => {
-                return write!(
-                    f,
-                    "({name}): entering FAULT state (src address not configured)"
-                );
-            }
+            Self::FaultNoSource => write!(
+                f,
+                "({name}): entering FAULT state (src address not configured)"
+            ),
             Self::AnnouncingSource(address @ IpAddr::V4(_)) => {
-                return write!(f, "{name}: sending gratuitous ARP for {address}");
+                write!(f, "{name}: sending gratuitous ARP for {address}")
             }
             Self::AnnouncingSource(address) => {
-                return write!(f, "{name}: sending gratuitous NA for {address}");
+                write!(f, "{name}: sending gratuitous NA for {address}")
             }
             Self::SendFailed(errno) => {
-                return write!(f, "({name}): send advert error {} ({errno})", errno.0);
+                write!(f, "({name}): send advert error {} ({errno})", errno.0)
             }
-            _ => write!(f, "({name}) ")?,
+            _ => return None,
+        };
+        Some(written)
+    }
+
+    fn write(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(written) = self.write_whole(name, f) {
+            return written;
         }
+        write!(f, "({name}) ")?;
         match self {
             Self::EnteringBackupInit => f.write_str("Entering BACKUP STATE (init)"),
             Self::EnteringBackup => f.write_str("Entering BACKUP STATE"),

@@ -4,7 +4,7 @@
 //! [`CLIENTS_MAX`] for [`PATIENCE`] to ask and as long again to take the answer,
 //! whatever it sends or leaves unread; others wait meanwhile in the kernel's
 //! queue. Adverts never wait: the reactor only takes the view, at most once in
-//! [`BETWEEN_VIEWS`], and hands it over.
+//! `BETWEEN_VIEWS`, and hands it over.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

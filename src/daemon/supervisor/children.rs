@@ -1,0 +1,352 @@
+//! The worker and the scripts: their birth, what they say, and their death.
+//!
+//! Decides what follows the death of a worker; the order of it is at the head of
+//! `mod.rs`. Which scripts run is asked for by the worker.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
+use super::super::pid_files::PidFile;
+use super::super::{exit_code, process};
+use super::{CLEANUP_LIMIT, Phase, Supervisor, WORKER, Worker, WorkerStart};
+use crate::config::model::Config;
+use crate::ids::{Errno, ScriptId};
+use crate::system::clock::now;
+use crate::system::scripts::{Ended, Purpose, Refusal};
+use crate::time::Interval;
+use crate::vrrp::event::Outcome;
+
+/// A worker that lived shorter than this is replaced after a delay.
+const SHORT_LIFE: Interval = Interval::from_secs(60);
+
+/// The longest such delay.
+const DELAY_MAX: Interval = Interval::from_secs(60);
+
+impl Supervisor<'_> {
+    pub(super) fn next_message(&mut self) -> Option<ToSupervisor> {
+        let Phase::Working(worker) = &mut self.phase else {
+            return None;
+        };
+        while worker.listening {
+            match worker.channel.receive() {
+                // The worker has no descriptor that we want.
+                Ok(message) => return message.map(|(message, _)| message),
+                Err(ChannelError::Closed | ChannelError::System(_)) => worker.listening = false,
+                Err(error) => tracing::error!("Message of {WORKER} dropped: {error}"),
+            }
+        }
+        None
+    }
+
+    pub(super) fn message(&mut self, message: ToSupervisor) {
+        match message {
+            ToSupervisor::Ready => self.ready(),
+            ToSupervisor::Reloaded => {
+                if let Some(new) = self.candidate.take() {
+                    self.adopt(new);
+                    tracing::info!("Reload complete");
+                    self.ready();
+                    self.reload_answered();
+                }
+            }
+            ToSupervisor::ReloadFailed(reason) => {
+                self.candidate = None;
+                self.reload_failed(&reason);
+                self.reload_answered();
+            }
+            // A check that begins now would outlive the daemon.
+            ToSupervisor::RunScript { .. } if self.stop.is_some() => {}
+            ToSupervisor::RunScript { id, command } => {
+                if let Err(refusal) = self.scripts.run_check(id, &command) {
+                    self.refused(id, &refusal);
+                }
+            }
+            ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
+            ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
+            ToSupervisor::Stopped => {
+                if let Phase::Working(worker) = &mut self.phase {
+                    worker.stopped = true;
+                }
+            }
+        }
+    }
+
+    /// Says something to the worker. If it is gone that is no loss; if it does
+    /// not read, it hears nothing, and the log says so.
+    pub(super) fn tell(&mut self, message: &ToWorker) {
+        if let Phase::Working(worker) = &mut self.phase
+            && let Err(error) = worker.channel.send(message, None)
+            && error != ChannelError::Closed
+        {
+            tracing::error!("Message to {WORKER} dropped: {error}");
+        }
+    }
+}
+
+impl Supervisor<'_> {
+    pub(super) fn wants_worker(&self) -> bool {
+        !self.settings.options.without_vrrp && !self.good.config.instances.is_empty()
+    }
+
+    pub(super) fn start_worker(&mut self) {
+        let worker = match self.fork_worker() {
+            Ok(worker) => worker,
+            Err(error) => {
+                tracing::error!("Unable to start {WORKER}: {error}");
+                self.replace_later(true);
+                return;
+            }
+        };
+        match PidFile::create(&self.settings.vrrp_pid_file, worker.process) {
+            Ok(file) => self.pid_files.worker = Some(file),
+            Err(error) => tracing::error!("{error}"),
+        }
+        tracing::info!("Starting VRRP child process, pid={}", worker.process);
+        self.began.get_or_insert(worker.started);
+        self.phase = Phase::Working(worker);
+    }
+
+    fn fork_worker(&self) -> io::Result<Worker> {
+        let (ours, theirs) = channel::pair()?;
+        let start = WorkerStart {
+            channel: theirs,
+            sources: process::memory_file(&self.good.sources)?,
+            config_file: self.settings.config_file.clone(),
+            options: self.settings.options.clone(),
+            keep_addresses: self.settings.keep_addresses,
+            dump_configuration: self.settings.dump_configuration,
+            namespace: self.settings.namespace.clone(),
+            began: self.began.unwrap_or_else(now),
+            is_first: self.began.is_none(),
+            status: self.status.for_worker(),
+            about: self.status.about(),
+            fifos: self.fifos.for_worker(),
+        };
+        let entry = self.entries.worker;
+        let mut not_for_it = self.not_for_children();
+        not_for_it.push(ours.as_raw_fd());
+        let process = process::fork_child(move || {
+            close_in_child(&not_for_it);
+            entry(start)
+        })?;
+        Ok(Worker {
+            process,
+            channel: SupervisorEnd::new(ours),
+            listening: true,
+            started: now(),
+            stopped: false,
+        })
+    }
+
+    /// The descriptors that are the supervisor's alone.
+    fn not_for_children(&self) -> Vec<RawFd> {
+        let own = [self.signals.as_raw_fd(), self.pid_files.own.as_raw_fd()];
+        own.into_iter().chain(self.status.as_raw_fd()).collect()
+    }
+
+    pub(super) fn children_ended(&mut self) {
+        while let Some(process) = process::ended_child() {
+            self.scripts.before_reaping(process);
+            let outcome = process::reap(process);
+            match &self.phase {
+                Phase::Working(worker) if worker.process == process => self.worker_ended(outcome),
+                Phase::CleaningUp {
+                    process: cleaner, ..
+                } if *cleaner == process => self.cleaned_up(outcome),
+                // Neither a script: an orphan that became ours, as process 1.
+                _ => {
+                    if let Some(ended) = self.scripts.reaped(process, outcome, now()) {
+                        self.script_ended(process, ended);
+                    }
+                }
+            }
+        }
+    }
+
+    fn script_ended(&mut self, process: i32, ended: Ended) {
+        let Ended {
+            purpose,
+            outcome,
+            refusal,
+        } = ended;
+        match (purpose, refusal) {
+            (Purpose::Check(id), Some(refusal)) => self.refused(id, &refusal),
+            (Purpose::Check(id), None) => self.tell(&ToWorker::ScriptEnded { id, outcome }),
+            (Purpose::Lifecycle, refusal) => {
+                let stop = self.stop.as_mut();
+                let last = stop.and_then(|stop| stop.script.take_if(|it| it.process() == process));
+                if let Some(run) = last {
+                    run.ended(outcome, refusal.is_some());
+                } else if let Phase::StartingUp(run) = &self.phase
+                    && run.process() == process
+                    && let Phase::StartingUp(run) =
+                        std::mem::replace(&mut self.phase, Phase::NoWorker)
+                {
+                    run.ended(outcome, refusal.is_some());
+                    self.begin_work();
+                }
+            }
+            (Purpose::Notify | Purpose::Reader(_) | Purpose::Disowned, _) => {}
+        }
+    }
+
+    fn refused(&mut self, id: ScriptId, refusal: &Refusal) {
+        self.tell(&ToWorker::ScriptRefused {
+            id,
+            errno: refusal.errno(),
+            reason: refusal.to_string(),
+        });
+    }
+
+    fn worker_ended(&mut self, outcome: Outcome) {
+        // Its last words, notifications of the stop among them.
+        while let Some(message) = self.next_message() {
+            self.message(message);
+        }
+        let Phase::Working(worker) = std::mem::replace(&mut self.phase, Phase::NoWorker) else {
+            return;
+        };
+        if let Some(file) = self.pid_files.worker.take() {
+            file.remove();
+        }
+        self.scripts.disown_checks(now());
+        log_crash(outcome);
+        if self.stop.is_none() {
+            self.decide_on_replacement(&worker, outcome);
+        }
+        let orderly = worker.stopped && outcome == Outcome::Exited(exit_code::OK);
+        let keep = self.stop.is_some() && self.settings.keep_addresses;
+        if orderly || keep {
+            self.after_cleanup();
+        } else {
+            self.clean_up();
+        }
+    }
+
+    fn decide_on_replacement(&mut self, worker: &Worker, outcome: Outcome) {
+        let permanent = match outcome {
+            Outcome::Exited(exit_code::CONFIG) => Some((exit_code::CONFIG, "CONFIG")),
+            Outcome::Exited(exit_code::PERMISSION) => {
+                Some((exit_code::PERMISSION, "missing permission"))
+            }
+            _ => None,
+        };
+        let process = worker.process;
+        if let Some((code, name)) = permanent {
+            tracing::info!("{WORKER} exited with permanent error {name}. Terminating");
+            let errno = if code == exit_code::PERMISSION {
+                libc::EPERM
+            } else {
+                libc::EINVAL
+            };
+            self.told(self.manager.failed(Errno(errno)));
+            self.begin_stop(code);
+        } else if !self.settings.respawn {
+            tracing::error!("VRRP child process({process}) died: Exiting");
+            self.begin_stop(exit_code::FATAL);
+        } else {
+            tracing::error!("VRRP child process({process}) died: Respawning");
+            self.status.note_replacement();
+            let lived = now().since(worker.started);
+            if lived >= SHORT_LIFE {
+                self.delay = Interval::ZERO;
+            }
+        }
+    }
+
+    /// Takes off what a worker may have left. What that is follows from the
+    /// configuration; during a reload, from the old and the new.
+    fn clean_up(&mut self) {
+        let configs: Vec<&Config> = [Some(&self.good), self.candidate.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|text| &text.config)
+            .collect();
+        let entry = self.entries.cleanup;
+        let not_for_it = self.not_for_children();
+        let forked = process::fork_child(|| {
+            close_in_child(&not_for_it);
+            let codes = configs.iter().map(|config| entry(config));
+            codes.max().unwrap_or(exit_code::OK)
+        });
+        match forked {
+            Ok(process) => {
+                let kill_at = now() + CLEANUP_LIMIT;
+                self.phase = Phase::CleaningUp { process, kill_at };
+            }
+            Err(error) => {
+                tracing::error!("Unable to clean up: {error}");
+                self.after_cleanup();
+            }
+        }
+    }
+
+    fn cleaned_up(&mut self, outcome: Outcome) {
+        if outcome != Outcome::Exited(exit_code::OK) {
+            tracing::error!("Cleaning up after {WORKER} failed: {outcome:?}");
+        }
+        self.phase = Phase::NoWorker;
+        self.after_cleanup();
+    }
+
+    fn after_cleanup(&mut self) {
+        if self.candidate.take().is_some() {
+            // Perhaps the new text is what it died of.
+            tracing::error!("Reload abandoned, as {WORKER} died");
+            self.follow_fifos(None);
+            self.note_reload(Some(format!("{WORKER} died of it")));
+        }
+        if self.stop.is_some() {
+            return;
+        }
+        if self.wants_worker() {
+            self.replace_later(false);
+        }
+        self.reload_answered();
+    }
+
+    /// Starts a new worker, after a delay if workers die fast.
+    fn replace_later(&mut self, at_least_a_second: bool) {
+        let second = Interval::from_secs(1);
+        let delay = if at_least_a_second {
+            self.delay.max(second)
+        } else {
+            self.delay
+        };
+        self.delay = delay.times(2).clamp(second, DELAY_MAX);
+        let seconds = delay.as_secs();
+        if seconds > 0 {
+            tracing::info!(
+                "Restart of {WORKER} process delayed {seconds} seconds to limit respawn rate"
+            );
+        }
+        self.phase = Phase::Waiting {
+            until: now() + delay,
+        };
+    }
+}
+
+fn log_crash(outcome: Outcome) {
+    match outcome {
+        Outcome::Signalled(libc::SIGSEGV) => {
+            tracing::error!("{WORKER} exited due to segmentation fault (SIGSEGV).");
+        }
+        Outcome::Signalled(signal) => {
+            let name = nix::sys::signal::Signal::try_from(signal)
+                .map_or("unknown", nix::sys::signal::Signal::as_str);
+            tracing::error!("{WORKER} exited due to signal {signal} ({name})");
+        }
+        Outcome::Exited(_) | Outcome::NotRun(_) => {}
+    }
+}
+
+/// In a child: closes what is the supervisor's alone, so that locks and
+/// channels end when the supervisor does.
+fn close_in_child(fds: &[RawFd]) {
+    for &fd in fds {
+        // SAFETY: the owners of these descriptors are the parent's values; the
+        // child never uses or drops them, because it ends without returning.
+        unsafe { libc::close(fd) };
+    }
+}

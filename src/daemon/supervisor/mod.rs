@@ -1,0 +1,388 @@
+//! The privileged parent: always there, one thread, one `poll`.
+//!
+//! Decides when a worker runs and with which configuration, what follows when
+//! it dies, who runs scripts, how a stop and a reload go. Does not decide
+//! anything about VRRP, and reads no packets.
+//!
+//! If the worker dies the order is law: it is gone (waited for), then what it
+//! may have left in the kernel is taken off, then a new one starts from the
+//! last good text. Taken off first, a worker that still runs could put it back.
+//!
+//! Source: specification E.1 to E.4, E.6.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::channel::{ChannelError, SupervisorEnd, ToWorker};
+use super::fifos::{Fifos, Handed};
+use super::lifecycle::Run;
+use super::pid_files::PidFile;
+use super::process;
+use super::status::About;
+use super::status::keeper::Keeper;
+use super::{Settings, VERSION};
+use crate::config::diagnostic::Severity;
+use crate::config::model::Config;
+use crate::config::{self, Loaded};
+use crate::system::clock::now;
+use crate::system::notify_systemd::{self, ServiceManager};
+use crate::system::scripts::{Policy, Scripts};
+use crate::system::signals::Signals;
+use crate::time::{Instant, Interval};
+
+use stop::Stop;
+
+mod children;
+mod reload;
+mod stop;
+
+/// The worker's name in the log.
+const WORKER: &str = "Keepalived_vrrp";
+
+/// How long a clean-up may take.
+const CLEANUP_LIMIT: Interval = Interval::from_secs(5);
+
+/// How many messages of the worker are read before signals are looked at again.
+const MESSAGES_PER_TURN: usize = 256;
+
+/// What a worker is given.
+#[derive(Debug)]
+pub struct WorkerStart {
+    /// For `channel::WorkerEnd::new`. When it closes the supervisor is gone:
+    /// the worker then stops as if told to. SIGTERM comes as well then; it and
+    /// the other signals of `system::signals` are blocked at the start.
+    pub channel: OwnedFd,
+    /// A memfd with `Sources::to_bytes`, positioned at its beginning.
+    pub sources: OwnedFd,
+    /// The name of the main file in those sources.
+    pub config_file: PathBuf,
+    /// How they are read.
+    pub options: config::Options,
+    /// `-V`: leave the VIPs on the interfaces at a stop.
+    pub keep_addresses: bool,
+    /// `-d`: the configuration goes to the log.
+    pub dump_configuration: bool,
+    /// `-s`
+    pub namespace: Option<String>,
+    /// When the first worker began; one that replaces it begins later.
+    pub began: Instant,
+    /// This is the first worker: files with `init_file` are written.
+    pub is_first: bool,
+    /// The status socket, if there is one.
+    pub status: Option<OwnedFd>,
+    /// What it shows of the supervisor.
+    pub about: About,
+    /// The notify FIFOs.
+    pub fifos: Vec<Handed>,
+}
+
+/// What the supervisor's children run; returns their exit codes.
+#[derive(Debug, Clone, Copy)]
+pub struct Entries {
+    /// The worker.
+    pub worker: fn(WorkerStart) -> u8,
+    /// Takes off what a configuration may have put into the kernel.
+    pub cleanup: fn(&Config) -> u8,
+}
+
+/// What the supervisor begins with.
+pub struct Start<'a> {
+    /// How it runs.
+    pub settings: &'a Settings,
+    /// What its children run.
+    pub entries: Entries,
+    /// The pid files; removed at the end.
+    pub pid_files: PidFiles,
+    /// Opened before the pid files were written: whoever reads them may send
+    /// a signal at once.
+    pub signals: Signals,
+    /// A usable configuration.
+    pub loaded: Loaded,
+}
+
+/// The pid files of the daemon.
+#[derive(Debug)]
+pub struct PidFiles {
+    own: PidFile,
+    worker: Option<PidFile>,
+}
+
+impl PidFiles {
+    /// `own` is there, there is no worker yet.
+    pub fn new(own: PidFile) -> Self {
+        Self { own, worker: None }
+    }
+}
+
+/// Supervises until the daemon stops; returns its exit code.
+pub fn run(start: Start<'_>) -> u8 {
+    let scripts = Scripts::new(Policy::of(&start.loaded.config.globals));
+    let mut supervisor = Supervisor {
+        settings: start.settings,
+        entries: start.entries,
+        pid_files: start.pid_files,
+        good: Text::from(start.loaded),
+        candidate: None,
+        reload_again: false,
+        started_up: false,
+        phase: Phase::NoWorker,
+        delay: Interval::ZERO,
+        scripts,
+        signals: start.signals,
+        manager: service_manager(),
+        status: Keeper::new(start.settings),
+        fifos: Fifos::default(),
+        stop: None,
+        began: None,
+    };
+    supervisor.begin();
+    loop {
+        if let Some(code) = supervisor.finished() {
+            supervisor.end();
+            return code;
+        }
+        supervisor.turn();
+    }
+}
+
+fn service_manager() -> ServiceManager {
+    let socket = std::env::var_os(notify_systemd::VARIABLE);
+    ServiceManager::new(socket.as_deref()).unwrap_or_else(|error| {
+        tracing::error!("Unable to notify systemd: {error}");
+        ServiceManager::default()
+    })
+}
+
+/// A configuration that was found usable.
+struct Text {
+    config: Config,
+    sources: Vec<u8>,
+    /// What is wrong in it and was accepted all the same, at the start.
+    errors: BTreeSet<String>,
+}
+
+impl From<Loaded> for Text {
+    fn from(loaded: Loaded) -> Self {
+        Self {
+            sources: loaded.sources.to_bytes(),
+            errors: errors(&loaded),
+            config: loaded.config,
+        }
+    }
+}
+
+/// The messages of all lines that are wrong, without their places.
+fn errors(loaded: &Loaded) -> BTreeSet<String> {
+    let wrong = loaded
+        .diagnostics
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    wrong.map(|finding| finding.message.clone()).collect()
+}
+
+enum Phase {
+    /// The startup script runs; the first worker follows.
+    StartingUp(Run),
+    /// None is wanted, or the daemon stops.
+    NoWorker,
+    Working(Worker),
+    /// The worker is gone; a child takes off what it left.
+    CleaningUp {
+        process: i32,
+        kill_at: Instant,
+    },
+    /// The next worker starts then.
+    Waiting {
+        until: Instant,
+    },
+}
+
+struct Worker {
+    process: i32,
+    channel: SupervisorEnd,
+    /// The channel is open.
+    listening: bool,
+    started: Instant,
+    /// It said that it has taken everything off.
+    stopped: bool,
+}
+
+struct Supervisor<'a> {
+    settings: &'a Settings,
+    entries: Entries,
+    pid_files: PidFiles,
+    /// What runs, and what a new worker starts from.
+    good: Text,
+    /// What the worker was told to change over to; it has not answered yet.
+    candidate: Option<Text>,
+    reload_again: bool,
+    started_up: bool,
+    phase: Phase,
+    /// How long the next replacement of a worker waits.
+    delay: Interval,
+    scripts: Scripts,
+    signals: Signals,
+    manager: ServiceManager,
+    status: Keeper,
+    fifos: Fifos,
+    stop: Option<Stop>,
+    /// When the first worker began.
+    began: Option<Instant>,
+}
+
+// The loop.
+impl Supervisor<'_> {
+    fn begin(&mut self) {
+        let script = &self.good.config.globals.startup_script;
+        match Run::begin("startup", script, &mut self.scripts, now()) {
+            Some(run) => self.phase = Phase::StartingUp(run),
+            None => self.begin_work(),
+        }
+    }
+
+    fn begin_work(&mut self) {
+        self.phase = Phase::NoWorker;
+        if self.wants_worker() {
+            self.follow_fifos(None);
+            self.start_worker();
+        } else {
+            tracing::info!("Warning - keepalived has no configuration to run");
+            self.ready();
+        }
+    }
+
+    fn turn(&mut self) {
+        self.wait();
+        while let Some(signal) = self.signals.next() {
+            self.signal(signal);
+        }
+        for _ in 0..MESSAGES_PER_TURN {
+            match self.next_message() {
+                Some(message) => self.message(message),
+                None => break,
+            }
+        }
+        self.expire(now());
+        self.answer_status();
+    }
+
+    /// Until something can be read, or something is due.
+    fn wait(&self) {
+        let timeout = match self.deadline() {
+            None => PollTimeout::NONE,
+            Some(at) => {
+                // Rounded up, so that it is due when we wake.
+                let ms = at.since(now()).as_us().div_ceil(1000);
+                PollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
+            }
+        };
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        if let Phase::Working(worker) = &self.phase
+            && worker.listening
+        {
+            let mut flags = PollFlags::POLLIN;
+            flags.set(PollFlags::POLLOUT, worker.channel.is_waiting());
+            fds.push(PollFd::new(worker.channel.as_fd(), flags));
+        } else if !matches!(self.phase, Phase::Working(_))
+            && let Some(status) = self.status.as_fd()
+        {
+            fds.push(PollFd::new(status, PollFlags::POLLIN));
+        }
+        // Interrupted is as good as woken: everything is looked at anyway.
+        let _ = poll(&mut fds, timeout);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::NoWorker | Phase::Working(_) => None,
+            Phase::StartingUp(run) => Some(run.deadline()),
+            Phase::CleaningUp { kill_at, .. } => Some(*kill_at),
+            Phase::Waiting { until } => Some(*until),
+        };
+        let stop = self.stop.as_ref();
+        let working = matches!(self.phase, Phase::Working(_));
+        let kill = stop.and_then(|stop| stop.kill_at).filter(|_| working);
+        let script = stop.and_then(|stop| stop.script.as_ref());
+        let script = script.map(Run::deadline);
+        let readers = stop.and_then(|stop| stop.readers_until);
+        let readers = readers.filter(|_| self.scripts.has_readers());
+        [phase, kill, script, readers, self.scripts.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        self.scripts.expire(now);
+        if let Some(stop) = &mut self.stop
+            && let Some(run) = &mut stop.script
+            && run.is_given_up(now)
+        {
+            stop.script = None;
+        }
+        if let Phase::StartingUp(run) = &mut self.phase
+            && run.is_given_up(now)
+        {
+            self.begin_work();
+        }
+        match &mut self.phase {
+            Phase::Waiting { until } if *until <= now => self.start_worker(),
+            Phase::CleaningUp { process, kill_at } if *kill_at <= now => {
+                tracing::error!("clean-up process {process} takes too long - forcing termination");
+                process::send_signal(*process, libc::SIGKILL);
+                *kill_at = now + CLEANUP_LIMIT;
+            }
+            Phase::Working(worker) => {
+                if let Err(error) = worker.channel.flush()
+                    && error != ChannelError::Closed
+                {
+                    tracing::error!("Unable to speak to {WORKER}: {error}");
+                }
+                if let Some(stop) = &mut self.stop
+                    && stop.kill_at.is_some_and(|at| at <= now)
+                {
+                    tracing::info!("{WORKER} process failed to die - forcing termination");
+                    process::send_signal(worker.process, libc::SIGKILL);
+                    stop.kill_at = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(self) {
+        if let Some(file) = self.pid_files.worker {
+            file.remove();
+        }
+        self.status.remove();
+        self.scripts.kill_readers();
+        self.fifos.end();
+        tracing::info!("Stopped Keepalived {VERSION}");
+        self.pid_files.own.remove();
+    }
+}
+
+// The status socket.
+impl Supervisor<'_> {
+    fn note_reload(&mut self, refused: Option<String>) {
+        self.status.note_reload(refused);
+        self.tell(&ToWorker::About(self.status.about()));
+    }
+
+    /// Without a worker nobody else answers.
+    fn answer_status(&self) {
+        match &self.phase {
+            Phase::Working(_) => {}
+            _ if self.stop.is_some() => self.status.answer("the daemon stops"),
+            Phase::StartingUp(_) => self.status.answer("the startup script runs"),
+            Phase::NoWorker => self.status.answer("no instance is configured"),
+            Phase::CleaningUp { .. } | Phase::Waiting { .. } => {
+                self.status
+                    .answer("the VRRP process died, and is started again soon");
+            }
+        }
+    }
+}
