@@ -564,6 +564,6 @@ fn a_group_tells_the_cause_of_the_member_that_is_to_blame() {
     let last = first.next_back().expect("told");
     assert_eq!(
         line(last.previous, last.state, &last.cause),
-        "MASTER FAULT: VI_2 of the same sync group is"
+        "MASTER FAULT: VI_2 of the same sync group is in FAULT"
     );
 }
