@@ -1,7 +1,7 @@
 //! The life of the processes: who starts whom, what is said between them, and
 //! what is left behind.
 //!
-//! Decides the order of a start. `supervisor.rs` goes on from there.
+//! Decides the order of a start. `supervisor/mod.rs` goes on from there.
 //!
 //! Source: specification E.1 to E.4, A.11, A.12.
 

@@ -1,6 +1,6 @@
 //! What a process can do to itself and to its children with a single call or two.
 //!
-//! Decides nothing of the daemon's life; `supervisor.rs` does.
+//! Decides nothing of the daemon's life; `supervisor/mod.rs` does.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};

@@ -1,7 +1,7 @@
 //! The supervisor's part of the status socket.
 //!
 //! Decides what is answered while there is no worker, and keeps what a worker
-//! cannot know. When that changes is decided in `supervisor.rs`.
+//! cannot know. When that changes is decided in `supervisor/mod.rs`.
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
