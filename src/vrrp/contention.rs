@@ -61,18 +61,17 @@ impl Contention {
     pub const fn is_mutual(self) -> bool {
         matches!(
             self,
-            Self::OtherVips
-                | Self::Refused(
-                    Reject::Password
-                        | Reject::InvalidAuthType(_)
-                        | Reject::AuthTypeMismatch { .. }
-                        | Reject::Header(
-                            HeaderFault::Unexpected | HeaderFault::Missing | HeaderFault::Signature
-                        )
-                        | Reject::Version { .. }
-                        | Reject::Interval { .. }
-                        | Reject::Cast { .. }
-                )
+            Self::Refused(
+                Reject::Password
+                    | Reject::InvalidAuthType(_)
+                    | Reject::AuthTypeMismatch { .. }
+                    | Reject::Header(
+                        HeaderFault::Unexpected | HeaderFault::Missing | HeaderFault::Signature
+                    )
+                    | Reject::Version { .. }
+                    | Reject::Interval { .. }
+                    | Reject::Cast { .. }
+            )
         )
     }
 
