@@ -48,6 +48,11 @@ impl Asking {
         let asks = said.contains(&Priority::ZERO);
         if step.states != [State::Master; 2] {
             self.until = None;
+            // A late turn may bring the takeover and the lower priority at once.
+            if asks && step.states[1] == State::Master {
+                self.until = Some((turn.now, turn.now + step.skew));
+                return self.judge_question(step, &said);
+            }
             let lets_go = step.states == [State::Master, State::Backup] && asks;
             return lets_go.then(|| "let go before anybody better had spoken".to_owned());
         }

@@ -298,6 +298,9 @@ impl Watch {
         if change.is_some() {
             self.judge_change(before, heard.is_some(), turn, &mut wrong);
             self.enter(before, heard, turn);
+            if let Some(until) = self.asking.asked_at(turn.now) {
+                self.advert_due = until;
+            }
         }
         let overdue = self.state == State::Backup && self.due < turn.now && !self.vague;
         if overdue && is_time {
