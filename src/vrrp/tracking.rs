@@ -231,32 +231,35 @@ pub const fn is_awaited(tracked: &TrackScript, standing: Standing) -> bool {
     tracked.weight == 0 && matches!(standing, Standing::Unknown)
 }
 
+/// What a weight adds to a priority: a positive one while all is well, a negative
+/// one while it is not; with `reverse` as much with the other sign. Nothing while
+/// nothing is known (specification F.8).
+pub const fn weighted(weight: i32, reverse: bool, is_well: Option<bool>) -> i32 {
+    let counts = match is_well {
+        None => false,
+        Some(true) => weight > 0,
+        Some(false) => weight < 0,
+    };
+    match (counts, reverse) {
+        (false, _) => 0,
+        (true, false) => weight,
+        (true, true) => weight.saturating_neg(),
+    }
+}
+
 /// What a script adds to the priority now, -253 to 253.
 pub const fn contribution(tracked: &TrackScript, standing: Standing) -> i32 {
-    let counts = match standing {
-        Standing::Unknown => false,
-        Standing::Up => tracked.weight > 0,
-        Standing::Down => tracked.weight < 0,
+    let is_well = match standing {
+        Standing::Unknown => None,
+        Standing::Up => Some(true),
+        Standing::Down => Some(false),
     };
-    match (counts, tracked.reverse) {
-        (false, _) => 0,
-        (true, false) => tracked.weight,
-        (true, true) => tracked.weight.saturating_neg(),
-    }
+    weighted(tracked.weight, tracked.reverse, is_well)
 }
 
 /// What an interface adds to the priority now, -253 to 253.
 pub const fn interface_contribution(tracked: &TrackInterface, up: bool) -> i32 {
-    let counts = if up {
-        tracked.weight > 0
-    } else {
-        tracked.weight < 0
-    };
-    match (counts, tracked.reverse) {
-        (false, _) => 0,
-        (true, false) => tracked.weight,
-        (true, true) => tracked.weight.saturating_neg(),
-    }
+    weighted(tracked.weight, tracked.reverse, Some(up))
 }
 
 /// The scripts that count for an instance: its own, and those of its group. Of

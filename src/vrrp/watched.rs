@@ -15,6 +15,7 @@ use crate::ids::ProcessId;
 use crate::time::Interval;
 
 use super::snapshot::{FileSnapshot, ProcessSnapshot};
+use super::tracking::weighted;
 
 /// A file adds no less than this to a priority.
 const FILE_MIN: i64 = -254;
@@ -231,16 +232,7 @@ pub fn is_process_fault(tracked: &TrackProcess, quorum: Option<bool>) -> bool {
 
 /// What a process adds to a priority, -254 to 254.
 pub fn process_contribution(tracked: &TrackProcess, quorum: Option<bool>) -> i32 {
-    let counts = match quorum {
-        None => false,
-        Some(true) => tracked.weight > 0,
-        Some(false) => tracked.weight < 0,
-    };
-    match (counts, tracked.reverse) {
-        (false, _) => 0,
-        (true, false) => tracked.weight,
-        (true, true) => tracked.weight.saturating_neg(),
-    }
+    weighted(tracked.weight, tracked.reverse, quorum)
 }
 
 /// The files that count for an instance: its own, and those of its group that it

@@ -83,8 +83,8 @@ pub const MUTANTS: &[Mutant] = &[
         "self.build_advert(cx); let key = TimerKey::Protocol(self.id);",
         "let key = TimerKey::Protocol(self.id);"),
     mutant("reverse of a script is ignored", "tracking.rs",
-        "(false, _) => 0, (true, false) => tracked.weight, (true, true) => tracked.weight.saturating_neg(), } } /// What an interface adds",
-        "(false, _) => 0, (true, _) => tracked.weight, } } /// What an interface adds"),
+        "Standing::Down => Some(false), }; weighted(tracked.weight, tracked.reverse, is_well)",
+        "Standing::Down => Some(false), }; weighted(tracked.weight, false, is_well)"),
     // What is sent.
     mutant("no priority 0 from who leaves", "state_machine.rs",
         "const RESIGN: Effects = Effects::SEND_PRIORITY_ZERO .and(Effects::REMOVE)",
