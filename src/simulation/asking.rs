@@ -92,15 +92,21 @@ impl Asking {
     }
 
     fn judge_end(&mut self, step: &Step<'_>, speaks: bool, turn: &Turn<'_>) -> Option<String> {
-        let (_, until) = self.until?;
+        let (asked, until) = self.until?;
         let [from, to] = step.priorities;
+        if speaks && step.heard.is_some() && to <= from {
+            // An answer to a lower advert: those who are better than both still wait
+            // their skew time, so the question stays open until the next advert.
+            self.until = Some((asked, turn.now + step.config.advert_interval));
+            return None;
+        }
         if speaks {
             self.until = None;
             let late = matches!(
                 turn.cause,
                 Cause::Time { late: true } | Cause::Report { .. }
             );
-            let may = turn.now == until || step.heard.is_some() || to > from || late;
+            let may = turn.now == until || to > from || late;
             return (!may).then(|| format!("spoke again, but was due at {until:?}"));
         }
         let overdue = turn.now > until && matches!(turn.cause, Cause::Time { late: false });

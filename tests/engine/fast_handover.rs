@@ -273,6 +273,26 @@ fn a_priority_that_comes_back_at_once_moves_nothing() {
     assert!(!wire[0].logged("Nobody took over"));
 }
 
+/// An answer to a lower advert does not close the question: the peer that is better
+/// still waits its skew time, and a priority that rises again must reach it before.
+#[test]
+fn a_question_stays_open_after_an_answer_to_a_lower_advert() {
+    let mut wire = pair();
+    let start = wire.now.as_us();
+    uplink(&mut wire, 0, false);
+    wire.run_until(start + 100_000);
+    let lower = world::advert(Ipv4Addr::new(10, 0, 0, 9), 10);
+    wire.deliver(0, &lower);
+    wire.run_until(start + 200_000);
+    uplink(&mut wire, 0, true);
+    wire.run_until(start + 1_500_000);
+    assert_eq!(
+        said(&wire, 0, start),
+        [(0, 0), (100_000, 90), (200_000, 150), (1_200_000, 150)]
+    );
+    assert!(said(&wire, 1, start).is_empty(), "the peer stays BACKUP");
+}
+
 /// Each change of the priority moves the VIP once at most, whatever the weights do.
 #[test]
 fn two_falls_at_once_ask_once() {
