@@ -33,6 +33,9 @@ const READS_PER_TURN_MAX: usize = 1 << 16;
 /// IPv6 (linux/rtnetlink.h), as a bit set.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 0x100_0000;
 
+/// The port of the kernel itself (netlink(7)).
+const KERNEL: u32 = 0;
+
 /// Message types (rtnetlink(7)).
 const NEW_LINK: u16 = 16;
 const DELETED_LINK: u16 = 17;
@@ -117,8 +120,8 @@ impl Monitor {
                 // What was read after a loss is part of the dump that follows. All
                 // of it must be read first: old news would spoil the dump, and the
                 // kernel drops new ones silently until the queue is empty.
-                Ok(_) if lost => {}
-                Ok(_) => {
+                Ok(()) if lost => {}
+                Ok(()) => {
                     for message in messages(&self.buffer) {
                         self.table.learn(message, &mut changes);
                     }
@@ -137,21 +140,26 @@ impl Monitor {
         Ok(())
     }
 
-    /// Reads once into the buffer, without blocking.
-    fn read(&mut self) -> io::Result<usize> {
+    /// Reads once into the buffer, without blocking. What another process sent to
+    /// the group is no news, and leaves the buffer empty.
+    fn read(&mut self) -> io::Result<()> {
         self.buffer.clear();
         let buffer = &mut self.buffer;
         // Through tokio first, so that it learns when the socket is empty; then
         // directly, because tokio only knows of what it has polled for.
-        match self
+        let read = self
             .socket
-            .try_io(Interest::READABLE, |socket| socket.recv(buffer, 0))
-        {
+            .try_io(Interest::READABLE, |socket| socket.recv_from(buffer, 0));
+        let (_, sender) = match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket.get_ref().recv(&mut self.buffer, 0)
+                self.socket.get_ref().recv_from(&mut self.buffer, 0)
             }
             result => result,
+        }?;
+        if sender.port_number() != KERNEL {
+            self.buffer.clear();
         }
+        Ok(())
     }
 }
 
