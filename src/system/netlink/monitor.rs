@@ -487,3 +487,42 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
     let bytes = <[u8; 16]>::try_from(bytes).ok()?;
     Some(Ipv6Addr::from(bytes).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message about interface 7, `eth0`, with this hardware address.
+    fn link(hardware_address: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; 16];
+        bytes[4] = 7;
+        for (kind, value) in [(LINK_ADDRESS, hardware_address), (LINK_NAME, b"eth0\0")] {
+            let length = u16::try_from(value.len() + 4).expect("short");
+            bytes.extend(length.to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    /// InfiniBand has 20 octets, a tunnel 4 or 16, and who knows what comes.
+    #[test]
+    fn a_hardware_address_of_another_length_is_none() {
+        let of = |bytes: &[u8]| parse_link(&link(bytes)).map(|found| found.mac.0);
+        assert_eq!(of(&[2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 1]));
+        for length in [0, 1, 4, 5, 7, 8, 16, 20, 32, 255, 4000] {
+            assert_eq!(of(&vec![9; length]), Some([0; 6]), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_anywhere_is_read_as_far_as_it_goes() {
+        let whole = link(&[2, 0, 0, 0, 0, 1]);
+        for length in 0..whole.len() {
+            let found = parse_link(&whole[..length]);
+            // Only the filling behind the name may be missing.
+            assert_eq!(found.is_some(), length + 3 >= whole.len(), "{length}");
+        }
+    }
+}
