@@ -23,6 +23,7 @@ use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
+use crate::system::realtime::{Realtime, Thread};
 use crate::system::scripts::Notice;
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
@@ -44,6 +45,7 @@ use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
 use super::process;
+use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
@@ -132,6 +134,8 @@ pub struct Reactor {
     stopping: bool,
     stopped: bool,
     started: bool,
+    realtime: Realtime,
+    signs: Signs,
     /// State files that were asked for before the start.
     asked_early: Vec<StateFile>,
 }
@@ -153,6 +157,9 @@ impl Reactor {
         let (netlink, reports) = Handle::start()?;
         let (mut watcher, findings) = Watcher::new();
         watcher.watch(&config, settings.is_first)?;
+        // All threads are there: none of them begins in real time.
+        let mut realtime = Realtime::new(vec![Thread::current(), netlink.thread()]);
+        realtime.follow(&config.globals.processes);
         Ok(Self {
             engine: Engine::new(config),
             settings,
@@ -183,6 +190,8 @@ impl Reactor {
             stopping: false,
             stopped: false,
             started: false,
+            realtime,
+            signs: Signs::default(),
             asked_early: Vec::new(),
         })
     }
@@ -202,10 +211,18 @@ impl Reactor {
             self.drain_channel()?;
             // Once more: a reload, or a new socket, may have taken its time.
             self.more |= self.drain_sockets()?;
-            self.engine.expire(now(), &mut self.sender);
+            let now = now();
+            if let Some(due) = self.engine.deadline() {
+                self.realtime.late(now.since(due));
+            }
+            self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();
-            self.timer.arm(self.engine.deadline())?;
+            self.give_signs(now);
+            let due = self.engine.deadline();
+            let sign_at = self.signs.deadline();
+            self.timer
+                .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
@@ -213,6 +230,20 @@ impl Reactor {
             tracing::warn!("Mail was still waiting at the end and is lost");
         }
         Ok(())
+    }
+
+    /// Says that we turn, and what has become of the instances. A supervisor that
+    /// does not read needs no more to read.
+    fn give_signs(&mut self, now: Instant) {
+        if self.channel.get_ref().is_waiting() {
+            return self.signs.put_off(now);
+        }
+        if self.signs.life_is_due(now) {
+            self.tell(&ToSupervisor::Turned);
+        }
+        if let Some(line) = self.signs.states(now, &self.engine) {
+            self.tell(&ToSupervisor::States(line));
+        }
     }
 
     /// Until something happened. What woke us is looked at by the turn; only a
@@ -465,9 +496,11 @@ impl Reactor {
         let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
         let config = self.settings.text.read(sources)?.config;
         self.mailer.configure(&config.globals);
+        self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
+        self.signs.changed(now());
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())
     }
@@ -561,7 +594,10 @@ impl Reactor {
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
                 Action::Log(line) => log(&line),
-                Action::Ready => self.tell(&ToSupervisor::Ready),
+                Action::Ready => {
+                    self.signs.changed(now());
+                    self.tell(&ToSupervisor::Ready);
+                }
                 Action::Stopped => {
                     self.tell(&ToSupervisor::Stopped);
                     self.stopped = true;
@@ -629,6 +665,7 @@ impl Reactor {
     }
 
     fn notify(&mut self, told: &Notification) {
+        self.signs.changed(now());
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
         self.fifos.write(&fifo::line_of(told));

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::config::model::VirtualAddress;
 use crate::ids::{Errno, IfIndex};
+use crate::system::realtime::Thread;
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
@@ -56,6 +57,7 @@ pub enum Report {
 #[derive(Debug)]
 pub struct Handle {
     requests: mpsc::UnboundedSender<Request>,
+    thread: Thread,
 }
 
 #[derive(Debug)]
@@ -78,9 +80,12 @@ impl Handle {
             let _inside = runtime.enter();
             (Monitor::open()?, RequestSocket::open()?)
         };
+        let (begun, beginning) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
             .name("netlink".into())
             .spawn(move || {
+                // The capacity is one: it never waits.
+                let _ = begun.send(Thread::current());
                 let (monitor, socket) = sockets;
                 let end = runtime.block_on(serve(monitor, socket, incoming, &outgoing));
                 if let Err(error) = end {
@@ -88,7 +93,14 @@ impl Handle {
                     let _ = outgoing.send(Report::Failed(errno));
                 }
             })?;
-        Ok((Self { requests }, reports))
+        // Fails only for a thread that is gone already, which its reports tell.
+        let thread = beginning.recv().unwrap_or(Thread::current());
+        Ok((Self { requests, thread }, reports))
+    }
+
+    /// The thread.
+    pub fn thread(&self) -> Thread {
+        self.thread
     }
 
     /// Asks for these changes, after all that were asked for before. `Report::Done`
