@@ -11,13 +11,24 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::source::{FileId, Sources};
+use serde::{Deserialize, Serialize};
+
+use crate::config::source::Sources;
 use crate::config::{self, Options};
 
 use super::key_files;
 
 /// More than any configuration.
 const BYTES_MAX: u64 = 1 << 30;
+
+/// How a text is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The name of the main file.
+    pub main: PathBuf,
+    /// The options.
+    pub options: Options,
+}
 
 /// Where the copy of the daemon with this pid file lies: beside it, so that two
 /// daemons have two.
@@ -29,7 +40,7 @@ pub fn beside(pid_file: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The directory cannot be written to, or is full; what was there stays.
-pub fn write(path: &Path, options: &Options, texts: &[&[u8]]) -> io::Result<()> {
+pub fn write(path: &Path, reading: &Reading, texts: &[&[u8]]) -> io::Result<()> {
     let new = path.with_extension("last.new");
     // Left over from a daemon that was killed while it wrote.
     let _ = fs::remove_file(&new);
@@ -38,7 +49,7 @@ pub fn write(path: &Path, options: &Options, texts: &[&[u8]]) -> io::Result<()> 
         .create_new(true)
         .mode(0o600)
         .open(&new)?;
-    let mut lines = serde_json::to_vec(options)?;
+    let mut lines = serde_json::to_vec(reading)?;
     for text in texts {
         lines.push(b'\n');
         lines.extend_from_slice(text);
@@ -67,16 +78,14 @@ pub fn read(path: &Path) -> io::Result<Vec<config::model::Config>> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(file, BYTES_MAX), &mut bytes)?;
     let mut lines = bytes.split(|byte| *byte == b'\n');
-    let options: Options = serde_json::from_slice(lines.next().unwrap_or_default())?;
-    lines.map(|line| config_of(line, &options)).collect()
+    let reading: Reading = serde_json::from_slice(lines.next().unwrap_or_default())?;
+    lines.map(|line| config_of(line, &reading)).collect()
 }
 
-fn config_of(text: &[u8], options: &Options) -> io::Result<config::model::Config> {
+fn config_of(text: &[u8], reading: &Reading) -> io::Result<config::model::Config> {
     let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
     let sources = Sources::from_bytes(text).map_err(|error| invalid(error.to_string()))?;
-    let main = sources.path(FileId::default());
-    let main = main.ok_or_else(|| invalid("no main file".to_owned()))?;
-    let mut loaded = config::load(&sources, main, options);
+    let mut loaded = config::load(&sources, &reading.main, &reading.options);
     key_files::read(&mut loaded);
     Ok(loaded.config)
 }
@@ -97,6 +106,10 @@ mod tests {
             random_seed: 7,
             ..Options::default()
         };
+        let reading = Reading {
+            main: main.clone(),
+            options: options.clone(),
+        };
         let mut loads = ["1", "2"].map(|number| {
             let text = format!(
                 "vrrp_instance VI_{number} {{\ninterface eth0\nvirtual_router_id {number}\n\
@@ -107,8 +120,8 @@ mod tests {
         });
         let texts = loads.each_mut().map(|it| it.sources.to_bytes());
         let path = beside(&directory.path().join("keepalived.pid"));
-        write(&path, &options, &[&texts[0]]).unwrap();
-        write(&path, &options, &[&texts[0], &texts[1]]).unwrap();
+        write(&path, &reading, &[&texts[0]]).unwrap();
+        write(&path, &reading, &[&texts[0], &texts[1]]).unwrap();
         // The disk says something else by now.
         fs::remove_file(&main).unwrap();
         let found = read(&path).unwrap();

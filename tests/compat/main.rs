@@ -32,6 +32,7 @@ mod mail;
 mod mail_hostile;
 mod notify;
 mod owner;
+mod realtime;
 mod reload;
 mod scripts;
 mod setups;
@@ -559,5 +560,50 @@ mod hostile_fifo {
     #[test]
     fn kept() {
         run(Ours, Ours, crate::fifo::kept);
+    }
+}
+
+mod real_time {
+    use super::{C, Ours, run, run_scripts};
+    #[test]
+    fn values_of_ours() {
+        run_scripts(Ours, Ours, crate::realtime::values);
+    }
+    #[test]
+    fn values_of_c() {
+        run_scripts(C, C, crate::realtime::values);
+    }
+    #[test]
+    fn reloaded() {
+        run(Ours, Ours, crate::realtime::reloaded);
+    }
+    #[test]
+    fn raised() {
+        run(Ours, Ours, crate::realtime::raised);
+    }
+}
+
+// C has none of this.
+mod life_and_death {
+    use super::{C, Ours, run};
+    #[test]
+    fn stalled_beside_ours() {
+        run(Ours, Ours, crate::realtime::stalled);
+    }
+    #[test]
+    fn stalled_beside_c() {
+        run(Ours, C, crate::realtime::stalled);
+    }
+    #[test]
+    fn cleaned_up() {
+        run(Ours, Ours, crate::realtime::cleaned_up);
+    }
+    #[test]
+    fn next_start() {
+        run(Ours, Ours, crate::realtime::next_start);
+    }
+    #[test]
+    fn told_to_systemd() {
+        run(Ours, Ours, crate::realtime::told_to_systemd);
     }
 }

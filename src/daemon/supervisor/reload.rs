@@ -135,7 +135,11 @@ impl Supervisor<'_> {
             .map(|text| text.sources.as_slice())
             .collect();
         let path = last_text::beside(&self.settings.pid_file);
-        if let Err(error) = last_text::write(&path, &self.settings.options, &texts) {
+        let reading = last_text::Reading {
+            main: self.settings.config_file.clone(),
+            options: self.settings.options.clone(),
+        };
+        if let Err(error) = last_text::write(&path, &reading, &texts) {
             tracing::error!("Unable to write {}: {error}", path.display());
         }
     }
