@@ -17,6 +17,7 @@ use crate::system::logging;
 use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
+pub mod buffers;
 pub mod channel;
 pub mod check;
 pub mod cleanup;
@@ -193,6 +194,13 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
     }
     let loaded = load(&ThisMachine::for_daemon(), settings);
     log_diagnostics(&loaded);
+    let processes = &loaded.config.globals.processes;
+    if processes.max_auto_priority == 0 && processes.vrrp.realtime_priority.is_none() {
+        tracing::info!(
+            "NOTICE: setting config option max_auto_priority should result in better \
+             keepalived performance"
+        );
+    }
     if loaded.is_usable() {
         return supervisor::run(Start {
             settings,

@@ -41,6 +41,7 @@ use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
+use super::buffers::receive_bytes;
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
@@ -53,6 +54,9 @@ use super::worker::Text;
 
 /// Longer than any IPv4 datagram.
 const DATAGRAM_MAX: usize = 65_536;
+
+/// Of an interface that is not known.
+const DEFAULT_MTU: u32 = 1500;
 
 /// Datagrams taken from one socket before the others have their turn.
 const DATAGRAMS_PER_SOCKET: usize = 64;
@@ -154,7 +158,7 @@ impl Reactor {
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
-        let (netlink, reports) = Handle::start()?;
+        let (netlink, reports) = Handle::start_with(&config.globals.buffers)?;
         let (mut watcher, findings) = Watcher::new();
         watcher.watch(&config, settings.is_first)?;
         // All threads are there: none of them begins in real time.
@@ -500,6 +504,9 @@ impl Reactor {
         self.watcher.watch(&config, false)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
+        for key in self.receivers.keys() {
+            self.set_buffer(*key);
+        }
         self.signs.changed(now());
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())
@@ -616,6 +623,7 @@ impl Reactor {
             (Some(_), None) => Ok(()),
             (None, group) => Receiver::open(on, family, carrier, group).map(|receiver| {
                 self.receivers.insert(key, receiver);
+                self.set_buffer(key);
             }),
         };
         match opened {
@@ -625,6 +633,22 @@ impl Reactor {
                 self.more = true;
                 other
             }
+        }
+    }
+
+    /// Gives a receive socket the buffer that the configuration asks for.
+    fn set_buffer(&self, key: (IfIndex, Family, Carrier)) {
+        let Some(receiver) = self.receivers.get(&key) else {
+            return;
+        };
+        let interface = self.engine.interface_at(key.0);
+        let mtu = interface.map_or(DEFAULT_MTU, |interface| interface.mtu);
+        let bytes = receive_bytes(self.engine.config(), mtu, |instance| {
+            // One without an interface is heard wherever it has an address.
+            interface.is_none_or(|it| instance.interface == it.name) && instance.family() == key.1
+        });
+        if let Err(error) = receiver.set_buffer(bytes) {
+            tracing::info!("Unable to set a receive buffer of {bytes} bytes: {error}");
         }
     }
 

@@ -578,6 +578,14 @@ mod real_time {
         run(Ours, Ours, crate::realtime::reloaded);
     }
     #[test]
+    fn buffers_of_ours() {
+        run(Ours, Ours, crate::realtime::buffers);
+    }
+    #[test]
+    fn buffers_of_c() {
+        run(C, C, crate::realtime::buffers);
+    }
+    #[test]
     fn raised() {
         run(Ours, Ours, crate::realtime::raised);
     }

@@ -6,6 +6,7 @@ use crate::bench::{
 };
 use crate::lab::process::send_signal;
 use crate::lab::{Context, Failure, Process, Result};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,6 +87,116 @@ pub fn values(bench: &mut Bench) -> Result<()> {
         format!("a script of the normal class, not {class} with {priority}")
     })?;
     bench.a.stop()
+}
+
+/// Receive buffers of two instances on one interface. Ours are larger where C takes
+/// what the system gives.
+pub fn buffers(bench: &mut Bench) -> Result<()> {
+    let two = |globals: &str| {
+        let second = configuration(100, "")
+            .replace("VI_1", "VI_2")
+            .replace("router_id 51", "router_id 52")
+            .replace("192.0.2.100", "192.0.2.101");
+        format!(
+            "global_defs {{\n{globals}\n}}\n{}{second}",
+            configuration(100, "")
+        )
+    };
+    let is_ours = bench.a.program == Program::Ours;
+    let (news, adverts) = if is_ours {
+        // No smaller than what ours are anyway.
+        (16 << 20, 4 << 20)
+    } else {
+        (600_000, 18_000)
+    };
+    // What is asked for; the kernel doubles it.
+    bench.a.start(&two(
+        "vrrp_rx_bufs_policy 100000\nvrrp_netlink_cmd_rcv_bufs 40000\n\
+         vrrp_netlink_monitor_rcv_bufs 300000",
+    ))?;
+    bench.a.expect_line("(VI_2) Entering BACKUP STATE")?;
+    let found = buffers_of(worker_of(&bench.a)?)?;
+    for (protocol, wanted) in [
+        (Family::Netlink, 80_000),
+        (Family::Netlink, news),
+        (Family::Vrrp, 400_000),
+    ] {
+        expect(found.contains(&(protocol, wanted)), || {
+            format!("{protocol:?} with {wanted}, not {found:?}")
+        })?;
+    }
+    bench.a.stop()?;
+    bench.a.start(&two("vrrp_rx_bufs_policy MTU"))?;
+    bench.a.expect_line("(VI_2) Entering BACKUP STATE")?;
+    let found = buffers_of(worker_of(&bench.a)?)?;
+    expect(found.contains(&(Family::Vrrp, adverts)), || {
+        format!("adverts with {adverts}, not {found:?}")
+    })?;
+    if is_ours {
+        // A reload changes a socket that is open.
+        bench.a.reload(&two("vrrp_rx_bufs_policy 50000"))?;
+        bench.a.expect_line("Reload complete")?;
+        let found = buffers_of(worker_of(&bench.a)?)?;
+        expect(found.contains(&(Family::Vrrp, 200_000)), || {
+            format!("adverts with 200000, not {found:?}")
+        })?;
+    }
+    bench.a.stop()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Netlink,
+    Vrrp,
+}
+
+/// The receive buffers of a process, in bytes as the kernel tells them.
+fn buffers_of(process: u32) -> Result<Vec<(Family, i32)>> {
+    // SAFETY: system calls on numbers; what they give is a descriptor or negative.
+    let of_process = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
+    let of_process = owned(of_process)?;
+    let directory = format!("/proc/{process}/fd");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&directory).context(directory)?.flatten() {
+        let number: i32 = entry.file_name().to_string_lossy().parse().unwrap_or(-1);
+        let raw = of_process.as_raw_fd();
+        // SAFETY: as above.
+        let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, raw, number, 0) };
+        // Not all can be copied, and not all are sockets.
+        let Ok(copy) = owned(copy) else { continue };
+        let option = |name| option_of(&copy, name);
+        let family = match (option(libc::SO_DOMAIN), option(libc::SO_PROTOCOL)) {
+            (Some(libc::AF_NETLINK), Some(libc::NETLINK_ROUTE)) => Family::Netlink,
+            (Some(libc::AF_INET), Some(112)) => Family::Vrrp,
+            _ => continue,
+        };
+        found.extend(option(libc::SO_RCVBUF).map(|bytes| (family, bytes)));
+    }
+    Ok(found)
+}
+
+fn owned(number: libc::c_long) -> Result<OwnedFd> {
+    let number = i32::try_from(number).unwrap_or(-1);
+    if number < 0 {
+        return Err(Failure::new(std::io::Error::last_os_error().to_string()));
+    }
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn option_of(socket: &OwnedFd, name: libc::c_int) -> Option<i32> {
+    let (mut value, mut length) = (0_i32, 4);
+    // SAFETY: the value is a number of four bytes, which is what the length says.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    (result == 0).then_some(value)
 }
 
 /// A reload changes all of it, and takes it back.

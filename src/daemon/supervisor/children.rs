@@ -231,6 +231,10 @@ impl Supervisor<'_> {
         }
         self.scripts.disown_checks(now());
         log_crash(outcome);
+        let limit = self.good.config.globals.processes.vrrp.realtime_limit;
+        if outcome == Outcome::Signalled(libc::SIGKILL) && limit.is_some() {
+            tracing::info!("{WORKER}: has vrrp_rlimit_rttime been exceeded?");
+        }
         if self.stop.is_none() {
             self.told(self.manager.status("The VRRP process died"));
             self.decide_on_replacement(&worker, outcome);

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use tokio::sync::mpsc;
 
-use crate::config::model::VirtualAddress;
+use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
 use crate::vrrp::action::{Operation, Token};
@@ -70,6 +70,12 @@ impl Handle {
     /// Starts the thread, in the network namespace and scheduling class of the
     /// caller. Changing addresses needs `CAP_NET_ADMIN`. The first report is `All`.
     pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
+        Self::start_with(&Buffers::default())
+    }
+
+    /// The same with receive buffers of other sizes: that for answers as it is asked
+    /// for, that for news no smaller than ours.
+    pub fn start_with(buffers: &Buffers) -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
         let (requests, incoming) = mpsc::unbounded_channel();
         let (outgoing, reports) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -78,7 +84,10 @@ impl Handle {
         // Opened here, so that the caller gets the errors.
         let sockets = {
             let _inside = runtime.enter();
-            (Monitor::open()?, RequestSocket::open()?)
+            let (monitor, requests) = (Monitor::open()?, RequestSocket::open()?);
+            monitor.enlarge_buffer(buffers.vrrp_netlink_monitor);
+            requests.set_buffer(buffers.vrrp_netlink_command);
+            (monitor, requests)
         };
         let (begun, beginning) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
