@@ -115,33 +115,38 @@ pub fn buffers(bench: &mut Bench) -> Result<()> {
          vrrp_netlink_monitor_rcv_bufs 300000",
     ))?;
     bench.a.expect_line("(VI_2) Entering BACKUP STATE")?;
-    let found = buffers_of(worker_of(&bench.a)?)?;
-    for (protocol, wanted) in [
+    for wanted in [
         (Family::Netlink, 80_000),
         (Family::Netlink, news),
         (Family::Vrrp, 400_000),
     ] {
-        expect(found.contains(&(protocol, wanted)), || {
-            format!("{protocol:?} with {wanted}, not {found:?}")
-        })?;
+        await_buffer(bench, wanted)?;
     }
     bench.a.stop()?;
     bench.a.start(&two("vrrp_rx_bufs_policy MTU"))?;
     bench.a.expect_line("(VI_2) Entering BACKUP STATE")?;
-    let found = buffers_of(worker_of(&bench.a)?)?;
-    expect(found.contains(&(Family::Vrrp, adverts)), || {
-        format!("adverts with {adverts}, not {found:?}")
-    })?;
+    await_buffer(bench, (Family::Vrrp, adverts))?;
     if is_ours {
         // A reload changes a socket that is open.
         bench.a.reload(&two("vrrp_rx_bufs_policy 50000"))?;
-        bench.a.expect_line("Reload complete")?;
-        let found = buffers_of(worker_of(&bench.a)?)?;
-        expect(found.contains(&(Family::Vrrp, 200_000)), || {
-            format!("adverts with 200000, not {found:?}")
-        })?;
+        await_buffer(bench, (Family::Vrrp, 200_000))?;
     }
     bench.a.stop()
+}
+
+/// Sockets for adverts are opened after the line that tells of BACKUP.
+fn await_buffer(bench: &Bench, wanted: (Family, i32)) -> Result<()> {
+    let give_up_at = Instant::now() + PATIENCE;
+    loop {
+        let found = buffers_of(worker_of(&bench.a)?)?;
+        if found.contains(&wanted) {
+            return Ok(());
+        }
+        expect(Instant::now() < give_up_at, || {
+            format!("{wanted:?}, not {found:?}")
+        })?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
