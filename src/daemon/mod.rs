@@ -28,6 +28,7 @@ pub mod notices;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod rights;
 pub mod simulate;
 pub mod state_files;
 pub mod status;
@@ -181,6 +182,11 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
     };
     let loaded = load(&ThisMachine::for_daemon(), settings);
     log_diagnostics(&loaded);
+    if loaded.is_usable() && !rights::suffice(&loaded.config) {
+        own.remove();
+        tracing::info!("Stopped Keepalived {VERSION}");
+        return exit_code::PERMISSION;
+    }
     if loaded.is_usable() {
         return supervisor::run(Start {
             settings,
