@@ -33,6 +33,7 @@ mod mail_hostile;
 mod notify;
 mod owner;
 mod reload;
+mod rights;
 mod scripts;
 mod setups;
 mod start_delays;
