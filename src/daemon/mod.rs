@@ -31,6 +31,7 @@ pub mod notices;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod rights;
 pub mod signs;
 pub mod simulate;
 pub mod state_files;
@@ -200,6 +201,11 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
             "NOTICE: setting config option max_auto_priority should result in better \
              keepalived performance"
         );
+    }
+    if loaded.is_usable() && !rights::suffice(&loaded.config) {
+        own.remove();
+        tracing::info!("Stopped Keepalived {VERSION}");
+        return exit_code::PERMISSION;
     }
     if loaded.is_usable() {
         return supervisor::run(Start {

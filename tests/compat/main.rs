@@ -34,6 +34,7 @@ mod notify;
 mod owner;
 mod realtime;
 mod reload;
+mod rights;
 mod scripts;
 mod setups;
 mod start_delays;
