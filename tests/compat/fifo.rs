@@ -4,7 +4,7 @@ use crate::bench::{Bench, Machine, PATIENCE, VRRP_PID_FILE, configuration, expec
 use crate::lab::frames::advert_frame;
 use crate::lab::process::send_signal;
 use crate::lab::{Context, Failure, Result};
-use crate::lateness::{BEAT, Beats};
+use crate::lateness::{BEAT, expect_in_time};
 use crate::owner::stranger;
 use crate::scripts::expect_little_memory;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -350,23 +350,22 @@ pub fn burst(bench: &mut Bench) -> Result<()> {
     dies.await_line("INSTANCE \"VI_1\" MASTER 150")?;
     drop(dies);
 
-    let beats = Beats::begin(bench, &bench.a)?;
-    for _ in 0..FLAPS {
-        for up in [false, true] {
+    expect_in_time(bench, |bench| {
+        for up in (0..2 * FLAPS).map(|change| change % 2 == 1) {
             let mark = bench.a.daemon()?.line_mark();
             bench.a.node.set_link_up(SPARE, up)?;
             let state = if up { "BACKUP" } else { "FAULT" };
             let line = format!("(a_rather_long_name_201) Entering {state} STATE");
             bench.a.daemon()?.await_line_after(mark, PATIENCE, &line)?;
         }
-    }
+        Ok(())
+    })?;
     let lost = format!("vrrp notify fifo {FIFO}: its reader does not keep up, lines are lost");
     bench.a.expect_line(&lost)?;
     let daemon = bench.a.daemon()?;
     let count = daemon.count_lines(&lost);
     expect(count == 1, || format!("one such line, not {count}"))?;
     expect_little_memory(&bench.a)?;
-    beats.expect_in_time(bench)?;
 
     let mut late = Reader::open(&bench.a, FIFO)?;
     let first = |text: &str| text.lines().count() > 4096;

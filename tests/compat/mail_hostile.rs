@@ -3,7 +3,7 @@
 
 use crate::bench::{Bench, Machine, PATIENCE, PROMPT, VIP, configuration, expect, skew};
 use crate::lab::{Context, Failure, Result};
-use crate::lateness::{BEAT, Beats};
+use crate::lateness::{BEAT, expect_in_time};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -124,10 +124,8 @@ fn reload_and_wait(machine: &Machine, text: &str) -> Result<()> {
 fn nothing_delivered(bench: &mut Bench, manners: Manners, told: &str) -> Result<()> {
     let _heard = serve(&bench.a, manners)?;
     start(bench, &(file() + BEAT))?;
-    let beats = Beats::begin(bench, &bench.a)?;
-    bench.a.expect_line(told)?;
+    expect_in_time(bench, |bench| bench.a.expect_line(told))?;
     bench.a.expect_line("SMTP alerts are tried again in 5 s")?;
-    beats.expect_in_time(bench)?;
     for (outside, _, name) in bench.a.node.processes()? {
         let used = memory_kib(outside)?;
         expect(used < MEMORY_MAX_KIB, || {

@@ -4,7 +4,7 @@
 
 use crate::bench::{Bench, Machine, PATIENCE, VIP, VRID, expect};
 use crate::lab::{Context, Result};
-use crate::lateness::{BEAT, Beats};
+use crate::lateness::{BEAT, expect_in_time};
 use std::time::{Duration, Instant};
 
 const CALLS: &str = "/run/calls";
@@ -167,9 +167,7 @@ pub fn hostile(bench: &mut Bench) -> Result<()> {
         "",
     );
     bench.a.start(&(text + BEAT))?;
-    let beats = Beats::begin(bench, &bench.a)?;
-    await_call(&bench.a, "master")?;
-    beats.expect_in_time(bench)?;
+    expect_in_time(bench, |bench| await_call(&bench.a, "master"))?;
     bench.a.daemon()?.signal(libc::SIGTERM);
     bench.a.expect_line("takes too long, ending it")?;
     bench
@@ -201,12 +199,13 @@ pub fn burst(bench: &mut Bench) -> Result<()> {
         .a
         .start(&(alone(&format!("notify /run/slow\n    {track}"), "") + BEAT))?;
     bench.a.expect_line("(VI_1) Entering MASTER STATE")?;
-    let beats = Beats::begin(bench, &bench.a)?;
     let flapping = Instant::now();
-    for _ in 0..500 {
-        bench.a.node.set_link_up("spare", false)?;
-        bench.a.node.set_link_up("spare", true)?;
-    }
+    expect_in_time(bench, |bench| {
+        for up in (0..1_000).map(|change| change % 2 == 1) {
+            bench.a.node.set_link_up("spare", up)?;
+        }
+        Ok(())
+    })?;
     bench.a.node.set_link_up("spare", false)?;
     let most = flapping.elapsed().as_millis() / 300 + 6;
     bench.a.expect_line("notifications were skipped")?;
@@ -214,7 +213,6 @@ pub fn burst(bench: &mut Bench) -> Result<()> {
         calls.last().is_some_and(|last| last.ends_with(" FAULT"))
     })?;
     crate::scripts::expect_little_memory(&bench.a)?;
-    beats.expect_in_time(bench)?;
     bench.a.stop()?;
     let calls = calls(&bench.a)?;
     let last = calls.last().map(String::as_str);

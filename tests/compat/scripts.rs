@@ -6,7 +6,7 @@ use crate::bench::Program::Ours;
 use crate::bench::{Bench, Machine, PATIENCE, PID_FILE, VIP, VRID, VRRP_PID_FILE, expect, run};
 use crate::lab::process::LineMark;
 use crate::lab::{Context, Result, isolation};
-use crate::lateness::{BEAT, Beats};
+use crate::lateness::{BEAT, expect_in_time};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::time::Duration;
 
@@ -169,7 +169,6 @@ pub fn stubborn(bench: &mut Bench) -> Result<()> {
     bench.a.node.write_file("/run/check", script)?;
     let check = "script /run/check\n    interval 1\n    timeout 1";
     bench.a.start(&(tracking("", check) + BEAT))?;
-    let beats = Beats::begin(bench, &bench.a)?;
     let daemon = bench.a.daemon()?;
     let (timed_out, _) = daemon.await_line(PATIENCE, "VRRP_Script(chk) timed_out")?;
     bench.a.expect_line("(VI_1) Entering FAULT STATE")?;
@@ -179,7 +178,7 @@ pub fn stubborn(bench: &mut Bench) -> Result<()> {
     let text = ") ignores SIGTERM, killing it";
     let (killed, _) = daemon.await_line(PATIENCE, text)?;
     bench.expect_due("the kill", timed_out, Duration::from_secs(2), killed)?;
-    beats.expect_in_time(bench)?;
+    expect_in_time(bench, |_| Ok(()))?;
     bench.a.node.write_file("/run/good", "")?;
     bench.a.expect_line("VRRP_Script(chk) succeeded")?;
     // Whatever it had started went with it.
@@ -197,7 +196,6 @@ pub fn detached(bench: &mut Bench) -> Result<()> {
     bench.a.node.write_file("/run/check", script)?;
     let check = "script /run/check\n    interval 1\n    timeout 1";
     bench.a.start(&(tracking("", check) + BEAT))?;
-    let beats = Beats::begin(bench, &bench.a)?;
     bench.a.expect_line("VRRP_Script(chk) succeeded")?;
     let start = bench.lab.observer.beginning();
     bench.await_advert(start, &bench.a, 100)?;
@@ -206,7 +204,7 @@ pub fn detached(bench: &mut Bench) -> Result<()> {
     let skipped = count(&bench.a, LineMark::BEGINNING, "skipping run")?;
     expect(skipped == 0, || "no run skipped".to_owned())?;
     expect_little_memory(&bench.a)?;
-    beats.expect_in_time(bench)?;
+    expect_in_time(bench, |_| Ok(()))?;
     bench.a.stop()
 }
 
@@ -216,10 +214,9 @@ pub fn torrent(bench: &mut Bench) -> Result<()> {
     bench.a.node.write_file("/run/check", script)?;
     let check = "script /run/check\n    interval 1\n    timeout 30";
     bench.a.start(&(tracking("", check) + BEAT))?;
-    let beats = Beats::begin(bench, &bench.a)?;
     bench.a.expect_line("VRRP_Script(chk) succeeded")?;
     bench.await_advert(bench.lab.observer.beginning(), &bench.a, 100)?;
-    beats.expect_in_time(bench)?;
+    expect_in_time(bench, |_| Ok(()))?;
     expect_little_memory(&bench.a)?;
     bench.a.stop()
 }
@@ -242,7 +239,6 @@ pub fn swapped(bench: &mut Bench) -> Result<()> {
     let file = tracking("enable_script_security", &check) + BEAT;
     bench.a.start(&file)?;
     bench.a.expect_line("VRRP_Script(chk) succeeded")?;
-    let beats = Beats::begin(bench, &bench.a)?;
 
     replace_by_link(&bench.a, &theirs)?;
     let reason = "/run/theirs belongs to daemon:daemon and has mode 0755";
@@ -272,7 +268,7 @@ pub fn swapped(bench: &mut Bench) -> Result<()> {
     replace_by_link(&bench.a, "/run/scripts/other")?;
     let daemon = bench.a.daemon()?;
     daemon.await_line_after(mark, PATIENCE, "VRRP_Script(chk) succeeded")?;
-    beats.expect_in_time(bench)?;
+    expect_in_time(bench, |_| Ok(()))?;
     expect_little_memory(&bench.a)?;
 
     // Nobody asked for security: it is run as it is.
@@ -350,8 +346,7 @@ pub fn crowd(bench: &mut Bench) -> Result<()> {
     bench.a.start(&(text + BEAT))?;
     // Every script has run once by then.
     bench.await_advert(bench.lab.observer.beginning(), &bench.a, 254)?;
-    let beats = Beats::begin(bench, &bench.a)?;
-    beats.expect_in_time(bench)?;
+    expect_in_time(bench, |_| Ok(()))?;
     for number in [0, SCRIPTS / 2, SCRIPTS - 1] {
         bench
             .a
