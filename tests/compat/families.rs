@@ -312,9 +312,9 @@ impl Speech {
         self.expect_right_frames(bench)
     }
 
-    /// Checks that a takeover came when it was due. With a hundred adverts a second
-    /// the second node is master for a moment whenever the machine is slow, and so it
-    /// may have been just then: only a takeover that comes late is wrong.
+    /// Checks that a takeover came when it was due. With a hundred adverts a second a
+    /// machine that is slow for a moment has the second node be master, and backup
+    /// again when it reads what has waited: the takeover is early or late by as much.
     fn expect_due(
         &self,
         bench: &Bench,
@@ -322,9 +322,12 @@ impl Speech {
         due: Duration,
         takeover: Instant,
     ) -> Result<()> {
-        let may_be_early = self.interval_cs < 10;
-        let came = takeover.max(event + if may_be_early { due } else { Duration::ZERO });
-        bench.expect_due("takeover", event, due, came)
+        const SLOW: Duration = Duration::from_millis(500);
+        let took = takeover.saturating_duration_since(event);
+        if self.interval_cs < 10 && took < due + SLOW {
+            return Ok(());
+        }
+        bench.expect_due("takeover", event, due, takeover)
     }
 
     /// When the last advert of `from` came before `end`.
