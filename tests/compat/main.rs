@@ -28,6 +28,7 @@ mod faults;
 mod fifo;
 mod frr;
 mod hostile;
+mod lateness;
 mod mail;
 mod mail_hostile;
 mod notify;
