@@ -43,7 +43,7 @@ use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
-use super::process;
+use super::process::{self, Part};
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
@@ -464,6 +464,7 @@ impl Reactor {
     fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
         let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
         let config = self.settings.text.read(sources)?.config;
+        process::follow_globals(Part::Worker, &config.globals, self.settings.around.umask);
         self.mailer.configure(&config.globals);
         self.watcher.watch(&config, false)?;
         let plan = plan(self.engine.config(), config);
