@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::{Config, VirtualAddress};
-use crate::ids::{IfIndex, InstanceId, Priority};
+use crate::ids::{IfIndex, InstanceId};
 use crate::time::Instant;
 
 use super::super::action::{Action, Operation, Token, Transmit};
-use super::super::instance::{Purpose, Running};
+use super::super::instance::{Before, Purpose, Running};
 use super::super::log_lines::InstanceLine;
 use super::super::plan::Plan;
 use super::super::state_machine::State;
@@ -41,7 +41,7 @@ impl Engine {
             return;
         }
         let held = self.held(now, tx);
-        let before = self.states_and_priorities();
+        let before = self.befores();
         let token = self.requests.gather();
         self.end_or_go_on(now, &plan, tx);
         for instance in &plan.started {
@@ -55,7 +55,9 @@ impl Engine {
             self.note_gathering_groups();
         }
         self.each_with_id(now, tx, |id, it, cx| {
-            it.speak_anew(before.get(&id).copied(), cx);
+            if let Some(before) = before.get(&id) {
+                it.speak_anew(*before, cx);
+            }
         });
         self.requests.end_gathering();
         self.change_addresses(now, token, &held, tx);
@@ -76,10 +78,10 @@ impl Engine {
         self.each(now, tx, |it, cx| it.reloaded(token, result, cx));
     }
 
-    fn states_and_priorities(&self) -> BTreeMap<InstanceId, (State, Priority)> {
+    fn befores(&self) -> BTreeMap<InstanceId, Before> {
         let instances = self.instances.iter();
         instances
-            .map(|(id, running)| (*id, (running.state, running.priority)))
+            .map(|(id, running)| (*id, running.before_reload()))
             .collect()
     }
 

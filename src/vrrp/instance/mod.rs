@@ -54,6 +54,7 @@ pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
 use handover::Handover;
 use installed::Installed;
+pub use reload::Before;
 use reload::Gained;
 use rival::{Dispute, GAVE_WAY};
 

@@ -30,6 +30,14 @@ pub(super) struct Gained {
     addresses: HashSet<(IfIndex, IpAddr)>,
 }
 
+/// An instance just before a reload.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    state: State,
+    priority: Priority,
+    adverts_sent: u64,
+}
+
 impl Running {
     /// Goes on as `config`, which differs by `changes`. What is around is looked at
     /// afterwards, and then [`Running::speak_anew`] says what is new.
@@ -58,14 +66,23 @@ impl Running {
         self.build_advert(cx);
     }
 
+    /// What [`Running::speak_anew`] compares with.
+    pub fn before_reload(&self) -> Before {
+        Before {
+            state: self.state,
+            priority: self.priority,
+            adverts_sent: self.statistics.advert_sent,
+        }
+    }
+
     /// As MASTER, says at once what a reload has changed: something in the advert, or
-    /// the effective priority, which was `before`. One that asks others to take over
-    /// stays silent.
-    pub fn speak_anew(&mut self, before: Option<(State, Priority)>, cx: &mut Context<'_>) {
-        let changed = before.is_some_and(|(_, priority)| priority != self.priority);
-        let was_master = before.is_some_and(|(state, _)| state == State::Master);
-        let says_anew = std::mem::take(&mut self.says_anew) || changed;
-        if !says_anew || !was_master || self.state != State::Master || self.is_handing_over() {
+    /// the effective priority. One that has spoken already does not do so again, and
+    /// one that asks others to take over stays silent.
+    pub fn speak_anew(&mut self, before: Before, cx: &mut Context<'_>) {
+        let says_anew = std::mem::take(&mut self.says_anew) || before.priority != self.priority;
+        let is_master = [before.state, self.state] == [State::Master; 2];
+        let has_spoken = before.adverts_sent != self.statistics.advert_sent;
+        if !says_anew || !is_master || has_spoken || self.is_handing_over() {
             return;
         }
         self.send(false, cx);
