@@ -157,6 +157,7 @@ fn healthy() -> Document {
                 at: ago(7_260.0),
                 accepted: true,
                 reason: None,
+                mistakes: Vec::new(),
             }),
             ..daemon()
         },

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::channel::{ChannelError, SupervisorEnd, ToWorker};
+use super::channel::{ChannelError, SupervisorEnd};
 use super::fifos::{Fifos, Handed};
 use super::lifecycle::Run;
 use super::pid_files::PidFile;
@@ -34,10 +34,14 @@ use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
 
 use stop::Stop;
+use under_way::Reloads;
 
 mod children;
+mod planned;
 mod reload;
 mod stop;
+mod unchangeable;
+mod under_way;
 
 /// The worker's name in the log.
 const WORKER: &str = "Keepalived_vrrp";
@@ -120,13 +124,14 @@ impl PidFiles {
 /// Supervises until the daemon stops; returns its exit code.
 pub fn run(start: Start<'_>) -> u8 {
     let scripts = Scripts::new(Policy::of(&start.loaded.config.globals));
+    let reloads = Reloads::new(&start.loaded.config, start.settings);
     let mut supervisor = Supervisor {
         settings: start.settings,
         entries: start.entries,
         pid_files: start.pid_files,
         good: Text::from(start.loaded),
         candidate: None,
-        reload_again: false,
+        reloads,
         started_up: false,
         phase: Phase::NoWorker,
         delay: Interval::ZERO,
@@ -218,7 +223,7 @@ struct Supervisor<'a> {
     good: Text,
     /// What the worker was told to change over to; it has not answered yet.
     candidate: Option<Text>,
-    reload_again: bool,
+    reloads: Reloads,
     started_up: bool,
     phase: Phase,
     /// How long the next replacement of a worker waits.
@@ -266,6 +271,7 @@ impl Supervisor<'_> {
             }
         }
         self.expire(now());
+        self.go_on_with_reloads(now());
         self.answer_status();
     }
 
@@ -280,6 +286,9 @@ impl Supervisor<'_> {
             }
         };
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.reloads.desk.poll_fds());
+        let planned = self.reloads.planned.as_fd();
+        fds.extend(planned.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         if let Phase::Working(worker) = &self.phase
             && worker.listening
         {
@@ -309,7 +318,9 @@ impl Supervisor<'_> {
         let script = script.map(Run::deadline);
         let readers = stop.and_then(|stop| stop.readers_until);
         let readers = readers.filter(|_| self.scripts.has_readers());
-        [phase, kill, script, readers, self.scripts.deadline()]
+        let scripts = self.scripts.deadline();
+        let reloads = self.reloads.deadline(now(), self.candidate.is_some());
+        [phase, kill, script, readers, scripts, reloads]
             .into_iter()
             .flatten()
             .min()
@@ -358,6 +369,7 @@ impl Supervisor<'_> {
             file.remove();
         }
         self.status.remove();
+        self.reloads.end();
         self.scripts.kill_readers();
         self.fifos.end();
         tracing::info!("Stopped Keepalived {VERSION}");
@@ -367,11 +379,6 @@ impl Supervisor<'_> {
 
 // The status socket.
 impl Supervisor<'_> {
-    fn note_reload(&mut self, refused: Option<String>) {
-        self.status.note_reload(refused);
-        self.tell(&ToWorker::About(self.status.about()));
-    }
-
     /// Without a worker nobody else answers.
     fn answer_status(&self) {
         match &self.phase {
