@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::config::model::Config;
 use crate::ids::ScriptId;
@@ -290,9 +291,12 @@ impl World {
         let numbers = here.numbers.clone();
         let Some(engine) = &here.engine else { return };
         let plan = plan(engine.config(), config.clone());
-        let ended = plan.removed.iter().chain(&plan.restarted);
+        let restarted = plan.restarted.iter().map(|it| &it.before);
+        let kept = plan.kept.iter().map(|it| &it.before);
+        let ended = plan.removed.iter().chain(restarted).chain(kept);
         let ended: Vec<String> = ended.map(|instance| instance.name.clone()).collect();
-        let started = plan.started.clone();
+        let kept = plan.kept.iter().map(|it| Arc::clone(&it.after));
+        let started: Vec<_> = plan.started.iter().cloned().chain(kept).collect();
         self.turn(node, Cause::Reload(ended), |engine, now, tx| {
             engine.apply(now, plan, tx);
             watched::tell(engine, now, &config, &numbers, tx);

@@ -224,20 +224,27 @@ impl Engine {
     /// that the engine has. What the plan does not name is not touched.
     pub fn apply(&mut self, now: Instant, plan: Plan, tx: &mut impl Transmit) {
         let named = |list: &[Arc<Instance>], name: &str| list.iter().any(|it| it.name == name);
+        let restarted: Vec<Arc<Instance>> = plan
+            .restarted
+            .iter()
+            .map(|it| Arc::clone(&it.before))
+            .chain(plan.kept.iter().map(|it| Arc::clone(&it.before)))
+            .collect();
         let ending: Vec<(InstanceId, bool)> = self
             .instances
             .iter()
             .filter_map(|(id, running)| {
                 let name = &running.config.name;
                 let removed = named(&plan.removed, name);
-                (removed || named(&plan.restarted, name)).then_some((*id, removed))
+                (removed || named(&restarted, name)).then_some((*id, removed))
             })
             .collect();
         for (id, removed) in ending {
             self.one(now, id, tx, |it, cx| it.leave(removed, cx));
             self.instances.remove(&id);
         }
-        for instance in &plan.started {
+        let kept = plan.kept.iter().map(|it| &it.after);
+        for instance in plan.started.iter().chain(kept) {
             self.add_instance(instance);
         }
         self.adopt(plan.config);
