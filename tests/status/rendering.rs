@@ -234,6 +234,7 @@ fn troubled() -> Document {
                      must be between 1 & 255. Using default 100"
                         .to_owned(),
                 ),
+                mistakes: Vec::new(),
             }),
             ..daemon()
         },

@@ -322,18 +322,13 @@ fn being_written(path: &Path) -> Diagnostic {
 /// What changes between the two, a line each.
 fn words(old: &Config, new: &Config) -> Vec<String> {
     let plan = plan(old, new.clone());
-    let named = |list: &[std::sync::Arc<crate::config::model::Instance>], what: &str| {
-        let names = list.iter().map(|it| format!("{}: {what}", it.name));
-        names.collect::<Vec<_>>()
-    };
-    let mut lines = named(&plan.removed, "removed");
-    lines.extend(named(&plan.started, "begins anew"));
-    if lines.is_empty() {
-        let text = match old == new {
-            true => "nothing changes",
-            false => "no instance is touched, other settings change",
-        };
-        lines.push(text.to_owned());
+    let lines = plan.describe();
+    if !lines.is_empty() {
+        return lines;
     }
-    lines
+    let text = match old == new {
+        true => "nothing changes",
+        false => "no instance is touched, other settings change",
+    };
+    vec![text.to_owned()]
 }
