@@ -22,9 +22,8 @@ use super::lifecycle::Run;
 use super::pid_files::PidFile;
 use super::process;
 use super::status::About;
-use super::status::keeper::Keeper;
+use super::status::keeper::{Keeper, is_mistake};
 use super::{Settings, VERSION};
-use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
 use crate::config::{self, Loaded};
 use crate::system::clock::now;
@@ -179,12 +178,9 @@ impl From<Loaded> for Text {
     }
 }
 
-/// The messages of all lines that are wrong, without their places.
+/// The messages of all mistakes, without their places.
 fn errors(loaded: &Loaded) -> BTreeSet<String> {
-    let wrong = loaded
-        .diagnostics
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error);
+    let wrong = loaded.diagnostics.iter().filter(|it| is_mistake(it));
     wrong.map(|finding| finding.message.clone()).collect()
 }
 
