@@ -292,12 +292,13 @@ impl World {
         let Some(engine) = &here.engine else { return };
         let plan = plan(engine.config(), config.clone());
         let restarted = plan.restarted.iter().map(|it| &it.before);
-        let kept = plan.kept.iter().map(|it| &it.before);
-        let ended = plan.removed.iter().chain(restarted).chain(kept);
+        let ended = plan.removed.iter().chain(restarted);
         let ended: Vec<String> = ended.map(|instance| instance.name.clone()).collect();
-        let kept = plan.kept.iter().map(|it| Arc::clone(&it.after));
-        let started: Vec<_> = plan.started.iter().cloned().chain(kept).collect();
-        self.turn(node, Cause::Reload(ended), |engine, now, tx| {
+        let kept = plan.kept.iter();
+        let kept = kept.map(|it| (it.before.name.clone(), Arc::clone(&it.after)));
+        let kept: Vec<_> = kept.collect();
+        let started = plan.started.clone();
+        self.turn(node, Cause::Reload { ended, kept }, |engine, now, tx| {
             engine.apply(now, plan, tx);
             watched::tell(engine, now, &config, &numbers, tx);
         });
