@@ -123,6 +123,7 @@ impl Supervisor<'_> {
         }
         self.reloads.put_off = None;
         self.reloads.marker.remove();
+        tracing::info!("Configuration file {}", file.display());
         let refused = self.refuse(&mut loaded);
         log_diagnostics(&loaded);
         if !self.reloads.served.is_empty() {
