@@ -253,8 +253,8 @@ fn on_a_disk_where_nothing_is_left(site: &mut Site, globals: &str) -> Result<()>
                 let flags = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
                 mount("none", "/run/full", flags, "")?;
             } else {
-                let full = (0..9).map(|number| File::create(format!("/run/full/{number}")));
-                expect(full.last().is_some_and(|it| it.is_err()), || {
+                let mut names = (0..9).map(|number| format!("/run/full/{number}"));
+                expect(names.any(|name| File::create(name).is_err()), || {
                     "no place on the disk".to_owned()
                 })?;
             }
