@@ -207,6 +207,7 @@ fn daemon(about: &About, times: &Times) -> Daemon {
             at: times.moment(Instant::from_us(reload.at_us)),
             accepted: reload.refused.is_none(),
             reason: reload.refused.clone(),
+            mistakes: reload.mistakes.clone(),
         }),
         ignored: 0,
     }

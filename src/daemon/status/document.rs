@@ -92,6 +92,8 @@ pub struct Reload {
     pub accepted: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// All new mistakes of the text that was refused, at most 20, in its order.
+    pub mistakes: Vec<String>,
 }
 
 /// A virtual router.
