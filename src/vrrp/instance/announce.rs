@@ -6,6 +6,7 @@ use crate::time::Interval;
 
 use super::super::action::Action;
 use super::super::garp::Target;
+use super::super::kernel_set::addresses;
 use super::super::log_lines::{InstanceLine, LogLine, interface_name};
 use super::super::state_machine::State;
 use super::installed::Installed;
@@ -18,7 +19,7 @@ impl Running {
     /// Which VIPs are announced where: on interfaces that do ARP.
     pub(super) fn find_targets(&mut self, cx: &Context<'_>) {
         self.announcing.clear();
-        for (on, vip) in Self::vips(&self.config, cx.interfaces) {
+        for (on, vip) in addresses(&self.config, cx.interfaces) {
             let Some(state) = cx.interfaces.get(on).filter(|state| !state.no_arp) else {
                 continue;
             };

@@ -1,15 +1,17 @@
-//! The VIPs of one instance in the kernel: put on, taken off, put back.
+//! What one instance has in the kernel, its VIPs, routes and rules: put in, taken out,
+//! put back.
 //!
 //! When they go on and off is decided in `state_machine.rs`.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::config::model::{Instance, VirtualAddress};
+use crate::config::model::{PROTOCOL_KEEPALIVED, RoutingName, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 
 use super::super::action::{Action, NotifyState, Operation, Token};
 use super::super::event::InterfaceState;
-use super::super::interfaces::Interfaces;
+use super::super::kernel_set::{additions, addresses, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
 use super::{Context, Purpose, Running, TimerKey};
 
@@ -23,75 +25,140 @@ pub(super) enum Installed {
 
 impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
-        let [vips, excluded] = [InstanceLine::SettingVips, InstanceLine::SettingExcludedVips];
-        self.tell_vips(vips, excluded, cx);
-        self.put_on = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| (on, vip.clone()))
-            .collect();
-        let operations = self.put_on.iter().cloned();
-        let operations = operations
-            .map(|(on, address)| Operation::AddAddress { on, address })
-            .collect();
-        let token = cx.request(Purpose::Install(self.id), operations);
+        self.tell_setting(cx);
+        self.put_in = additions(&self.config, cx.interfaces);
+        self.refusals.forget();
+        let token = cx.request(Purpose::Install(self.id), self.put_in.clone());
         self.installed = Installed::Asked(token);
     }
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
-        self.tell_removal(cx);
-        let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| (on, vip.clone()))
-            .collect();
+        self.tell_removing(cx);
+        let mut there = additions(&self.config, cx.interfaces);
         // An interface may have got another name since, and keeps its addresses.
-        for (on, vip) in std::mem::take(&mut self.put_on) {
-            let is_known = there.contains(&(on, vip.clone()));
-            if cx.interfaces.get(on).is_some() && !is_known {
-                there.push((on, vip));
-            }
-        }
-        let operations = there
-            .into_iter()
-            .map(|(on, address)| Operation::RemoveAddress { on, address })
-            .collect();
-        cx.request(Purpose::Remove(self.id), operations);
+        let known: HashSet<_> = there.iter().cloned().collect();
+        let put_in = std::mem::take(&mut self.put_in).into_iter();
+        there.extend(put_in.filter(|addition| {
+            let exists = match addition {
+                Operation::AddAddress { on, .. } => cx.interfaces.get(*on).is_some(),
+                _ => true,
+            };
+            exists && !known.contains(addition)
+        }));
+        cx.request(Purpose::Remove(self.id), removals(&there));
         self.installed = Installed::No;
+        self.refusals.forget();
         self.announcing.clear();
         cx.pacer.cancel(self.id);
         self.disarm_bursts(cx);
     }
 
-    fn tell_removal(&self, cx: &mut Context<'_>) {
-        let [vips, excluded] = [
-            InstanceLine::RemovingVips,
-            InstanceLine::RemovingExcludedVips,
-        ];
-        self.tell_vips(vips, excluded, cx);
+    fn tell_setting(&self, cx: &mut Context<'_>) {
+        let [vips, excluded, routes, rules] = self.has();
+        self.tell(
+            [
+                (vips, InstanceLine::SettingVips),
+                (excluded, InstanceLine::SettingExcludedVips),
+                (routes, InstanceLine::SettingRoutes),
+                (rules, InstanceLine::SettingRules),
+            ],
+            cx,
+        );
     }
 
-    /// A line for each list that has an address.
-    fn tell_vips(&self, vips: InstanceLine, excluded: InstanceLine, cx: &mut Context<'_>) {
-        if !self.config.virtual_addresses.is_empty() {
-            self.log(vips, cx);
-        }
-        if !self.config.excluded_addresses.is_empty() {
-            self.log(excluded, cx);
+    fn tell_removing(&self, cx: &mut Context<'_>) {
+        let [vips, excluded, routes, rules] = self.has();
+        self.tell(
+            [
+                (rules, InstanceLine::RemovingRules),
+                (routes, InstanceLine::RemovingRoutes),
+                (vips, InstanceLine::RemovingVips),
+                (excluded, InstanceLine::RemovingExcludedVips),
+            ],
+            cx,
+        );
+    }
+
+    /// A line for each list that has something in it.
+    fn tell(&self, lines: [(bool, InstanceLine); 4], cx: &mut Context<'_>) {
+        for (_, line) in lines.into_iter().filter(|(has, _)| *has) {
+            self.log(line, cx);
         }
     }
 
-    /// Takes VIPs off that an earlier run left behind (specification F.2).
+    /// Whether there are VIPs, excluded VIPs, routes, rules.
+    fn has(&self) -> [bool; 4] {
+        let config = &self.config;
+        [
+            !config.virtual_addresses.is_empty(),
+            !config.excluded_addresses.is_empty(),
+            !config.virtual_routes.is_empty(),
+            !config.virtual_rules.is_empty(),
+        ]
+    }
+
+    /// Takes out what an earlier run left behind (specification F.2): VIPs that are
+    /// there, and routes and rules without looking.
     pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
-        let left = |on: IfIndex, vip: &VirtualAddress| {
-            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
-        };
-        let operations: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .filter(|(on, vip)| left(*on, vip))
-            .map(|(on, vip)| Operation::RemoveAddress {
-                on,
-                address: vip.clone(),
-            })
-            .collect();
+        let config = &self.config;
+        let mut leftovers = additions(config, cx.interfaces);
+        leftovers.retain(|addition| match addition {
+            Operation::AddAddress { on, address } => {
+                let state = cx.interfaces.get(*on);
+                state.is_some_and(|state| holds(state, address))
+            }
+            other => is_surely_ours(other),
+        });
+        let is_address = |it: &Operation| matches!(it, Operation::AddAddress { .. });
+        if leftovers.iter().any(is_address) {
+            self.tell_removing(cx);
+        }
+        if !leftovers.is_empty() {
+            cx.request(Purpose::Remove(self.id), removals(&leftovers));
+        }
+    }
+
+    /// The kernel did not do one operation of a request of this instance.
+    pub fn refused(
+        &mut self,
+        token: Token,
+        operation: &Operation,
+        errno: Errno,
+        cx: &mut Context<'_>,
+    ) {
+        let is_wanted = operation.adds() && self.installed != Installed::No;
+        if !is_wanted || self.refusals.note(token, operation, errno) {
+            cx.actions
+                .push_back(Action::Log(LogLine::refused(operation, errno)));
+        }
+    }
+
+    /// Something around has changed: tries again what the kernel refused.
+    pub fn try_again(&mut self, cx: &mut Context<'_>) {
+        if self.installed != Installed::Yes {
+            return;
+        }
+        let operations = self.refusals.to_try();
         if !operations.is_empty() {
-            self.tell_removal(cx);
-            cx.request(Purpose::Remove(self.id), operations);
+            let token = cx.request(Purpose::TryAgain(self.id), operations);
+            self.refusals.began(token);
+        }
+    }
+
+    /// A trial is over.
+    pub fn tried_again(&mut self, token: Token, cx: &mut Context<'_>) {
+        let Some((is_in, once_more)) = self.refusals.ended(token) else {
+            return;
+        };
+        for operation in is_in {
+            if let Operation::AddAddress { .. } = operation {
+                cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
+            }
+            let line = LogLine::InAtLast(operation.to_string());
+            cx.actions.push_back(Action::Log(line));
+        }
+        if once_more {
+            self.try_again(cx);
         }
     }
 
@@ -101,7 +168,11 @@ impl Running {
             return;
         }
         self.installed = Installed::Yes;
-        if let Err(errno) = result {
+        // Routes that were refused have been told of.
+        let are_vips_on = !self.refusals.is_empty() && !self.refusals.has_address();
+        if let Err(errno) = result
+            && !are_vips_on
+        {
             let line = InstanceLine::KernelRefused {
                 adding: true,
                 errno,
@@ -126,7 +197,7 @@ impl Running {
         if self.installed != Installed::Yes {
             return;
         }
-        let lost = Self::vips(&self.config, cx.interfaces).find(|(index, vip)| {
+        let lost = addresses(&self.config, cx.interfaces).find(|(index, vip)| {
             *index == on
                 && vip.address == address
                 && vip.prefix_length == prefix_length
@@ -145,7 +216,7 @@ impl Running {
         let is_there = |on: IfIndex, vip: &VirtualAddress| {
             cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
         };
-        let missing: Vec<_> = Self::vips(&self.config, cx.interfaces)
+        let missing: Vec<_> = addresses(&self.config, cx.interfaces)
             .filter(|(on, vip)| !is_there(*on, vip))
             .map(|(on, vip)| (on, vip.address, vip.prefix_length))
             .collect();
@@ -169,17 +240,18 @@ impl Running {
             ),
         }
     }
+}
 
-    /// Each VIP with the number of its interface; those without one are left
-    /// out (they keep the instance in FAULT unless they are not tracked).
-    pub(super) fn vips<'c>(
-        config: &'c Instance,
-        interfaces: &'c Interfaces,
-    ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
-        config.all_addresses().filter_map(|vip| {
-            let state = interfaces.named(&vip.interface)?;
-            Some((state.index, vip))
-        })
+/// Whether nobody else puts in such a thing: what has another protocol than
+/// keepalived's may belong to the machine.
+fn is_surely_ours(addition: &Operation) -> bool {
+    match addition {
+        Operation::AddRoute(route) => match &route.protocol {
+            None => true,
+            Some(protocol) => *protocol == RoutingName::Number(PROTOCOL_KEEPALIVED.into()),
+        },
+        Operation::AddRule(rule) => rule.protocol.is_none_or(|it| it == PROTOCOL_KEEPALIVED),
+        _ => true,
     }
 }
 
