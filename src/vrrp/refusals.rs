@@ -58,7 +58,7 @@ impl Refusals {
 
     /// What to try again now that something has changed; none while a trial is under
     /// way. [`Refusals::began`] follows.
-    pub fn to_try(&mut self) -> Vec<Operation> {
+    pub fn retry(&mut self) -> Vec<Operation> {
         match &mut self.trying {
             Some(trying) => {
                 trying.is_outdated = true;
@@ -111,21 +111,21 @@ mod tests {
         assert!(refusals.note(first, &rule(1), errno));
         assert!(refusals.note(first, &rule(2), errno));
         assert!(!refusals.note(first, &rule(2), errno));
-        assert_eq!(refusals.to_try(), [rule(1), rule(2)]);
+        assert_eq!(refusals.retry(), [rule(1), rule(2)]);
         refusals.began(second);
         assert!(!refusals.note(second, &rule(2), errno));
         assert_eq!(refusals.ended(first), None);
         assert_eq!(refusals.ended(second), Some((vec![rule(1)], false)));
-        assert_eq!(refusals.to_try(), [rule(2)]);
+        assert_eq!(refusals.retry(), [rule(2)]);
     }
 
     #[test]
     fn a_change_during_a_trial_means_another_one() {
         let mut refusals = Refusals::default();
         refusals.note(Token(1), &rule(1), Errno(libc::ENETDOWN));
-        refusals.to_try();
+        refusals.retry();
         refusals.began(Token(2));
-        assert_eq!(refusals.to_try(), []);
+        assert_eq!(refusals.retry(), []);
         refusals.note(Token(2), &rule(1), Errno(libc::ENETDOWN));
         assert_eq!(refusals.ended(Token(2)), Some((vec![], true)));
         refusals.forget();

@@ -95,7 +95,7 @@ fn vrf(payload: &[u8]) -> Option<(String, u32)> {
 fn attribute(attributes: &[u8], kind: u16) -> Option<&[u8]> {
     let mut all = NlasIterator::new(attributes).flatten();
     let found: NlaBuffer<&[u8]> = all.find(|attribute| attribute.kind() == kind)?;
-    let length = usize::from(found.value_length());
+    let length = found.value_length();
     let start = found.into_inner().get(4..)?;
     start.get(..length)
 }

@@ -66,23 +66,26 @@ impl Engine {
         errno: Errno,
         tx: &mut impl Transmit,
     ) {
-        match self.requests.purpose(token) {
+        let id = match self.requests.purpose(token) {
             Some(
                 Purpose::Install(id)
                 | Purpose::Restore(id)
                 | Purpose::Remove(id)
                 | Purpose::TryAgain(id),
-            ) => {
-                self.one(now, id, tx, |it, cx| {
-                    it.refused(token, operation, errno, cx);
-                });
-            }
+            ) => id,
             Some(Purpose::Static | Purpose::TryStaticAgain) => {
-                if self.statics.refused(token, operation, errno) {
-                    self.log(LogLine::refused(operation, errno));
-                }
+                return self.static_refused(token, operation, errno);
             }
-            None => {}
+            None => return,
+        };
+        self.one(now, id, tx, |it, cx| {
+            it.refused(token, operation, errno, cx);
+        });
+    }
+
+    fn static_refused(&mut self, token: Token, operation: &Operation, errno: Errno) {
+        if self.statics.refused(token, operation, errno) {
+            self.log(LogLine::refused(operation, errno));
         }
     }
 
@@ -108,7 +111,7 @@ impl Engine {
     }
 
     fn try_statics_again(&mut self) {
-        let operations = self.statics.refusals.to_try();
+        let operations = self.statics.refusals.retry();
         if let Some(token) = self.ask_static(Purpose::TryStaticAgain, operations) {
             self.statics.refusals.began(token);
         }

@@ -138,7 +138,7 @@ impl Running {
         if self.installed != Installed::Yes {
             return;
         }
-        let operations = self.refusals.to_try();
+        let operations = self.refusals.retry();
         if !operations.is_empty() {
             let token = cx.request(Purpose::TryAgain(self.id), operations);
             self.refusals.began(token);
