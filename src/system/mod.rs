@@ -2,6 +2,7 @@
 //! protocol. Of the engine they know only its events and its actions. What is
 //! decided is decided elsewhere; here it is carried out and reported.
 
+pub mod capabilities;
 pub mod clock;
 pub mod fifo;
 pub mod files;
@@ -11,6 +12,7 @@ pub mod machine;
 pub mod mail;
 pub mod netlink;
 pub mod notify_systemd;
+pub mod realtime;
 pub mod routing_names;
 pub mod scripts;
 pub mod signals;
