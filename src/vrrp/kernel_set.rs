@@ -5,34 +5,9 @@
 
 use std::collections::HashSet;
 
-use crate::config::model::{Instance, Route, Rule, VirtualAddress};
-use crate::ids::IfIndex;
+use crate::config::model::{Route, Rule};
 
 use super::action::Operation;
-use super::interfaces::Interfaces;
-
-/// Each VIP with the number of its interface; those without one are left out (they
-/// keep the instance in FAULT unless they are not tracked).
-pub fn addresses<'c>(
-    config: &'c Instance,
-    interfaces: &'c Interfaces,
-) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
-    config.all_addresses().filter_map(|vip| {
-        let state = interfaces.named(&vip.interface)?;
-        Some((state.index, vip))
-    })
-}
-
-/// What puts everything of an instance in: addresses, then routes, which may need
-/// them, then rules.
-pub fn additions(config: &Instance, interfaces: &Interfaces) -> Vec<Operation> {
-    let vips = addresses(config, interfaces).map(|(on, vip)| Operation::AddAddress {
-        on,
-        address: vip.clone(),
-    });
-    vips.chain(additions_of(&config.virtual_routes, &config.virtual_rules))
-        .collect()
-}
 
 /// What puts routes in, and then rules.
 pub fn additions_of<'a>(
@@ -75,6 +50,28 @@ pub fn difference(before: &[Operation], after: &[Operation]) -> Vec<Operation> {
     operations
 }
 
+/// What leads from the routes and rules of one set to those of another around the
+/// changes of addresses in between: they go before their addresses do, and come when
+/// these are there. Where any address changes all are asked for again, since the
+/// kernel drops a route with the address that is its source.
+pub fn around(
+    before: &[Operation],
+    after: &[Operation],
+    mut addresses: Vec<Operation>,
+) -> Vec<Operation> {
+    let mut operations = difference(before, after);
+    let at = operations.iter().position(Operation::adds);
+    let added = operations.split_off(at.unwrap_or(operations.len()));
+    let is_any = !addresses.is_empty();
+    operations.append(&mut addresses);
+    if is_any {
+        operations.extend(after.iter().cloned());
+    } else {
+        operations.extend(added);
+    }
+    operations
+}
+
 /// The interfaces of routes and rules that are tracked.
 pub fn tracked_interfaces<'a>(
     routes: &'a [Route],
@@ -90,7 +87,8 @@ pub fn tracked_interfaces<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{Family, RuleAction};
+    use crate::config::model::{Family, RuleAction, VirtualAddress};
+    use crate::ids::IfIndex;
 
     fn route(metric: u32) -> Operation {
         let mut route = Route::new(Family::Inet.everything());
@@ -132,5 +130,21 @@ mod tests {
         assert!(difference[0].to_string().contains("metric 1"));
         assert!(difference[2].to_string().contains("metric 3"));
         assert_eq!(super::difference(&after, &after), []);
+    }
+
+    #[test]
+    fn routes_go_before_addresses_and_come_after_them() {
+        let (before, after) = ([route(1), route(2)], [route(2), route(3)]);
+        let changes = around(&before, &after, vec![address(1)]);
+        let names = [
+            "RTM_DELROUTE",
+            "RTM_NEWADDR",
+            "RTM_NEWROUTE",
+            "RTM_NEWROUTE",
+        ];
+        assert_eq!(requests(&changes), names);
+        let changes = around(&before, &after, Vec::new());
+        assert_eq!(requests(&changes), ["RTM_DELROUTE", "RTM_NEWROUTE"]);
+        assert_eq!(around(&after, &after, Vec::new()), []);
     }
 }

@@ -76,11 +76,22 @@ impl Engine {
             Some(Purpose::Static | Purpose::TryStaticAgain) => {
                 return self.static_refused(token, operation, errno);
             }
+            Some(Purpose::Reload) => return self.reload_refused(token, operation, errno),
             None => return,
         };
         self.one(now, id, tx, |it, cx| {
             it.refused(token, operation, errno, cx);
         });
+    }
+
+    fn reload_refused(&mut self, token: Token, operation: &Operation, errno: Errno) {
+        let instances = self.instances.values_mut();
+        let noted = instances.map(|it| it.reload_refused(token, operation, errno));
+        // Not `any`: several instances may have the same route.
+        let count = noted.filter(|noted| *noted).count();
+        if count > 0 || !operation.adds() {
+            self.log(LogLine::refused(operation, errno));
+        }
     }
 
     fn static_refused(&mut self, token: Token, operation: &Operation, errno: Errno) {

@@ -3,17 +3,17 @@
 //!
 //! When they go on and off is decided in `state_machine.rs`.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
-use crate::config::model::{PROTOCOL_KEEPALIVED, RoutingName, VirtualAddress};
+use crate::config::model::{Instance, PROTOCOL_KEEPALIVED, RoutingName, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 
 use super::super::action::{Action, NotifyState, Operation, Token};
 use super::super::event::InterfaceState;
-use super::super::kernel_set::{additions, addresses, removals};
+use super::super::interfaces::Interfaces;
+use super::super::kernel_set::{additions_of, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
-use super::{Context, Purpose, Running, TimerKey};
+use super::{Context, Purpose, Running};
 
 /// Whether the VIPs are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,34 +26,53 @@ pub(super) enum Installed {
 impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
         self.tell_setting(cx);
-        self.put_in = additions(&self.config, cx.interfaces);
         self.refusals.forget();
-        let token = cx.request(Purpose::Install(self.id), self.put_in.clone());
+        self.put_on = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| (on, vip.clone()))
+            .collect();
+        self.ways = ways_of(&self.config);
+        if let Some(token) = cx.requests.gathering() {
+            self.installed = Installed::Asked(token);
+            return;
+        }
+        let addresses = self.put_on.iter().cloned();
+        let addresses = addresses.map(|(on, address)| Operation::AddAddress { on, address });
+        let operations = addresses.chain(self.ways.iter().cloned()).collect();
+        let token = cx.request(Purpose::Install(self.id), operations);
         self.installed = Installed::Asked(token);
     }
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
         self.tell_removing(cx);
-        let mut there = additions(&self.config, cx.interfaces);
-        // An interface may have got another name since, and keeps its addresses.
-        let known: HashSet<_> = there.iter().cloned().collect();
-        let put_in = std::mem::take(&mut self.put_in).into_iter();
-        there.extend(put_in.filter(|addition| {
-            let exists = match addition {
-                Operation::AddAddress { on, .. } => cx.interfaces.get(*on).is_some(),
-                _ => true,
-            };
-            exists && !known.contains(addition)
-        }));
-        cx.request(Purpose::Remove(self.id), removals(&there));
         self.installed = Installed::No;
         self.refusals.forget();
+        self.gained = None;
         self.announcing.clear();
         cx.pacer.cancel(self.id);
         self.disarm_bursts(cx);
+        if cx.requests.gathering().is_some() {
+            self.put_on.clear();
+            self.ways.clear();
+            return;
+        }
+        let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
+            .map(|(on, vip)| (on, vip.clone()))
+            .collect();
+        // An interface may have got another name since, and keeps its addresses.
+        for (on, vip) in std::mem::take(&mut self.put_on) {
+            let is_known = there.contains(&(on, vip.clone()));
+            if cx.interfaces.get(on).is_some() && !is_known {
+                there.push((on, vip));
+            }
+        }
+        self.ways.clear();
+        let mut operations = removals(&ways_of(&self.config));
+        let addresses = there.into_iter();
+        operations.extend(addresses.map(|(on, address)| Operation::RemoveAddress { on, address }));
+        cx.request(Purpose::Remove(self.id), operations);
     }
 
-    fn tell_setting(&self, cx: &mut Context<'_>) {
+    pub(super) fn tell_setting(&self, cx: &mut Context<'_>) {
         let [vips, excluded, routes, rules] = self.has();
         self.tell(
             [
@@ -100,21 +119,25 @@ impl Running {
     /// Takes out what an earlier run left behind (specification F.2): VIPs that are
     /// there, and routes and rules without looking.
     pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
-        let config = &self.config;
-        let mut leftovers = additions(config, cx.interfaces);
-        leftovers.retain(|addition| match addition {
-            Operation::AddAddress { on, address } => {
-                let state = cx.interfaces.get(*on);
-                state.is_some_and(|state| holds(state, address))
-            }
-            other => is_surely_ours(other),
-        });
-        let is_address = |it: &Operation| matches!(it, Operation::AddAddress { .. });
-        if leftovers.iter().any(is_address) {
+        let mut ways = ways_of(&self.config);
+        ways.retain(is_surely_ours);
+        let mut operations = removals(&ways);
+        let left = |on: IfIndex, vip: &VirtualAddress| {
+            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
+        };
+        let addresses: Vec<_> = Self::vips(&self.config, cx.interfaces)
+            .filter(|(on, vip)| left(*on, vip))
+            .map(|(on, vip)| Operation::RemoveAddress {
+                on,
+                address: vip.clone(),
+            })
+            .collect();
+        if !addresses.is_empty() {
             self.tell_removing(cx);
         }
-        if !leftovers.is_empty() {
-            cx.request(Purpose::Remove(self.id), removals(&leftovers));
+        operations.extend(addresses);
+        if !operations.is_empty() {
+            cx.request(Purpose::Remove(self.id), operations);
         }
     }
 
@@ -130,6 +153,32 @@ impl Running {
         if !is_wanted || self.refusals.note(token, operation, errno) {
             cx.actions
                 .push_back(Action::Log(LogLine::refused(operation, errno)));
+        }
+    }
+
+    /// The kernel did not do one operation of a reload; whether it was for this
+    /// instance, which tries it again.
+    pub fn reload_refused(&mut self, token: Token, operation: &Operation, errno: Errno) -> bool {
+        let is_own = match operation {
+            Operation::AddAddress { on, address } => {
+                let mut put_on = self.put_on.iter();
+                put_on.any(|(index, vip)| index == on && vip.address == address.address)
+            }
+            other => self.ways.contains(other),
+        };
+        is_own && self.refusals.note(token, operation, errno)
+    }
+
+    /// The routes and rules that it has in, or asked for.
+    pub fn ways(&self) -> &[Operation] {
+        &self.ways
+    }
+
+    /// As MASTER: has the routes and rules of its configuration from now on. The kernel
+    /// hears of it with the whole reload.
+    pub(super) fn exchange_ways(&mut self) {
+        if self.installed != Installed::No {
+            self.ways = ways_of(&self.config);
         }
     }
 
@@ -152,7 +201,7 @@ impl Running {
         };
         for operation in is_in {
             if let Operation::AddAddress { .. } = operation {
-                cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
+                self.announce_all_at(cx.now, cx);
             }
             let line = LogLine::InAtLast(operation.to_string());
             cx.actions.push_back(Action::Log(line));
@@ -197,7 +246,7 @@ impl Running {
         if self.installed != Installed::Yes {
             return;
         }
-        let lost = addresses(&self.config, cx.interfaces).find(|(index, vip)| {
+        let lost = Self::vips(&self.config, cx.interfaces).find(|(index, vip)| {
             *index == on
                 && vip.address == address
                 && vip.prefix_length == prefix_length
@@ -216,7 +265,7 @@ impl Running {
         let is_there = |on: IfIndex, vip: &VirtualAddress| {
             cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
         };
-        let missing: Vec<_> = addresses(&self.config, cx.interfaces)
+        let missing: Vec<_> = Self::vips(&self.config, cx.interfaces)
             .filter(|(on, vip)| !is_there(*on, vip))
             .map(|(on, vip)| (on, vip.address, vip.prefix_length))
             .collect();
@@ -230,7 +279,7 @@ impl Running {
         match result {
             // By way of the timer, so that many VIPs that come back together are
             // announced once.
-            Ok(()) => cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now),
+            Ok(()) => self.announce_all_at(cx.now, cx),
             Err(errno) => self.log(
                 InstanceLine::KernelRefused {
                     adding: true,
@@ -240,6 +289,23 @@ impl Running {
             ),
         }
     }
+
+    /// Each VIP with the number of its interface; those without one are left
+    /// out (they keep the instance in FAULT unless they are not tracked).
+    pub(super) fn vips<'c>(
+        config: &'c Instance,
+        interfaces: &'c Interfaces,
+    ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
+        config.all_addresses().filter_map(|vip| {
+            let state = interfaces.named(&vip.interface)?;
+            Some((state.index, vip))
+        })
+    }
+}
+
+/// What puts the routes and the rules of an instance in.
+fn ways_of(config: &Instance) -> Vec<Operation> {
+    additions_of(&config.virtual_routes, &config.virtual_rules).collect()
 }
 
 /// Whether nobody else puts in such a thing: what has another protocol than
