@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::config::model::{Route, Rule};
+use crate::config::model::{PROTOCOL_KEEPALIVED, Route, RoutingName, Rule};
 
 use super::action::Operation;
 
@@ -70,6 +70,19 @@ pub fn around(
         operations.extend(added);
     }
     operations
+}
+
+/// Whether nobody else puts in such a thing: what has another protocol than
+/// keepalived's may belong to the machine.
+pub fn is_surely_ours(addition: &Operation) -> bool {
+    match addition {
+        Operation::AddRoute(route) => match &route.protocol {
+            None => true,
+            Some(protocol) => *protocol == RoutingName::Number(PROTOCOL_KEEPALIVED.into()),
+        },
+        Operation::AddRule(rule) => rule.protocol.is_none_or(|it| it == PROTOCOL_KEEPALIVED),
+        _ => true,
+    }
 }
 
 /// The interfaces of routes and rules that are tracked.

@@ -161,6 +161,18 @@ pub fn clean_up(addresses: &[VirtualAddress], removed: &mut Vec<VirtualAddress>)
     outcome
 }
 
+/// Carries out these operations, whatever the outcome of each. For a process without a
+/// runtime; blocks until it is done. The first error is told when all have been tried.
+pub fn take_out(operations: &[Operation]) -> io::Result<()> {
+    let mut socket = RequestSocket::open()?;
+    let mut names = Names::default();
+    let outcomes = operations
+        .iter()
+        .map(|operation| operation::carry_out(&mut socket, &mut names, operation));
+    let outcome = outcomes.fold(Ok(()), Result::and);
+    outcome.map_err(|errno| io::Error::from_raw_os_error(errno.0))
+}
+
 /// Every interface there is, now. For a process without a runtime.
 pub fn interfaces_now() -> io::Result<Vec<InterfaceState>> {
     Ok(Table::read(&mut RequestSocket::open()?)?.states())

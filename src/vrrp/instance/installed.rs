@@ -5,13 +5,13 @@
 
 use std::net::IpAddr;
 
-use crate::config::model::{Instance, PROTOCOL_KEEPALIVED, RoutingName, VirtualAddress};
+use crate::config::model::{Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 
 use super::super::action::{Action, NotifyState, Operation, Token};
 use super::super::event::InterfaceState;
 use super::super::interfaces::Interfaces;
-use super::super::kernel_set::{additions_of, removals};
+use super::super::kernel_set::{additions_of, is_surely_ours, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
 use super::{Context, Purpose, Running};
 
@@ -306,19 +306,6 @@ impl Running {
 /// What puts the routes and the rules of an instance in.
 fn ways_of(config: &Instance) -> Vec<Operation> {
     additions_of(&config.virtual_routes, &config.virtual_rules).collect()
-}
-
-/// Whether nobody else puts in such a thing: what has another protocol than
-/// keepalived's may belong to the machine.
-fn is_surely_ours(addition: &Operation) -> bool {
-    match addition {
-        Operation::AddRoute(route) => match &route.protocol {
-            None => true,
-            Some(protocol) => *protocol == RoutingName::Number(PROTOCOL_KEEPALIVED.into()),
-        },
-        Operation::AddRule(rule) => rule.protocol.is_none_or(|it| it == PROTOCOL_KEEPALIVED),
-        _ => true,
-    }
 }
 
 /// Whether the interface has this address, with this prefix length.
