@@ -438,6 +438,19 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            Report::Refused {
+                token,
+                operation,
+                errno,
+            } => {
+                let (token, errno) = (*token, *errno);
+                let event = Event::Refused {
+                    token,
+                    operation,
+                    errno,
+                };
+                self.engine.event(now, event, tx);
+            }
             &Report::Done { token, result } => {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
@@ -718,7 +731,7 @@ impl Reactor {
 
     fn kernel(&mut self, token: Token, mut operations: Vec<Operation>) {
         if self.stopping && self.settings.keep_addresses {
-            operations.retain(|operation| matches!(operation, Operation::AddAddress { .. }));
+            operations.retain(Operation::adds);
         }
         self.netlink.carry_out(token, operations);
     }
