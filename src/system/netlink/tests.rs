@@ -494,3 +494,40 @@ fn an_interface_that_begins_to_forward_is_told_and_read() {
         });
     });
 }
+
+/// A process with the rights to configure the network may send to the group, too.
+#[test]
+fn what_the_kernel_did_not_send_is_no_news() {
+    use netlink_packet_core::NetlinkMessage;
+    use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+    in_namespace(|| {
+        make_cable();
+        block_on(async {
+            let (_handle, mut reports) = Handle::start().expect("started");
+            all(&mut reports).await;
+            let mut forged = AddressMessage::default();
+            forged.header.family = netlink_packet_route::AddressFamily::Inet;
+            forged.header.prefix_len = 24;
+            forged.header.index = index("left").0;
+            let address = Ipv4Addr::new(10, 0, 0, 66).into();
+            forged.attributes = vec![
+                AddressAttribute::Address(address),
+                AddressAttribute::Local(address),
+            ];
+            let news = RouteNetlinkMessage::NewAddress(forged);
+            let mut message = NetlinkMessage::from(news);
+            message.finalize();
+            let mut bytes = vec![0; message.buffer_len()];
+            message.serialize(&mut bytes);
+            let mut socket = Socket::new(NETLINK_ROUTE).expect("a socket");
+            socket.bind_auto().expect("bound");
+            let group_of_addresses = 0x10;
+            let to = SocketAddr::new(0, group_of_addresses);
+            socket.send_to(&bytes, &to, 0).expect("sent");
+            // Whatever came first is known when this is.
+            ip("link set left mtu 1300");
+            let left = state_where(&mut reports, index("left"), |left| left.mtu == 1300).await;
+            assert_eq!(texts(&left), ["10.0.0.1/24"]);
+        });
+    });
+}
