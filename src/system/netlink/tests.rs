@@ -147,9 +147,17 @@ fn an_address_is_put_on_with_the_attributes_of_keepalived() {
             // A scope that does not fit that of the subnet's primary is refused,
             // and the others are put on all the same.
             assert_eq!(result, Err(Errno(libc::EINVAL)));
-            let Some(Report::Interface(state)) = before.last() else {
+            let [
+                ..,
+                Report::Interface(state),
+                Report::Refused {
+                    operation, errno, ..
+                },
+            ] = before.as_slice()
+            else {
                 panic!("no state before it is done: {before:?}");
             };
+            assert_eq!((operation, errno), (&operations[1], &Errno(libc::EINVAL)));
             assert_eq!(
                 texts(state),
                 ["10.0.0.1/24", "10.0.0.100/32", "10.0.0.102/32"]
