@@ -19,6 +19,7 @@ use socket::RequestSocket;
 
 mod address;
 mod monitor;
+pub mod nftables;
 mod socket;
 
 /// What the thread tells. `All` always comes first.
