@@ -22,7 +22,7 @@ use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
 use crate::system::mail::Mailer;
-use crate::system::netlink::{Handle, Report};
+use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::scripts::Notice;
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
@@ -150,7 +150,7 @@ impl Reactor {
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
-        let (netlink, reports) = Handle::start()?;
+        let (netlink, reports) = Handle::start(nftables::Options::from(&config.globals.firewall))?;
         let (mut watcher, findings) = Watcher::new();
         watcher.watch(&config, settings.is_first)?;
         Ok(Self {
@@ -603,7 +603,10 @@ impl Reactor {
 
     fn kernel(&mut self, token: Token, mut operations: Vec<Operation>) {
         if self.stopping && self.settings.keep_addresses {
-            operations.retain(|operation| matches!(operation, Operation::AddAddress { .. }));
+            let keeps = |it: &Operation| {
+                matches!(it, Operation::AddAddress { .. } | Operation::Block { .. })
+            };
+            operations.retain(keeps);
         }
         self.netlink.carry_out(token, operations);
     }

@@ -58,7 +58,8 @@ pub fn make_cable() {
 
 /// Waits until all these interfaces are up: the kernel drops what is sent before.
 async fn until_up(names: &[&str]) {
-    let (_handle, mut reports) = netlink::Handle::start().expect("the netlink thread");
+    let (_handle, mut reports) =
+        netlink::Handle::start(netlink::nftables::Options::default()).expect("the netlink thread");
     let mut up = BTreeSet::new();
     while !names.iter().all(|name| up.contains(*name)) {
         let states = match reports.recv().await {

@@ -135,6 +135,21 @@ pub enum Operation {
         /// The address.
         address: VirtualAddress,
     },
+    /// Drop what comes to an address and goes out from it (`no_accept`). That it is
+    /// dropped already is no error.
+    Block {
+        /// The interface; matters for link-local addresses only.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Let it through again. That it is not dropped is no error.
+    Unblock {
+        /// The interface; matters for link-local addresses only.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+    },
 }
 
 /// A state that is told to scripts and people (specification E.6, E.7).

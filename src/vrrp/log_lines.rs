@@ -226,6 +226,10 @@ pub enum InstanceLine {
     SettingVips,
     /// VIPs come off.
     RemovingVips,
+    /// Packets to the VIPs are dropped from now on.
+    SettingDropRule,
+    /// And no longer.
+    RemovingDropRule,
     /// VIPs that stand in no advert go on.
     SettingExcludedVips,
     /// VIPs that stand in no advert come off.
@@ -427,6 +431,8 @@ impl InstanceLine {
             | Self::PreemptDelayStopped
             | Self::SettingVips
             | Self::RemovingVips
+            | Self::SettingDropRule
+            | Self::RemovingDropRule
             | Self::SettingExcludedVips
             | Self::RemovingExcludedVips
             | Self::Announcing { .. }
@@ -631,6 +637,8 @@ impl InstanceLine {
         match self {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
+            Self::SettingDropRule => f.write_str("setting firewall drop rule"),
+            Self::RemovingDropRule => f.write_str("removing firewall drop rule"),
             Self::SettingExcludedVips => f.write_str("setting E-VIPs."),
             Self::RemovingExcludedVips => f.write_str("removing E-VIPs."),
             Self::Announcing { on, address } => {

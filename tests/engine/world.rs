@@ -797,6 +797,7 @@ impl Node {
         let (address, add) = match operation {
             Operation::AddAddress { address, .. } => (address, true),
             Operation::RemoveAddress { address, .. } => (address, false),
+            Operation::Block { .. } | Operation::Unblock { .. } => return,
         };
         self.vips.retain(|vip| *vip != address.address);
         if add {

@@ -15,6 +15,7 @@ use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
 use monitor::{Monitor, Table};
+use nftables::Firewall;
 use socket::RequestSocket;
 
 mod address;
@@ -68,22 +69,30 @@ struct Request {
 impl Handle {
     /// Starts the thread, in the network namespace and scheduling class of the
     /// caller. Changing addresses needs `CAP_NET_ADMIN`. The first report is `All`.
-    pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
+    /// What blocks addresses looks as `firewall` says, and goes away with the thread.
+    pub fn start(
+        firewall: nftables::Options,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
         let (requests, incoming) = mpsc::unbounded_channel();
         let (outgoing, reports) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()?;
         // Opened here, so that the caller gets the errors.
-        let sockets = {
+        let (monitor, requests_socket) = {
             let _inside = runtime.enter();
             (Monitor::open()?, RequestSocket::open()?)
         };
         std::thread::Builder::new()
             .name("netlink".into())
             .spawn(move || {
-                let (monitor, socket) = sockets;
-                let end = runtime.block_on(serve(monitor, socket, incoming, &outgoing));
+                let mut kernel = Kernel {
+                    socket: requests_socket,
+                    firewall: Firewall::new(firewall),
+                };
+                let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
+                // Nobody listens any more, and the next daemon begins by doing the same.
+                let _ = kernel.firewall.close();
                 if let Err(error) = end {
                     let errno = Errno(error.raw_os_error().unwrap_or(libc::EIO));
                     let _ = outgoing.send(Report::Failed(errno));
@@ -139,11 +148,11 @@ fn is_on(address: &VirtualAddress, interface: &InterfaceState) -> bool {
 /// The thread's life: until the handle is dropped, or the kernel fails us.
 async fn serve(
     mut monitor: Monitor,
-    mut socket: RequestSocket,
+    kernel: &mut Kernel,
     mut requests: mpsc::UnboundedReceiver<Request>,
     outgoing: &mpsc::UnboundedSender<Report>,
 ) -> io::Result<()> {
-    let mut reports = vec![monitor.refill(&mut socket)?];
+    let mut reports = vec![monitor.refill(&mut kernel.socket)?];
     loop {
         for report in reports.drain(..) {
             if outgoing.send(report).is_err() {
@@ -159,20 +168,40 @@ async fn serve(
         };
         let done = request.map(|request| Report::Done {
             token: request.token,
-            result: carry_out(&mut socket, &request.operations),
+            result: kernel.carry_out(&request.operations),
         });
         // What the request changed is known before it is called done.
-        monitor.take(&mut socket, &mut reports)?;
+        monitor.take(&mut kernel.socket, &mut reports)?;
         reports.extend(done);
     }
 }
 
-/// Carries out every operation; the first error.
-fn carry_out(socket: &mut RequestSocket, operations: &[Operation]) -> Result<(), Errno> {
-    operations
-        .iter()
-        .map(|operation| address::carry_out(socket, operation))
-        .fold(Ok(()), Result::and)
+/// What requests are carried out with.
+struct Kernel {
+    socket: RequestSocket,
+    firewall: Firewall,
+}
+
+impl Kernel {
+    /// Carries out every operation; the first error.
+    fn carry_out(&mut self, operations: &[Operation]) -> Result<(), Errno> {
+        operations
+            .iter()
+            .map(|operation| self.carry_out_one(operation))
+            .fold(Ok(()), Result::and)
+    }
+
+    fn carry_out_one(&mut self, operation: &Operation) -> Result<(), Errno> {
+        let result = match operation {
+            Operation::AddAddress { on, address } => address::add(&mut self.socket, *on, address),
+            Operation::RemoveAddress { on, address } => {
+                address::remove(&mut self.socket, *on, address).map(|_| ())
+            }
+            Operation::Block { on, address } => self.firewall.block(*on, *address),
+            Operation::Unblock { on, address } => self.firewall.unblock(*on, *address),
+        };
+        result.map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    }
 }
 
 #[cfg(test)]

@@ -95,7 +95,8 @@ fn the_first_report_is_all_there_is() {
         make_cable();
         ip("link set left mtu 1400 address 02:00:00:00:00:01");
         block_on(async {
-            let (_handle, mut reports) = Handle::start().expect("started");
+            let (_handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             let states = all(&mut reports).await;
             let left = states
                 .iter()
@@ -118,7 +119,8 @@ fn an_address_is_put_on_with_the_attributes_of_keepalived() {
     in_namespace(|| {
         make_cable();
         block_on(async {
-            let (handle, mut reports) = Handle::start().expect("started");
+            let (handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             let on = index("left");
             let plain = vip();
             let decorated = VirtualAddress {
@@ -212,7 +214,8 @@ fn an_ipv6_address_skips_the_duplicate_check_and_is_no_source_if_single() {
     in_namespace(|| {
         make_cable();
         block_on(async {
-            let (handle, mut reports) = Handle::start().expect("started");
+            let (handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             all(&mut reports).await;
             let on = index("left");
             let operations = [("2001:db8::1", 128), ("2001:db8:1::1", 64)].map(|(text, length)| {
@@ -247,7 +250,8 @@ fn what_is_there_or_gone_already_is_no_error() {
     in_namespace(|| {
         make_cable();
         block_on(async {
-            let (handle, mut reports) = Handle::start().expect("started");
+            let (handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             let on = index("left");
             let address = vip();
             let add = Operation::AddAddress {
@@ -345,7 +349,8 @@ fn a_link_that_goes_down_comes_up_and_goes_away_is_told() {
     in_namespace(|| {
         make_cable();
         block_on(async {
-            let (_handle, mut reports) = Handle::start().expect("started");
+            let (_handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             all(&mut reports).await;
             let on = index("left");
             ip("link set left down");
@@ -376,7 +381,8 @@ fn leaving_a_bridge_is_not_being_gone() {
         ip("link add bridge type bridge");
         ip("link set right master bridge");
         block_on(async {
-            let (_handle, mut reports) = Handle::start().expect("started");
+            let (_handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             all(&mut reports).await;
             let right = index("right");
             ip("link set right nomaster");
@@ -397,7 +403,8 @@ fn addresses_are_in_the_order_of_the_kernel() {
     in_namespace(|| {
         make_cable();
         block_on(async {
-            let (_handle, mut reports) = Handle::start().expect("started");
+            let (_handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             all(&mut reports).await;
             let on = index("left");
             for address in [
@@ -465,7 +472,8 @@ fn an_interface_that_begins_to_forward_is_told_and_read() {
     in_namespace(move || {
         make_cable();
         block_on(async {
-            let (_handle, mut reports) = Handle::start().expect("started");
+            let (_handle, mut reports) =
+                Handle::start(nftables::Options::default()).expect("started");
             let states = all(&mut reports).await;
             assert!(states.iter().all(|state| !state.forwarding));
             let left = index("left");

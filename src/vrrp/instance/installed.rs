@@ -23,21 +23,22 @@ pub(super) enum Installed {
 
 impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
+        self.tell_blocking(InstanceLine::SettingDropRule, cx);
         let [vips, excluded] = [InstanceLine::SettingVips, InstanceLine::SettingExcludedVips];
         self.tell_vips(vips, excluded, cx);
         self.put_on = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
-        let operations = self.put_on.iter().cloned();
-        let operations = operations
-            .map(|(on, address)| Operation::AddAddress { on, address })
-            .collect();
+        let mut operations = self.blocks(cx);
+        let adds = self.put_on.iter().cloned();
+        operations.extend(adds.map(|(on, address)| Operation::AddAddress { on, address }));
         let token = cx.request(Purpose::Install(self.id), operations);
         self.installed = Installed::Asked(token);
     }
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
         self.tell_removal(cx);
+        self.tell_blocking(InstanceLine::RemovingDropRule, cx);
         let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
@@ -48,10 +49,11 @@ impl Running {
                 there.push((on, vip));
             }
         }
-        let operations = there
+        let mut operations: Vec<_> = there
             .into_iter()
             .map(|(on, address)| Operation::RemoveAddress { on, address })
             .collect();
+        self.unblock(&mut operations, cx);
         cx.request(Purpose::Remove(self.id), operations);
         self.installed = Installed::No;
         self.announcing.clear();
@@ -136,8 +138,9 @@ impl Running {
         let (vip, interface) = (vip.clone(), vip.interface.clone());
         let line = LogLine::AddressRemoved { address, interface };
         cx.actions.push_back(Action::Log(line));
-        let operation = Operation::AddAddress { on, address: vip };
-        cx.request(Purpose::Restore(self.id), vec![operation]);
+        let mut operations = Vec::from_iter(self.block_for(on, address));
+        operations.push(Operation::AddAddress { on, address: vip });
+        cx.request(Purpose::Restore(self.id), operations);
     }
 
     /// After reports were missed: puts back, as MASTER, what is not there.

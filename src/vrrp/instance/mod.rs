@@ -38,6 +38,7 @@ use super::tracking::{
 use super::watched::{files_of, processes_of};
 
 mod announce;
+mod blocking;
 mod contended;
 mod context;
 mod faults;

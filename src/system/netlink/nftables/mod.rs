@@ -13,6 +13,7 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::config::model;
 use crate::ids::IfIndex;
 
 use super::socket::{ANSWER_LIMIT_S, BUFFER_BYTES, TYPE_ERROR, error_of, messages};
@@ -30,6 +31,30 @@ pub struct Options {
     pub priority: i32,
     /// Whether its rules count what they drop.
     pub counters: bool,
+}
+
+impl Default for Options {
+    /// Those of C keepalived.
+    fn default() -> Self {
+        Self::from(&model::Firewall::default())
+    }
+}
+
+impl From<&model::Firewall> for Options {
+    /// What `vrrp_iptables` asks for is done here too, in the default table.
+    fn from(firewall: &model::Firewall) -> Self {
+        let table = firewall.nftables.as_deref();
+        Self {
+            table: table.unwrap_or("keepalived").to_owned(),
+            priority: firewall.nftables_priority.unwrap_or(-1),
+            counters: firewall.nftables_counters,
+        }
+    }
+}
+
+/// Takes away the tables of a daemon that is gone. That there are none is no error.
+pub fn clean_up(options: Options) -> io::Result<()> {
+    Firewall::new(options).clear()
 }
 
 /// The tables of one daemon. Nothing is opened and nothing made before the first
@@ -75,6 +100,14 @@ impl Firewall {
             return Ok(());
         }
         absent_is_fine(self.change(Request::DeleteElement, on, address))
+    }
+
+    /// Takes away the tables that it has made.
+    pub(super) fn close(&mut self) -> io::Result<()> {
+        if self.made == [false; 2] {
+            return Ok(());
+        }
+        self.clear()
     }
 
     /// Takes both tables away, whoever made them.
