@@ -207,6 +207,7 @@ impl Reactor {
             self.hand_over_view();
             self.timer.arm(self.engine.deadline())?;
         }
+        self.netlink.finish();
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
@@ -58,6 +59,7 @@ pub enum Report {
 #[derive(Debug)]
 pub struct Handle {
     requests: mpsc::UnboundedSender<Request>,
+    thread: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Handle {
             let _inside = runtime.enter();
             (Monitor::open()?, RequestSocket::open()?)
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("netlink".into())
             .spawn(move || {
                 let mut kernel = Kernel {
@@ -98,7 +100,7 @@ impl Handle {
                     let _ = outgoing.send(Report::Failed(errno));
                 }
             })?;
-        Ok((Self { requests }, reports))
+        Ok((Self { requests, thread }, reports))
     }
 
     /// Asks for these changes, after all that were asked for before. `Report::Done`
@@ -106,6 +108,13 @@ impl Handle {
     pub fn carry_out(&self, token: Token, operations: Vec<Operation>) {
         // The send fails only after `Report::Failed`.
         let _ = self.requests.send(Request { token, operations });
+    }
+
+    /// Waits until all requests have been carried out, and the firewall is open.
+    pub fn finish(self) {
+        drop(self.requests);
+        // A panic of the thread has ended the process already, or told the test.
+        let _ = self.thread.join();
     }
 }
 
