@@ -55,7 +55,7 @@ vrrp_instance VI_1 {{
     interface eth0
     virtual_router_id 51
     priority {priority}
-    advert_int 0.2
+    advert_int 1
     no_accept
     virtual_ipaddress {{
         {VIP}/24
@@ -65,7 +65,7 @@ vrrp_instance VI_6 {{
     interface eth0
     virtual_router_id 52
     priority {priority}
-    advert_int 0.2
+    advert_int 1
     native_ipv6
     no_accept
     virtual_ipaddress {{
