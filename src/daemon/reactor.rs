@@ -438,6 +438,9 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            &Report::WayRemoved(lost) => {
+                self.engine.event(now, Event::WayRemoved(lost), tx);
+            }
             Report::Refused {
                 token,
                 operation,

@@ -14,7 +14,7 @@ use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
 use crate::vrrp::action::{Operation, Token};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
 
 use monitor::{Monitor, Table};
 use names::Names;
@@ -48,6 +48,8 @@ pub enum Report {
         /// Its prefix length.
         prefix_length: u8,
     },
+    /// A route or a rule with our protocol is gone, by us or by others.
+    WayRemoved(LostWay),
     /// The kernel did not do one operation of a request; the others were tried all
     /// the same, and `Done` follows.
     Refused {
@@ -208,6 +210,11 @@ async fn serve(
                 None => return Ok(()),
             },
         };
+        let has_way = |it: &Operation| matches!(it, Operation::AddRoute(_) | Operation::AddRule(_));
+        let mut added = request.iter().flat_map(|request| &request.operations);
+        if added.any(has_way) {
+            monitor.watch_ways()?;
+        }
         let outcome = request.map(|request| carry_out(&mut socket, &mut names, request));
         // What the request changed is known before it is called done.
         monitor.take(&mut socket, &mut reports)?;
