@@ -58,7 +58,7 @@ fn f5_routes_follow_the_addresses_and_go_before_them() {
     assert_eq!(
         requests(&wire, leftovers),
         [
-            format!("RTM_NEWADDR address {VIP}"),
+            format!("RTM_NEWADDR address {VIP}/24"),
             "RTM_NEWROUTE route prepend 10.1.0.0/16".into(),
             "RTM_NEWROUTE route prepend 10.2.0.0/16".into(),
             "RTM_NEWRULE rule from all priority 9 tos 0x0 nop".into(),
@@ -73,7 +73,7 @@ fn f5_routes_follow_the_addresses_and_go_before_them() {
             "RTM_DELRULE rule from all priority 9 tos 0x0 nop".into(),
             "RTM_DELROUTE route prepend 10.1.0.0/16".into(),
             "RTM_DELROUTE route prepend 10.2.0.0/16".into(),
-            format!("RTM_DELADDR address {VIP}"),
+            format!("RTM_DELADDR address {VIP}/24"),
         ]
     );
     assert!(wire[0].stopped);
