@@ -29,6 +29,7 @@ mod sync_groups;
 mod timers;
 mod tracked_files;
 mod virtual_addresses;
+mod ways;
 mod world;
 
 use std::net::{IpAddr, Ipv4Addr};
