@@ -28,6 +28,7 @@ mod faults;
 mod fifo;
 mod frr;
 mod hostile;
+mod init_script;
 mod mail;
 mod mail_hostile;
 mod notify;
@@ -605,6 +606,10 @@ mod life_and_death {
     #[test]
     fn cleaned_up() {
         run(Ours, Ours, crate::realtime::cleaned_up);
+    }
+    #[test]
+    fn init_script() {
+        run(Ours, Ours, crate::init_script::life);
     }
     #[test]
     fn next_start() {
