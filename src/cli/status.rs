@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Answer;
-use crate::daemon::default_pid_file;
+use crate::daemon::places::default_pid_file;
 use crate::daemon::status::Request;
 use crate::daemon::status::document::{Document, Refusal};
 use crate::daemon::status::socket::beside;

@@ -45,7 +45,7 @@ use super::buffers::receive_bytes;
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
-use super::process;
+use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
@@ -67,6 +67,10 @@ const ROUNDS_MAX: usize = 8;
 
 /// Reports and messages taken in one turn.
 const QUEUE_PER_TURN: usize = 256;
+
+/// How late a deadline may become while reports, messages and actions wait; then it has
+/// its turn before them. Usually all that is here comes first.
+const DEADLINE_WAITS_MAX: Interval = Interval::from_ms(1);
 
 /// How far the engine's idea of the wall clock may be off.
 const WALL_CLOCK_ERROR_MAX: Interval = Interval::from_ms(10);
@@ -293,34 +297,52 @@ impl Reactor {
     /// Reads all sockets; returns whether something may be left.
     fn drain_sockets(&mut self) -> io::Result<bool> {
         for _ in 0..ROUNDS_MAX {
-            let mut more = false;
-            for (&(on, ..), receiver) in &self.receivers {
-                for _ in 0..DATAGRAMS_PER_SOCKET {
-                    let (length, envelope) = match receiver.receive(&mut self.buffer) {
-                        Ok(Some(received)) => received,
-                        Ok(None) => break,
-                        Err(error) => {
-                            // The link went down, say. It is told by netlink.
-                            tracing::debug!("recvmsg on interface {}: {error}", on.0);
-                            break;
-                        }
-                    };
-                    more = true;
-                    let bytes = self.buffer.get(..length).unwrap_or_default();
-                    let event = Event::Datagram(Datagram {
-                        on,
-                        envelope,
-                        bytes,
-                    });
-                    self.engine.event(now(), event, &mut self.sender);
-                }
-            }
+            let more = self.read_sockets();
             self.act()?;
             if !more {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Reads each socket until it is empty or the next has its turn; returns whether
+    /// anything was there.
+    fn read_sockets(&mut self) -> bool {
+        let mut more = false;
+        for (&(on, ..), receiver) in &self.receivers {
+            for _ in 0..DATAGRAMS_PER_SOCKET {
+                let (length, envelope) = match receiver.receive(&mut self.buffer) {
+                    Ok(Some(received)) => received,
+                    Ok(None) => break,
+                    Err(error) => {
+                        // The link went down, say. It is told by netlink.
+                        tracing::debug!("recvmsg on interface {}: {error}", on.0);
+                        break;
+                    }
+                };
+                more = true;
+                let bytes = self.buffer.get(..length).unwrap_or_default();
+                let event = Event::Datagram(Datagram {
+                    on,
+                    envelope,
+                    bytes,
+                });
+                self.engine.event(now(), event, &mut self.sender);
+            }
+        }
+        more
+    }
+
+    /// Looks at the sockets and at the deadlines amidst other work that takes long.
+    /// What follows from that joins the queue of actions.
+    fn expire_between(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            if !self.read_sockets() {
+                break;
+            }
+        }
+        self.engine.expire(now(), &mut self.sender);
     }
 
     /// Tells the engine when the wall clock was set. In each turn, since that
@@ -341,6 +363,9 @@ impl Reactor {
             match self.reports.try_recv() {
                 Ok(report) => self.report(report)?,
                 Err(_) => return Ok(()),
+            }
+            if self.is_deadline_urgent() {
+                break;
             }
         }
         self.more = true;
@@ -366,9 +391,19 @@ impl Reactor {
             };
             self.engine.event(now(), event, &mut self.sender);
             self.act()?;
+            if self.is_deadline_urgent() {
+                break;
+            }
         }
         self.more = true;
         Ok(())
+    }
+
+    /// Whether what waits in a queue has to wait longer. Each queue gives one before
+    /// that is asked, so that a daemon that is always late still hears everything.
+    fn is_deadline_urgent(&self) -> bool {
+        let deadline = self.engine.deadline();
+        deadline.is_some_and(|at| now().since(at) > DEADLINE_WAITS_MAX)
     }
 
     fn report(&mut self, report: Report) -> io::Result<()> {
@@ -453,6 +488,9 @@ impl Reactor {
             if std::mem::take(&mut self.states_due) {
                 self.write_states();
             }
+            if self.is_deadline_urgent() {
+                break;
+            }
         }
         self.more = true;
         Ok(())
@@ -499,6 +537,7 @@ impl Reactor {
     fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
         let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
         let config = self.settings.text.read(sources)?.config;
+        process::follow_globals(Part::Worker, &config.globals, self.settings.around.umask);
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
@@ -609,6 +648,9 @@ impl Reactor {
                     self.tell(&ToSupervisor::Stopped);
                     self.stopped = true;
                 }
+            }
+            if self.is_deadline_urgent() {
+                self.expire_between();
             }
         }
         Ok(())

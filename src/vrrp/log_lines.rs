@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::config::model::VirtualAddress;
 use crate::ids::{Errno, IfIndex, Priority};
 use crate::time::Interval;
 use crate::wire::advert::Family;
@@ -226,6 +227,8 @@ pub enum InstanceLine {
     SettingVips,
     /// VIPs come off.
     RemovingVips,
+    /// A VIP comes off a MASTER, because a new configuration does not have it.
+    NoLongerExists(Box<VirtualAddress>),
     /// VIPs that stand in no advert go on.
     SettingExcludedVips,
     /// VIPs that stand in no advert come off.
@@ -632,6 +635,11 @@ impl InstanceLine {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
             Self::SettingExcludedVips => f.write_str("setting E-VIPs."),
+            Self::NoLongerExists(vip) => write!(
+                f,
+                "ip address {}/{} dev {}, no longer exist",
+                vip.address, vip.prefix_length, vip.interface
+            ),
             Self::RemovingExcludedVips => f.write_str("removing E-VIPs."),
             Self::Announcing { on, address } => {
                 let what = match address {

@@ -19,12 +19,12 @@ use super::{
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
     harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface", outer_words::linkbeat_polling),
-    decisive("net_namespace", "NAME", "Run in this network namespace", outer_words::network_namespace),
+    works("net_namespace", "NAME", "Run in this network namespace", outer_words::network_namespace),
     harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS", outer_words::ipvs_network_namespace),
-    harmless("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13", outer_words::namespace_with_ipsets),
-    harmless("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/", outer_words::use_pid_directory),
-    harmless("instance", "NAME", "Name in pid files and log", outer_words::instance),
-    harmless("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", outer_words::child_wait_time),
+    works("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13", outer_words::namespace_with_ipsets),
+    works("use_pid_dir", "", "Pid files go to RUNSTATEDIR/keepalived/", outer_words::use_pid_directory),
+    works("instance", "NAME", "Name in pid files and log", outer_words::instance),
+    works("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", outer_words::child_wait_time),
     works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
     harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", track_group::set).with(Content::Keywords),
     decisive("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", static_ipaddress).with(Content::Values),

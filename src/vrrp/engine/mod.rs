@@ -33,7 +33,6 @@ use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
 use super::log_lines::{InstanceLine, LogLine};
 use super::peers::claims;
-use super::plan::Plan;
 use super::receive::{Arrival, check};
 use super::snapshot::{InstanceSnapshot, Snapshot};
 use super::state_machine::{Effects, Input, State};
@@ -45,6 +44,7 @@ use super::watched::Watched;
 
 mod groups;
 mod handover;
+mod reload;
 mod scripts;
 mod sockets;
 mod startup;
@@ -142,7 +142,7 @@ impl Engine {
         for instance in &config.instances {
             engine.add_instance(instance);
         }
-        engine.adopt(config);
+        engine.adopt(Instant::ZERO, config);
         engine
     }
 
@@ -218,35 +218,6 @@ impl Engine {
     /// The next thing to do. Call until `None`.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()
-    }
-
-    /// Goes over to the configuration of `plan`, which was made from the one
-    /// that the engine has. What the plan does not name is not touched.
-    pub fn apply(&mut self, now: Instant, plan: Plan, tx: &mut impl Transmit) {
-        let named = |list: &[Arc<Instance>], name: &str| list.iter().any(|it| it.name == name);
-        let ending: Vec<(InstanceId, bool)> = self
-            .instances
-            .iter()
-            .filter_map(|(id, running)| {
-                let name = &running.config.name;
-                let removed = named(&plan.removed, name);
-                (removed || named(&plan.restarted, name)).then_some((*id, removed))
-            })
-            .collect();
-        for (id, removed) in ending {
-            self.one(now, id, tx, |it, cx| it.leave(removed, cx));
-            self.instances.remove(&id);
-        }
-        for instance in &plan.started {
-            self.add_instance(instance);
-        }
-        self.adopt(plan.config);
-        self.moved = true;
-        if self.phase == Phase::Running {
-            self.start_scripts(now);
-            self.evaluate_all(now, tx);
-        }
-        self.settle(now);
     }
 
     /// The configuration that the engine follows.
@@ -332,15 +303,11 @@ impl Engine {
     /// Takes over what follows from a configuration as a whole. A script that
     /// is the same in both keeps its results; one that is not wanted any more
     /// is ended.
-    fn adopt(&mut self, config: Config) {
-        let addresses = config.instances.iter().flat_map(|instance| {
-            let vips = instance.all_addresses();
-            vips.map(|vip| vip.address)
-        });
-        self.vips = addresses.collect();
+    fn adopt(&mut self, now: Instant, config: Config) {
+        self.vips = reload::vips_of(&config);
         self.pacer.configure(&config.garp_groups);
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
-        self.adopt_scripts(&config.scripts);
+        self.adopt_scripts(now, &config.scripts);
         self.adopt_watched(&config);
         self.adopt_groups(&config);
         self.config = config;
@@ -585,6 +552,7 @@ impl Engine {
             Purpose::Restore(id) => {
                 self.one(now, id, tx, |it, cx| it.restored(result, cx));
             }
+            Purpose::Reload => self.reload_done(now, token, result, tx),
             Purpose::Remove(id) => {
                 if let Err(errno) = result {
                     let adding = false;

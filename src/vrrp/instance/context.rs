@@ -52,6 +52,8 @@ pub enum Purpose {
     Restore(InstanceId),
     /// The VIPs of an instance that no longer is MASTER, or leftovers.
     Remove(InstanceId),
+    /// What a new configuration means for all VIPs.
+    Reload,
 }
 
 /// Everything outside an instance that carrying out an effect needs.
@@ -87,6 +89,9 @@ pub struct Context<'a> {
 pub struct Requests {
     next: u64,
     open: BTreeMap<Token, Purpose>,
+    /// While a new configuration is being taken over: what will name the one request
+    /// for all VIPs that come and go with it.
+    gathering: Option<Token>,
 }
 
 impl Requests {
@@ -100,10 +105,43 @@ impl Requests {
         self.open.is_empty()
     }
 
+    /// From now on instances only say what they put on and take off.
+    pub fn gather(&mut self) -> Token {
+        let token = self.new_token();
+        self.gathering = Some(token);
+        token
+    }
+
+    /// The name of the request that is being gathered, if one is.
+    pub fn gathering(&self) -> Option<Token> {
+        self.gathering
+    }
+
+    /// Instances ask for themselves again.
+    pub fn end_gathering(&mut self) {
+        self.gathering = None;
+    }
+
+    /// Whether what a new configuration means for all VIPs is not done yet.
+    pub fn is_reloading(&self) -> bool {
+        let mut open = self.open.values();
+        open.any(|purpose| *purpose == Purpose::Reload)
+    }
+
+    /// The request of this name is under way.
+    pub fn begin_as(&mut self, token: Token, purpose: Purpose) {
+        self.open.insert(token, purpose);
+    }
+
     fn begin(&mut self, purpose: Purpose) -> Token {
+        let token = self.new_token();
+        self.begin_as(token, purpose);
+        token
+    }
+
+    fn new_token(&mut self) -> Token {
         let token = Token(self.next);
         self.next = self.next.wrapping_add(1);
-        self.open.insert(token, purpose);
         token
     }
 }

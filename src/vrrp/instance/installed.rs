@@ -11,7 +11,7 @@ use super::super::action::{Action, NotifyState, Operation, Token};
 use super::super::event::InterfaceState;
 use super::super::interfaces::Interfaces;
 use super::super::log_lines::{InstanceLine, LogLine};
-use super::{Context, Purpose, Running, TimerKey};
+use super::{Context, Purpose, Running};
 
 /// Whether the VIPs are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,14 @@ pub(super) enum Installed {
 
 impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
-        let [vips, excluded] = [InstanceLine::SettingVips, InstanceLine::SettingExcludedVips];
-        self.tell_vips(vips, excluded, cx);
+        self.tell_addition(cx);
         self.put_on = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
+        if let Some(token) = cx.requests.gathering() {
+            self.installed = Installed::Asked(token);
+            return;
+        }
         let operations = self.put_on.iter().cloned();
         let operations = operations
             .map(|(on, address)| Operation::AddAddress { on, address })
@@ -38,6 +41,15 @@ impl Running {
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
         self.tell_removal(cx);
+        self.installed = Installed::No;
+        self.gained = None;
+        self.announcing.clear();
+        cx.pacer.cancel(self.id);
+        self.disarm_bursts(cx);
+        if cx.requests.gathering().is_some() {
+            self.put_on.clear();
+            return;
+        }
         let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
@@ -53,10 +65,11 @@ impl Running {
             .map(|(on, address)| Operation::RemoveAddress { on, address })
             .collect();
         cx.request(Purpose::Remove(self.id), operations);
-        self.installed = Installed::No;
-        self.announcing.clear();
-        cx.pacer.cancel(self.id);
-        self.disarm_bursts(cx);
+    }
+
+    pub(super) fn tell_addition(&self, cx: &mut Context<'_>) {
+        let [vips, excluded] = [InstanceLine::SettingVips, InstanceLine::SettingExcludedVips];
+        self.tell_vips(vips, excluded, cx);
     }
 
     fn tell_removal(&self, cx: &mut Context<'_>) {
@@ -159,7 +172,7 @@ impl Running {
         match result {
             // By way of the timer, so that many VIPs that come back together are
             // announced once.
-            Ok(()) => cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now),
+            Ok(()) => self.announce_all_at(cx.now, cx),
             Err(errno) => self.log(
                 InstanceLine::KernelRefused {
                     adding: true,

@@ -5,9 +5,10 @@
 //! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
 //! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
-//! another owner of its addresses in `rival.rs`, what it does after a standstill in
+//! another owner of its addresses in `rival.rs`, a reload in `reload.rs`, what it does after a standstill in
 //! `standstill.rs`, what it works with in `context.rs`.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -43,6 +44,7 @@ mod context;
 mod faults;
 mod handover;
 mod installed;
+mod reload;
 mod rival;
 mod standstill;
 mod why;
@@ -52,6 +54,8 @@ pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
 use handover::Handover;
 use installed::Installed;
+pub use reload::Before;
+use reload::Gained;
 use rival::{Dispute, GAVE_WAY};
 
 /// A MASTER answers adverts of lower priority no more often than this
@@ -137,6 +141,14 @@ pub struct Running {
     contended: Option<Episode>,
     /// What brought it into its state.
     pub(super) cause: Cause,
+    /// As BACKUP it waits for a skew time only.
+    waits_skew: bool,
+    /// A reload has changed what its adverts say.
+    says_anew: bool,
+    /// VIPs that a reload has given to it, until they are announced.
+    gained: Option<Gained>,
+    /// The VIPs of the second burst, if these are not all.
+    second_burst_of: Option<HashSet<(IfIndex, IpAddr)>>,
 }
 
 impl Running {
@@ -179,6 +191,10 @@ impl Running {
             has_rivals: false,
             contended: None,
             cause: Cause::default(),
+            waits_skew: false,
+            says_anew: false,
+            gained: None,
+            second_burst_of: None,
             config,
         }
     }
@@ -361,7 +377,7 @@ impl Running {
         };
         let mac = place.and_then(|place| place.mac);
         if self.installed == Installed::Yes && mac.is_some() && mac != self.mac {
-            cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
+            self.announce_all_at(cx.now, cx);
         }
         self.mac = mac.or(self.mac);
         let mtu = place.map_or(0, |place| place.mtu);
@@ -683,10 +699,12 @@ impl Running {
             cx.timers.arm(key, base + self.config.advert_interval);
         }
         if effects.contains(Effects::ARM_MASTER_DOWN) {
+            self.waits_skew = false;
             let wait = timing.master_down_time(self.priority);
             cx.timers.arm(key, cx.not_before_start(base) + wait);
         }
         if effects.contains(Effects::ARM_SKEW) {
+            self.waits_skew = true;
             cx.timers.arm(key, base + timing.skew_time(self.priority));
         }
         if effects.contains(Effects::DISARM) {
