@@ -21,6 +21,7 @@ use crate::daemon::{
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
 
+pub mod reload;
 pub mod status;
 mod tools;
 
@@ -46,6 +47,8 @@ pub enum Request {
     Simulate(Box<simulate::Task>),
     /// `status`: how a running daemon stands.
     Status(Box<status::Task>),
+    /// `reload`: a running daemon reads its configuration again.
+    Reload(Box<reload::Task>),
 }
 
 /// Something to write, and an exit code.

@@ -22,6 +22,7 @@ pub mod buffers;
 pub mod channel;
 pub mod check;
 pub mod cleanup;
+pub mod control;
 pub mod fifos;
 mod firewall;
 pub mod key_files;
@@ -297,8 +298,12 @@ pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Forma
 
 /// Reads the configuration as it is on disk now.
 fn load(machine: &ThisMachine, settings: &Settings) -> Loaded {
-    let (file, options) = (&settings.config_file, &settings.options);
-    let mut loaded = config::load_on(machine, &DiskFiles, file, options);
+    load_with(machine, &DiskFiles, &settings.config_file, settings)
+}
+
+/// Reads the configuration in `file`, wherever files come from.
+fn load_with(machine: &ThisMachine, files: &dyn Files, file: &Path, settings: &Settings) -> Loaded {
+    let mut loaded = config::load_on(machine, files, file, &settings.options);
     key_files::read(&mut loaded);
     loaded
 }

@@ -2,6 +2,7 @@
 //! protocol. Of the engine they know only its events and its actions. What is
 //! decided is decided elsewhere; here it is carried out and reported.
 
+pub mod calendar;
 pub mod capabilities;
 pub mod clock;
 pub mod fifo;
@@ -15,6 +16,7 @@ pub mod notify_systemd;
 pub mod realtime;
 pub mod routing_names;
 pub mod scripts;
+pub mod settled;
 pub mod signals;
 pub mod sockets;
 #[cfg(test)]
