@@ -31,13 +31,15 @@ const LOOK_MS: u16 = 10;
 
 /// `--cleanup`: takes away what is left, unless a daemon lives, or was told to leave
 /// its addresses (`-V`). Returns the exit code of the process.
+///
+/// Where the daemon's files lie is asked of the configuration as it is now, as every
+/// start does; its words for that cannot change while a daemon runs.
 pub fn run(settings: &Settings) -> u8 {
-    if let Some(name) = &settings.namespace
-        && process::enter_namespace(name).is_err()
-    {
-        // With the namespace everything in it is gone.
+    let Ok((settings, _)) = super::read(settings) else {
+        // With the network namespace everything in it is gone.
         return exit_code::OK;
-    }
+    };
+    let settings = &settings;
     if settings.keep_addresses || PidFile::is_held(&settings.pid_file) {
         return exit_code::OK;
     }

@@ -3,6 +3,7 @@
 use crate::bench::{Bench, PATIENCE, PID_FILE, Program, VIP, VRRP_PID_FILE, configuration, expect};
 use crate::lab::process::send_signal;
 use crate::lab::{Failure, Result};
+use std::time::{Duration, Instant};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/init.d/keepalived-rs");
 
@@ -40,6 +41,11 @@ pub fn life(bench: &mut Bench) -> Result<()> {
         // The second one may have followed the first.
         if let Ok(process) = bench.a.node.outer_id(number) {
             send_signal(process, libc::SIGKILL)?;
+        }
+        let give_up_at = Instant::now() + PATIENCE;
+        while bench.a.node.outer_id(number).is_ok() {
+            expect(Instant::now() < give_up_at, || "its end".to_owned())?;
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
     call(bench, "status", 1)?;
