@@ -7,6 +7,7 @@
 //! could put its VIPs back. Source: specification E.1.
 
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use nix::poll::{PollTimeout, poll};
@@ -30,13 +31,15 @@ const LOOK_MS: u16 = 10;
 
 /// `--cleanup`: takes away what is left, unless a daemon lives, or was told to leave
 /// its addresses (`-V`). Returns the exit code of the process.
+///
+/// Where the daemon's files lie is asked of the configuration as it is now, as every
+/// start does; its words for that cannot change while a daemon runs.
 pub fn run(settings: &Settings) -> u8 {
-    if let Some(name) = &settings.namespace
-        && process::enter_namespace(name).is_err()
-    {
-        // With the namespace everything in it is gone.
+    let Ok((settings, _)) = super::read(settings) else {
+        // With the network namespace everything in it is gone.
         return exit_code::OK;
-    }
+    };
+    let settings = &settings;
     if settings.keep_addresses || PidFile::is_held(&settings.pid_file) {
         return exit_code::OK;
     }
@@ -52,8 +55,19 @@ pub fn run(settings: &Settings) -> u8 {
         }
     };
     let code = take_away(settings);
+    // Unless another daemon has it: nobody has them open any more.
+    if !PidFile::is_held(&settings.vrrp_pid_file) {
+        let _ = fs::remove_file(&settings.vrrp_pid_file);
+    }
+    remove_socket(&settings.status_socket);
     own.remove();
     code
+}
+
+fn remove_socket(path: &Path) {
+    if fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Takes away what is left. The caller holds the pid file of the daemon.

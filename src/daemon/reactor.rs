@@ -213,6 +213,10 @@ impl Reactor {
     pub async fn run(mut self) -> io::Result<()> {
         while !self.stopped {
             let report = self.wait().await?;
+            // Before anything that happened puts it off.
+            if let Some(due) = self.engine.deadline() {
+                self.realtime.late(now().since(due));
+            }
             self.follow_wall_clock();
             self.more = self.drain_sockets()?;
             if let Some(report) = report {
@@ -225,9 +229,6 @@ impl Reactor {
             // Once more: a reload, or a new socket, may have taken its time.
             self.more |= self.drain_sockets()?;
             let now = now();
-            if let Some(due) = self.engine.deadline() {
-                self.realtime.late(now.since(due));
-            }
             self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();

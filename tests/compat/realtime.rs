@@ -250,6 +250,8 @@ pub fn raised(bench: &mut Bench) -> Result<()> {
     bench.a.expect_line("(VI_1) Entering MASTER STATE")?;
     let worker = worker_of(&bench.a)?;
     for priority in ["1", "2", "2"] {
+        // Between two turns, not in the middle of one.
+        std::thread::sleep(Duration::from_millis(300));
         send_signal(worker, libc::SIGSTOP)?;
         // Time that passes is what is tested.
         std::thread::sleep(Duration::from_millis(2_000));
