@@ -12,6 +12,7 @@ pub mod machine;
 pub mod mail;
 pub mod netlink;
 pub mod notify_systemd;
+pub mod realtime;
 pub mod routing_names;
 pub mod scripts;
 pub mod signals;

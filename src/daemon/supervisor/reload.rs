@@ -9,9 +9,11 @@ use std::os::fd::AsFd;
 
 use super::super::channel::{ChannelError, ToWorker};
 use super::super::fifos::Handed;
+use super::super::last_text;
 use super::super::state_files::{StateFile, Surroundings, write_parent_data};
 use super::super::status::keeper::refusal;
 use super::super::{exit_code, load, log_diagnostics, process};
+use super::pulse;
 use super::{Phase, Supervisor, Text, WORKER, errors};
 use crate::config::model::Config;
 use crate::system::clock::now;
@@ -68,6 +70,8 @@ impl Supervisor<'_> {
 
     fn change_over(&mut self, new: Text) {
         self.follow_fifos(Some(&new.config));
+        // Until the worker has answered, either may be in the kernel.
+        self.keep_text(Some(&new));
         if let Phase::Working(worker) = &mut self.phase {
             let sent = process::memory_file(&new.sources)
                 .map_err(|error| error.to_string())
@@ -117,13 +121,33 @@ impl Supervisor<'_> {
     /// `new` is what runs from now on.
     pub(super) fn adopt(&mut self, new: Text) {
         self.scripts.set_policy(Policy::of(&new.config.globals));
+        self.stall_limit = pulse::limit_of(&new.config);
         self.good = new;
+        self.keep_text(None);
         self.note_reload(None);
+    }
+
+    /// Keeps a copy of what runs, and of `new`, for whoever cleans up after us.
+    pub(super) fn keep_text(&self, new: Option<&Text>) {
+        let texts: Vec<&[u8]> = [Some(&self.good), new]
+            .into_iter()
+            .flatten()
+            .map(|text| text.sources.as_slice())
+            .collect();
+        let path = last_text::beside(&self.settings.pid_file);
+        let reading = last_text::Reading {
+            main: self.settings.config_file.clone(),
+            options: self.settings.options.clone(),
+        };
+        if let Err(error) = last_text::write(&path, &reading, &texts) {
+            tracing::error!("Unable to write {}: {error}", path.display());
+        }
     }
 
     pub(super) fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
         self.follow_fifos(None);
+        self.keep_text(None);
         self.note_reload(Some(reason.to_owned()));
         self.ready_again();
     }
