@@ -31,6 +31,11 @@ fn main() -> ExitCode {
             say(&answer.stdout, &answer.stderr);
             answer.code
         }
+        Request::Reload(task) => {
+            let answer = cli::reload::run(&task);
+            say(&answer.stdout, &answer.stderr);
+            answer.code
+        }
         Request::Simulate(task) => match daemon::simulate::run(&task) {
             Ok(printed) => {
                 say(&printed.result, &printed.warnings);

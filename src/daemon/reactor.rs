@@ -45,7 +45,7 @@ use super::buffers::receive_bytes;
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
-use super::process;
+use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
@@ -438,6 +438,19 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            Report::Refused {
+                token,
+                operation,
+                errno,
+            } => {
+                let (token, errno) = (*token, *errno);
+                let event = Event::Refused {
+                    token,
+                    operation,
+                    errno,
+                };
+                self.engine.event(now, event, tx);
+            }
             &Report::Done { token, result } => {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
@@ -463,8 +476,9 @@ impl Reactor {
         while let Some(signal) = self.signals.get_ref().next() {
             match StateFile::of(signal) {
                 Some(file) => self.show(file),
-                // The others are the supervisor's business.
                 None if signal == Signal::Stop => self.stop(),
+                None if signal == Signal::Reload => self.reload_own(),
+                // The others are the supervisor's business.
                 None => {}
             }
         }
@@ -537,6 +551,7 @@ impl Reactor {
     fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
         let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
         let config = self.settings.text.read(sources)?.config;
+        process::follow_globals(Part::Worker, &config.globals, self.settings.around.umask);
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
@@ -548,6 +563,18 @@ impl Reactor {
         self.signs.changed(now());
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())
+    }
+
+    /// What runs is gone over to once more (specification E.4): a signal to this
+    /// process alone never shows it what is on disk now.
+    fn reload_own(&mut self) {
+        tracing::info!("Reloading");
+        let config = self.engine.config();
+        let plan = plan(config, config.clone());
+        self.engine.apply(now(), plan, &mut self.sender);
+        if self.engine.config().globals.fifo_write_states_on_reload {
+            self.write_states();
+        }
     }
 
     /// Has a state file written. What is counted from now on is in the next one.
@@ -704,7 +731,7 @@ impl Reactor {
 
     fn kernel(&mut self, token: Token, mut operations: Vec<Operation>) {
         if self.stopping && self.settings.keep_addresses {
-            operations.retain(|operation| matches!(operation, Operation::AddAddress { .. }));
+            operations.retain(Operation::adds);
         }
         self.netlink.carry_out(token, operations);
     }

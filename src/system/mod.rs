@@ -3,6 +3,7 @@
 //! decided is decided elsewhere; here it is carried out and reported.
 
 pub mod braces;
+pub mod calendar;
 pub mod capabilities;
 pub mod clock;
 pub mod fifo;
@@ -16,6 +17,7 @@ pub mod notify_systemd;
 pub mod realtime;
 pub mod routing_names;
 pub mod scripts;
+pub mod settled;
 pub mod signals;
 pub mod sockets;
 #[cfg(test)]

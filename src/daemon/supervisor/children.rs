@@ -48,13 +48,11 @@ impl Supervisor<'_> {
                     self.adopt(new);
                     tracing::info!("Reload complete");
                     self.ready();
-                    self.reload_answered();
                 }
             }
             ToSupervisor::ReloadFailed(reason) => {
                 self.candidate = None;
                 self.reload_failed(&reason);
-                self.reload_answered();
             }
             // A check that begins now would outlive the daemon.
             ToSupervisor::RunScript { .. } if self.stop.is_some() => {}
@@ -135,6 +133,8 @@ impl Supervisor<'_> {
             keep_addresses: self.settings.keep_addresses,
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
+            instance: self.settings.instance.clone(),
+            umask: self.settings.umask,
             began: self.began.unwrap_or_else(now),
             is_first: self.began.is_none(),
             status: self.status.for_worker(),
@@ -161,7 +161,11 @@ impl Supervisor<'_> {
     /// The descriptors that are the supervisor's alone.
     fn not_for_children(&self) -> Vec<RawFd> {
         let own = [self.signals.as_raw_fd(), self.pid_files.own.as_raw_fd()];
-        own.into_iter().chain(self.status.as_raw_fd()).collect()
+        let status = self.status.as_raw_fd();
+        own.into_iter()
+            .chain(status)
+            .chain(self.reloads.raw_fds())
+            .collect()
     }
 
     pub(super) fn children_ended(&mut self) {
@@ -328,7 +332,6 @@ impl Supervisor<'_> {
         if self.wants_worker() {
             self.replace_later(false);
         }
-        self.reload_answered();
     }
 
     /// Starts a new worker, after a delay if workers die fast.
