@@ -7,6 +7,7 @@
 //! could put its VIPs back. Source: specification E.1.
 
 use std::fs;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use nix::poll::{PollTimeout, poll};
@@ -52,8 +53,19 @@ pub fn run(settings: &Settings) -> u8 {
         }
     };
     let code = take_away(settings);
+    // Unless another daemon has it: nobody has them open any more.
+    if !PidFile::is_held(&settings.vrrp_pid_file) {
+        let _ = fs::remove_file(&settings.vrrp_pid_file);
+    }
+    remove_socket(&settings.status_socket);
     own.remove();
     code
+}
+
+fn remove_socket(path: &Path) {
+    if fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Takes away what is left. The caller holds the pid file of the daemon.

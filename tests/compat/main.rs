@@ -29,6 +29,7 @@ mod faults;
 mod fifo;
 mod frr;
 mod hostile;
+mod init_script;
 mod kernel;
 mod lateness;
 mod mail;
@@ -609,6 +610,10 @@ mod life_and_death {
     #[test]
     fn cleaned_up() {
         run(Ours, Ours, crate::realtime::cleaned_up);
+    }
+    #[test]
+    fn init_script() {
+        run(Ours, Ours, crate::init_script::life);
     }
     #[test]
     fn next_start() {
