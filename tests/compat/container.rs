@@ -24,11 +24,12 @@ fn start(machine: &mut Machine, configuration: &str) -> Result<Arc<Process>> {
         "--mount-proc",
         "/bin/sh",
         "-c",
-        "mount -o remount,bind,ro / && ! : 2>/dev/null >/tmp/keepalived-rs.test && exec \"$0\" \"$@\"",
+        "mount -o remount,bind,ro / && ! touch /tmp/keepalived-rs.test 2>/dev/null && exec \"$0\" \"$@\"",
         program,
         "-n",
         "-l",
         "-G",
+        "-D",
         "-f",
         FILE,
     ];
