@@ -10,6 +10,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::braces;
 use crate::config::source::{FileProblem, Files};
 
 /// A larger file is no configuration.
@@ -47,7 +48,18 @@ impl Files for DiskFiles {
     }
 
     fn matching(&self, pattern: &Path, directory: &Path) -> Vec<PathBuf> {
-        glob(&whole_pattern(pattern, directory))
+        let pattern = whole_pattern(pattern, directory);
+        let mut paths = Vec::new();
+        if cfg!(target_env = "musl") {
+            for alternative in braces::expand(&pattern) {
+                glob(&alternative, &mut paths);
+            }
+        } else {
+            glob(&pattern, &mut paths);
+        }
+        // The alternatives of a brace may name one file twice.
+        paths.dedup();
+        paths
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -80,16 +92,21 @@ fn whole_pattern(pattern: &Path, directory: &Path) -> Vec<u8> {
     whole
 }
 
-fn glob(pattern: &[u8]) -> Vec<PathBuf> {
+/// Braces are done by `braces` where the library does not know them.
+#[cfg(target_env = "musl")]
+const GLOB_FLAGS: i32 = libc::GLOB_MARK;
+#[cfg(not(target_env = "musl"))]
+const GLOB_FLAGS: i32 = libc::GLOB_MARK | libc::GLOB_BRACE;
+
+/// Adds the files that match `pattern`.
+fn glob(pattern: &[u8], paths: &mut Vec<PathBuf>) {
     let Ok(pattern) = CString::new(pattern) else {
-        return Vec::new();
+        return;
     };
     // SAFETY: all-zero bytes are a valid empty glob_t, which glob fills in.
     let mut found: libc::glob_t = unsafe { std::mem::zeroed() };
-    let flags = libc::GLOB_MARK | libc::GLOB_BRACE;
     // SAFETY: the pattern ends in NUL, no callback is given, and `found` outlives the call.
-    let status = unsafe { libc::glob(pattern.as_ptr(), flags, None, &mut found) };
-    let mut paths = Vec::new();
+    let status = unsafe { libc::glob(pattern.as_ptr(), GLOB_FLAGS, None, &mut found) };
     if status == 0 {
         for index in 0..found.gl_pathc as usize {
             // SAFETY: glob succeeded, so gl_pathv has gl_pathc pointers to strings
@@ -100,14 +117,6 @@ fn glob(pattern: &[u8]) -> Vec<PathBuf> {
     }
     // SAFETY: `found` was given to glob once and is not used afterwards.
     unsafe { libc::globfree(&mut found) };
-    // The alternatives of a brace may name one file twice.
-    let mut unique: Vec<PathBuf> = Vec::with_capacity(paths.len());
-    for path in paths {
-        if unique.last() != Some(&path) {
-            unique.push(path);
-        }
-    }
-    unique
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! protocol. Of the engine they know only its events and its actions. What is
 //! decided is decided elsewhere; here it is carried out and reported.
 
+pub mod braces;
 pub mod calendar;
 pub mod capabilities;
 pub mod clock;

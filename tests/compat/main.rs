@@ -20,6 +20,7 @@ mod authentication;
 mod balancers;
 mod bench;
 mod checksums;
+mod container;
 mod contended;
 mod election;
 mod families;

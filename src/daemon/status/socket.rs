@@ -4,12 +4,13 @@
 //! died, and nothing else. Does not decide who is answered.
 
 use std::fmt;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -137,10 +138,9 @@ fn new_socket(mode: u32) -> io::Result<Socket> {
 /// Gives the file at `path` back what the creation mask took; returns what it
 /// is. Through a descriptor, so that it is this file and no other.
 fn set_mode(path: &Path, mode: u32) -> io::Result<fs::Metadata> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
-        .open(path)?;
+    // Not by `OpenOptions`: with musl it drops O_PATH, which is part of O_ACCMODE there.
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = File::from(open(path, flags, Mode::empty())?);
     let made = file.metadata()?;
     if made.file_type().is_socket() && made.mode() & 0o777 != mode {
         let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
