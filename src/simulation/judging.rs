@@ -115,6 +115,10 @@ impl World {
             let reason = match line {
                 InstanceLine::FaultReasons(reasons) => reasons.clone(),
                 InstanceLine::FaultScript(script) => format!("script {script} fails"),
+                InstanceLine::FaultFile(file) => format!("the number in tracked file {file}"),
+                InstanceLine::FaultProcess(process) => {
+                    format!("too few or too many of tracked process {process}")
+                }
                 InstanceLine::FaultInterfaceDown(it) => format!("interface {it} is down"),
                 InstanceLine::FaultNoAddress(_) | InstanceLine::FaultNoSource => {
                     "no address to send from".to_owned()

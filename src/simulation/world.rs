@@ -24,7 +24,6 @@ use super::network::Network;
 use super::node::{Arrival, Behaviour, News, Node, Outbox, Setup};
 use super::random::Random;
 use super::trace::{Record, What};
-use super::watched;
 
 /// More actions than this in one turn are a loop.
 const ACTIONS_PER_TURN_MAX: usize = 10_000;
@@ -267,12 +266,12 @@ impl World {
             .collect();
         let states = here.kernel.states();
         let wall = here.wall(self.now);
-        let (config, numbers) = (here.config.clone(), here.numbers.clone());
+        let (config, found) = (here.config.clone(), here.found.clone());
         self.turn(node, Cause::Start, |engine, now, tx| {
             engine.event(now, Event::WallClock(wall), tx);
             engine.event(now, Event::AllInterfaces(&states), tx);
             engine.event(now, Event::Command(Command::Start), tx);
-            watched::tell(engine, now, &config, &numbers, tx);
+            found.tell(engine, now, &config, tx);
         });
     }
 
@@ -287,7 +286,7 @@ impl World {
             return;
         };
         here.config = config.clone();
-        let numbers = here.numbers.clone();
+        let found = here.found.clone();
         let Some(engine) = &here.engine else { return };
         let plan = plan(engine.config(), config.clone());
         let ended = plan.removed.iter().chain(&plan.restarted);
@@ -295,7 +294,7 @@ impl World {
         let started = plan.started.clone();
         self.turn(node, Cause::Reload(ended), |engine, now, tx| {
             engine.apply(now, plan, tx);
-            watched::tell(engine, now, &config, &numbers, tx);
+            found.tell(engine, now, &config, tx);
         });
         let now = self.now;
         if let Some(here) = self.nodes.get_mut(node) {
@@ -379,6 +378,14 @@ impl World {
                 News::Script { id, outcome } => Event::Script {
                     id: *id,
                     outcome: *outcome,
+                },
+                News::File { file, value } => Event::File {
+                    file,
+                    value: *value,
+                },
+                News::Processes { process, count } => Event::Processes {
+                    process,
+                    count: *count,
                 },
             };
             engine.event(now, event, tx);
