@@ -236,6 +236,9 @@ fn all_together(
     now: Instant,
 ) -> BTreeMap<String, Together> {
     let groups = &node.config.sync_groups;
+    if groups.is_empty() {
+        return BTreeMap::new();
+    }
     let gave_way = engine.instances().find_map(|view| {
         let mut watches = node.watches.iter();
         let watch = watches.find(|it| it.config.name == view.config.name)?;

@@ -82,7 +82,8 @@ pub(super) enum Occurrence {
 struct Planned {
     at: Instant,
     number: u64,
-    what: Occurrence,
+    /// Kept apart: what the queue moves about stays small.
+    what: Box<Occurrence>,
 }
 
 impl PartialEq for Planned {
@@ -189,7 +190,7 @@ impl World {
             }
             if planned.is_some_and(|at| at <= next) {
                 if let Some(planned) = self.queue.pop() {
-                    self.happen(planned.what);
+                    self.happen(*planned.what);
                 }
             } else if let Some((_, node)) = due {
                 self.expire(node);
@@ -202,6 +203,7 @@ impl World {
         let number = self.planned;
         self.planned = self.planned.saturating_add(1);
         let at = at.max(self.now);
+        let what = Box::new(what);
         self.queue.push(Planned { at, number, what });
     }
 
