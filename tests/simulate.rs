@@ -89,6 +89,48 @@ fn a_seed_decides_about_loss() {
     assert_ne!(with("1"), with("2"));
 }
 
+/// The number of a file moves the priority, far down it is FAULT; and so is a process
+/// that does not run any more.
+#[test]
+fn numbers_in_files_and_processes_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Vec::new();
+    for (name, priority) in [("a", 110), ("b", 100)] {
+        let path = folder.path().join(format!("{name}.conf"));
+        let text = format!(
+            "track_file load {{\n file /run/load\n}}\n\
+             vrrp_track_process nginx {{\n process nginx\n}}\n\
+             vrrp_instance VI_1 {{\n interface ens3\n virtual_router_id 7\n priority {priority}\n\
+             track_file {{\n load\n }}\n track_process {{\n nginx\n }}\n\
+             virtual_ipaddress {{\n 10.1.1.1/24\n }}\n}}\n"
+        );
+        std::fs::write(&path, text).expect("a file");
+        files.push(path.to_str().expect("text").to_owned());
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let events = "10s number a load -20; 20s number a load -300; 30s number a load 0; \
+                  40s processes a nginx 0; 50s processes a nginx 1";
+    let output = simulate(&files, &["--events", events]);
+    let table = String::from_utf8(output.stdout).expect("text");
+    for line in [
+        "   10.000  *** file load of a has -20 in it\n",
+        "MASTER > BACKUP     90  b has priority 100\n",
+        "   20.000  a     VI_1      BACKUP > FAULT     110  tracked file load has -300 in it\n",
+        "   30.000  a     VI_1      FAULT > BACKUP     110  nothing stands against it any more\n",
+        "   40.000  *** 0 of nginx run on a\n",
+        "   40.000  a     VI_1      MASTER > FAULT     110  tracked process nginx",
+        "   50.000  a     VI_1      FAULT > BACKUP     110  nothing stands against it any more\n",
+    ] {
+        assert!(table.contains(line), "{line}{table}");
+    }
+    let output = simulate(&files, &["--events", "1s number a lod 3"]);
+    let error = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        error.contains("no tracked file is called 'lod' there; there are load"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_failing_script_shows_in_priority_and_reason() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -14,7 +14,7 @@ use super::delivery::{forgery, noise};
 use super::kernel::Report;
 use super::monitor::Watch;
 use super::network::Quality;
-use super::node::{Arrival, Behaviour};
+use super::node::{Arrival, Behaviour, News};
 use super::trace::What;
 use super::world::{Occurrence, World};
 
@@ -62,6 +62,24 @@ pub enum Fault {
         script: String,
         /// What it does.
         behaviour: Behaviour,
+    },
+    /// Another number is written into a tracked file.
+    Number {
+        /// Where.
+        node: usize,
+        /// The name of its block.
+        file: String,
+        /// The number.
+        number: i32,
+    },
+    /// So many of a tracked process run from now on.
+    Processes {
+        /// Where.
+        node: usize,
+        /// The name of its block.
+        process: String,
+        /// How many.
+        count: u32,
     },
     /// A wire is cut or mended, in one direction.
     Cut {
@@ -164,6 +182,14 @@ impl Fault {
                 };
                 format!("script {script} of {} {what}", name(*node))
             }
+            Self::Number { node, file, number } => {
+                format!("file {file} of {} has {number} in it", name(*node))
+            }
+            Self::Processes {
+                node,
+                process,
+                count,
+            } => format!("{count} of {process} run on {}", name(*node)),
             Self::Cut { from, to, cut } => {
                 let what = if *cut { "cut" } else { "mend" };
                 format!("{what} {} -> {}", name(*from), name(*to))
@@ -245,6 +271,12 @@ impl World {
                     here.behaviours.insert(script, behaviour);
                 }
             }
+            Fault::Number { node, file, number } => self.set_number(node, file, number),
+            Fault::Processes {
+                node,
+                process,
+                count,
+            } => self.set_count(node, process, count),
             Fault::Cut { from, to, cut } => self.network.set_cut(from, to, cut),
             Fault::CutLeg {
                 from,
@@ -331,6 +363,30 @@ impl World {
         interface.state.up = up;
         let report = Report::Interface(interface.state.clone());
         self.tell_soon(node, vec![report]);
+    }
+
+    fn set_number(&mut self, node: usize, name: String, value: i32) {
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let mut files = here.config.track_files.iter();
+        let file = files.find(|file| file.name == name).map(Arc::clone);
+        here.found.numbers.insert(name, value);
+        if let Some(file) = file {
+            self.news(node, News::File { file, value });
+        }
+    }
+
+    fn set_count(&mut self, node: usize, name: String, count: u32) {
+        let Some(here) = self.nodes.get_mut(node) else {
+            return;
+        };
+        let mut processes = here.config.track_processes.iter();
+        let process = processes.find(|it| it.name == name).map(Arc::clone);
+        here.found.counts.insert(name, count);
+        if let Some(process) = process {
+            self.news(node, News::Processes { process, count });
+        }
     }
 
     fn recreate(&mut self, node: usize, interface: &str) {

@@ -127,6 +127,10 @@ impl World {
             let reason = match line {
                 InstanceLine::FaultReasons(reasons) => reasons.clone(),
                 InstanceLine::FaultScript(script) => format!("script {script} fails"),
+                InstanceLine::FaultFile(file) => format!("the number in tracked file {file}"),
+                InstanceLine::FaultProcess(process) => {
+                    format!("too few or too many of tracked process {process}")
+                }
                 InstanceLine::FaultInterfaceDown(it) => format!("interface {it} is down"),
                 InstanceLine::FaultNoAddress(_) | InstanceLine::FaultNoSource => {
                     "no address to send from".to_owned()
@@ -251,6 +255,9 @@ fn all_together(
     now: Instant,
 ) -> BTreeMap<String, Together> {
     let groups = &node.config.sync_groups;
+    if groups.is_empty() {
+        return BTreeMap::new();
+    }
     let gave_way = engine.instances().find_map(|view| {
         let mut watches = node.watches.iter();
         let watch = watches.find(|it| it.config.name == view.config.name)?;

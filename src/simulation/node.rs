@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::config::model::{Command, Config};
+use crate::config::model::{Command, Config, TrackedFile, TrackedProcess};
 use crate::ids::{Errno, IfIndex, ScriptId};
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::Engine;
@@ -15,7 +16,7 @@ use crate::wire::advert::Family;
 
 use super::kernel::{Interface, Kernel, Report};
 use super::monitor::Watch;
-use super::watched::Numbers;
+use super::watched::Found;
 
 /// How many datagrams wait in the socket of a node that stands still.
 pub const SOCKET_QUEUE_MAX: usize = 256;
@@ -75,6 +76,20 @@ pub enum News {
         /// How.
         outcome: Outcome,
     },
+    /// A tracked file has this number in it now.
+    File {
+        /// Which file.
+        file: Arc<TrackedFile>,
+        /// The number.
+        value: i32,
+    },
+    /// So many of the tracked processes run now.
+    Processes {
+        /// Which processes.
+        process: Arc<TrackedProcess>,
+        /// How many.
+        count: u32,
+    },
 }
 
 /// A node of the world.
@@ -90,8 +105,8 @@ pub struct Node {
     pub kernel: Kernel,
     /// What its scripts do, by name; those without an entry succeed.
     pub behaviours: BTreeMap<String, Behaviour>,
-    /// The numbers in its tracked files.
-    pub numbers: Numbers,
+    /// What its daemon finds in tracked files and of tracked processes.
+    pub found: Found,
     /// How long a run of a script takes.
     pub script_time: Interval,
     /// Counts the daemons that have run here: what was meant for one of them
@@ -139,7 +154,7 @@ impl Node {
             engine: None,
             kernel: Kernel::new(setup.interfaces),
             behaviours: BTreeMap::new(),
-            numbers: Numbers::new(),
+            found: Found::default(),
             script_time: Interval::from_ms(5),
             boot: 0,
             paused: false,

@@ -23,7 +23,8 @@ use super::world::World;
 pub const EVENTS: &str = "kill NODE, stop NODE, start NODE, pause NODE TIME, fail NODE SCRIPT, \
      hang NODE SCRIPT, fix NODE SCRIPT, cut NODE NODE, mend NODE NODE, cut-way FROM TO, \
      mend-way FROM TO, down NODE INTERFACE, up NODE INTERFACE, remove NODE ADDRESS, \
-     priority NODE INSTANCE NUMBER";
+     priority NODE INSTANCE NUMBER, number NODE TRACKED-FILE NUMBER, \
+     processes NODE TRACKED-PROCESS COUNT";
 
 /// A configuration, and what to call its node.
 pub type Named = (String, Config);
@@ -123,6 +124,10 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
         ("priority", [name, instance, number]) => {
             vec![reload(node(name)?, instance, number, nodes)?]
         }
+        ("number", [name, file, number]) => vec![set_number(node(name)?, file, number, nodes)?],
+        ("processes", [name, process, count]) => {
+            vec![set_count(node(name)?, process, count, nodes)?]
+        }
         _ => return Err(format!("not understood; there are {EVENTS}")),
     };
     Ok(faults
@@ -216,6 +221,38 @@ fn set(node: usize, name: &str, behaviour: Behaviour, nodes: &[Named]) -> Result
         node,
         script,
         behaviour,
+    })
+}
+
+fn set_number(node: usize, name: &str, number: &str, nodes: &[Named]) -> Result<Fault, String> {
+    let files = config_of(node, nodes)
+        .into_iter()
+        .flat_map(|it| &it.track_files);
+    let known: BTreeSet<String> = files.map(|file| file.name.clone()).collect();
+    if !known.contains(name) {
+        return Err(missing("tracked file", name, &known));
+    }
+    let number = number.parse();
+    let number = number.map_err(|_| "a whole number of 32 bits is expected".to_owned())?;
+    let file = name.to_owned();
+    Ok(Fault::Number { node, file, number })
+}
+
+fn set_count(node: usize, name: &str, count: &str, nodes: &[Named]) -> Result<Fault, String> {
+    let processes = config_of(node, nodes)
+        .into_iter()
+        .flat_map(|it| &it.track_processes);
+    let known: BTreeSet<String> = processes.map(|it| it.name.clone()).collect();
+    if !known.contains(name) {
+        return Err(missing("tracked process", name, &known));
+    }
+    let count = count.parse();
+    let count = count.map_err(|_| "how many processes run is expected".to_owned())?;
+    let process = name.to_owned();
+    Ok(Fault::Processes {
+        node,
+        process,
+        count,
     })
 }
 

@@ -25,7 +25,6 @@ use super::network::Network;
 use super::node::{Arrival, Behaviour, News, Node, Outbox, Setup};
 use super::random::Random;
 use super::trace::{Record, What};
-use super::watched;
 
 /// More actions than this in one turn are a loop.
 const ACTIONS_PER_TURN_MAX: usize = 10_000;
@@ -84,7 +83,8 @@ pub(super) enum Occurrence {
 struct Planned {
     at: Instant,
     number: u64,
-    what: Occurrence,
+    /// Kept apart: what the queue moves about stays small.
+    what: Box<Occurrence>,
 }
 
 impl PartialEq for Planned {
@@ -191,7 +191,7 @@ impl World {
             }
             if planned.is_some_and(|at| at <= next) {
                 if let Some(planned) = self.queue.pop() {
-                    self.happen(planned.what);
+                    self.happen(*planned.what);
                 }
             } else if let Some((_, node)) = due {
                 self.expire(node);
@@ -204,6 +204,7 @@ impl World {
         let number = self.planned;
         self.planned = self.planned.saturating_add(1);
         let at = at.max(self.now);
+        let what = Box::new(what);
         self.queue.push(Planned { at, number, what });
     }
 
@@ -268,12 +269,12 @@ impl World {
             .collect();
         let states = here.kernel.states();
         let wall = here.wall(self.now);
-        let (config, numbers) = (here.config.clone(), here.numbers.clone());
+        let (config, found) = (here.config.clone(), here.found.clone());
         self.turn(node, Cause::Start, |engine, now, tx| {
             engine.event(now, Event::WallClock(wall), tx);
             engine.event(now, Event::AllInterfaces(&states), tx);
             engine.event(now, Event::Command(Command::Start), tx);
-            watched::tell(engine, now, &config, &numbers, tx);
+            found.tell(engine, now, &config, tx);
         });
     }
 
@@ -288,7 +289,7 @@ impl World {
             return;
         };
         here.config = config.clone();
-        let numbers = here.numbers.clone();
+        let found = here.found.clone();
         let Some(engine) = &here.engine else { return };
         let plan = plan(engine.config(), config.clone());
         let restarted = plan.restarted.iter().map(|it| &it.before);
@@ -300,7 +301,7 @@ impl World {
         let started = plan.started.clone();
         self.turn(node, Cause::Reload { ended, kept }, |engine, now, tx| {
             engine.apply(now, plan, tx);
-            watched::tell(engine, now, &config, &numbers, tx);
+            found.tell(engine, now, &config, tx);
         });
         let now = self.now;
         if let Some(here) = self.nodes.get_mut(node) {
@@ -384,6 +385,14 @@ impl World {
                 News::Script { id, outcome } => Event::Script {
                     id: *id,
                     outcome: *outcome,
+                },
+                News::File { file, value } => Event::File {
+                    file,
+                    value: *value,
+                },
+                News::Processes { process, count } => Event::Processes {
+                    process,
+                    count: *count,
                 },
             };
             engine.event(now, event, tx);

@@ -47,7 +47,11 @@ pub fn expect_in_time(
         let beats = Beats::begin(bench)?;
         trouble(bench)?;
         let late = percentile_99(latenesses(beats.began, &beats.times(bench)?));
-        let limit = bench.lab.canary.percentile_99_since(beats.began) * 2 + FLOOR;
+        let machine = bench.lab.canary.percentile_99_since(beats.began);
+        // A machine that is this late has long queues for its cores, and who works
+        // stands in them more than once.
+        let factor = if machine < INTERVAL { 2 } else { 5 };
+        let limit = machine * factor + FLOOR;
         if late <= limit {
             return Ok(());
         }

@@ -131,6 +131,10 @@ mod tracked_process {
     fn nginx() {
         run_with_balancers(Ours, Ours, tracking::nginx);
     }
+    #[test]
+    fn forks() {
+        crate::bench::run(Ours, Ours, tracking::forks);
+    }
 }
 
 mod script_results {

@@ -4,6 +4,7 @@
 use crate::bench::{Bench, PATIENCE, Program, configuration, expect, find_program, run};
 use crate::lab::process::send_signal;
 use crate::lab::{Context, Failure, Process, Result, isolation};
+use crate::lateness::{BEAT, expect_in_time};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,33 @@ pub fn run_with_balancers(a: Program, b: Program, scenario: fn(&mut Bench) -> Re
         return;
     }
     run(a, b, scenario);
+}
+
+/// Thousands of processes that come and go: adverts leave in time, and what counts is
+/// seen afterwards.
+pub fn forks(bench: &mut Bench) -> Result<()> {
+    let track = "vrrp_track_process chk {\n    process counted\n}\n";
+    let instance = configuration(150, "track_process {\n        chk\n    }");
+    bench
+        .a
+        .node
+        .write_file("/run/counted", "#!/bin/sh\nread line < /run/pipe\n")?;
+    bench.a.start(&format!("{track}{instance}{BEAT}"))?;
+    bench.a.expect_line("(VI_1) Entering FAULT STATE")?;
+    let forever = ["-c", "while :; do (:); done"];
+    let storms = [0; 2].map(|_| bench.a.node.start("/bin/sh".as_ref(), &forever, &[]));
+    expect_in_time(bench, |_| Ok(()))?;
+    let pipe = || nix::unistd::mkfifo("/run/pipe", nix::sys::stat::Mode::S_IRWXU).context("a FIFO");
+    bench.a.node.inside(pipe)?;
+    let counted = bench.a.node.start("/run/counted".as_ref(), &[], &[])?;
+    bench.a.expect_line("(VI_1) Entering BACKUP STATE")?;
+    for storm in storms {
+        storm?.signal(libc::SIGKILL);
+    }
+    counted.signal(libc::SIGKILL);
+    let line = "Quorum lost for tracked process chk";
+    bench.a.expect_line(line)?;
+    bench.a.stop()
 }
 
 fn process(bench: &mut Bench, name: &str, arguments: &[&str]) -> Result<()> {

@@ -27,6 +27,7 @@ use super::world::{Violation, World};
 mod rest;
 mod texts;
 mod trouble;
+mod watched;
 
 use rest::judge_quiet;
 pub(super) use rest::judge_settled;
@@ -238,6 +239,8 @@ impl Plan {
 fn span(configs: &[Config]) -> Span {
     let instances = || configs.iter().flat_map(|config| &config.instances);
     let scripts = configs.iter().flat_map(|config| &config.scripts);
+    let processes = configs.iter().flat_map(|config| &config.track_processes);
+    let quorum_delay = processes.map(|it| it.fork_delay.max(it.terminate_delay));
     let interval = instances().map(|instance| instance.advert_interval).max();
     let interval = interval.unwrap_or_default();
     let adverts = instances()
@@ -252,7 +255,7 @@ fn span(configs: &[Config]) -> Span {
     Span {
         interval,
         master_down: interval.times(adverts) + interval.max(Interval::from_secs(1)),
-        scripts: scripts.max().unwrap_or_default(),
+        scripts: scripts.chain(quorum_delay).max().unwrap_or_default(),
         preempt_delay: delay.unwrap_or_default(),
     }
 }

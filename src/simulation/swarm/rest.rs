@@ -40,7 +40,41 @@ fn tracked(node: &Node, instance: &Instance, group: Option<&SyncGroup>) -> Vec<T
             all.push((line.weight, line.reverse, is_up(node, &line.interface)));
         }
     }
+    let shared = group.map_or([].as_slice(), |group| &group.track_processes);
+    for line in instance.track_processes.iter().chain(shared) {
+        if names.insert(("process", &line.process.name)) {
+            let count = node.found.count_of(&line.process);
+            let enough = count >= line.process.quorum
+                && line.process.quorum_max.is_none_or(|most| count <= most);
+            all.push((line.weight, line.reverse, enough));
+        }
+    }
     all
+}
+
+/// What the numbers in tracked files add, and whether one of them is FAULT: any but 0
+/// without a weight, and what would take 254 or more (specification D.4).
+fn of_files(node: &Node, instance: &Instance, group: Option<&SyncGroup>) -> (i32, bool) {
+    let (mut sum, mut faulty) = (0_i32, false);
+    let mut names = BTreeSet::new();
+    let shared = group.map_or([].as_slice(), |group| &group.track_files);
+    for line in instance.track_files.iter().chain(shared) {
+        if !names.insert(&line.file.name) {
+            continue;
+        }
+        let number = i64::from(node.found.number_in(&line.file));
+        let product = number.saturating_mul(line.weight.into());
+        let product = match line.reverse {
+            true => product.saturating_neg(),
+            false => product,
+        };
+        match product {
+            _ if line.weight == 0 => faulty |= (number == 0) == line.reverse,
+            all if all < -253 => faulty = true,
+            some => sum = sum.saturating_add(i32::try_from(some.min(253)).unwrap_or(0)),
+        }
+    }
+    (sum, faulty)
 }
 
 fn is_up(node: &Node, name: &str) -> bool {
@@ -52,7 +86,9 @@ fn is_up(node: &Node, name: &str) -> bool {
 /// it in FAULT.
 fn standing(node: &Node, instance: &Instance, group: Option<&SyncGroup>) -> (Priority, bool) {
     let mut faulty = !is_up(node, &instance.interface) && !instance.ignore_own_interface;
-    let mut sum = i32::from(instance.priority.0);
+    let (of_files, file_fault) = of_files(node, instance, group);
+    faulty |= file_fault;
+    let mut sum = i32::from(instance.priority.0).saturating_add(of_files);
     for (weight, reverse, well) in tracked(node, instance, group) {
         faulty |= weight == 0 && well == reverse;
         if (weight > 0) == well {

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use crate::vrrp::event::InterfaceAddress;
 
 use super::super::random::Random;
+use super::watched::Watched;
 use super::{INTERFACES, interfaces};
 
 /// The two keys of `auth_hmac`.
@@ -73,19 +74,24 @@ pub(super) struct Features {
     pub(super) three_nodes: bool,
     /// `fast_handover`, weights that matter, and a script that fails often.
     pub(super) fast_handover: bool,
+    /// Tracked files and processes.
+    pub(super) watched: Option<Watched>,
     /// Of version 3, centiseconds.
     interval_cs: u64,
 }
 
 impl Features {
-    /// Of a seed. `fast_handover` is drawn apart, so that the worlds without it are
-    /// what they were before there was such a thing.
+    /// Of a seed. `fast_handover`, files and processes are drawn apart, so that the
+    /// worlds without them are what they were before there was such a thing.
     pub(super) fn new(seed: u64, random: &mut Random) -> Self {
         let mut features = Self::plain(random);
         if Random::new(seed ^ OWN_WORDS).percent(25) {
             (features.fast_handover, features.scripts) = (true, true);
             (features.owner, features.equal) = (false, false);
         }
+        features.watched = Watched::new(seed);
+        // Weights do not count for an owner, and FAULT does.
+        features.owner &= features.watched.is_none();
         features
     }
 
@@ -113,6 +119,7 @@ impl Features {
             replays: random.percent(40),
             three_nodes: random.percent(40),
             fast_handover: false,
+            watched: None,
             interval_cs: random.pick(&intervals).copied().unwrap_or(100),
         }
     }
@@ -210,6 +217,9 @@ pub(super) fn texts(features: &Features, count: usize, random: &mut Random) -> V
             write_globals(&mut text, features, random);
             if has_script {
                 text.push_str(&script);
+            }
+            if let Some(watched) = &features.watched {
+                text.push_str(&watched.blocks);
             }
             let is_owner = features.owner && usize::try_from(owner).is_ok_and(|it| it == node);
             let (least, most) = if features.fast_handover {
@@ -386,6 +396,9 @@ fn write_router(
     }
     if let Some(line) = router.tracked {
         text.push_str(&line.block("track_interface", "eth1"));
+    }
+    if let Some(watched) = &features.watched {
+        text.push_str(&watched.lines);
     }
     write_addresses(text, router, random);
     text.push_str("}\n");

@@ -38,6 +38,9 @@ impl Plan {
         if features.fast_handover {
             self.add_script_faults(random);
         }
+        if features.watched.is_some() {
+            self.add_watched_faults();
+        }
         self.faults.sort_by_key(|timed| timed.at);
     }
 

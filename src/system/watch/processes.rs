@@ -19,6 +19,9 @@ use super::connector::{Connector, Happened};
 use super::programs::{Pid, Program, all, needs_words};
 use super::{Order, Orders, Report};
 
+#[cfg(test)]
+mod storm;
+
 /// How often all processes are looked at where the kernel does not tell, in
 /// milliseconds.
 const LOOK_EVERY_MS: u16 = 1_000;
