@@ -16,12 +16,12 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use crate::config;
 use crate::daemon::status::socket::beside;
 use crate::daemon::{
-    DEFAULT_CONFIGURATION, Settings, VERSION, check, default_pid_file, exit_code, process,
-    runtime_directory, simulate,
+    DEFAULT_CONFIGURATION, Named, Settings, VERSION, check, exit_code, places, process, simulate,
 };
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
 
+pub mod reload;
 pub mod status;
 mod tools;
 
@@ -37,6 +37,8 @@ pub enum Request {
     Answer(Answer),
     /// Run the daemon.
     Run(Box<Task>),
+    /// `--cleanup`: take away what a daemon left that was killed.
+    CleanUp(Box<Task>),
     /// `-t`: test the configuration; messages go to the file, or to stderr.
     Test(Box<Task>, Option<PathBuf>, Format),
     /// `check`: look for mistakes in configurations.
@@ -45,6 +47,8 @@ pub enum Request {
     Simulate(Box<simulate::Task>),
     /// `status`: how a running daemon stands.
     Status(Box<status::Task>),
+    /// `reload`: a running daemon reads its configuration again.
+    Reload(Box<reload::Task>),
 }
 
 /// Something to write, and an exit code.
@@ -92,6 +96,7 @@ pub fn understand(words: impl IntoIterator<Item = OsString>) -> Request {
         stdout = format!("Unexpected argument(s): {}\n", unexpected.join(" "));
     }
     let (test, format) = (arguments.config_test.clone(), arguments.format);
+    let cleanup = arguments.cleanup;
     let (settings, stderr) = arguments.settings(&words);
     let task = Box::new(Task {
         settings,
@@ -100,6 +105,7 @@ pub fn understand(words: impl IntoIterator<Item = OsString>) -> Request {
     });
     match test {
         Some(log) => Request::Test(task, log, format),
+        None if cleanup => Request::CleanUp(task),
         None => Request::Run(task),
     }
 }
@@ -240,6 +246,9 @@ struct Arguments {
     /// With a warning the daemon does not start, and -t fails
     #[arg(long)]
     strict_config: bool,
+    /// Take away what a daemon with these options left behind that was killed, and exit; does nothing while it lives, or with -V
+    #[arg(long)]
+    cleanup: bool,
     #[arg(long, hide = true, value_name = "N", allow_hyphen_values = true)]
     config_fd: Option<OsString>,
     #[arg(long, hide = true)]
@@ -308,9 +317,13 @@ impl Arguments {
             }
         }
         let namespace = self.namespace.as_deref();
-        let runtime = runtime_directory(namespace);
+        let runtime = places::runtime_directory(namespace, false);
+        let named = Named {
+            pid_file: self.pid.is_some(),
+            vrrp_pid_file: self.vrrp_pid.is_some(),
+        };
         let pid_file = self.pid.clone();
-        let pid_file = pid_file.unwrap_or_else(|| default_pid_file(namespace));
+        let pid_file = pid_file.unwrap_or_else(|| places::default_pid_file(namespace));
         let pid_file = absolute(pid_file);
         let without_effect = self.without_effect();
         let settings = Settings {
@@ -326,13 +339,10 @@ impl Arguments {
             },
             foreground: self.dont_fork,
             log: logging::Settings {
-                console: self.log_console && self.dont_fork,
+                console: self.log_console && (self.dont_fork || self.cleanup),
                 syslog: (!self.no_syslog).then_some(facility),
                 detail: self.log_detail > 0,
-                ident: match &self.namespace {
-                    Some(name) => format!("Keepalived_{name}"),
-                    None => "Keepalived".to_owned(),
-                },
+                ident: places::ident("Keepalived", namespace, None),
             },
             status_socket: beside(&pid_file),
             pid_file,
@@ -344,6 +354,8 @@ impl Arguments {
             core_files: self.core_dump || self.core_dump_pattern.is_some(),
             umask,
             namespace: self.namespace,
+            instance: None,
+            named,
             command_line: words
                 .iter()
                 .map(|word| word.to_string_lossy().into_owned())

@@ -1,21 +1,24 @@
 //! Files that name a running process and are locked while it runs
 //! (specification E.3).
 //!
-//! Decides how such a file is made, locked and removed. Does not decide where
-//! it lies. The lock is an open file description lock, as C keepalived's: each
+//! Decides how such a file is made, locked and removed. Where it lies is decided
+//! in `places.rs`. The lock is an open file description lock, as C keepalived's: each
 //! of the two refuses to start beside the other.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno as NixErrno;
 use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::ids::Errno;
+
+/// Everybody may read who runs.
+const MODE: u32 = 0o644;
 
 /// A pid file that this process holds.
 #[derive(Debug)]
@@ -47,18 +50,31 @@ impl fmt::Display for PidFileError {
 impl std::error::Error for PidFileError {}
 
 impl PidFile {
-    /// Makes the file (mode 0644), locks it and writes `process` into it.
+    /// Makes the file (mode 0644, whatever the mask), locks it and writes `process`
+    /// into it. What a dead daemon left is replaced, and the log says so. A link is
+    /// followed, as the directory is that of the administrator.
     ///
     /// # Errors
     /// `AlreadyRunning` if another process holds the lock, `System` otherwise.
     pub fn create(path: &Path, process: i32) -> Result<Self, PidFileError> {
+        let mut pid_file = Self::lock(path)?;
+        pid_file.write(process)?;
+        Ok(pid_file)
+    }
+
+    /// Makes the file (mode 0644) and locks it; nothing is written yet. A child that
+    /// is forked after this holds the lock, too, for as long as it lives.
+    ///
+    /// # Errors
+    /// As of [`PidFile::create`].
+    pub fn lock(path: &Path) -> Result<Self, PidFileError> {
         let file = loop {
             let file = OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .mode(0o644)
+                .mode(MODE)
                 // A path that waits for a reader, a FIFO, must not stop the start.
                 .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
                 .open(path)
@@ -77,28 +93,41 @@ impl PidFile {
                 break file;
             }
         };
-        let mut pid_file = Self {
+        let metadata = file.metadata().map_err(|error| problem(path, &error))?;
+        if metadata.len() > 0 {
+            tracing::info!("Remove a zombie pid file {}", path.display());
+        }
+        if metadata.mode() & 0o7777 != MODE {
+            file.set_permissions(fs::Permissions::from_mode(MODE))
+                .map_err(|error| problem(path, &error))?;
+        }
+        Ok(Self {
             path: path.to_owned(),
             file,
-        };
-        pid_file.write(process)?;
-        Ok(pid_file)
+        })
+    }
+
+    /// Whether a process holds the lock of the file at `path`.
+    pub fn is_locked(path: &Path) -> bool {
+        open_to_read(path).is_some_and(|file| is_locked(&file))
+    }
+
+    /// A worker without its supervisor: the process that the file at `path` names and
+    /// that has that file open, while its parent has not. The open file is the proof
+    /// that it is the one meant, and not another that has its number by now.
+    pub fn orphan(path: &Path) -> Option<i32> {
+        let mut file = open_to_read(path)?;
+        let process = number_in(&mut file).filter(|process| *process > 1)?;
+        // Compared by name, as the file was found by one.
+        let path = fs::canonicalize(path).ok()?;
+        let is_orphan = has_open(process, &path) && !has_open(parent_of(process)?, &path);
+        is_orphan.then_some(process)
     }
 
     /// Whether another process holds the lock of the file at `path`, or the
     /// file names a running C keepalived, which before 2.4 locks nothing.
     pub fn is_held(path: &Path) -> bool {
-        let Ok(mut file) = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path)
-        else {
-            return false;
-        };
-        let mut lock = write_lock();
-        let locked = fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok()
-            && i32::from(lock.l_type) != libc::F_UNLCK;
-        locked || names_c_keepalived(&mut file)
+        open_to_read(path).is_some_and(|mut file| is_locked(&file) || names_c_keepalived(&mut file))
     }
 
     /// Writes another process number into the file.
@@ -142,19 +171,54 @@ fn write_lock() -> libc::flock {
     lock
 }
 
-fn names_c_keepalived(file: &mut File) -> bool {
+fn has_open(process: i32, path: &Path) -> bool {
+    let Ok(open_files) = fs::read_dir(format!("/proc/{process}/fd")) else {
+        return false;
+    };
+    let mut targets = open_files.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets.any(|target| target == path)
+}
+
+fn parent_of(process: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent?.trim().parse().ok()
+}
+
+fn open_to_read(path: &Path) -> Option<File> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.open(path).ok()
+}
+
+fn is_locked(file: &File) -> bool {
+    let mut lock = write_lock();
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && i32::from(lock.l_type) != libc::F_UNLCK
+}
+
+fn number_in(file: &mut File) -> Option<i32> {
     let mut text = String::new();
     // A process number is short; whatever else the file is, it is not read whole.
-    if io::Read::read_to_string(&mut io::Read::take(file, 16), &mut text).is_err() {
-        return false;
-    }
-    text.trim()
-        .parse::<u32>()
-        .ok()
+    io::Read::read_to_string(&mut io::Read::take(file, 16), &mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn names_c_keepalived(file: &mut File) -> bool {
+    number_in(file)
+        .and_then(|process| u32::try_from(process).ok())
         // In a container we have the number that we had before a power cut.
         .filter(|process| *process != std::process::id())
-        .and_then(|process| fs::read_to_string(format!("/proc/{process}/comm")).ok())
-        .is_some_and(|name| name == "keepalived\n")
+        .is_some_and(is_c_keepalived)
+}
+
+/// By its name, or by its program: `process_name` gives it another name.
+fn is_c_keepalived(process: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{process}/comm"));
+    let program = fs::read_link(format!("/proc/{process}/exe"));
+    name.is_ok_and(|name| name == "keepalived\n")
+        || program.is_ok_and(|path| path.file_name().is_some_and(|name| name == "keepalived"))
 }
 
 fn same_file(path: &Path, file: &File) -> bool {
