@@ -111,7 +111,8 @@ fn each_difference_has_its_words() {
 /// it. A new field belongs into this list.
 #[test]
 fn each_field_that_changes_is_told_of() {
-    let changes: Vec<(&str, fn(&mut Instance))> = vec![
+    type Edit = (&'static str, fn(&mut Instance));
+    let changes: Vec<Edit> = vec![
         ("name", |it| it.name = "X".into()),
         ("version", |it| it.version = Version::V3),
         ("ipv6", |it| it.ipv6 = true),
