@@ -39,6 +39,7 @@ mod notify;
 mod owner;
 mod realtime;
 mod reload;
+mod reload_live;
 mod rights;
 mod scripts;
 mod setups;
@@ -86,6 +87,7 @@ for_each_pair! { run:
     late_interface => crate::faults::late_interface;
     double_master => crate::setups::double_master;
     reloaded => crate::reload::reload;
+    reloaded_live => crate::reload_live::live;
     two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
     mail_texts => crate::mail::texts;
@@ -303,6 +305,15 @@ mod hostile_mail_servers {
     #[test]
     fn reload() {
         run(Ours, Ours, crate::mail_hostile::reload);
+    }
+}
+
+// Not with C: it loses an address that moves from one of its instances to another.
+mod moved_address {
+    use super::{Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::reload_live::moved);
     }
 }
 
