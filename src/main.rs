@@ -46,6 +46,10 @@ fn main() -> ExitCode {
                 code
             }
         },
+        Request::CleanUp(task) => {
+            say(&task.stdout, &task.stderr);
+            daemon::left_behind::run(&task.settings)
+        }
         Request::Run(task) => {
             say(&task.stdout, &task.stderr);
             daemon::run(&task.settings)

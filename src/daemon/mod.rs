@@ -17,6 +17,7 @@ use crate::system::logging;
 use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
+pub mod buffers;
 pub mod channel;
 pub mod check;
 pub mod cleanup;
@@ -24,11 +25,15 @@ pub mod control;
 pub mod fifos;
 mod firewall;
 pub mod key_files;
+pub mod last_text;
+pub mod left_behind;
 pub mod lifecycle;
 pub mod notices;
 pub mod pid_files;
 pub mod process;
 pub mod reactor;
+pub mod rights;
+pub mod signs;
 pub mod simulate;
 pub mod state_files;
 pub mod status;
@@ -131,7 +136,10 @@ fn prepare(settings: &Settings) -> Result<(), (u8, String)> {
             (exit_code::FATAL, text)
         })?;
     }
-    if PidFile::is_held(&settings.pid_file) || PidFile::is_held(&settings.vrrp_pid_file) {
+    let is_orphan = || PidFile::orphan(&settings.vrrp_pid_file).is_some();
+    if PidFile::is_held(&settings.pid_file)
+        || PidFile::is_held(&settings.vrrp_pid_file) && !is_orphan()
+    {
         return Err((exit_code::OK, PidFileError::AlreadyRunning.to_string()));
     }
     if !settings.foreground {
@@ -180,8 +188,26 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
             };
         }
     };
+    if left_behind::take_away(settings) != exit_code::OK
+        && PidFile::is_locked(&settings.vrrp_pid_file)
+    {
+        own.remove();
+        return exit_code::FATAL;
+    }
     let loaded = load(&ThisMachine::for_daemon(), settings);
     log_diagnostics(&loaded);
+    let processes = &loaded.config.globals.processes;
+    if processes.max_auto_priority == 0 && processes.vrrp.realtime_priority.is_none() {
+        tracing::info!(
+            "NOTICE: setting config option max_auto_priority should result in better \
+             keepalived performance"
+        );
+    }
+    if loaded.is_usable() && !rights::suffice(&loaded.config) {
+        own.remove();
+        tracing::info!("Stopped Keepalived {VERSION}");
+        return exit_code::PERMISSION;
+    }
     if loaded.is_usable() {
         return supervisor::run(Start {
             settings,

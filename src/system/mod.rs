@@ -3,6 +3,7 @@
 //! decided is decided elsewhere; here it is carried out and reported.
 
 pub mod calendar;
+pub mod capabilities;
 pub mod clock;
 pub mod fifo;
 pub mod files;
@@ -12,6 +13,7 @@ pub mod machine;
 pub mod mail;
 pub mod netlink;
 pub mod notify_systemd;
+pub mod realtime;
 pub mod routing_names;
 pub mod scripts;
 pub mod settled;

@@ -28,11 +28,14 @@ mod faults;
 mod fifo;
 mod frr;
 mod hostile;
+mod lateness;
 mod mail;
 mod mail_hostile;
 mod notify;
 mod owner;
+mod realtime;
 mod reload;
+mod rights;
 mod scripts;
 mod setups;
 mod start_delays;
@@ -559,5 +562,58 @@ mod hostile_fifo {
     #[test]
     fn kept() {
         run(Ours, Ours, crate::fifo::kept);
+    }
+}
+
+mod real_time {
+    use super::{C, Ours, run, run_scripts};
+    #[test]
+    fn values_of_ours() {
+        run_scripts(Ours, Ours, crate::realtime::values);
+    }
+    #[test]
+    fn values_of_c() {
+        run_scripts(C, C, crate::realtime::values);
+    }
+    #[test]
+    fn reloaded() {
+        run(Ours, Ours, crate::realtime::reloaded);
+    }
+    #[test]
+    fn buffers_of_ours() {
+        run(Ours, Ours, crate::realtime::buffers);
+    }
+    #[test]
+    fn buffers_of_c() {
+        run(C, C, crate::realtime::buffers);
+    }
+    #[test]
+    fn raised() {
+        run(Ours, Ours, crate::realtime::raised);
+    }
+}
+
+// C has none of this.
+mod life_and_death {
+    use super::{C, Ours, run};
+    #[test]
+    fn stalled_beside_ours() {
+        run(Ours, Ours, crate::realtime::stalled);
+    }
+    #[test]
+    fn stalled_beside_c() {
+        run(Ours, C, crate::realtime::stalled);
+    }
+    #[test]
+    fn cleaned_up() {
+        run(Ours, Ours, crate::realtime::cleaned_up);
+    }
+    #[test]
+    fn next_start() {
+        run(Ours, Ours, crate::realtime::next_start);
+    }
+    #[test]
+    fn told_to_systemd() {
+        run(Ours, Ours, crate::realtime::told_to_systemd);
     }
 }

@@ -18,6 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{ChannelError, SupervisorEnd};
 use super::fifos::{Fifos, Handed};
+use super::last_text;
 use super::lifecycle::Run;
 use super::pid_files::PidFile;
 use super::process;
@@ -32,11 +33,13 @@ use crate::system::scripts::{Policy, Scripts};
 use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
 
+use pulse::Pulse;
 use stop::Stop;
 use under_way::Reloads;
 
 mod children;
 mod planned;
+mod pulse;
 mod reload;
 mod stop;
 mod unchangeable;
@@ -141,6 +144,8 @@ pub fn run(start: Start<'_>) -> u8 {
         fifos: Fifos::default(),
         stop: None,
         began: None,
+        stall_limit: None,
+        feed_at: None,
     };
     supervisor.begin();
     loop {
@@ -154,7 +159,9 @@ pub fn run(start: Start<'_>) -> u8 {
 
 fn service_manager() -> ServiceManager {
     let socket = std::env::var_os(notify_systemd::VARIABLE);
-    ServiceManager::new(socket.as_deref()).unwrap_or_else(|error| {
+    let [watchdog_us, watched] = notify_systemd::WATCHDOG.map(|name| std::env::var(name).ok());
+    let watchdog_us = watchdog_us.filter(|_| notify_systemd::is_for_us(watched.as_deref()));
+    ServiceManager::new(socket.as_deref(), watchdog_us.as_deref()).unwrap_or_else(|error| {
         tracing::error!("Unable to notify systemd: {error}");
         ServiceManager::default()
     })
@@ -209,6 +216,7 @@ struct Worker {
     started: Instant,
     /// It said that it has taken everything off.
     stopped: bool,
+    pulse: Pulse,
 }
 
 struct Supervisor<'a> {
@@ -232,6 +240,9 @@ struct Supervisor<'a> {
     stop: Option<Stop>,
     /// When the first worker began.
     began: Option<Instant>,
+    /// How long a worker may be silent, and when systemd is told next that all is well.
+    stall_limit: Option<Interval>,
+    feed_at: Option<Instant>,
 }
 
 // The loop.
@@ -248,6 +259,7 @@ impl Supervisor<'_> {
         self.phase = Phase::NoWorker;
         if self.wants_worker() {
             self.follow_fifos(None);
+            self.keep_text(None);
             self.start_worker();
         } else {
             tracing::info!("Warning - keepalived has no configuration to run");
@@ -302,7 +314,8 @@ impl Supervisor<'_> {
 
     fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::NoWorker | Phase::Working(_) => None,
+            Phase::NoWorker => None,
+            Phase::Working(worker) => Some(worker.pulse.next_look()),
             Phase::StartingUp(run) => Some(run.deadline()),
             Phase::CleaningUp { kill_at, .. } => Some(*kill_at),
             Phase::Waiting { until } => Some(*until),
@@ -316,7 +329,7 @@ impl Supervisor<'_> {
         let readers = readers.filter(|_| self.scripts.has_readers());
         let scripts = self.scripts.deadline();
         let reloads = self.reloads.deadline(now(), self.candidate.is_some());
-        [phase, kill, script, readers, scripts, reloads]
+        [phase, kill, script, readers, scripts, reloads, self.feed_at]
             .into_iter()
             .flatten()
             .min()
@@ -324,6 +337,8 @@ impl Supervisor<'_> {
 
     fn expire(&mut self, now: Instant) {
         self.scripts.expire(now);
+        self.look_after_worker(now);
+        self.feed_watchdog(now);
         if let Some(stop) = &mut self.stop
             && let Some(run) = &mut stop.script
             && run.is_given_up(now)
@@ -368,6 +383,8 @@ impl Supervisor<'_> {
         self.reloads.end();
         self.scripts.kill_readers();
         self.fifos.end();
+        // What is left is left on purpose, or could not be taken off.
+        let _ = std::fs::remove_file(last_text::beside(&self.settings.pid_file));
         tracing::info!("Stopped Keepalived {VERSION}");
         self.pid_files.own.remove();
     }

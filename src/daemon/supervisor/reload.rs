@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use super::super::channel::{ChannelError, ToWorker};
 use super::super::control::{self, Answer};
 use super::super::fifos::Handed;
+use super::super::last_text;
 use super::super::state_files::{StateFile, Surroundings, write_parent_data};
 use super::super::status::keeper::{mistakes, refusal};
 use super::super::{exit_code, load_with, log_diagnostics, process};
+use super::pulse;
 use super::under_way::{PutOff, marker_path, write_check_log};
 use super::{Phase, Supervisor, Text, WORKER, errors, unchangeable};
 use crate::config::Loaded;
@@ -27,7 +29,8 @@ use crate::system::signals::Signal;
 use crate::time::{Instant, Interval};
 use crate::vrrp::plan::plan;
 
-/// How long the worker may take to answer.
+/// How long a worker that turns may take to answer, if it may not be silent for longer
+/// anyway.
 const ANSWER_LIMIT: Interval = Interval::from_secs(10);
 
 /// If we are that late ourselves, so is the worker.
@@ -200,19 +203,23 @@ impl Supervisor<'_> {
         };
         if now.since(answer_by) >= OUR_LATENESS_MAX {
             // The machine stood still, and the worker with it.
-            self.reloads.answer_by = Some(now + ANSWER_LIMIT);
+            self.reloads.answer_by = self.answer_limit().map(|limit| now + limit);
             return;
         }
-        let seconds = ANSWER_LIMIT.as_secs();
-        tracing::error!(
-            "{WORKER} has not answered a reload for {seconds} seconds - forcing termination"
-        );
+        tracing::error!("{WORKER} does not answer a reload - forcing termination");
         process::send_signal(worker.process, libc::SIGKILL);
         self.reloads.answer_by = None;
     }
 
+    /// `None`: for ever, as with a `worker_stall_limit` of 0.
+    fn answer_limit(&self) -> Option<Interval> {
+        self.stall_limit.map(|limit| limit.max(ANSWER_LIMIT))
+    }
+
     fn change_over(&mut self, new: Text) {
         self.follow_fifos(Some(&new.config));
+        // Until the worker has answered, either may be in the kernel.
+        self.keep_text(Some(&new));
         if let Phase::Working(worker) = &mut self.phase {
             let sent = process::memory_file(&new.sources)
                 .map_err(|error| error.to_string())
@@ -224,7 +231,7 @@ impl Supervisor<'_> {
             match sent {
                 Ok(()) => {
                     self.candidate = Some(new);
-                    self.reloads.answer_by = Some(now() + ANSWER_LIMIT);
+                    self.reloads.answer_by = self.answer_limit().map(|limit| now() + limit);
                 }
                 Err(error) => self.reload_failed(&error),
             }
@@ -265,16 +272,36 @@ impl Supervisor<'_> {
     /// `new` is what runs from now on.
     pub(super) fn adopt(&mut self, new: Text) {
         self.scripts.set_policy(Policy::of(&new.config.globals));
+        self.stall_limit = pulse::limit_of(&new.config);
         self.good = new;
+        self.keep_text(None);
         self.reloads
             .planned
             .follow(&self.good.config.globals.reload);
         self.note_reload(None);
     }
 
+    /// Keeps a copy of what runs, and of `new`, for whoever cleans up after us.
+    pub(super) fn keep_text(&self, new: Option<&Text>) {
+        let texts: Vec<&[u8]> = [Some(&self.good), new]
+            .into_iter()
+            .flatten()
+            .map(|text| text.sources.as_slice())
+            .collect();
+        let path = last_text::beside(&self.settings.pid_file);
+        let reading = last_text::Reading {
+            main: self.settings.config_file.clone(),
+            options: self.settings.options.clone(),
+        };
+        if let Err(error) = last_text::write(&path, &reading, &texts) {
+            tracing::error!("Unable to write {}: {error}", path.display());
+        }
+    }
+
     pub(super) fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
         self.follow_fifos(None);
+        self.keep_text(None);
         self.note_reload(Some(reason.to_owned()));
         self.ready_again();
     }

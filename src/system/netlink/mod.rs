@@ -9,8 +9,9 @@ use std::net::IpAddr;
 
 use tokio::sync::mpsc;
 
-use crate::config::model::VirtualAddress;
+use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
+use crate::system::realtime::Thread;
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
@@ -56,6 +57,7 @@ pub enum Report {
 #[derive(Debug)]
 pub struct Handle {
     requests: mpsc::UnboundedSender<Request>,
+    thread: Thread,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,12 @@ impl Handle {
     /// Starts the thread, in the network namespace and scheduling class of the
     /// caller. Changing addresses needs `CAP_NET_ADMIN`. The first report is `All`.
     pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
+        Self::start_with(&Buffers::default())
+    }
+
+    /// The same with receive buffers of other sizes: that for answers as it is asked
+    /// for, that for news no smaller than ours.
+    pub fn start_with(buffers: &Buffers) -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
         let (requests, incoming) = mpsc::unbounded_channel();
         let (outgoing, reports) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,11 +84,17 @@ impl Handle {
         // Opened here, so that the caller gets the errors.
         let sockets = {
             let _inside = runtime.enter();
-            (Monitor::open()?, RequestSocket::open()?)
+            let (monitor, requests) = (Monitor::open()?, RequestSocket::open()?);
+            monitor.enlarge_buffer(buffers.vrrp_netlink_monitor);
+            requests.set_buffer(buffers.vrrp_netlink_command);
+            (monitor, requests)
         };
+        let (begun, beginning) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
             .name("netlink".into())
             .spawn(move || {
+                // The capacity is one: it never waits.
+                let _ = begun.send(Thread::current());
                 let (monitor, socket) = sockets;
                 let end = runtime.block_on(serve(monitor, socket, incoming, &outgoing));
                 if let Err(error) = end {
@@ -88,7 +102,14 @@ impl Handle {
                     let _ = outgoing.send(Report::Failed(errno));
                 }
             })?;
-        Ok((Self { requests }, reports))
+        // Fails only for a thread that is gone already, which its reports tell.
+        let thread = beginning.recv().unwrap_or(Thread::current());
+        Ok((Self { requests, thread }, reports))
+    }
+
+    /// The thread.
+    pub fn thread(&self) -> Thread {
+        self.thread
     }
 
     /// Asks for these changes, after all that were asked for before. `Report::Done`

@@ -18,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::Report;
 use super::socket::{BUFFER_BYTES, Message, RequestSocket, enlarge_receive_buffer, messages};
+use crate::config::model::Buffer;
 use crate::ids::{IfIndex, MacAddress};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
@@ -89,6 +90,14 @@ impl Monitor {
             table: Table::default(),
             buffer: Vec::with_capacity(BUFFER_BYTES),
         })
+    }
+
+    /// Has room for more news in the kernel, if more is asked for.
+    pub(super) fn enlarge_buffer(&self, buffer: Buffer) {
+        let bytes = buffer.bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        if let Some(bytes) = bytes.filter(|bytes| *bytes > RECEIVE_BUFFER_BYTES) {
+            enlarge_receive_buffer(self.socket.get_ref(), bytes);
+        }
     }
 
     /// Waits until there may be news. May be dropped while it waits.

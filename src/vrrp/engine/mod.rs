@@ -225,6 +225,11 @@ impl Engine {
         &self.config
     }
 
+    /// An interface, as it was reported last.
+    pub fn interface_at(&self, index: IfIndex) -> Option<&InterfaceState> {
+        self.interfaces.get(index)
+    }
+
     /// The instances, in the order in which they began.
     pub fn instances(&self) -> impl Iterator<Item = InstanceView<'_>> {
         self.instances.values().map(|running| InstanceView {

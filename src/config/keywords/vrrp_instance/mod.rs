@@ -96,7 +96,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("lower_prio_no_advert", "[BOOL]", "Do not answer an advert of lower priority", lower_prio_no_advert),
     works("higher_prio_send_advert", "[BOOL]", "Send one advert before giving way to a higher priority", higher_prio_send_advert),
     works("owner_ignore_adverts", "[BOOL]", "The address owner drops all adverts", owner_ignore_adverts),
-    harmless("kernel_rx_buf_size", "BYTES", "As the global setting of this name", kernel_rx_buf_size),
+    works("kernel_rx_buf_size", "BYTES", "As the global setting of this name", kernel_rx_buf_size),
     works("authentication", "{ ... }", "Authentication of VRRP version 2", authentication).with(Content::Keywords),
     works("auth_hmac", "{ ... }", "Signed adverts, in any version", auth_hmac).with(Content::Keywords),
 ];
