@@ -3,20 +3,21 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
-use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Envelope;
 
 use super::delivery::{forgery, noise};
+use super::edits::Edit;
 use super::kernel::Report;
 use super::monitor::Watch;
 use super::network::Quality;
 use super::node::{Arrival, Behaviour};
 use super::trace::What;
 use super::world::{Occurrence, World};
+
+/// A node that stands still is asked again after this.
+const AGAIN: Interval = Interval::from_ms(100);
 
 /// One thing that the world does. Nodes are named by their place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,15 +101,12 @@ pub enum Fault {
     KernelTakes(usize, Interval),
     /// So many operations of the kernel fail.
     KernelFails(usize, u32),
-    /// A reload with another priority of one instance, and of all that are in a
-    /// group with it.
+    /// A reload.
     Reload {
         /// Where.
         node: usize,
-        /// The instance.
-        instance: String,
-        /// Its new priority.
-        priority: Priority,
+        /// What is changed before it.
+        edit: Edit,
     },
     /// A datagram of nobody's arrives.
     Noise {
@@ -191,11 +189,9 @@ impl Fault {
             Self::KernelFails(node, count) => {
                 format!("kernel of {} fails {count} times", name(*node))
             }
-            Self::Reload {
-                node,
-                instance,
-                priority,
-            } => format!("reload {} with {instance} at {priority}", name(*node)),
+            Self::Reload { node, edit } => {
+                format!("reload {} with {}", name(*node), edit.in_words())
+            }
             Self::Noise { node, vrid } => format!("noise at {} for VRID {vrid}", name(*node)),
         }
     }
@@ -266,19 +262,25 @@ impl World {
                     here.kernel.failing = count;
                 }
             }
-            Fault::Reload {
-                node,
-                instance,
-                priority,
-            } => {
-                let here = self.nodes.get(node).filter(|here| !here.paused);
-                if let Some(here) = here {
-                    let config = with_priority(&here.config, &instance, priority);
-                    self.reload(node, config);
-                }
-            }
+            Fault::Reload { node, edit } => self.edit(node, edit),
             Fault::Noise { node, vrid } => self.noise(node, vrid),
         }
+    }
+
+    /// Who stands still reads nothing; what is taken back is taken back when it can be.
+    fn edit(&mut self, node: usize, edit: Edit) {
+        let Some(here) = self.nodes.get(node) else {
+            return;
+        };
+        if here.paused {
+            if edit == Edit::Back {
+                let at = self.now + AGAIN;
+                self.push(at, Occurrence::Fault(Fault::Reload { node, edit }));
+            }
+            return;
+        }
+        let config = edit.apply(&here.config, &here.original);
+        self.reload(node, config);
     }
 
     fn resume_and_stop(&mut self, node: usize) {
@@ -407,24 +409,4 @@ impl World {
         };
         self.datagram(node, &arrival);
     }
-}
-
-/// The configuration with another priority of one instance. All members of its
-/// group get it: else they might want two different masters.
-fn with_priority(config: &Config, name: &str, priority: Priority) -> Config {
-    let mut config = config.clone();
-    let mut groups = config.sync_groups.iter();
-    let group = groups.find(|group| group.instances.iter().any(|it| it == name));
-    let group = group
-        .map(|group| group.instances.clone())
-        .unwrap_or_default();
-    for instance in &mut config.instances {
-        if instance.name == name || group.contains(&instance.name) {
-            *instance = Arc::new(Instance {
-                priority,
-                ..(**instance).clone()
-            });
-        }
-    }
-    config
 }

@@ -8,6 +8,7 @@
 
 pub mod asking;
 pub mod delivery;
+pub mod edits;
 pub mod explorer;
 pub mod faults;
 pub mod group_monitor;

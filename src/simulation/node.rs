@@ -84,6 +84,8 @@ pub struct Node {
     pub name: String,
     /// The configuration that it starts with.
     pub config: Config,
+    /// The configuration that it was made with.
+    pub original: Config,
     /// Its daemon; `None` while none runs.
     pub engine: Option<Engine>,
     /// Its kernel.
@@ -135,6 +137,7 @@ impl Node {
     pub fn new(setup: Setup) -> Self {
         Self {
             name: setup.name,
+            original: setup.config.clone(),
             config: setup.config,
             engine: None,
             kernel: Kernel::new(setup.interfaces),

@@ -13,6 +13,7 @@ use crate::time::{Instant, Interval};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 use crate::wire::advert::Family;
 
+use super::edits::Edit;
 use super::faults::{Fault, Timed};
 use super::kernel::Interface;
 use super::network::Quality;
@@ -248,12 +249,8 @@ fn reload(node: usize, name: &str, number: &str, nodes: &[Named]) -> Result<Faul
     }
     let number = number.parse::<u8>().ok().filter(|number| *number > 0);
     let number = number.ok_or("a priority is a number from 1 to 255")?;
-    let (instance, priority) = (name.to_owned(), Priority(number));
-    Ok(Fault::Reload {
-        node,
-        instance,
-        priority,
-    })
+    let edit = Edit::Priority(name.to_owned(), Priority(number));
+    Ok(Fault::Reload { node, edit })
 }
 
 /// Every interface that a configuration names.

@@ -36,6 +36,7 @@ mod owner;
 mod realtime;
 mod reload;
 mod rights;
+mod reload_live;
 mod scripts;
 mod setups;
 mod start_delays;
@@ -82,6 +83,7 @@ for_each_pair! { run:
     late_interface => crate::faults::late_interface;
     double_master => crate::setups::double_master;
     reloaded => crate::reload::reload;
+    reloaded_live => crate::reload_live::live;
     two_legs => crate::sync_groups::two_legs;
     mail_file => crate::setups::mail_file;
     mail_texts => crate::mail::texts;
@@ -294,6 +296,15 @@ mod hostile_mail_servers {
     #[test]
     fn reload() {
         run(Ours, Ours, crate::mail_hostile::reload);
+    }
+}
+
+// Not with C: it loses an address that moves from one of its instances to another.
+mod moved_address {
+    use super::{Ours, run};
+    #[test]
+    fn ours_and_ours() {
+        run(Ours, Ours, crate::reload_live::moved);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 
+use super::super::edits::Edit;
 use super::super::faults::{Fault, Timed};
 use super::super::network::Quality;
 use super::super::node::Behaviour;
@@ -118,6 +119,7 @@ impl Plan {
             .pick(&instance.virtual_addresses)
             .map(|vip| vip.address);
         let priority = Priority(u8::try_from(random.between(1, 254)).unwrap_or(100));
+        let heal_at = self.heal_at;
         let mut add = |at, fault| self.faults.push(Timed { at, fault });
         match random.below(13) {
             end @ 0..=2 => {
@@ -154,13 +156,20 @@ impl Plan {
             // The address owner stays what it is.
             11 if instance.priority.is_owner() => {}
             11 => {
-                let instance = instance.name.clone();
-                let fault = Fault::Reload {
-                    node,
-                    instance,
-                    priority,
+                let name = instance.name.clone();
+                let edit = match random.below(10) {
+                    0 => Edit::Rename(name),
+                    1 => Edit::Hasten(name),
+                    2 | 3 => Edit::MoveAddress(name),
+                    4 => Edit::Untrack(name),
+                    _ => Edit::Priority(name, priority),
                 };
-                add(at, fault);
+                // Both nodes must agree in the end on all but priorities.
+                if !matches!(edit, Edit::Priority(..)) {
+                    let (at, edit) = (later.min(heal_at), Edit::Back);
+                    add(at, Fault::Reload { node, edit });
+                }
+                add(at, Fault::Reload { node, edit });
             }
             _ => noise_faults(at, node, instance.vrid.get(), random, &mut add),
         }

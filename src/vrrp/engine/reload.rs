@@ -147,7 +147,11 @@ impl Engine {
             }
         }
         if operations.is_empty() {
-            return self.each(now, tx, |it, cx| it.reloaded(token, Ok(()), cx));
+            // An address that was taken over may be asked for and not there yet.
+            let mut instances = self.instances.values();
+            if self.requests.is_empty() || !instances.any(|it| it.awaits(token)) {
+                return self.each(now, tx, |it, cx| it.reloaded(token, Ok(()), cx));
+            }
         }
         self.requests.begin_as(token, Purpose::Reload);
         self.actions.push_back(Action::Kernel { token, operations });

@@ -91,6 +91,12 @@ impl Running {
         cx.timers.arm(self.timer(), next);
     }
 
+    /// Whether something is done when the request with `token` is.
+    pub fn awaits(&self, token: Token) -> bool {
+        let gained = self.gained.as_ref().map(|gained| gained.token);
+        self.installed == Installed::Asked(token) || gained == Some(token)
+    }
+
     /// The kernel has done what a reload asked for, with `token`.
     pub fn reloaded(&mut self, token: Token, result: Result<(), Errno>, cx: &mut Context<'_>) {
         self.installed(token, result, cx);
