@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 
 use keepalived_rs::config::model::Config;
 use keepalived_rs::config::{self, Options};
-use keepalived_rs::daemon::Settings;
 use keepalived_rs::daemon::channel::{
     ChannelError, News, Notice, Owner, ScriptCommand, ToSupervisor, ToWorker, WorkerEnd,
 };
 use keepalived_rs::daemon::pid_files::PidFile;
 use keepalived_rs::daemon::process;
 use keepalived_rs::daemon::supervisor::{self, Entries, PidFiles, Start, WorkerStart};
+use keepalived_rs::daemon::{Named, Settings};
 use keepalived_rs::ids::ScriptId;
 use keepalived_rs::system::files::DiskFiles;
 use keepalived_rs::system::logging;
@@ -151,6 +151,8 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
         core_files: false,
         umask: None,
         namespace: None,
+        instance: None,
+        named: Named::default(),
         command_line: Vec::new(),
         without_effect: Vec::new(),
     };

@@ -16,8 +16,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 use crate::config;
 use crate::daemon::status::socket::beside;
 use crate::daemon::{
-    DEFAULT_CONFIGURATION, Settings, VERSION, check, default_pid_file, exit_code, process,
-    runtime_directory, simulate,
+    DEFAULT_CONFIGURATION, Named, Settings, VERSION, check, exit_code, places, process, simulate,
 };
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
@@ -318,9 +317,13 @@ impl Arguments {
             }
         }
         let namespace = self.namespace.as_deref();
-        let runtime = runtime_directory(namespace);
+        let runtime = places::runtime_directory(namespace, false);
+        let named = Named {
+            pid_file: self.pid.is_some(),
+            vrrp_pid_file: self.vrrp_pid.is_some(),
+        };
         let pid_file = self.pid.clone();
-        let pid_file = pid_file.unwrap_or_else(|| default_pid_file(namespace));
+        let pid_file = pid_file.unwrap_or_else(|| places::default_pid_file(namespace));
         let pid_file = absolute(pid_file);
         let without_effect = self.without_effect();
         let settings = Settings {
@@ -339,10 +342,7 @@ impl Arguments {
                 console: self.log_console && (self.dont_fork || self.cleanup),
                 syslog: (!self.no_syslog).then_some(facility),
                 detail: self.log_detail > 0,
-                ident: match &self.namespace {
-                    Some(name) => format!("Keepalived_{name}"),
-                    None => "Keepalived".to_owned(),
-                },
+                ident: places::ident("Keepalived", namespace, None),
             },
             status_socket: beside(&pid_file),
             pid_file,
@@ -354,6 +354,8 @@ impl Arguments {
             core_files: self.core_dump || self.core_dump_pattern.is_some(),
             umask,
             namespace: self.namespace,
+            instance: None,
+            named,
             command_line: words
                 .iter()
                 .map(|word| word.to_string_lossy().into_owned())

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Answer;
 use super::status::{ask, capitalised, failed, no_answer};
 use crate::daemon::control::{self, Request, beside};
-use crate::daemon::default_pid_file;
+use crate::daemon::places::default_pid_file;
 use crate::daemon::status::document::Refusal;
 
 /// The configuration was refused; what ran before runs on.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Answer;
-use crate::daemon::default_pid_file;
+use crate::daemon::places::default_pid_file;
 use crate::daemon::status::Request;
 use crate::daemon::status::document::{Document, Refusal};
 use crate::daemon::status::socket::beside;

@@ -5,8 +5,9 @@
 //!
 //! Source: specification E.1 to E.4, A.11, A.12.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Format;
@@ -30,6 +31,7 @@ pub mod left_behind;
 pub mod lifecycle;
 pub mod notices;
 pub mod pid_files;
+pub mod places;
 pub mod process;
 pub mod reactor;
 pub mod rights;
@@ -92,12 +94,26 @@ pub struct Settings {
     pub core_files: bool,
     /// `-u`.
     pub umask: Option<u32>,
-    /// `-s`.
+    /// `-s`, or `net_namespace`.
     pub namespace: Option<String>,
+    /// `instance`
+    pub instance: Option<String>,
+    /// What the command line decides, whatever the configuration says.
+    pub named: Named,
     /// The words of the command line, for the log.
     pub command_line: Vec<String>,
     /// Options that were given and that do nothing yet, for the log.
     pub without_effect: Vec<String>,
+}
+
+/// The files that the command line names; the places of the others depend on the
+/// configuration, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Named {
+    /// `-p`
+    pub pid_file: bool,
+    /// `-r`
+    pub vrrp_pid_file: bool,
 }
 
 /// Runs the daemon until it stops; returns its exit code. Without `-n` the
@@ -108,7 +124,7 @@ pub fn run(settings: &Settings) -> u8 {
         cleanup: cleanup::run,
     };
     match prepare(settings) {
-        Ok(()) => begin(settings, entries),
+        Ok((settings, loaded)) => begin(&settings, loaded, entries),
         Err((code, text)) => {
             let _ = writeln!(io::stderr(), "{text}");
             code
@@ -116,25 +132,12 @@ pub fn run(settings: &Settings) -> u8 {
     }
 }
 
-/// What comes first, and what is said on stderr if it fails.
-fn prepare(settings: &Settings) -> Result<(), (u8, String)> {
-    if let Some(name) = &settings.namespace {
-        process::enter_namespace(name).map_err(|error| {
-            let text = format!("Unable to enter network namespace {name}: {error}");
-            (exit_code::FATAL, text)
-        })?;
-        // Where the pid files of a namespace lie, if no option says otherwise.
-        // If it cannot be made, the pid file says why.
-        let _ = fs::create_dir_all(runtime_directory(Some(name)));
-    }
-    if let Some(mask) = settings.umask {
-        process::set_umask(mask);
-    }
+/// What comes first, and what is said on stderr if it fails: the configuration is
+/// read, because it says where the daemon runs and where its files lie.
+fn prepare(settings: &Settings) -> Result<(Settings, Loaded), (u8, String)> {
+    let (settings, loaded) = read(settings)?;
     if settings.core_files {
-        process::allow_core_files().map_err(|error| {
-            let text = format!("Unable to allow core files: {error}");
-            (exit_code::FATAL, text)
-        })?;
+        process::allow_core_files().map_err(fatal("Unable to allow core files"))?;
     }
     let is_orphan = || PidFile::orphan(&settings.vrrp_pid_file).is_some();
     if PidFile::is_held(&settings.pid_file)
@@ -142,30 +145,52 @@ fn prepare(settings: &Settings) -> Result<(), (u8, String)> {
     {
         return Err((exit_code::OK, PidFileError::AlreadyRunning.to_string()));
     }
+    if let Some(directory) = settings.own_directory() {
+        // If it cannot be made, the pid file says why.
+        let _ = DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(directory);
+    }
+    let globals = &loaded.config.globals;
+    process::follow_globals(process::Part::Supervisor, globals, settings.umask);
     if !settings.foreground {
-        process::detach().map_err(|error| {
-            let text = format!("Unable to go to the background: {error}");
-            (exit_code::FATAL, text)
-        })?;
+        process::detach().map_err(fatal("Unable to go to the background"))?;
     }
-    Ok(())
+    Ok((settings, loaded))
 }
 
-/// Where pid files lie (specification E.3).
-pub fn runtime_directory(namespace: Option<&str>) -> PathBuf {
-    match namespace {
-        Some(name) => Path::new("/run/keepalived").join(name),
-        None => PathBuf::from("/run"),
+/// Reads the configuration in the network namespace in which the daemon runs, as it
+/// asks about interfaces.
+fn read(settings: &Settings) -> Result<(Settings, Loaded), (u8, String)> {
+    let enter = |name: &str| {
+        let what = format!("Unable to set network namespace {name} - exiting");
+        process::enter_namespace(name).map_err(fatal(&what))
+    };
+    if let Some(name) = &settings.namespace {
+        enter(name)?;
     }
+    let loaded = load(&ThisMachine::for_daemon(), settings);
+    let completed = settings.completed(&loaded.config.globals);
+    let Some(name) = &completed.namespace else {
+        return Ok((completed, loaded));
+    };
+    if settings.namespace.is_some() {
+        return Ok((completed, loaded));
+    }
+    enter(name)?;
+    let loaded = load(&ThisMachine::for_daemon(), &completed);
+    // The file may have changed meanwhile, but not the place where we are.
+    let globals = &loaded.config.globals;
+    Ok((completed.completed(globals), loaded))
 }
 
-/// The pid file of the parent, unless `-p` names another (specification E.3).
-pub fn default_pid_file(namespace: Option<&str>) -> PathBuf {
-    runtime_directory(namespace).join("keepalived.pid")
+fn fatal(what: &str) -> impl Fn(io::Error) -> (u8, String) {
+    move |error| (exit_code::FATAL, format!("{what}: {error}"))
 }
 
 /// From here on everything is said in the log.
-fn begin(settings: &Settings, entries: Entries) -> u8 {
+fn begin(settings: &Settings, loaded: Loaded, entries: Entries) -> u8 {
     if let Err(error) = logging::install(settings.log.clone()) {
         let _ = writeln!(io::stderr(), "Unable to begin a log: {error}");
         return exit_code::FATAL;
@@ -178,24 +203,11 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
             return exit_code::FATAL;
         }
     };
-    let own = match PidFile::create(&settings.pid_file, process::own_id()) {
-        Ok(file) => file,
-        Err(error) => {
-            tracing::error!("{error}");
-            return match error {
-                PidFileError::AlreadyRunning => exit_code::OK,
-                PidFileError::System(..) => exit_code::FATAL,
-            };
-        }
-    };
-    if left_behind::take_away(settings) != exit_code::OK
-        && PidFile::is_locked(&settings.vrrp_pid_file)
-    {
-        own.remove();
-        return exit_code::FATAL;
-    }
-    let loaded = load(&ThisMachine::for_daemon(), settings);
     log_diagnostics(&loaded);
+    let own = match pid_files(settings, &loaded) {
+        Ok(file) => file,
+        Err(code) => return code,
+    };
     let processes = &loaded.config.globals.processes;
     if processes.max_auto_priority == 0 && processes.vrrp.realtime_priority.is_none() {
         tracing::info!(
@@ -225,6 +237,36 @@ fn begin(settings: &Settings, entries: Entries) -> u8 {
     own.remove();
     tracing::info!("Stopped Keepalived {VERSION}");
     code
+}
+
+/// Makes our own pid file, takes away what an earlier daemon left behind, and makes
+/// sure that the worker can have a pid file: a daemon that nobody finds again must not
+/// begin. Otherwise the exit code.
+fn pid_files(settings: &Settings, loaded: &Loaded) -> Result<PidFile, u8> {
+    let refused = |error: PidFileError| {
+        tracing::error!("{error}");
+        match error {
+            PidFileError::AlreadyRunning => exit_code::OK,
+            PidFileError::System(..) => exit_code::FATAL,
+        }
+    };
+    let own = PidFile::create(&settings.pid_file, process::own_id()).map_err(refused)?;
+    if left_behind::take_away(settings) != exit_code::OK
+        && PidFile::is_locked(&settings.vrrp_pid_file)
+    {
+        own.remove();
+        return Err(exit_code::FATAL);
+    }
+    if loaded.is_usable() && !loaded.config.instances.is_empty() {
+        match PidFile::create(&settings.vrrp_pid_file, process::own_id()) {
+            Ok(file) => file.remove(),
+            Err(error) => {
+                own.remove();
+                return Err(refused(error));
+            }
+        }
+    }
+    Ok(own)
 }
 
 /// `-t`: reads the configuration and says what is wrong with it, on stderr or
@@ -285,4 +327,7 @@ fn log_start(settings: &Settings) {
         tracing::info!("option {option} has no effect yet");
     }
     tracing::info!("Configuration file {}", settings.config_file.display());
+    if settings.namespace.is_some() || settings.instance.is_some() {
+        tracing::info!("Changing syslog ident to {}", settings.log.ident);
+    }
 }

@@ -1,21 +1,24 @@
 //! Files that name a running process and are locked while it runs
 //! (specification E.3).
 //!
-//! Decides how such a file is made, locked and removed. Does not decide where
-//! it lies. The lock is an open file description lock, as C keepalived's: each
+//! Decides how such a file is made, locked and removed. Where it lies is decided
+//! in `places.rs`. The lock is an open file description lock, as C keepalived's: each
 //! of the two refuses to start beside the other.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno as NixErrno;
 use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::ids::Errno;
+
+/// Everybody may read who runs.
+const MODE: u32 = 0o644;
 
 /// A pid file that this process holds.
 #[derive(Debug)]
@@ -47,7 +50,9 @@ impl fmt::Display for PidFileError {
 impl std::error::Error for PidFileError {}
 
 impl PidFile {
-    /// Makes the file (mode 0644), locks it and writes `process` into it.
+    /// Makes the file (mode 0644, whatever the mask), locks it and writes `process`
+    /// into it. What a dead daemon left is replaced, and the log says so. A link is
+    /// followed, as the directory is that of the administrator.
     ///
     /// # Errors
     /// `AlreadyRunning` if another process holds the lock, `System` otherwise.
@@ -69,7 +74,7 @@ impl PidFile {
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .mode(0o644)
+                .mode(MODE)
                 // A path that waits for a reader, a FIFO, must not stop the start.
                 .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
                 .open(path)
@@ -88,6 +93,14 @@ impl PidFile {
                 break file;
             }
         };
+        let metadata = file.metadata().map_err(|error| problem(path, &error))?;
+        if metadata.len() > 0 {
+            tracing::info!("Remove a zombie pid file {}", path.display());
+        }
+        if metadata.mode() & 0o7777 != MODE {
+            file.set_permissions(fs::Permissions::from_mode(MODE))
+                .map_err(|error| problem(path, &error))?;
+        }
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -197,8 +210,15 @@ fn names_c_keepalived(file: &mut File) -> bool {
         .and_then(|process| u32::try_from(process).ok())
         // In a container we have the number that we had before a power cut.
         .filter(|process| *process != std::process::id())
-        .and_then(|process| fs::read_to_string(format!("/proc/{process}/comm")).ok())
-        .is_some_and(|name| name == "keepalived\n")
+        .is_some_and(is_c_keepalived)
+}
+
+/// By its name, or by its program: `process_name` gives it another name.
+fn is_c_keepalived(process: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{process}/comm"));
+    let program = fs::read_link(format!("/proc/{process}/exe"));
+    name.is_ok_and(|name| name == "keepalived\n")
+        || program.is_ok_and(|path| path.file_name().is_some_and(|name| name == "keepalived"))
 }
 
 fn same_file(path: &Path, file: &File) -> bool {

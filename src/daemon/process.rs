@@ -6,6 +6,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
@@ -14,6 +15,8 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, chdir, fork, getpid, getppid, setsid};
 
+use super::places::UMASK;
+use crate::config::model::Globals;
 use crate::ids::Errno;
 use crate::vrrp::event::Outcome;
 
@@ -51,18 +54,59 @@ pub fn enter_namespace(name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the file mode creation mask.
-pub fn set_umask(mask: u32) {
-    umask(Mode::from_bits_truncate(mask));
+/// One of the two processes of a daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The parent.
+    Supervisor,
+    /// The one that does VRRP.
+    Worker,
 }
 
-/// The file mode creation mask; reading it changes nothing. 0 if it is not known.
-pub fn umask_now() -> u32 {
-    // umask(2) can only be read by setting it, which other threads would see.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
-        .unwrap_or(0)
+/// Gives the calling process, from its first thread, the name and the file mode
+/// creation mask that the configuration wants, at a start and at a reload
+/// (specification B.2). `umask_option` is that of `-u`, which comes first.
+pub fn follow_globals(part: Part, globals: &Globals, umask_option: Option<u32>) {
+    static FIRST_NAME: OnceLock<String> = OnceLock::new();
+    let first_name = FIRST_NAME.get_or_init(own_name);
+    set_own_name(name_of(part, globals).unwrap_or(first_name));
+    set_umask(mask(globals, umask_option));
+}
+
+/// The name of a process, if the configuration says one.
+fn name_of(part: Part, globals: &Globals) -> Option<&str> {
+    let processes = &globals.processes;
+    match part {
+        Part::Supervisor => processes.parent_name.as_deref(),
+        Part::Worker => {
+            let named = processes.named.then_some("keepalived_vrrp");
+            processes.vrrp.name.as_deref().or(named)
+        }
+    }
+}
+
+fn own_name() -> String {
+    let name = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    name.trim_end_matches('\n').to_owned()
+}
+
+fn set_own_name(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name)
+        && !name.is_empty()
+    {
+        // SAFETY: the kernel copies the string, which ends in NUL and outlives the call.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+}
+
+/// The file mode creation mask of the daemon (specification B.3).
+pub fn mask(globals: &Globals, umask_option: Option<u32>) -> u32 {
+    umask_option.or(globals.umask).unwrap_or(UMASK)
+}
+
+/// Sets the file mode creation mask.
+fn set_umask(mask: u32) {
+    umask(Mode::from_bits_truncate(mask));
 }
 
 /// Takes the limit off the size of core files.

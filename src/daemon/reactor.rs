@@ -45,7 +45,7 @@ use super::buffers::receive_bytes;
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
-use super::process;
+use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
@@ -438,6 +438,19 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            Report::Refused {
+                token,
+                operation,
+                errno,
+            } => {
+                let (token, errno) = (*token, *errno);
+                let event = Event::Refused {
+                    token,
+                    operation,
+                    errno,
+                };
+                self.engine.event(now, event, tx);
+            }
             &Report::Done { token, result } => {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
@@ -538,6 +551,7 @@ impl Reactor {
     fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
         let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
         let config = self.settings.text.read(sources)?.config;
+        process::follow_globals(Part::Worker, &config.globals, self.settings.around.umask);
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
@@ -717,7 +731,7 @@ impl Reactor {
 
     fn kernel(&mut self, token: Token, mut operations: Vec<Operation>) {
         if self.stopping && self.settings.keep_addresses {
-            operations.retain(|operation| matches!(operation, Operation::AddAddress { .. }));
+            operations.retain(Operation::adds);
         }
         self.netlink.carry_out(token, operations);
     }

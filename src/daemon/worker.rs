@@ -14,6 +14,8 @@ use crate::system::logging;
 
 use super::exit_code;
 use super::key_files;
+use super::places;
+use super::process::{self, Part};
 use super::reactor::{self, Reactor};
 use super::state_files::Surroundings;
 use super::supervisor::WorkerStart;
@@ -23,7 +25,8 @@ pub const IDENT: &str = "Keepalived_vrrp";
 
 /// Runs until the supervisor says stop; returns the exit code of the process.
 pub fn run(start: WorkerStart) -> u8 {
-    logging::set_ident(IDENT);
+    let (namespace, instance) = (start.namespace.as_deref(), start.instance.as_deref());
+    logging::set_ident(&places::ident(IDENT, namespace, instance));
     let text = Text {
         config_file: start.config_file,
         options: start.options,
@@ -35,6 +38,7 @@ pub fn run(start: WorkerStart) -> u8 {
             return exit_code::FATAL;
         }
     };
+    process::follow_globals(Part::Worker, &loaded.config.globals, start.umask);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build();
@@ -47,7 +51,7 @@ pub fn run(start: WorkerStart) -> u8 {
             text,
             keep_addresses: start.keep_addresses,
             dump_configuration: start.dump_configuration,
-            around: Surroundings::now(start.namespace),
+            around: Surroundings::now(start.namespace, start.instance, start.umask),
             began: start.began,
             is_first: start.is_first,
             status: start.status,

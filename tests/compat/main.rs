@@ -28,6 +28,7 @@ mod faults;
 mod fifo;
 mod frr;
 mod hostile;
+mod kernel;
 mod lateness;
 mod mail;
 mod mail_hostile;
@@ -626,5 +627,23 @@ mod life_and_death {
     #[test]
     fn told_to_systemd() {
         run(Ours, Ours, crate::realtime::told_to_systemd);
+    }
+}
+
+// Ours on the first node, C on the second, one after the other.
+mod in_the_kernel {
+    use super::{C, Ours, run};
+    use crate::kernel;
+    #[test]
+    fn same_as_c() {
+        run(Ours, C, kernel::same_as_c);
+    }
+    #[test]
+    fn static_ones() {
+        run(Ours, C, kernel::static_ones);
+    }
+    #[test]
+    fn better_than_c() {
+        run(Ours, Ours, kernel::better_than_c);
     }
 }

@@ -64,6 +64,8 @@ fn reload(wire: &mut Wire, config: Config) -> Did {
     let operation = |it: &Operation| match it {
         Operation::AddAddress { address, .. } => format!("add {address}"),
         Operation::RemoveAddress { address, .. } => format!("remove {address}"),
+        way if way.adds() => format!("add {way}"),
+        way => format!("remove {way}"),
     };
     let mut announced: Vec<IpAddr> = node.announcements[announced..]
         .iter()

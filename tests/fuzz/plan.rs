@@ -614,6 +614,7 @@ impl Node {
                 self.held
                     .retain(|it| it.0 != *on || !it.1.starts_with(&slot));
             }
+            _ => {}
         }
         let missing: Vec<_> = self.must_stay.difference(&self.held).collect();
         assert!(missing.is_empty(), "{missing:?} in {:?}", self.log());

@@ -91,7 +91,8 @@ fn left_out_they_are_still_read_but_stop_nothing() {
     assert!(loaded.is_usable());
     assert_eq!(loaded.exit_code(), 2);
     // What follows counts in full.
-    assert!(!left_out(&format!("{}net_namespace x\n", virtual_server(""))).is_usable());
+    let refused = "global_defs {\ndisable_local_igmp\n}\n";
+    assert!(!left_out(&format!("{}{refused}", virtual_server(""))).is_usable());
     assert!(!left_out(&format!("{}net_namespace\n", virtual_server("foo"))).is_usable());
 }
 

@@ -19,8 +19,8 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
             "(Line 4) (VI) strict mode without 'accept' does not work yet",
         ),
         (
-            format!("net_namespace x\n{}", with("")),
-            "(Line 1) 'net_namespace x' does not work yet",
+            format!("global_defs {{\ndisable_local_igmp\n}}\n{}", with("")),
+            "(Line 2) 'disable_local_igmp' does not work yet",
         ),
         (
             format!(
@@ -46,6 +46,18 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
         );
         assert!(!loaded.is_usable(), "{text}");
     }
+}
+
+#[test]
+fn names_and_files_are_accepted() {
+    let outer = "net_namespace x\nuse_pid_dir\ninstance I\nchild_wait_time 3\n";
+    let globals = "process_names\nprocess_name p\nvrrp_process_name v\numask 022\n\
+                   data_use_instance\nstate_dump_file /a\nstats_dump_file /b\n\
+                   json_dump_file /c";
+    clean(&format!(
+        "{outer}global_defs {{\n{globals}\n}}\n{}",
+        with("")
+    ));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The first section of `keepalived.data`, which is all of
 //! `keepalived_parent.data`: the settings of the whole daemon (specification E.8).
 
+use super::super::process;
 use super::Surroundings;
 use super::page::{Page, Users, able, general_seconds, truth, yes};
 use crate::config::model::{
@@ -417,7 +418,10 @@ fn rest(page: &mut Page, globals: &Globals, around: &Surroundings) {
     }
     let multiples = buffers.receive_multiplier.unwrap_or(3);
     page.line(format_args!(" rx_bufs_multiples = {multiples}"));
-    page.line(format_args!(" umask = 0{:o}", around.umask));
+    page.line(format_args!(
+        " umask = 0{:o}",
+        process::mask(globals, around.umask)
+    ));
     let delay = globals.startup.delay;
     if !delay.is_zero() {
         let delay = general_seconds(delay);

@@ -7,7 +7,7 @@
 //!
 //! A file is complete when it appears, and nobody can make us write elsewhere:
 //! its text goes to a new file in the same directory (`O_EXCL`, `O_NOFOLLOW`,
-//! mode 0600), which is renamed while it is still open, looked at once more,
+//! mode 0600 unless `umask` allows more), which is renamed while it is still open, looked at once more,
 //! and then closed. A reader that polls sees the old file or the new one. For
 //! those that use inotify both events carry the final name: `MOVED_TO` comes
 //! with the rename, `CLOSE_WRITE` with the close. Closing first would give
@@ -29,8 +29,9 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use serde::{Deserialize, Serialize};
 
+use super::places::with_instance;
 use super::process;
-use crate::config::model::Config;
+use crate::config::model::{Config, Globals};
 use crate::ids::IfIndex;
 use crate::system::clock;
 use crate::system::signals::Signal;
@@ -57,6 +58,11 @@ const REQUESTS_MAX: usize = 8;
 /// How many names are tried for a temporary file.
 const NAMES_MAX: usize = 16;
 
+const DATA: &str = "keepalived.data";
+const PARENT_DATA: &str = "keepalived_parent.data";
+const STATISTICS: &str = "keepalived.stats";
+const JSON: &str = "keepalived.json";
+
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StateFile {
@@ -82,12 +88,12 @@ impl StateFile {
         }
     }
 
-    /// The name of the file.
+    /// The name of the file, if nobody says otherwise.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Data => "keepalived.data",
-            Self::Statistics | Self::StatisticsAndClear => "keepalived.stats",
-            Self::Json => "keepalived.json",
+            Self::Data => DATA,
+            Self::Statistics | Self::StatisticsAndClear => STATISTICS,
+            Self::Json => JSON,
         }
     }
 
@@ -107,25 +113,54 @@ impl StateFile {
 pub struct Surroundings {
     /// Where the files are.
     pub directory: PathBuf,
-    /// `-s`
+    /// `-s` or `net_namespace`
     pub namespace: Option<String>,
+    /// `instance`
+    pub instance: Option<String>,
     /// The name of this host.
     pub host_name: String,
-    /// The file mode creation mask of this process.
-    pub umask: u32,
+    /// `-u`: the file mode creation mask, which otherwise the configuration says.
+    pub umask: Option<u32>,
 }
 
 impl Surroundings {
     /// As they are now. The directory is `TMPDIR` if that names one from the
     /// root, else `/tmp`.
-    pub fn now(namespace: Option<String>) -> Self {
+    pub fn now(namespace: Option<String>, instance: Option<String>, umask: Option<u32>) -> Self {
         let named = std::env::var_os("TMPDIR").map(PathBuf::from);
         let named = named.filter(|path| path.is_absolute() && path.is_dir());
         Self {
             directory: named.unwrap_or_else(|| PathBuf::from("/tmp")),
             namespace,
+            instance,
             host_name: process::host_name(),
-            umask: process::umask_now(),
+            umask,
+        }
+    }
+
+    /// Where a file is that is called `name` if nobody says otherwise.
+    fn place(&self, name: &str, globals: &Globals) -> PathBuf {
+        let places = &globals.places;
+        let named = match name {
+            DATA => places.state_dump_file.as_deref(),
+            STATISTICS => places.statistics_dump_file.as_deref(),
+            JSON => places.json_dump_file.as_deref(),
+            _ => None,
+        };
+        // A name that ends with a slash is that of a directory.
+        let path = match named {
+            None => self.directory.join(name),
+            Some(path) if path.ends_with('/') => self.directory.join(path).join(name),
+            Some(path) => self.directory.join(path),
+        };
+        let is_data = name == DATA || name == PARENT_DATA;
+        match path.file_name().and_then(|name| name.to_str()) {
+            // C knows of no instance in the names of the other two.
+            Some(last) if is_data && places.data_use_instance => {
+                let (namespace, instance) = (self.namespace.as_deref(), self.instance.as_deref());
+                path.with_file_name(with_instance(last, namespace, instance))
+            }
+            _ => path,
         }
     }
 }
@@ -250,7 +285,7 @@ fn write(file: StateFile, view: &View, around: &Surroundings) {
     let Some(text) = view.text(file, around) else {
         return;
     };
-    report(&around.directory, file.name(), &text);
+    report(file.name(), &text, &view.snapshot.config.globals, around);
 }
 
 /// Writes `keepalived_parent.data`.
@@ -260,23 +295,26 @@ pub fn write_parent_data(config: &Config, around: &Surroundings) {
         process::own_id()
     );
     let text = data::parent_text(config, around);
-    report(&around.directory, "keepalived_parent.data", &text);
+    report(PARENT_DATA, &text, &config.globals, around);
 }
 
-fn report(directory: &Path, name: &str, text: &str) {
-    if let Err(error) = write_file(directory, name, text) {
-        let path = directory.join(name);
+fn report(name: &str, text: &str, globals: &Globals, around: &Surroundings) {
+    let path = around.place(name, globals);
+    let mode = 0o666 & !process::mask(globals, around.umask);
+    if let Err(error) = write_file(&path, text, mode) {
         tracing::error!("Unable to write {}: {error}", path.display());
     }
 }
 
 /// Writes a file as the head of this module says.
-fn write_file(directory: &Path, name: &str, text: &str) -> io::Result<()> {
-    let (temporary, mut file) = new_file(directory, name)?;
-    let path = directory.join(name);
+fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let (temporary, mut file) = new_file(directory, &name.to_string_lossy(), mode)?;
     let done = file
         .write_all(text.as_bytes())
-        .and_then(|()| fs::rename(&temporary, &path));
+        .and_then(|()| fs::rename(&temporary, path));
     if let Err(error) = done {
         // Not there any more: then nothing is left behind either.
         let _ = fs::remove_file(&temporary);
@@ -284,7 +322,7 @@ fn write_file(directory: &Path, name: &str, text: &str) -> io::Result<()> {
     }
     // In a directory of somebody else the name could have been given to another
     // file meanwhile.
-    let (there, ours) = (fs::symlink_metadata(&path)?, file.metadata()?);
+    let (there, ours) = (fs::symlink_metadata(path)?, file.metadata()?);
     if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) || there.uid() != ours.uid() {
         return Err(io::Error::other("somebody else has put a file there"));
     }
@@ -293,7 +331,7 @@ fn write_file(directory: &Path, name: &str, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn new_file(directory: &Path, name: &str) -> io::Result<(PathBuf, File)> {
+fn new_file(directory: &Path, name: &str, mode: u32) -> io::Result<(PathBuf, File)> {
     let mut refused = io::Error::from(io::ErrorKind::AlreadyExists);
     for _ in 0..NAMES_MAX {
         // Each of these states begins at random.
@@ -308,7 +346,7 @@ fn new_file(directory: &Path, name: &str) -> io::Result<(PathBuf, File)> {
         match opened {
             Ok(file) => {
                 // Whatever the mask says, its owner can read it.
-                file.set_permissions(fs::Permissions::from_mode(0o600))?;
+                file.set_permissions(fs::Permissions::from_mode(mode | 0o600))?;
                 return Ok((path, file));
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => refused = error,

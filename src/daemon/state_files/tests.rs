@@ -23,8 +23,9 @@ fn around(directory: &Path) -> Surroundings {
     Surroundings {
         directory: directory.to_owned(),
         namespace: None,
+        instance: None,
         host_name: "box".to_owned(),
-        umask: 0o177,
+        umask: None,
     }
 }
 
@@ -311,9 +312,10 @@ fn a_file_replaces_what_was_there_and_follows_no_link() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::write(at("victim"), "precious").unwrap();
-    symlink(at("victim"), at("keepalived.data")).unwrap();
+    let path = at("keepalived.data");
+    symlink(at("victim"), &path).unwrap();
     for text in ["one\n", "the second\n", ""] {
-        write_file(directory.path(), "keepalived.data", text).unwrap();
+        write_file(&path, text, 0o600).unwrap();
         assert_eq!(fs::read_to_string(at("keepalived.data")).unwrap(), text);
     }
     assert_eq!(fs::read_to_string(at("victim")).unwrap(), "precious");
@@ -326,9 +328,17 @@ fn a_file_replaces_what_was_there_and_follows_no_link() {
 #[test]
 fn what_cannot_be_replaced_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
-    fs::create_dir(directory.path().join("keepalived.data")).unwrap();
-    assert!(write_file(directory.path(), "keepalived.data", "text").is_err());
-    assert!(write_file(&directory.path().join("none"), "keepalived.data", "text").is_err());
+    let path = directory.path().join("keepalived.data");
+    fs::create_dir(&path).unwrap();
+    assert!(write_file(&path, "text", 0o600).is_err());
+    assert!(
+        write_file(
+            &directory.path().join("none/keepalived.data"),
+            "text",
+            0o600
+        )
+        .is_err()
+    );
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
@@ -428,4 +438,63 @@ fn an_instance_without_an_interface_names_none() {
         !text.lines().any(|line| line.trim_end() == "   Interface ="),
         "{text}"
     );
+}
+
+#[test]
+fn a_file_lies_where_the_configuration_wants_it() {
+    let around = Surroundings {
+        namespace: Some("blue".to_owned()),
+        instance: Some("FOO".to_owned()),
+        ..around(Path::new("/dumps"))
+    };
+    let mut globals = Globals::default();
+    let names = [DATA, PARENT_DATA, STATISTICS, JSON];
+    let all =
+        |globals: &Globals| names.map(|name| around.place(name, globals).display().to_string());
+    let plain = names.map(|name| format!("/dumps/{name}"));
+    assert_eq!(all(&globals), plain);
+    globals.places.data_use_instance = true;
+    let [data, parent, stats, json] = all(&globals);
+    assert_eq!(data, "/dumps/keepalived.blue_FOO.data");
+    assert_eq!(parent, "/dumps/keepalived_parent.blue_FOO.data");
+    assert_eq!(
+        [stats, json],
+        ["/dumps/keepalived.stats", "/dumps/keepalived.json"]
+    );
+    globals.places.data_use_instance = false;
+    globals.places.state_dump_file = Some("/there/state.txt".to_owned());
+    globals.places.statistics_dump_file = Some("/there/".to_owned());
+    globals.places.json_dump_file = Some("j".to_owned());
+    let [data, parent, stats, json] = all(&globals);
+    assert_eq!(data, "/there/state.txt");
+    assert_eq!(parent, "/dumps/keepalived_parent.data");
+    assert_eq!([stats, json], ["/there/keepalived.stats", "/dumps/j"]);
+}
+
+/// `umask` says who may read; the owner always may.
+#[test]
+fn the_mask_says_who_may_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keepalived.data");
+    for (mask, mode) in [(0o177, 0o600), (0o022, 0o644), (0o777, 0o600), (0, 0o666)] {
+        write_file(&path, "text", 0o666 & !mask).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode);
+    }
+}
+
+/// In a directory for all with the sticky bit, where somebody else has taken the name,
+/// nothing is written into his file.
+#[test]
+fn a_file_of_somebody_else_is_never_written_to() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let path = directory.path().join("keepalived.data");
+    fs::write(&path, "theirs").unwrap();
+    if std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).is_err() {
+        return; // Only root can give a file away.
+    }
+    let theirs = File::open(&path).unwrap();
+    write_file(&path, "secret", 0o600).unwrap();
+    assert_eq!(io::read_to_string(theirs).unwrap(), "theirs");
+    assert_eq!(fs::metadata(&path).unwrap().uid(), 0);
 }

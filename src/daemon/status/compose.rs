@@ -345,6 +345,7 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::NoSourceAddress { interface, .. } => ("no-source-address", interface),
         FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
         FaultReason::VipInterface(name) => ("vip-interface", name),
+        FaultReason::RouteInterface(name) => ("route-interface", name),
         FaultReason::TrackedInterface(name) => ("tracked-interface", name),
         FaultReason::Script(name) => ("script", name),
         FaultReason::File { name, .. } => ("file", name),

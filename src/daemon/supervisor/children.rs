@@ -133,6 +133,8 @@ impl Supervisor<'_> {
             keep_addresses: self.settings.keep_addresses,
             dump_configuration: self.settings.dump_configuration,
             namespace: self.settings.namespace.clone(),
+            instance: self.settings.instance.clone(),
+            umask: self.settings.umask,
             began: self.began.unwrap_or_else(now),
             is_first: self.began.is_none(),
             status: self.status.for_worker(),

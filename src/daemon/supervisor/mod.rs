@@ -71,8 +71,12 @@ pub struct WorkerStart {
     pub keep_addresses: bool,
     /// `-d`: the configuration goes to the log.
     pub dump_configuration: bool,
-    /// `-s`
+    /// `-s` or `net_namespace`
     pub namespace: Option<String>,
+    /// `instance`
+    pub instance: Option<String>,
+    /// `-u`
+    pub umask: Option<u32>,
     /// When the first worker began; one that replaces it begins later.
     pub began: Instant,
     /// This is the first worker: files with `init_file` are written.

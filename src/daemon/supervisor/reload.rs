@@ -12,6 +12,7 @@ use super::super::channel::{ChannelError, ToWorker};
 use super::super::control::{self, Answer};
 use super::super::fifos::Handed;
 use super::super::last_text;
+use super::super::process::Part;
 use super::super::state_files::{StateFile, Surroundings, write_parent_data};
 use super::super::status::keeper::{mistakes, refusal};
 use super::super::{exit_code, load_with, log_diagnostics, process};
@@ -54,7 +55,9 @@ impl Supervisor<'_> {
     /// Writes what is the supervisor's to show, and has the worker do the same.
     fn show(&mut self, signal: Signal) {
         if signal == Signal::Data {
-            let around = Surroundings::now(self.settings.namespace.clone());
+            let settings = self.settings;
+            let (namespace, instance) = (settings.namespace.clone(), settings.instance.clone());
+            let around = Surroundings::now(namespace, instance, settings.umask);
             write_parent_data(&self.good.config, &around);
         }
         if let Some(file) = StateFile::of(signal) {
@@ -271,8 +274,10 @@ impl Supervisor<'_> {
 
     /// `new` is what runs from now on.
     pub(super) fn adopt(&mut self, new: Text) {
-        self.scripts.set_policy(Policy::of(&new.config.globals));
         self.stall_limit = pulse::limit_of(&new.config);
+        let globals = &new.config.globals;
+        self.scripts.set_policy(Policy::of(globals));
+        process::follow_globals(Part::Supervisor, globals, self.settings.umask);
         self.good = new;
         self.keep_text(None);
         self.reloads

@@ -10,7 +10,7 @@ use crate::system::clock::now;
 use crate::system::scripts::Scripts;
 use crate::time::{Instant, Interval};
 
-/// How long the worker may take to stop (`child_wait_time`).
+/// How long the worker may take to stop, unless `child_wait_time` says otherwise.
 const STOP_LIMIT: Interval = Interval::from_secs(5);
 
 /// How long a stop waits for scripts that read a notify FIFO.
@@ -60,7 +60,8 @@ impl Supervisor<'_> {
         // A check may itself be what asks for the stop and waits for it: it is
         // told to end, and nobody waits for it.
         self.scripts.disown_checks(now);
-        let kill_at = Some(now + STOP_LIMIT);
+        let limit = self.good.config.globals.places.child_wait_time;
+        let kill_at = Some(now + limit.unwrap_or(STOP_LIMIT));
         self.stop = Some(Stop {
             code,
             kill_at,

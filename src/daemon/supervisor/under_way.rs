@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Loaded;
 use crate::config::model::Config;
+use crate::daemon::Settings;
 use crate::daemon::control::{self, Answer, desk::Desk};
-use crate::daemon::{Settings, runtime_directory};
+use crate::daemon::places::runtime_directory;
 use crate::time::{Instant, Interval};
 
 use super::planned::Planned;
@@ -179,7 +180,7 @@ impl Marker {
 pub(super) fn marker_path(config: &Config, settings: &Settings) -> Option<PathBuf> {
     let path = config.globals.reload.marker_file.as_ref()?;
     if path.is_empty() {
-        Some(runtime_directory(settings.namespace.as_deref()).join(MARKER_NAME))
+        Some(runtime_directory(settings.namespace.as_deref(), false).join(MARKER_NAME))
     } else {
         Some(PathBuf::from(path))
     }

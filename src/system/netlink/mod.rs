@@ -1,4 +1,5 @@
-//! The netlink thread: addresses on and off, and news of links and addresses.
+//! The netlink thread: addresses, routes and rules on and off, and news of links and
+//! addresses.
 //!
 //! Changes are carried out strictly in the order in which they were asked for.
 //! It is a thread of its own because a change may wait for the kernel's lock,
@@ -16,10 +17,16 @@ use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
 use monitor::{Monitor, Table};
+use names::Names;
 use socket::RequestSocket;
 
 mod address;
+mod metrics;
 mod monitor;
+mod names;
+mod operation;
+mod route;
+mod rule;
 mod socket;
 
 /// What the thread tells. `All` always comes first.
@@ -40,6 +47,17 @@ pub enum Report {
         address: IpAddr,
         /// Its prefix length.
         prefix_length: u8,
+    },
+    /// The kernel did not do one operation of a request; the others were tried all
+    /// the same, and `Done` follows.
+    Refused {
+        /// The request.
+        token: Token,
+        /// What was refused.
+        operation: Operation,
+        /// Why. `ENODEV`: there is no such interface. `ENODATA`: a name, of a table say,
+        /// is in no file of this machine.
+        errno: Errno,
     },
     /// A request has been carried out. What it changed has been reported before.
     Done {
@@ -143,6 +161,18 @@ pub fn clean_up(addresses: &[VirtualAddress], removed: &mut Vec<VirtualAddress>)
     outcome
 }
 
+/// Carries out these operations, whatever the outcome of each. For a process without a
+/// runtime; blocks until it is done. The first error is told when all have been tried.
+pub fn take_out(operations: &[Operation]) -> io::Result<()> {
+    let mut socket = RequestSocket::open()?;
+    let mut names = Names::default();
+    let outcomes = operations
+        .iter()
+        .map(|operation| operation::carry_out(&mut socket, &mut names, operation));
+    let outcome = outcomes.fold(Ok(()), Result::and);
+    outcome.map_err(|errno| io::Error::from_raw_os_error(errno.0))
+}
+
 /// Every interface there is, now. For a process without a runtime.
 pub fn interfaces_now() -> io::Result<Vec<InterfaceState>> {
     Ok(Table::read(&mut RequestSocket::open()?)?.states())
@@ -163,6 +193,7 @@ async fn serve(
     mut requests: mpsc::UnboundedReceiver<Request>,
     outgoing: &mpsc::UnboundedSender<Report>,
 ) -> io::Result<()> {
+    let mut names = Names::default();
     let mut reports = vec![monitor.refill(&mut socket)?];
     loop {
         for report in reports.drain(..) {
@@ -177,22 +208,30 @@ async fn serve(
                 None => return Ok(()),
             },
         };
-        let done = request.map(|request| Report::Done {
-            token: request.token,
-            result: carry_out(&mut socket, &request.operations),
-        });
+        let outcome = request.map(|request| carry_out(&mut socket, &mut names, request));
         // What the request changed is known before it is called done.
         monitor.take(&mut socket, &mut reports)?;
-        reports.extend(done);
+        reports.extend(outcome.into_iter().flatten());
     }
 }
 
-/// Carries out every operation; the first error.
-fn carry_out(socket: &mut RequestSocket, operations: &[Operation]) -> Result<(), Errno> {
-    operations
-        .iter()
-        .map(|operation| address::carry_out(socket, operation))
-        .fold(Ok(()), Result::and)
+/// Carries out every operation; what there is to report, with `Done` at the end.
+fn carry_out(socket: &mut RequestSocket, names: &mut Names, request: Request) -> Vec<Report> {
+    let token = request.token;
+    let mut reports = Vec::new();
+    let mut result = Ok(());
+    for operation in request.operations {
+        if let Err(errno) = operation::carry_out(socket, names, &operation) {
+            result = result.and(Err(errno));
+            reports.push(Report::Refused {
+                token,
+                operation,
+                errno,
+            });
+        }
+    }
+    reports.push(Report::Done { token, result });
+    reports
 }
 
 #[cfg(test)]

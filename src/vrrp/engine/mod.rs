@@ -36,6 +36,7 @@ use super::peers::claims;
 use super::receive::{Arrival, check};
 use super::snapshot::{InstanceSnapshot, Snapshot};
 use super::state_machine::{Effects, Input, State};
+use super::statics::Statics;
 use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
@@ -48,6 +49,7 @@ mod reload;
 mod scripts;
 mod sockets;
 mod startup;
+mod statics;
 mod watched;
 
 use sockets::Sockets;
@@ -71,6 +73,7 @@ pub struct Engine {
     timers: Timers<TimerKey>,
     pacer: Pacer,
     requests: Requests,
+    statics: Statics,
     actions: VecDeque<Action>,
     phase: Phase,
     wall: WallClock,
@@ -130,6 +133,7 @@ impl Engine {
             timers: Timers::new(),
             pacer: Pacer::default(),
             requests: Requests::default(),
+            statics: Statics::default(),
             actions: VecDeque::new(),
             phase: Phase::New,
             wall: WallClock::default(),
@@ -157,9 +161,17 @@ impl Engine {
                 on,
                 address,
                 prefix_length,
-            } => self.each(now, tx, |instance, cx| {
-                instance.address_removed(on, address, prefix_length, cx);
-            }),
+            } => {
+                self.static_address_removed(on, address, prefix_length);
+                self.each(now, tx, |instance, cx| {
+                    instance.address_removed(on, address, prefix_length, cx);
+                });
+            }
+            Event::Refused {
+                token,
+                operation,
+                errno,
+            } => self.refused(now, token, operation, errno, tx),
             Event::KernelDone { token, result } => {
                 if let Some(purpose) = self.requests.finish(token) {
                     self.kernel_done(now, purpose, token, result, tx);
@@ -320,6 +332,7 @@ impl Engine {
         self.phase = Phase::Running;
         self.delay_start(now);
         self.each(now, tx, |instance, cx| instance.remove_leftovers(cx));
+        self.follow_statics();
         self.start_scripts(now);
         self.evaluate_all(now, tx);
         // The receive sockets are part of being ready.
@@ -334,6 +347,7 @@ impl Engine {
         self.phase = Phase::Stopping;
         self.end_scripts();
         self.each(now, tx, |instance, cx| instance.input(Input::Stop, cx));
+        self.remove_statics();
     }
 
     /// What every call ends with: sockets that follow the instances, pacing
@@ -418,6 +432,7 @@ impl Engine {
             self.note_deleted(&before.name.clone());
         }
         let known = before.as_ref().filter(|before| before.name == state.name);
+        let came_up = state.up && known.is_some_and(|before| !before.up);
         let used = self.instances.values().any(|it| it.uses(&state.name));
         if used && self.phase == Phase::Running {
             match known {
@@ -431,9 +446,16 @@ impl Engine {
         }
         // A source address that may be anywhere comes and goes anywhere.
         let anywhere = self.instances.values().any(Running::is_anywhere);
+        let is_new = known.is_none();
         if used || anywhere || renamed.is_some() {
             self.evaluate_all(now, tx);
         }
+        if is_new {
+            self.follow_statics();
+        } else if came_up {
+            self.renew_statics(&state.name);
+        }
+        self.try_again(now, tx);
     }
 
     fn interface_gone(&mut self, now: Instant, index: IfIndex, tx: &mut impl Transmit) {
@@ -552,6 +574,12 @@ impl Engine {
             Purpose::Restore(id) => {
                 self.one(now, id, tx, |it, cx| it.restored(result, cx));
             }
+            Purpose::TryAgain(id) => {
+                self.one(now, id, tx, |it, cx| it.tried_again(token, cx));
+            }
+            Purpose::TryStaticAgain => self.tried_statics_again(token),
+            // What was refused has been told of.
+            Purpose::Static => {}
             Purpose::Reload => self.reload_done(now, token, result, tx),
             Purpose::Remove(id) => {
                 if let Err(errno) = result {

@@ -15,6 +15,7 @@ use crate::time::Instant;
 
 use super::super::action::{Action, Operation, Token, Transmit};
 use super::super::instance::{Before, Purpose, Running};
+use super::super::kernel_set::around;
 use super::super::log_lines::InstanceLine;
 use super::super::plan::Plan;
 use super::super::state_machine::State;
@@ -30,6 +31,8 @@ struct Held {
     put_on: HashSet<OnKernel>,
     /// These, and those that may be there besides, in order, with their instances.
     maybe: Vec<(InstanceId, OnKernel)>,
+    /// Routes and rules that were put in, or asked for.
+    ways: Vec<Operation>,
 }
 
 impl Engine {
@@ -61,6 +64,7 @@ impl Engine {
         });
         self.requests.end_gathering();
         self.change_addresses(now, token, &held, tx);
+        self.follow_statics();
         self.settle(now);
     }
 
@@ -114,6 +118,7 @@ impl Engine {
             held.put_on.extend(put_on);
             let maybe = it.may_hold(cx).map(|(on, vip)| (id, (on, in_kernel(vip))));
             held.maybe.extend(maybe);
+            held.ways.extend_from_slice(it.ways());
         });
         held
     }
@@ -127,7 +132,8 @@ impl Engine {
         tx: &mut impl Transmit,
     ) {
         let after = self.held(now, tx);
-        let operations = difference(before, &after);
+        let addresses = difference(before, &after);
+        let operations = around(&before.ways, &after.ways, addresses);
         let mut removed: HashSet<OnKernel> = HashSet::new();
         for operation in &operations {
             if let Operation::RemoveAddress { on, address } = operation {

@@ -46,12 +46,18 @@ pub enum TimerKey {
 /// What a kernel request was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The VIPs of an instance that becomes MASTER.
+    /// The VIPs, routes and rules of an instance that becomes MASTER.
     Install(InstanceId),
     /// A VIP that somebody else had removed.
     Restore(InstanceId),
-    /// The VIPs of an instance that no longer is MASTER, or leftovers.
+    /// The VIPs, routes and rules of an instance that no longer is MASTER, or leftovers.
     Remove(InstanceId),
+    /// What the kernel had refused to an instance.
+    TryAgain(InstanceId),
+    /// What belongs to no instance.
+    Static,
+    /// What the kernel had refused of that.
+    TryStaticAgain,
     /// What a new configuration means for all VIPs.
     Reload,
 }
@@ -105,6 +111,24 @@ impl Requests {
         self.open.is_empty()
     }
 
+    /// What a request under way is for.
+    pub fn purpose(&self, token: Token) -> Option<Purpose> {
+        self.open.get(&token).copied()
+    }
+
+    /// Begins a request.
+    pub fn ask(
+        &mut self,
+        purpose: Purpose,
+        operations: Vec<Operation>,
+        actions: &mut VecDeque<Action>,
+    ) -> Token {
+        let token = self.new_token();
+        self.begin_as(token, purpose);
+        actions.push_back(Action::Kernel { token, operations });
+        token
+    }
+
     /// From now on instances only say what they put on and take off.
     pub fn gather(&mut self) -> Token {
         let token = self.new_token();
@@ -133,12 +157,6 @@ impl Requests {
         self.open.insert(token, purpose);
     }
 
-    fn begin(&mut self, purpose: Purpose) -> Token {
-        let token = self.new_token();
-        self.begin_as(token, purpose);
-        token
-    }
-
     fn new_token(&mut self) -> Token {
         let token = Token(self.next);
         self.next = self.next.wrapping_add(1);
@@ -149,9 +167,7 @@ impl Requests {
 impl Context<'_> {
     /// Asks the kernel for something.
     pub fn request(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Token {
-        let token = self.requests.begin(purpose);
-        self.actions.push_back(Action::Kernel { token, operations });
-        token
+        self.requests.ask(purpose, operations, self.actions)
     }
 
     /// Whether the first start is being put off.

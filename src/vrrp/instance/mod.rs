@@ -2,7 +2,7 @@
 //! machine asks for, in the order that the effects have.
 //!
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
-//! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
+//! (`receive.rs`); does not know of other instances. What it has in the kernel is
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
 //! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
 //! another owner of its addresses in `rival.rs`, a reload in `reload.rs`, what it does after a standstill in
@@ -17,18 +17,22 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, LowerPriorityHeard, Notification, NotifyState, PriorityChanged};
+use super::action::{
+    Action, LowerPriorityHeard, Notification, NotifyState, Operation, PriorityChanged,
+};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
 use super::garp::Target;
 use super::interfaces::place_of;
+use super::kernel_set::tracked_interfaces;
 use super::log_limits::{self, LogLimits};
 use super::log_lines::{InstanceLine, LogLine};
 use super::outgoing::{Outgoing, Signing};
 use super::peers::Peers;
 use super::reasons::Cause;
 use super::receive::{Reject, Remarks};
+use super::refusals::Refusals;
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
@@ -113,6 +117,10 @@ pub struct Running {
     installed: Installed,
     /// Where the VIPs were put when it became MASTER.
     put_on: Vec<(IfIndex, VirtualAddress)>,
+    /// The routes and rules that were put in then.
+    ways: Vec<Operation>,
+    /// What of these the kernel refused.
+    refusals: Refusals,
     limits: LogLimits,
     send_failure_logged: bool,
     /// How many of its VIPs an advert has room for.
@@ -174,6 +182,8 @@ impl Running {
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
+            ways: Vec::new(),
+            refusals: Refusals::default(),
             limits: LogLimits::default(),
             send_failure_logged: false,
             room: usize::MAX,
@@ -206,6 +216,8 @@ impl Running {
         config.interface == interface
             || config.vrf.as_deref() == Some(interface)
             || config.all_addresses().any(|vip| vip.interface == interface)
+            || tracked_interfaces(&config.virtual_routes, &config.virtual_rules)
+                .any(|name| name == interface)
             || tracked.any(|tracked| tracked.interface == interface)
     }
 

@@ -63,6 +63,7 @@ impl Running {
         if old.all_addresses().ne(self.config.all_addresses()) {
             self.exchange_addresses(cx);
         }
+        self.exchange_ways();
         self.build_advert(cx);
     }
 
@@ -222,7 +223,7 @@ impl Running {
         let mut addresses: HashSet<_> = has.difference(&had).copied().collect();
         addresses.extend(waiting.into_iter().flatten().filter(|it| has.contains(it)));
         if !addresses.is_empty() {
-            self.tell_addition(cx);
+            self.tell_setting(cx);
             self.gained = Some(Gained { token, addresses });
         }
     }

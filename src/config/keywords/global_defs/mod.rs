@@ -23,9 +23,9 @@ pub(super) use garp::tell_if_large;
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("process_names", "", "Give the child processes names of their own", |draft, _, _| draft.globals.processes.named = true),
-    harmless("process_name", "NAME (<=15 chars, else truncated)", "comm name of the parent", processes::parent_name),
-    harmless("vrrp_process_name", "NAME (<=15)", "comm name of vrrp child", processes::name),
+    works("process_names", "", "Give the child processes names of their own", |draft, _, _| draft.globals.processes.named = true),
+    works("process_name", "NAME (<=15 chars, else truncated)", "comm name of the parent", processes::parent_name),
+    works("vrrp_process_name", "NAME (<=15)", "comm name of vrrp child", processes::name),
     harmless("checker_process_name", "NAME (<=15)", "comm name of checker child", processes::name),
     harmless("lvs_process_name", "NAME", "Deprecated alias of checker_process_name", processes::lvs_name),
     harmless("bfd_process_name", "NAME (<=15)", "comm name of bfd child", processes::name),
@@ -147,7 +147,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("vrrp_owner_ignore_adverts", "[BOOL]", "Address owner drops received adverts", |draft: &mut Draft, line, cx| set(&mut draft.globals.defaults.owner_ignore_adverts, named_switch(line, cx))),
     harmless("vmac_prefix", "STRING", "VMAC name prefix", instances::vmac_prefix),
     harmless("vmac_addr_prefix", "STRING", "Prefix for VMACs created for VIPs on other interfaces", instances::vmac_address_prefix),
-    harmless("umask", "NUMBER | bit[|bit...]", "File creation mask; -u wins", files::umask),
+    works("umask", "NUMBER | bit[|bit...]", "File creation mask; -u wins", files::umask),
     works("random_seed", "UINT", "Seed of ${_RANDOM}", files::random_seed).on_reload(Reload::Nothing),
     works("reload_check_config", "[LOGFILE]", "Test a new configuration before it is used; always so here", files::reload_check),
     works("reload_time_file", "PATH", "File that holds the time of a planned reload", files::reload_time_file),
@@ -156,13 +156,13 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("include_check", "[[+|-]readable|match|wildcard_match|brace_match ...]", "Which failures of includes are errors", files::include_check),
     harmless("config_save_dir", "DIR", "Debug copies of config/state at every reload", |draft, line, cx| files::path(|draft| &mut draft.globals.places.config_save_directory, draft, line, cx)),
     harmless("tmp_config_directory", "DIR", "Where the consolidated config copy is kept; not changeable at reload", files::temporary_directory),
-    harmless("data_use_instance", "[BOOL]", "Put namespace/instance in dump file names", files::data_use_instance),
+    works("data_use_instance", "[BOOL]", "Put namespace/instance in dump file names", files::data_use_instance),
     works("json_version", "1|2", "JSON dump layout", files::json_version),
     harmless("iproute_usr_dir", "PATH", "Directory of rt_tables etc", |draft, line, cx| files::path(|draft| &mut draft.globals.places.iproute_usr_directory, draft, line, cx)),
     harmless("iproute_etc_dir", "PATH", "Directory of overrides", |draft, line, cx| files::path(|draft| &mut draft.globals.places.iproute_etc_directory, draft, line, cx)),
-    harmless("state_dump_file", "PATH", "Name/dir of USR1 dump; trailing / = directory only", |draft, line, cx| files::path(|draft| &mut draft.globals.places.state_dump_file, draft, line, cx)),
-    harmless("stats_dump_file", "PATH", "Name of the statistics file", |draft, line, cx| files::path(|draft| &mut draft.globals.places.statistics_dump_file, draft, line, cx)),
-    harmless("json_dump_file", "PATH", "Name of the JSON file", |draft, line, cx| files::path(|draft| &mut draft.globals.places.json_dump_file, draft, line, cx)),
+    works("state_dump_file", "PATH", "Name/dir of USR1 dump; trailing / = directory only", |draft, line, cx| files::path(|draft| &mut draft.globals.places.state_dump_file, draft, line, cx)),
+    works("stats_dump_file", "PATH", "Name of the statistics file", |draft, line, cx| files::path(|draft| &mut draft.globals.places.statistics_dump_file, draft, line, cx)),
+    works("json_dump_file", "PATH", "Name of the JSON file", |draft, line, cx| files::path(|draft| &mut draft.globals.places.json_dump_file, draft, line, cx)),
 ];
 
 /// The settings of all `global_defs` blocks so far.
