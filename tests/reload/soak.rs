@@ -3,7 +3,8 @@
 //! its rhythm.
 
 use crate::dice::Dice;
-use crate::lab::{Canary, Context, Failure, Mark, Observer, Process, Result, netlink};
+use crate::lab::canary::percentile_99;
+use crate::lab::{Canary, Context, Mark, Observer, Process, Result, netlink};
 use crate::site::{FILE, PATIENCE, PID_FILE, SECOND_VIP, Site, expect, instance, run, start};
 use std::collections::BTreeSet;
 use std::fs;
@@ -74,9 +75,13 @@ fn soak(count: u64, seed: u64) {
                 format!("no more than {before} KiB and a little, not {after}")
             })?;
         }
-        expect(site.worker()? == processes[1], || "the same worker".to_owned())?;
+        expect(site.worker()? == processes[1], || {
+            "the same worker".to_owned()
+        })?;
         let taken_over = peer_daemon.count_lines("Entering MASTER STATE");
-        expect(taken_over == 0, || "the other node never to take over".to_owned())?;
+        expect(taken_over == 0, || {
+            "the other node never to take over".to_owned()
+        })?;
         expect_rhythm(&site.lab.observer, mark, &site.lab.canary, begin)
     });
 }
@@ -104,10 +109,15 @@ fn reload_many(site: &Site, edits: &mut Edits, count: u64) -> Result<()> {
             fs::rename("/run/new.conf", FILE).context(FILE)?;
             let mark = daemon.line_mark();
             daemon.signal(libc::SIGHUP);
-            let end = if is_broken { "Reload refused" } else { "Reload complete" };
+            let end = if is_broken {
+                "Reload refused"
+            } else {
+                "Reload complete"
+            };
             daemon.await_line_after(mark, PATIENCE, end)?;
             let now = edits.addresses();
-            let stays = |it: &Ipv4Addr| now.contains(it) && recent.iter().all(|set| set.contains(it));
+            let stays =
+                |it: &Ipv4Addr| now.contains(it) && recent.iter().all(|set| set.contains(it));
             let mut removed = monitor.removed()?;
             removed.retain(stays);
             expect(removed.is_empty(), || {
@@ -121,28 +131,20 @@ fn reload_many(site: &Site, edits: &mut Edits, count: u64) -> Result<()> {
 
 /// At the 99th percentile the adverts of what is not touched come as late as this
 /// machine wakes a thread, twice over.
-fn expect_rhythm(
-    observer: &Observer,
-    mark: Mark,
-    canary: &Canary,
-    begin: Instant,
-) -> Result<()> {
+fn expect_rhythm(observer: &Observer, mark: Mark, canary: &Canary, begin: Instant) -> Result<()> {
     let adverts = observer.adverts_since(mark);
     let late_at_most = canary.percentile_99_since(begin) * 2 + FLOOR;
     for vrid in [51, 52] {
         let times = adverts.iter().filter(|(_, it)| it.vrid == vrid);
         let times: Vec<Instant> = times.map(|(at, _)| *at).collect();
-        let mut late: Vec<Duration> = times
+        let late = times
             .windows(2)
             .map(|pair| pair[1].duration_since(pair[0]).saturating_sub(INTERVAL))
-            .collect();
-        late.sort_unstable();
-        let place = late.len() * 99 / 100;
-        let found = *late.get(place).ok_or_else(|| Failure::new("no adverts"))?;
-        println!(
-            "adverts of {vrid}: {} late by {found:?} at p99, allowed {late_at_most:?}",
-            late.len()
-        );
+            .collect::<Vec<_>>();
+        expect(!late.is_empty(), || format!("adverts of {vrid}"))?;
+        let count = late.len();
+        let found = percentile_99(late);
+        println!("adverts of {vrid}: {count}, late by {found:?} at p99, allowed {late_at_most:?}");
         expect(found <= late_at_most, || {
             format!("{vrid} to be late by {late_at_most:?} at p99, not {found:?}")
         })?;
