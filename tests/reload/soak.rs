@@ -236,8 +236,9 @@ impl Edits {
                     let last = u8::try_from(100 + number % 20).unwrap_or(100);
                     let group = u8::try_from(which).unwrap_or(0);
                     let address = Ipv4Addr::new(10, 1, group, last);
-                    if !edited.addresses.remove(&address) {
-                        edited.addresses.insert(address);
+                    let is_last = edited.addresses.len() == 1;
+                    if !edited.addresses.insert(address) && !is_last {
+                        edited.addresses.remove(&address);
                     }
                 }
             }
