@@ -22,7 +22,7 @@ use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
 use crate::system::mail::Mailer;
-use crate::system::netlink::{Handle, Report};
+use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::realtime::{Realtime, Thread};
 use crate::system::scripts::Notice;
 use crate::system::signals::{Signal, Signals};
@@ -71,6 +71,10 @@ const QUEUE_PER_TURN: usize = 256;
 /// How late a deadline may become while reports, messages and actions wait; then it has
 /// its turn before them. Usually all that is here comes first.
 const DEADLINE_WAITS_MAX: Interval = Interval::from_ms(1);
+
+/// Later than this the whole process stood still: whoever was away first hears all that
+/// happened, and then decides.
+const STOOD_STILL_MIN: Interval = Interval::from_ms(100);
 
 /// How far the engine's idea of the wall clock may be off.
 const WALL_CLOCK_ERROR_MAX: Interval = Interval::from_ms(10);
@@ -162,7 +166,8 @@ impl Reactor {
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
-        let (netlink, reports) = Handle::start_with(&config.globals.buffers)?;
+        let firewall = nftables::Options::from(&config.globals.firewall);
+        let (netlink, reports) = Handle::start_with(&config.globals.buffers, firewall)?;
         let (mut watcher, findings) = Watcher::new();
         watcher.watch(&config, settings.is_first)?;
         // All threads are there: none of them begins in real time.
@@ -232,6 +237,7 @@ impl Reactor {
             self.timer
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
+        self.netlink.finish();
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -402,8 +408,8 @@ impl Reactor {
     /// Whether what waits in a queue has to wait longer. Each queue gives one before
     /// that is asked, so that a daemon that is always late still hears everything.
     fn is_deadline_urgent(&self) -> bool {
-        let deadline = self.engine.deadline();
-        deadline.is_some_and(|at| now().since(at) > DEADLINE_WAITS_MAX)
+        let late = self.engine.deadline().map(|at| now().since(at));
+        late.is_some_and(|late| late > DEADLINE_WAITS_MAX && late < STOOD_STILL_MIN)
     }
 
     fn report(&mut self, report: Report) -> io::Result<()> {
