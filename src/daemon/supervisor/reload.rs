@@ -2,7 +2,7 @@
 //!
 //! Decides which text is in force, and that a text with new mistakes changes
 //! nothing. What the new configuration means for the instances is decided in
-//! `vrrp/plan.rs`. Source: specification E.4, F.10.
+//! `vrrp/plan/`. Source: specification E.4, F.10.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -1,7 +1,7 @@
 //! What is different between two configurations, one thing at a time.
 //!
 //! Decides for each field of an instance what a change of it touches, and its words.
-//! That none is forgotten is seen to by a test that changes each of them.
+//! That none is forgotten is seen to by tests that change them one by one.
 
 use std::collections::HashMap;
 use std::fmt;

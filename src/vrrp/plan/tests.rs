@@ -1,8 +1,12 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::config::model::VirtualAddress;
+use crate::config::model::{
+    AuthHmac, Authentication, Command, HmacMode, InitialState, Ipvlan, Password, Script, TrackBfd,
+    TrackInterface, Version, VirtualAddress, Vmac,
+};
 use crate::ids::Priority;
+use crate::time::Interval;
 
 fn instance(name: &str, vrid: u8) -> Instance {
     let vip = Ipv4Addr::new(10, 0, 0, vrid);
@@ -86,7 +90,7 @@ fn each_difference_has_its_words() {
     let (a, b) = (instance("A", 1), instance("B", 2));
     let mut changed = a.clone();
     changed.priority = Priority(120);
-    changed.advert_interval = crate::time::Interval::from_ms(1_500);
+    changed.advert_interval = Interval::from_ms(1_500);
     changed.virtual_addresses = b.virtual_addresses.clone();
     changed.nopreempt = true;
     let mut other = b.clone();
@@ -101,4 +105,153 @@ fn each_difference_has_its_words() {
              VIPs of the advert changed, sent at once",
         ]
     );
+}
+
+/// Each field is a difference with words, or part of what makes another instance of
+/// it. A new field belongs into this list.
+#[test]
+fn each_field_that_changes_is_told_of() {
+    type Edit = (&'static str, fn(&mut Instance));
+    let changes: Vec<Edit> = vec![
+        ("name", |it| it.name = "X".into()),
+        ("version", |it| it.version = Version::V3),
+        ("ipv6", |it| it.ipv6 = true),
+        ("initial_state", |it| {
+            it.initial_state = InitialState::Master
+        }),
+        ("interface", |it| it.interface = "eth1".into()),
+        ("vrf", |it| it.vrf = Some("red".into())),
+        ("vmac", |it| it.vmac = Some(Vmac::default())),
+        ("vmac_addresses", |it| it.vmac_addresses = true),
+        ("vmac_transmit_on_base", |it| {
+            it.vmac_transmit_on_base = true
+        }),
+        ("ipvlan", |it| it.ipvlan = Some(Ipvlan::default())),
+        ("vrid", |it| it.vrid = Vrid::new(9).unwrap()),
+        ("priority", |it| it.priority = Priority(7)),
+        ("advert_interval", |it| it.advert_interval = SPAN),
+        ("down_timer_adverts", |it| it.down_timer_adverts = 9),
+        ("timer_expired_backup", |it| {
+            it.timer_expired_backup = Some(9)
+        }),
+        ("strict", |it| it.strict = true),
+        ("nopreempt", |it| it.nopreempt = true),
+        ("preempt_delay", |it| it.preempt_delay = SPAN),
+        ("authentication", |it| {
+            it.authentication = Some(Authentication::Password(Password([1; 8])));
+        }),
+        ("auth_hmac", |it| {
+            it.auth_hmac = Some(AuthHmac {
+                keys: Vec::new(),
+                active_key: 1,
+                time_window: SPAN,
+                monotonic: false,
+                mode: HmacMode::Enforce,
+            });
+        }),
+        ("source_address", |it| it.source_address = Some(OTHER)),
+        ("track_source_address", |it| it.track_source_address = true),
+        ("unicast_peers", |it| it.unicast_peers.push(OTHER.into())),
+        ("fault_without_peer", |it| it.fault_without_peer = true),
+        ("check_unicast_source", |it| it.check_unicast_source = true),
+        ("unicast_ttl", |it| it.unicast_ttl = Some(9)),
+        ("old_unicast_checksum", |it| {
+            it.old_unicast_checksum = Some(true)
+        }),
+        ("v3_checksum_as_v2", |it| it.v3_checksum_as_v2 = true),
+        ("multicast_group", |it| it.multicast_group = OTHER),
+        ("virtual_addresses", |it| it.virtual_addresses.clear()),
+        ("excluded_addresses", |it| {
+            it.excluded_addresses
+                .push(VirtualAddress::new(OTHER, 24, "eth0"));
+        }),
+        ("promote_secondaries", |it| it.promote_secondaries = true),
+        ("accept", |it| it.accept = !it.accept),
+        ("ignore_own_interface", |it| it.ignore_own_interface = true),
+        ("track_interfaces", |it| {
+            it.track_interfaces.push(TrackInterface {
+                interface: "eth9".into(),
+                weight: 0,
+                reverse: false,
+            });
+        }),
+        ("track_bfds", |it| {
+            it.track_bfds.push(TrackBfd {
+                name: "bfd".into(),
+                weight: 0,
+                reverse: false,
+            });
+        }),
+        ("linkbeat_polling", |it| it.linkbeat_polling = true),
+        ("garp", |it| it.garp.master_repeat = 77),
+        ("skip_check_adv_addr", |it| it.skip_check_adv_addr = true),
+        ("lower_prio_no_advert", |it| it.lower_prio_no_advert = true),
+        ("higher_prio_send_advert", |it| {
+            it.higher_prio_send_advert = true
+        }),
+        ("owner_ignore_adverts", |it| it.owner_ignore_adverts = true),
+        ("receive_buffer_bytes", |it| {
+            it.receive_buffer_bytes = Some(9)
+        }),
+        ("sync_daemon_interface", |it| {
+            it.sync_daemon_interface = Some("eth9".into());
+        }),
+        ("notify", |it| it.notify.tell_deleted = true),
+        ("notify_priority_changes", |it| {
+            it.notify_priority_changes = true
+        }),
+        ("smtp_alert", |it| it.smtp_alert = true),
+        ("debug", |it| it.debug = 4),
+        ("fast_handover", |it| it.fast_handover = true),
+    ];
+    for (field, change) in changes {
+        let old = config([instance("A", 1)]);
+        let mut changed = instance("A", 1);
+        change(&mut changed);
+        let plan = plan(&old, config([changed.clone()]));
+        assert_ne!(changed, instance("A", 1), "{field}");
+        let words = plan.describe();
+        assert_eq!(words.len(), 1, "{field}: {words:?}");
+        assert!(words[0].len() > "A: ".len(), "{field}: {words:?}");
+        assert!(plan.kept.iter().all(|it| !it.changes.is_empty()), "{field}");
+    }
+}
+
+const SPAN: Interval = Interval::from_secs(77);
+
+const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 9, 9));
+
+#[test]
+fn what_is_not_of_one_instance_has_lines_of_its_own() {
+    let script = |argument: &str, rise: u32| {
+        Arc::new(Script {
+            name: "chk".into(),
+            command: Command {
+                argv: vec!["/bin/check".into(), argument.into()],
+                user: None,
+            },
+            interval: SPAN,
+            timeout: SPAN,
+            rise,
+            fall: 1,
+            init_fail: false,
+        })
+    };
+    let with = |script: Arc<Script>| Config {
+        scripts: vec![script],
+        ..config([instance("A", 1)])
+    };
+    let words = |old: &Config, new: Config| plan(old, new).describe();
+    let first = with(script("a", 1));
+    assert_eq!(
+        words(&first, with(script("a", 2))),
+        ["vrrp_script chk: changed, keeps its result"]
+    );
+    assert_eq!(
+        words(&first, with(script("b", 1))),
+        ["vrrp_script chk: changed, counts as good until its first result"]
+    );
+    let mut globals = first.clone();
+    globals.globals.router_id = Some("other".into());
+    assert_eq!(words(&first, globals), ["global settings: changed"]);
 }
