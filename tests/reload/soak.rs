@@ -23,6 +23,10 @@ const GROWTH_MAX_KIB: u64 = 4 * 1024;
 /// machine's own lateness.
 const FLOOR: Duration = Duration::from_millis(5);
 
+/// Fewer say nothing about one in a hundred, and a daemon that is not optimised says
+/// nothing about its lateness: then it is only printed.
+const ADVERTS_MIN: usize = 1000;
+
 /// Of the two instances that no edit touches.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -160,7 +164,8 @@ fn expect_rhythm(observer: &Observer, mark: Mark, canary: &Canary, begin: Instan
         let count = late.len();
         let found = percentile_99(late);
         println!("adverts of {vrid}: {count}, late by {found:?} at p99, allowed {late_at_most:?}");
-        expect(found <= late_at_most, || {
+        let can_tell = count >= ADVERTS_MIN && !cfg!(debug_assertions);
+        expect(found <= late_at_most || !can_tell, || {
             format!("{vrid} to be late by {late_at_most:?} at p99, not {found:?}")
         })?;
     }
