@@ -44,12 +44,13 @@ const NO_INTERFACE: &str = "vrrp_instance VI_1 {\n  virtual_router_id 51\n}\n";
 
 type Case = (&'static str, fn(&Path));
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     (
         "a_killed_worker_is_cleaned_up_after_and_replaced",
         a_killed_worker,
     ),
     ("a_stop_is_orderly", a_stop_is_orderly),
+    ("a_worker_that_does_not_answer_a_reload", a_deaf_worker),
     (
         "a_broken_reload_leaves_everything_as_it_is",
         a_broken_reload,
@@ -219,6 +220,7 @@ fn worker(start: WorkerStart) -> u8 {
                 channel.send(&ToSupervisor::Stopped, None).unwrap();
                 return 0;
             }
+            Ok(Some((ToWorker::Reload, _))) if manner == "deaf" => say("worker is deaf"),
             Ok(Some((ToWorker::Reload, file))) => {
                 say(&format!(
                     "worker reloads {} bytes",
@@ -370,6 +372,22 @@ fn a_good_reload(directory: &Path) {
     );
     kill(first, Signal::SIGKILL).unwrap();
     assert_eq!(daemon.worker_started().1, good);
+    daemon.stop();
+}
+
+/// It turns, and does not answer: as good as dead.
+fn a_deaf_worker(directory: &Path) {
+    let mut daemon = Daemon::start(directory, "deaf", ONE_INSTANCE);
+    let (first, good) = daemon.worker_started();
+    daemon.expect("Startup complete");
+    write_configuration(directory, &format!("# a comment more\n{ONE_INSTANCE}"));
+    daemon.signal(Signal::SIGHUP);
+    daemon.expect("worker is deaf");
+    daemon.expect("Keepalived_vrrp does not answer a reload - forcing termination");
+    daemon.expect("Reload abandoned");
+    let (second, bytes) = daemon.worker_started();
+    assert_ne!(first, second);
+    assert_eq!(bytes, good);
     daemon.stop();
 }
 

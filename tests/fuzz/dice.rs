@@ -46,6 +46,7 @@ fn random() -> u64 {
 }
 
 /// SplitMix64.
+#[derive(Clone)]
 pub struct Dice(pub u64);
 
 impl Dice {

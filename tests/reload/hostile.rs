@@ -137,22 +137,27 @@ fn a_new_worker_has_the_last_good_text() {
 }
 
 /// A worker that stands still does not answer: it is replaced, and the text that it
-/// may have died of is not used.
+/// may have died of is not used. Who asked hears of it.
 #[test]
 fn a_worker_that_does_not_answer_is_replaced() {
     run(&two_instances(""), |site| {
         send_signal(site.worker()?, libc::SIGSTOP)?;
         let mark = site.daemon.line_mark();
         let other = two_instances("").replace("priority 150", "priority 140");
-        site.reload(&other, "has not answered a reload for 10 seconds")?;
+        site.node.write_file(FILE, &other)?;
+        let (code, process) = site.run(&["reload", "-p", PID_FILE])?;
+        expect(code == 1, || format!("exit code 1, not {code}"))?;
+        process.await_line(PATIENCE, "Keepalived_vrrp died of it")?;
         site.expect_after(mark, "Reload abandoned")?;
         site.expect_after(mark, "(VI_1) Entering MASTER STATE")?;
         let observer = &site.lab.observer;
         let wanted = |advert: &crate::lab::frames::Advert| advert.vrid == 51;
-        let (_, _) = observer.await_advert(observer.mark(), PATIENCE, "an advert", wanted)?;
-        let last = observer.adverts_since(observer.beginning()).pop();
-        expect(last.is_some_and(|(_, it)| it.priority == 150), || {
-            "the text before".to_owned()
+        let (heard, _) = observer.await_frame(observer.mark(), PATIENCE, "an advert", |frame| {
+            frame.advert().is_some_and(wanted)
+        })?;
+        let priority = heard.advert().map(|advert| advert.priority);
+        expect(priority == Some(150), || {
+            format!("the text before, not {priority:?}")
         })?;
         site.node.await_address(FIRST_VIP, true, PATIENCE).map(drop)
     });

@@ -10,6 +10,10 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+#[allow(dead_code)]
+#[path = "../fuzz/dice.rs"]
+mod dice;
+
 mod hostile;
 mod orders;
 mod site;

@@ -299,8 +299,8 @@ mod tests {
                 ..ReloadSettings::default()
             });
             assert!(planned.at_s.is_none() && !planned.is_due());
-            fs::write(&file, "23:59:58Z\n").unwrap();
-            assert!(!planned.is_due() || planned.at_s.is_none());
+            fs::write(&file, "2099-01-01 00:00:00Z\n").unwrap();
+            assert!(!planned.is_due() && planned.at_s.is_some());
             planned.at_s = Some(1);
             assert!(planned.is_due());
             assert_eq!(file.exists(), repeat);

@@ -30,7 +30,8 @@ use crate::system::signals::Signal;
 use crate::time::{Instant, Interval};
 use crate::vrrp::plan::plan;
 
-/// How long the worker may take to answer.
+/// How long a worker that turns may take to answer, if it may not be silent for longer
+/// anyway.
 const ANSWER_LIMIT: Interval = Interval::from_secs(10);
 
 /// If we are that late ourselves, so is the worker.
@@ -205,15 +206,17 @@ impl Supervisor<'_> {
         };
         if now.since(answer_by) >= OUR_LATENESS_MAX {
             // The machine stood still, and the worker with it.
-            self.reloads.answer_by = Some(now + ANSWER_LIMIT);
+            self.reloads.answer_by = self.answer_limit().map(|limit| now + limit);
             return;
         }
-        let seconds = ANSWER_LIMIT.as_secs();
-        tracing::error!(
-            "{WORKER} has not answered a reload for {seconds} seconds - forcing termination"
-        );
+        tracing::error!("{WORKER} does not answer a reload - forcing termination");
         process::send_signal(worker.process, libc::SIGKILL);
         self.reloads.answer_by = None;
+    }
+
+    /// `None`: for ever, as with a `worker_stall_limit` of 0.
+    fn answer_limit(&self) -> Option<Interval> {
+        self.stall_limit.map(|limit| limit.max(ANSWER_LIMIT))
     }
 
     fn change_over(&mut self, new: Text) {
@@ -231,7 +234,7 @@ impl Supervisor<'_> {
             match sent {
                 Ok(()) => {
                     self.candidate = Some(new);
-                    self.reloads.answer_by = Some(now() + ANSWER_LIMIT);
+                    self.reloads.answer_by = self.answer_limit().map(|limit| now() + limit);
                 }
                 Err(error) => self.reload_failed(&error),
             }
