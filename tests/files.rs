@@ -434,3 +434,52 @@ fn a_full_disk_is_told_and_the_old_file_stays() {
         Ok(())
     });
 }
+
+/// The log of a daemon goes into a pipe that is full and that nobody reads: it does its
+/// work all the same, and stops when it is told to.
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    in_lab(false, |lab| {
+        let mut node = node(lab, "ours", 1, "")?;
+        let text = configuration("").replace("priority 100", "priority 255");
+        node.write_file(CONFIGURATION, &text.replace("192.0.2.5/24", "192.0.2.1/24"))?;
+        let line = "mkfifo /run/full && exec 3<>/run/full && head -c 64000 /dev/zero >&3 && \
+                    exec \"$0\" -n -l -D -d -P -f /run/k.conf 2>&3";
+        let process = node.start(Path::new("/bin/sh"), &["-c", line, OURS], &[])?;
+        let mut mark = lab.observer.mark();
+        let mut before: Option<Instant> = None;
+        for _ in 0..5 {
+            let what = "an advert a second";
+            let (at, next) = lab.observer.await_advert(mark, PATIENCE, what, |_| true)?;
+            if let Some(before) = before {
+                let gap = at.duration_since(before);
+                assert!(gap < Duration::from_secs(3), "{gap:?}");
+            }
+            (before, mark) = (Some(at), next);
+        }
+        process.signal(libc::SIGTERM);
+        let (_, status) = process.await_end(PATIENCE)?;
+        assert_eq!(status.code(), Some(0));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_log_file_for_each_process() {
+    in_lab(false, |lab| {
+        let mut node = node(lab, "ours", 1, "")?;
+        let process = start(&mut node, OURS, &["-g/run/k.log", "--flush-log-file", "-G"])?;
+        process.await_line(PATIENCE, "Entering BACKUP STATE")?;
+        process.signal(libc::SIGTERM);
+        process.await_end(PATIENCE)?;
+        let (own, vrrp) = (
+            node.read_file("/run/k.log")?,
+            node.read_file("/run/k_vrrp.log")?,
+        );
+        assert!(own.contains("Starting VRRP child process"), "{own}");
+        assert!(own.trim_end().contains("Stopped Keepalived"), "{own}");
+        assert!(vrrp.contains("(VI) Entering BACKUP STATE"), "{vrrp}");
+        assert!(!own.contains("BACKUP STATE"), "{own}");
+        Ok(())
+    });
+}

@@ -137,6 +137,7 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
         log: logging::Settings {
             console: true,
             syslog: None,
+            file: None,
             detail: false,
             ident: "Keepalived".to_owned(),
         },

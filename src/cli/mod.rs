@@ -331,6 +331,7 @@ impl Arguments {
             log: logging::Settings {
                 console: self.log_console && self.dont_fork,
                 syslog: (!self.no_syslog).then_some(facility),
+                file: self.log_file.map(log_file),
                 detail: self.log_detail > 0,
                 ident: places::ident("Keepalived", namespace, None),
             },
@@ -359,8 +360,6 @@ impl Arguments {
     fn without_effect(&self) -> Vec<String> {
         [
             ("--all", self.all),
-            ("--log-file", self.log_file.is_some()),
-            ("--flush-log-file", self.flush_log_file),
             ("--release-vips", self.release_vips),
             ("--address-monitoring", self.address_monitoring),
             ("--core-dump-pattern", self.core_dump_pattern.is_some()),
@@ -483,6 +482,11 @@ fn takes_value(command: &clap::Command, long: &str) -> bool {
                 .get_long()
                 .is_some_and(|long| !name.is_empty() && long.starts_with(name))
     })
+}
+
+/// The file of `-g`; without a name, one where the dumps lie if nobody says otherwise.
+fn log_file(named: Option<PathBuf>) -> PathBuf {
+    absolute(named.unwrap_or_else(|| PathBuf::from("/tmp/keepalived.log")))
 }
 
 /// The daemon may go to `/`, and a reload reads the file again.
@@ -662,12 +666,11 @@ mod tests {
 
     #[test]
     fn options_without_effect_are_named() {
-        let (settings, _) = settings("-x -d --log-file=/x -M -a --all");
+        let (settings, _) = settings("-x -d -M -a --all");
         assert_eq!(
             settings.without_effect,
             [
                 "--all",
-                "--log-file",
                 "--address-monitoring",
                 "--core-dump-pattern",
                 "--snmp"
