@@ -31,6 +31,11 @@ fn main() -> ExitCode {
             say(&answer.stdout, &answer.stderr);
             answer.code
         }
+        Request::Reload(task) => {
+            let answer = cli::reload::run(&task);
+            say(&answer.stdout, &answer.stderr);
+            answer.code
+        }
         Request::Simulate(task) => match daemon::simulate::run(&task) {
             Ok(printed) => {
                 say(&printed.result, &printed.warnings);
@@ -41,6 +46,10 @@ fn main() -> ExitCode {
                 code
             }
         },
+        Request::CleanUp(task) => {
+            say(&task.stdout, &task.stderr);
+            daemon::left_behind::run(&task.settings)
+        }
         Request::Run(task) => {
             say(&task.stdout, &task.stderr);
             daemon::run(&task.settings)

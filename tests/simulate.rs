@@ -168,6 +168,14 @@ fn what_is_wrong_is_said() {
              there are 192.0.2.100\n",
         ),
         (
+            "1s cut lb1 lb1",
+            "event '1s cut lb1 lb1': 'lb1' is named twice; two nodes are expected\n",
+        ),
+        (
+            "1s mend-way lb2 lb2",
+            "event '1s mend-way lb2 lb2': 'lb2' is named twice; two nodes are expected\n",
+        ),
+        (
             "61s kill lb1",
             "an event is later than the end; --seconds sets the end\n",
         ),

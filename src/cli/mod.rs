@@ -21,6 +21,7 @@ use crate::daemon::{
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
 
+pub mod reload;
 pub mod status;
 mod tools;
 
@@ -36,6 +37,8 @@ pub enum Request {
     Answer(Answer),
     /// Run the daemon.
     Run(Box<Task>),
+    /// `--cleanup`: take away what a daemon left that was killed.
+    CleanUp(Box<Task>),
     /// `-t`: test the configuration; messages go to the file, or to stderr.
     Test(Box<Task>, Option<PathBuf>, Format),
     /// `check`: look for mistakes in configurations.
@@ -44,6 +47,8 @@ pub enum Request {
     Simulate(Box<simulate::Task>),
     /// `status`: how a running daemon stands.
     Status(Box<status::Task>),
+    /// `reload`: a running daemon reads its configuration again.
+    Reload(Box<reload::Task>),
 }
 
 /// Something to write, and an exit code.
@@ -91,6 +96,7 @@ pub fn understand(words: impl IntoIterator<Item = OsString>) -> Request {
         stdout = format!("Unexpected argument(s): {}\n", unexpected.join(" "));
     }
     let (test, format) = (arguments.config_test.clone(), arguments.format);
+    let cleanup = arguments.cleanup;
     let (settings, stderr) = arguments.settings(&words);
     let task = Box::new(Task {
         settings,
@@ -99,6 +105,7 @@ pub fn understand(words: impl IntoIterator<Item = OsString>) -> Request {
     });
     match test {
         Some(log) => Request::Test(task, log, format),
+        None if cleanup => Request::CleanUp(task),
         None => Request::Run(task),
     }
 }
@@ -239,6 +246,9 @@ struct Arguments {
     /// With a warning the daemon does not start, and -t fails
     #[arg(long)]
     strict_config: bool,
+    /// Take away what a daemon with these options left behind that was killed, and exit; does nothing while it lives, or with -V
+    #[arg(long)]
+    cleanup: bool,
     #[arg(long, hide = true, value_name = "N", allow_hyphen_values = true)]
     config_fd: Option<OsString>,
     #[arg(long, hide = true)]
@@ -329,7 +339,7 @@ impl Arguments {
             },
             foreground: self.dont_fork,
             log: logging::Settings {
-                console: self.log_console && self.dont_fork,
+                console: self.log_console && (self.dont_fork || self.cleanup),
                 syslog: (!self.no_syslog).then_some(facility),
                 file: self.log_file.map(log_file),
                 detail: self.log_detail > 0,

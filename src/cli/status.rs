@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Answer;
@@ -58,9 +59,9 @@ pub fn run(task: &Task) -> Answer {
     let pid_file = task.pid.clone();
     let pid_file = pid_file.unwrap_or_else(|| default_pid_file(task.namespace.as_deref()));
     let path = task.socket.clone().unwrap_or_else(|| beside(&pid_file));
-    let line = match ask(&path, &Request::status(task.instance.clone())) {
+    let line = match ask(&path, &Request::status(task.instance.clone()), PATIENCE) {
         Ok(line) => line,
-        Err(error) => return failed(NO_ANSWER, no_answer(&path, &error)),
+        Err(error) => return failed(NO_ANSWER, no_answer(&path, &error, PATIENCE)),
     };
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     answer(&line, task, colour)
@@ -107,11 +108,14 @@ fn answer(line: &[u8], task: &Task, colour: bool) -> Answer {
 }
 
 /// One line to the socket, and one line back.
-fn ask(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// What the kernel says; `UnexpectedEof` for an answer without an end.
+pub fn ask(path: &Path, request: &impl Serialize, patience: Duration) -> io::Result<Vec<u8>> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     // Also how long a place in the queue is waited for.
-    socket.set_write_timeout(Some(PATIENCE))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(patience))?;
+    socket.set_read_timeout(Some(patience))?;
     socket.connect(&SockAddr::unix(path)?)?;
     let mut stream = UnixStream::from(std::os::fd::OwnedFd::from(socket));
     let mut line = serde_json::to_vec(request)?;
@@ -136,7 +140,8 @@ fn ask(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
     }
 }
 
-fn no_answer(path: &Path, error: &io::Error) -> String {
+/// What the lack of an answer means, in words.
+pub fn no_answer(path: &Path, error: &io::Error, patience: Duration) -> String {
     let place = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!(
@@ -152,7 +157,7 @@ fn no_answer(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!(
             "The daemon at {place} does not answer within {} s: \
              it hangs, or too many others ask.",
-            PATIENCE.as_secs()
+            patience.as_secs()
         ),
         io::ErrorKind::UnexpectedEof => {
             format!("The daemon at {place} ended while it was asked. Try again.")
@@ -161,7 +166,8 @@ fn no_answer(path: &Path, error: &io::Error) -> String {
     }
 }
 
-fn failed(code: u8, text: String) -> Answer {
+/// Nothing but a text for standard error.
+pub fn failed(code: u8, text: String) -> Answer {
     Answer {
         stderr: text + "\n",
         code,
@@ -216,7 +222,8 @@ fn indented(json: &str) -> String {
     text
 }
 
-fn capitalised(text: &str) -> String {
+/// With a capital letter at its beginning.
+pub fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()

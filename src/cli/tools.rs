@@ -1,9 +1,10 @@
 //! The words that may stand first on the command line instead of options:
-//! `check`, `simulate`, `status`, `keywords`, `explain`.
+//! `check`, `simulate`, `status`, `reload`, `keywords`, `explain`.
 //!
 //! Decides what they are called and what is printed for the last two; what
 //! `check` looks at is decided in `daemon/check.rs`, what `simulate` prints in
-//! `daemon/simulate.rs`, what `status` says in `status.rs`. C keepalived has no such
+//! `daemon/simulate.rs`, what `status` and `reload`
+//! say in files of those names. C keepalived has no such
 //! words, so whatever else stands first is left to its options.
 
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{Answer, BAD_COMMAND_LINE, Request, status};
+use super::{Answer, BAD_COMMAND_LINE, Request, reload, status};
 use crate::config::diagnostic::{EXPLANATIONS, explanation};
 use crate::config::keywords::companion::FILE_NAME;
 use crate::config::keywords::defaults::default_of;
@@ -51,6 +52,8 @@ enum Tool {
     Simulate(Simulate),
     /// Show how a running daemon stands: the state of each instance and why, priorities, VIPs, peers, scripts
     Status(status::Task),
+    /// Have a running daemon read its configuration again, and say what that changes or why it is refused
+    Reload(reload::Task),
     /// List every keyword with its block, arguments and status
     Keywords {
         /// How the list is printed
@@ -164,6 +167,7 @@ impl Tool {
                 without_checkers: simulate.vrrp,
             })),
             Self::Status(task) => Request::Status(Box::new(task)),
+            Self::Reload(task) => Request::Reload(Box::new(task)),
             Self::Keywords { format } => Request::Answer(Answer {
                 stdout: keywords(format),
                 ..Answer::default()

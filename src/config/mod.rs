@@ -38,7 +38,7 @@ use diagnostic::{Class, Collector, Diagnostic, Severity};
 use keywords::{Context, Keyword, Vocabulary, lvs, root};
 
 /// What the command line says about reading a configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// `-i`: the name that conditional lines compare with.
     pub config_id: String,

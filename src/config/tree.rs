@@ -277,7 +277,7 @@ impl<'a> Builder<'a> {
         let missing = self.open.len().saturating_add(self.too_deep);
         if missing > 0 {
             let text = format!("There are {missing} missing '}}'s or extra '{{'s");
-            let mut diagnostic = Diagnostic::error("unbalanced-braces", text).after_reading();
+            let mut diagnostic = Diagnostic::error("unbalanced-braces", text).at_end_of_file();
             if let Some(block) = self
                 .open
                 .last()

@@ -98,6 +98,10 @@ pub enum ToSupervisor {
     },
     /// Run notify scripts, when it is their turn (specification E.6).
     RunNotify(Notice),
+    /// A turn was made; said once a second.
+    Turned,
+    /// Where the instances stand, for people; said when it has changed.
+    States(String),
     /// Everything is taken off; the worker exits next.
     Stopped,
 }
@@ -352,6 +356,8 @@ mod tests {
                 reason: "started".to_owned(),
                 commands: vec![command("1"), command("2")],
             }),
+            ToSupervisor::Turned,
+            ToSupervisor::States("VI_1 MASTER".to_owned()),
             ToSupervisor::Stopped,
         ];
         for message in &up {

@@ -5,20 +5,23 @@
 //! worker must be dead before this begins; else it might put everything back.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::config::model::{Config, Instance};
 use crate::ids::Errno;
 use crate::system::clock::epoch_us;
 use crate::system::netlink;
 use crate::system::sockets::tx::Sender;
+use crate::vrrp::action::Operation;
 use crate::vrrp::authentication::Sequences;
 use crate::vrrp::interfaces::{Interfaces, Place, place_of};
+use crate::vrrp::kernel_set::{additions_of, is_surely_ours, removals};
 use crate::vrrp::outgoing::{Outgoing, Signing};
 
 use super::exit_code;
 
-/// Takes off every VIP of `config`; then, for each instance that had one on,
-/// tells its peers with an advert of priority 0, so that they need not wait for
+/// Takes off every VIP of `config`, with the routes and rules of its instances; then,
+/// for each instance that had a VIP on, tells its peers with an advert of priority 0, so that they need not wait for
 /// the master-down time. Runs in a process of its own; returns its exit code, 0
 /// for success.
 pub fn run(config: &Config) -> u8 {
@@ -29,14 +32,16 @@ pub fn run(config: &Config) -> u8 {
         .collect::<Vec<_>>();
     let mut removed = Vec::new();
     let cleaned = netlink::clean_up(&vips, &mut removed);
-    if let Err(error) = &cleaned {
-        tracing::error!("Unable to take off every VIP: {error}");
-    }
-    let held = config.instances.iter().filter(|instance| {
+    let held = |instance: &&Arc<Instance>| {
         let mut own = instance.all_addresses();
         own.any(|vip| removed.contains(vip))
-    });
-    let told = resign(config, held.map(AsRef::as_ref));
+    };
+    let cleaned = cleaned.and(netlink::take_out(&ways(config, held)));
+    if let Err(error) = &cleaned {
+        tracing::error!("Unable to take off every VIP, route and rule: {error}");
+    }
+    let resigning = config.instances.iter().filter(held);
+    let told = resign(config, resigning.map(AsRef::as_ref));
     if let Err(error) = &told {
         tracing::error!("Unable to tell the peers: {error}");
     }
@@ -44,6 +49,21 @@ pub fn run(config: &Config) -> u8 {
         Ok(()) => exit_code::OK,
         Err(_) => exit_code::FATAL,
     }
+}
+
+/// What takes out the routes and rules of instances: of one that had no VIP on only
+/// those that nobody else has. What is static stays for the next worker.
+fn ways(config: &Config, held: impl Fn(&&Arc<Instance>) -> bool) -> Vec<Operation> {
+    let mut additions = Vec::new();
+    for instance in &config.instances {
+        let mut own: Vec<Operation> =
+            additions_of(&instance.virtual_routes, &instance.virtual_rules).collect();
+        if !held(&instance) {
+            own.retain(is_surely_ours);
+        }
+        additions.append(&mut own);
+    }
+    removals(&additions)
 }
 
 fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std::io::Result<()> {

@@ -18,18 +18,24 @@ use crate::system::logging;
 use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
+pub mod buffers;
 pub mod channel;
 pub mod check;
 pub mod cleanup;
+pub mod control;
 pub mod fifos;
 mod firewall;
 pub mod key_files;
+pub mod last_text;
+pub mod left_behind;
 pub mod lifecycle;
 pub mod notices;
 pub mod pid_files;
 pub mod places;
 pub mod process;
 pub mod reactor;
+pub mod rights;
+pub mod signs;
 pub mod simulate;
 pub mod state_files;
 pub mod status;
@@ -133,7 +139,10 @@ fn prepare(settings: &Settings) -> Result<(Settings, Loaded), (u8, String)> {
     if settings.core_files {
         process::allow_core_files().map_err(fatal("Unable to allow core files"))?;
     }
-    if PidFile::is_held(&settings.pid_file) || PidFile::is_held(&settings.vrrp_pid_file) {
+    let is_orphan = || PidFile::orphan(&settings.vrrp_pid_file).is_some();
+    if PidFile::is_held(&settings.pid_file)
+        || PidFile::is_held(&settings.vrrp_pid_file) && !is_orphan()
+    {
         return Err((exit_code::OK, PidFileError::AlreadyRunning.to_string()));
     }
     if let Some(directory) = settings.own_directory() {
@@ -197,14 +206,20 @@ fn begin(settings: &Settings, loaded: Loaded, entries: Entries) -> u8 {
     log_diagnostics(&loaded);
     let own = match pid_files(settings, &loaded) {
         Ok(file) => file,
-        Err(error) => {
-            tracing::error!("{error}");
-            return match error {
-                PidFileError::AlreadyRunning => exit_code::OK,
-                PidFileError::System(..) => exit_code::FATAL,
-            };
-        }
+        Err(code) => return code,
     };
+    let processes = &loaded.config.globals.processes;
+    if processes.max_auto_priority == 0 && processes.vrrp.realtime_priority.is_none() {
+        tracing::info!(
+            "NOTICE: setting config option max_auto_priority should result in better \
+             keepalived performance"
+        );
+    }
+    if loaded.is_usable() && !rights::suffice(&loaded.config) {
+        own.remove();
+        tracing::info!("Stopped Keepalived {VERSION}");
+        return exit_code::PERMISSION;
+    }
     if loaded.is_usable() {
         return supervisor::run(Start {
             settings,
@@ -224,16 +239,30 @@ fn begin(settings: &Settings, loaded: Loaded, entries: Entries) -> u8 {
     code
 }
 
-/// Makes our own pid file, and makes sure that the worker can have one: a daemon
-/// that nobody finds again must not begin.
-fn pid_files(settings: &Settings, loaded: &Loaded) -> Result<PidFile, PidFileError> {
-    let own = PidFile::create(&settings.pid_file, process::own_id())?;
+/// Makes our own pid file, takes away what an earlier daemon left behind, and makes
+/// sure that the worker can have a pid file: a daemon that nobody finds again must not
+/// begin. Otherwise the exit code.
+fn pid_files(settings: &Settings, loaded: &Loaded) -> Result<PidFile, u8> {
+    let refused = |error: PidFileError| {
+        tracing::error!("{error}");
+        match error {
+            PidFileError::AlreadyRunning => exit_code::OK,
+            PidFileError::System(..) => exit_code::FATAL,
+        }
+    };
+    let own = PidFile::create(&settings.pid_file, process::own_id()).map_err(refused)?;
+    if left_behind::take_away(settings) != exit_code::OK
+        && PidFile::is_locked(&settings.vrrp_pid_file)
+    {
+        own.remove();
+        return Err(exit_code::FATAL);
+    }
     if loaded.is_usable() && !loaded.config.instances.is_empty() {
         match PidFile::create(&settings.vrrp_pid_file, process::own_id()) {
             Ok(file) => file.remove(),
             Err(error) => {
                 own.remove();
-                return Err(error);
+                return Err(refused(error));
             }
         }
     }
@@ -269,8 +298,12 @@ pub fn test_configuration(settings: &Settings, log: Option<&Path>, format: Forma
 
 /// Reads the configuration as it is on disk now.
 fn load(machine: &ThisMachine, settings: &Settings) -> Loaded {
-    let (file, options) = (&settings.config_file, &settings.options);
-    let mut loaded = config::load_on(machine, &DiskFiles, file, options);
+    load_with(machine, &DiskFiles, &settings.config_file, settings)
+}
+
+/// Reads the configuration in `file`, wherever files come from.
+fn load_with(machine: &ThisMachine, files: &dyn Files, file: &Path, settings: &Settings) -> Loaded {
+    let mut loaded = config::load_on(machine, files, file, &settings.options);
     key_files::read(&mut loaded);
     loaded
 }

@@ -57,6 +57,17 @@ impl PidFile {
     /// # Errors
     /// `AlreadyRunning` if another process holds the lock, `System` otherwise.
     pub fn create(path: &Path, process: i32) -> Result<Self, PidFileError> {
+        let mut pid_file = Self::lock(path)?;
+        pid_file.write(process)?;
+        Ok(pid_file)
+    }
+
+    /// Makes the file (mode 0644) and locks it; nothing is written yet. A child that
+    /// is forked after this holds the lock, too, for as long as it lives.
+    ///
+    /// # Errors
+    /// As of [`PidFile::create`].
+    pub fn lock(path: &Path) -> Result<Self, PidFileError> {
         let file = loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -90,28 +101,33 @@ impl PidFile {
             file.set_permissions(fs::Permissions::from_mode(MODE))
                 .map_err(|error| problem(path, &error))?;
         }
-        let mut pid_file = Self {
+        Ok(Self {
             path: path.to_owned(),
             file,
-        };
-        pid_file.write(process)?;
-        Ok(pid_file)
+        })
+    }
+
+    /// Whether a process holds the lock of the file at `path`.
+    pub fn is_locked(path: &Path) -> bool {
+        open_to_read(path).is_some_and(|file| is_locked(&file))
+    }
+
+    /// A worker without its supervisor: the process that the file at `path` names and
+    /// that has that file open, while its parent has not. The open file is the proof
+    /// that it is the one meant, and not another that has its number by now.
+    pub fn orphan(path: &Path) -> Option<i32> {
+        let mut file = open_to_read(path)?;
+        let process = number_in(&mut file).filter(|process| *process > 1)?;
+        // Compared by name, as the file was found by one.
+        let path = fs::canonicalize(path).ok()?;
+        let is_orphan = has_open(process, &path) && !has_open(parent_of(process)?, &path);
+        is_orphan.then_some(process)
     }
 
     /// Whether another process holds the lock of the file at `path`, or the
     /// file names a running C keepalived, which before 2.4 locks nothing.
     pub fn is_held(path: &Path) -> bool {
-        let Ok(mut file) = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path)
-        else {
-            return false;
-        };
-        let mut lock = write_lock();
-        let locked = fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok()
-            && i32::from(lock.l_type) != libc::F_UNLCK;
-        locked || names_c_keepalived(&mut file)
+        open_to_read(path).is_some_and(|mut file| is_locked(&file) || names_c_keepalived(&mut file))
     }
 
     /// Writes another process number into the file.
@@ -155,15 +171,43 @@ fn write_lock() -> libc::flock {
     lock
 }
 
-fn names_c_keepalived(file: &mut File) -> bool {
+fn has_open(process: i32, path: &Path) -> bool {
+    let Ok(open_files) = fs::read_dir(format!("/proc/{process}/fd")) else {
+        return false;
+    };
+    let mut targets = open_files.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets.any(|target| target == path)
+}
+
+fn parent_of(process: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent?.trim().parse().ok()
+}
+
+fn open_to_read(path: &Path) -> Option<File> {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.open(path).ok()
+}
+
+fn is_locked(file: &File) -> bool {
+    let mut lock = write_lock();
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && i32::from(lock.l_type) != libc::F_UNLCK
+}
+
+fn number_in(file: &mut File) -> Option<i32> {
     let mut text = String::new();
     // A process number is short; whatever else the file is, it is not read whole.
-    if io::Read::read_to_string(&mut io::Read::take(file, 16), &mut text).is_err() {
-        return false;
-    }
-    text.trim()
-        .parse::<u32>()
-        .ok()
+    io::Read::read_to_string(&mut io::Read::take(file, 16), &mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn names_c_keepalived(file: &mut File) -> bool {
+    number_in(file)
+        .and_then(|process| u32::try_from(process).ok())
         // In a container we have the number that we had before a power cut.
         .filter(|process| *process != std::process::id())
         .is_some_and(is_c_keepalived)

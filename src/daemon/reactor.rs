@@ -23,6 +23,7 @@ use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
 use crate::system::mail::Mailer;
 use crate::system::netlink::{Handle, Report};
+use crate::system::realtime::{Realtime, Thread};
 use crate::system::scripts::Notice;
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
@@ -40,10 +41,12 @@ use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
+use super::buffers::receive_bytes;
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
 use super::process::{self, Part};
+use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
@@ -51,6 +54,9 @@ use super::worker::Text;
 
 /// Longer than any IPv4 datagram.
 const DATAGRAM_MAX: usize = 65_536;
+
+/// Of an interface that is not known.
+const DEFAULT_MTU: u32 = 1500;
 
 /// Datagrams taken from one socket before the others have their turn.
 const DATAGRAMS_PER_SOCKET: usize = 64;
@@ -61,6 +67,10 @@ const ROUNDS_MAX: usize = 8;
 
 /// Reports and messages taken in one turn.
 const QUEUE_PER_TURN: usize = 256;
+
+/// How late a deadline may become while reports, messages and actions wait; then it has
+/// its turn before them. Usually all that is here comes first.
+const DEADLINE_WAITS_MAX: Interval = Interval::from_ms(1);
 
 /// How far the engine's idea of the wall clock may be off.
 const WALL_CLOCK_ERROR_MAX: Interval = Interval::from_ms(10);
@@ -132,6 +142,8 @@ pub struct Reactor {
     stopping: bool,
     stopped: bool,
     started: bool,
+    realtime: Realtime,
+    signs: Signs,
     /// State files that were asked for before the start.
     asked_early: Vec<StateFile>,
 }
@@ -150,9 +162,12 @@ impl Reactor {
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
-        let (netlink, reports) = Handle::start()?;
+        let (netlink, reports) = Handle::start_with(&config.globals.buffers)?;
         let (mut watcher, findings) = Watcher::new();
         watcher.watch(&config, settings.is_first)?;
+        // All threads are there: none of them begins in real time.
+        let mut realtime = Realtime::new(vec![Thread::current(), netlink.thread()]);
+        realtime.follow(&config.globals.processes);
         Ok(Self {
             engine: Engine::new(config),
             settings,
@@ -183,6 +198,8 @@ impl Reactor {
             stopping: false,
             stopped: false,
             started: false,
+            realtime,
+            signs: Signs::default(),
             asked_early: Vec::new(),
         })
     }
@@ -202,10 +219,18 @@ impl Reactor {
             self.drain_channel()?;
             // Once more: a reload, or a new socket, may have taken its time.
             self.more |= self.drain_sockets()?;
-            self.engine.expire(now(), &mut self.sender);
+            let now = now();
+            if let Some(due) = self.engine.deadline() {
+                self.realtime.late(now.since(due));
+            }
+            self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();
-            self.timer.arm(self.engine.deadline())?;
+            self.give_signs(now);
+            let due = self.engine.deadline();
+            let sign_at = self.signs.deadline();
+            self.timer
+                .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
@@ -213,6 +238,20 @@ impl Reactor {
             tracing::warn!("Mail was still waiting at the end and is lost");
         }
         Ok(())
+    }
+
+    /// Says that we turn, and what has become of the instances. A supervisor that
+    /// does not read needs no more to read.
+    fn give_signs(&mut self, now: Instant) {
+        if self.channel.get_ref().is_waiting() {
+            return self.signs.put_off(now);
+        }
+        if self.signs.life_is_due(now) {
+            self.tell(&ToSupervisor::Turned);
+        }
+        if let Some(line) = self.signs.states(now, &self.engine) {
+            self.tell(&ToSupervisor::States(line));
+        }
     }
 
     /// Until something happened. What woke us is looked at by the turn; only a
@@ -258,34 +297,52 @@ impl Reactor {
     /// Reads all sockets; returns whether something may be left.
     fn drain_sockets(&mut self) -> io::Result<bool> {
         for _ in 0..ROUNDS_MAX {
-            let mut more = false;
-            for (&(on, ..), receiver) in &self.receivers {
-                for _ in 0..DATAGRAMS_PER_SOCKET {
-                    let (length, envelope) = match receiver.receive(&mut self.buffer) {
-                        Ok(Some(received)) => received,
-                        Ok(None) => break,
-                        Err(error) => {
-                            // The link went down, say. It is told by netlink.
-                            tracing::debug!("recvmsg on interface {}: {error}", on.0);
-                            break;
-                        }
-                    };
-                    more = true;
-                    let bytes = self.buffer.get(..length).unwrap_or_default();
-                    let event = Event::Datagram(Datagram {
-                        on,
-                        envelope,
-                        bytes,
-                    });
-                    self.engine.event(now(), event, &mut self.sender);
-                }
-            }
+            let more = self.read_sockets();
             self.act()?;
             if !more {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Reads each socket until it is empty or the next has its turn; returns whether
+    /// anything was there.
+    fn read_sockets(&mut self) -> bool {
+        let mut more = false;
+        for (&(on, ..), receiver) in &self.receivers {
+            for _ in 0..DATAGRAMS_PER_SOCKET {
+                let (length, envelope) = match receiver.receive(&mut self.buffer) {
+                    Ok(Some(received)) => received,
+                    Ok(None) => break,
+                    Err(error) => {
+                        // The link went down, say. It is told by netlink.
+                        tracing::debug!("recvmsg on interface {}: {error}", on.0);
+                        break;
+                    }
+                };
+                more = true;
+                let bytes = self.buffer.get(..length).unwrap_or_default();
+                let event = Event::Datagram(Datagram {
+                    on,
+                    envelope,
+                    bytes,
+                });
+                self.engine.event(now(), event, &mut self.sender);
+            }
+        }
+        more
+    }
+
+    /// Looks at the sockets and at the deadlines amidst other work that takes long.
+    /// What follows from that joins the queue of actions.
+    fn expire_between(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            if !self.read_sockets() {
+                break;
+            }
+        }
+        self.engine.expire(now(), &mut self.sender);
     }
 
     /// Tells the engine when the wall clock was set. In each turn, since that
@@ -306,6 +363,9 @@ impl Reactor {
             match self.reports.try_recv() {
                 Ok(report) => self.report(report)?,
                 Err(_) => return Ok(()),
+            }
+            if self.is_deadline_urgent() {
+                break;
             }
         }
         self.more = true;
@@ -331,9 +391,19 @@ impl Reactor {
             };
             self.engine.event(now(), event, &mut self.sender);
             self.act()?;
+            if self.is_deadline_urgent() {
+                break;
+            }
         }
         self.more = true;
         Ok(())
+    }
+
+    /// Whether what waits in a queue has to wait longer. Each queue gives one before
+    /// that is asked, so that a daemon that is always late still hears everything.
+    fn is_deadline_urgent(&self) -> bool {
+        let deadline = self.engine.deadline();
+        deadline.is_some_and(|at| now().since(at) > DEADLINE_WAITS_MAX)
     }
 
     fn report(&mut self, report: Report) -> io::Result<()> {
@@ -368,6 +438,19 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            Report::Refused {
+                token,
+                operation,
+                errno,
+            } => {
+                let (token, errno) = (*token, *errno);
+                let event = Event::Refused {
+                    token,
+                    operation,
+                    errno,
+                };
+                self.engine.event(now, event, tx);
+            }
             &Report::Done { token, result } => {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
@@ -393,8 +476,9 @@ impl Reactor {
         while let Some(signal) = self.signals.get_ref().next() {
             match StateFile::of(signal) {
                 Some(file) => self.show(file),
-                // The others are the supervisor's business.
                 None if signal == Signal::Stop => self.stop(),
+                None if signal == Signal::Reload => self.reload_own(),
+                // The others are the supervisor's business.
                 None => {}
             }
         }
@@ -417,6 +501,9 @@ impl Reactor {
             self.act()?;
             if std::mem::take(&mut self.states_due) {
                 self.write_states();
+            }
+            if self.is_deadline_urgent() {
+                break;
             }
         }
         self.more = true;
@@ -466,11 +553,28 @@ impl Reactor {
         let config = self.settings.text.read(sources)?.config;
         process::follow_globals(Part::Worker, &config.globals, self.settings.around.umask);
         self.mailer.configure(&config.globals);
+        self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
+        for key in self.receivers.keys() {
+            self.set_buffer(*key);
+        }
+        self.signs.changed(now());
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())
+    }
+
+    /// What runs is gone over to once more (specification E.4): a signal to this
+    /// process alone never shows it what is on disk now.
+    fn reload_own(&mut self) {
+        tracing::info!("Reloading");
+        let config = self.engine.config();
+        let plan = plan(config, config.clone());
+        self.engine.apply(now(), plan, &mut self.sender);
+        if self.engine.config().globals.fifo_write_states_on_reload {
+            self.write_states();
+        }
     }
 
     /// Has a state file written. What is counted from now on is in the next one.
@@ -562,11 +666,17 @@ impl Reactor {
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
                 Action::Log(line) => log(&line),
-                Action::Ready => self.tell(&ToSupervisor::Ready),
+                Action::Ready => {
+                    self.signs.changed(now());
+                    self.tell(&ToSupervisor::Ready);
+                }
                 Action::Stopped => {
                     self.tell(&ToSupervisor::Stopped);
                     self.stopped = true;
                 }
+            }
+            if self.is_deadline_urgent() {
+                self.expire_between();
             }
         }
         Ok(())
@@ -581,6 +691,7 @@ impl Reactor {
             (Some(_), None) => Ok(()),
             (None, group) => Receiver::open(on, family, carrier, group).map(|receiver| {
                 self.receivers.insert(key, receiver);
+                self.set_buffer(key);
             }),
         };
         match opened {
@@ -590,6 +701,22 @@ impl Reactor {
                 self.more = true;
                 other
             }
+        }
+    }
+
+    /// Gives a receive socket the buffer that the configuration asks for.
+    fn set_buffer(&self, key: (IfIndex, Family, Carrier)) {
+        let Some(receiver) = self.receivers.get(&key) else {
+            return;
+        };
+        let interface = self.engine.interface_at(key.0);
+        let mtu = interface.map_or(DEFAULT_MTU, |interface| interface.mtu);
+        let bytes = receive_bytes(self.engine.config(), mtu, |instance| {
+            // One without an interface is heard wherever it has an address.
+            interface.is_none_or(|it| instance.interface == it.name) && instance.family() == key.1
+        });
+        if let Err(error) = receiver.set_buffer(bytes) {
+            tracing::info!("Unable to set a receive buffer of {bytes} bytes: {error}");
         }
     }
 
@@ -604,7 +731,7 @@ impl Reactor {
 
     fn kernel(&mut self, token: Token, mut operations: Vec<Operation>) {
         if self.stopping && self.settings.keep_addresses {
-            operations.retain(|operation| matches!(operation, Operation::AddAddress { .. }));
+            operations.retain(Operation::adds);
         }
         self.netlink.carry_out(token, operations);
     }
@@ -630,6 +757,7 @@ impl Reactor {
     }
 
     fn notify(&mut self, told: &Notification) {
+        self.signs.changed(now());
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
         self.fifos.write(&fifo::line_of(told));

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use crate::config::model::Instance;
 use crate::ids::IfIndex;
 use crate::time::{Instant, Interval};
 use crate::vrrp::Engine;
@@ -45,6 +47,12 @@ impl World {
         let mut changes = Vec::new();
         let kernel = &here.kernel;
         let own_of = |watch: &Watch| own_address(kernel, watch);
+        let ended = match cause {
+            Cause::Reload { ended, kept } => {
+                follow_reload(&mut here.watches, ended, kept, self.now)
+            }
+            _ => Vec::new(),
+        };
         // All of them before the first of them takes its turn.
         let together = all_together(here, engine, cause, self.now);
         let turn_of = |watch: &Watch| Turn {
@@ -56,8 +64,12 @@ impl World {
             group: together.get(&watch.config.name).copied(),
             name_of: &name_of,
         };
-        if let Cause::Reload(ended) = cause {
-            changes = end_watches(&mut here.watches, ended, turn_of, &mut wrong);
+        for watch in &ended {
+            if watch.state == State::Master {
+                watch.judge_leaving(&turn_of(watch), &mut wrong);
+            }
+            let instance = watch.name.clone();
+            changes.push(What::Ended { instance });
         }
         let mut moved = 0_u64;
         for view in engine.instances() {
@@ -198,23 +210,25 @@ impl World {
     }
 }
 
-/// A reload ends the instances of these names.
-fn end_watches<'t>(
+/// A reload ends the instances of some names, which are given back, and others go on
+/// as something else.
+fn follow_reload(
     watches: &mut Vec<Watch>,
-    names: &[String],
-    turn_of: impl Fn(&Watch) -> Turn<'t>,
-    wrong: &mut Vec<Breach>,
-) -> Vec<What> {
-    let mut changes = Vec::new();
-    for watch in watches.iter().filter(|it| names.contains(&it.config.name)) {
-        if watch.state == State::Master {
-            watch.judge_leaving(&turn_of(watch), wrong);
+    ended: &[String],
+    kept: &[(String, Arc<Instance>)],
+    now: Instant,
+) -> Vec<Watch> {
+    let (ended, mut others): (Vec<Watch>, Vec<Watch>) = std::mem::take(watches)
+        .into_iter()
+        .partition(|watch| ended.contains(&watch.config.name));
+    for watch in &mut others {
+        let goes_on = kept.iter().find(|(name, _)| *name == watch.config.name);
+        if let Some((_, config)) = goes_on {
+            watch.go_on_as(config, now);
         }
-        let instance = watch.name.clone();
-        changes.push(What::Ended { instance });
     }
-    watches.retain(|it| !names.contains(&it.config.name));
-    changes
+    *watches = others;
+    ended
 }
 
 /// The address that an instance sends from.

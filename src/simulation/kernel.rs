@@ -167,7 +167,7 @@ impl Kernel {
         let operations = self.requests.front().map(|(_, operations)| operations);
         let added = operations.into_iter().flatten().filter_map(|it| match it {
             Operation::AddAddress { address, .. } => Some(address.address),
-            Operation::RemoveAddress { .. } => None,
+            _ => None,
         });
         added.collect()
     }
@@ -186,6 +186,8 @@ impl Kernel {
             let (on, address, add) = match operation {
                 Operation::AddAddress { on, address } => (*on, address, true),
                 Operation::RemoveAddress { on, address } => (*on, address, false),
+                // There are no routes and rules in this kernel.
+                _ => continue,
             };
             let entry = InterfaceAddress {
                 address: address.address,

@@ -18,6 +18,7 @@ pub mod monitor;
 pub mod network;
 pub mod node;
 pub mod random;
+mod reloaded;
 pub mod report;
 mod rivals;
 pub mod scenario;

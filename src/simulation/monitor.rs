@@ -52,8 +52,13 @@ pub enum Cause {
     },
     /// The daemon was told to stop.
     Stop,
-    /// A reload that ends the instances of these names.
-    Reload(Vec<String>),
+    /// A reload.
+    Reload {
+        /// The names of the instances that it ends.
+        ended: Vec<String>,
+        /// The names that instances had which go on, and what they are now.
+        kept: Vec<(String, Arc<Instance>)>,
+    },
 }
 
 /// An advert that left in a turn.
@@ -116,20 +121,24 @@ pub struct Watch {
     set_at: Instant,
     entered_at: Instant,
     /// The interval of the master as far as it is known.
-    interval: Interval,
-    preempt_at: Option<Instant>,
+    pub(super) interval: Interval,
+    pub(super) preempt_at: Option<Instant>,
     heard: Option<(Heard, Instant)>,
     /// State and priority before the last turn.
     before: (State, Priority),
     /// When it was last told of a master that counts.
     obeyed: Option<Instant>,
-    asking: Asking,
+    pub(super) asking: Asking,
     /// As MASTER: when its next advert leaves.
     advert_due: Instant,
     /// When it last answered as MASTER.
     answered: Option<Instant>,
     /// The newest signed advert of each sender.
     newest: BTreeMap<IpAddr, u64>,
+    /// It waits for a skew time only.
+    waits_skew: bool,
+    /// A reload has changed its configuration, and it has taken no turn since.
+    pub(super) is_changed: bool,
     /// `due` is not known: two things came late, and either may have been first.
     vague: bool,
 }
@@ -155,6 +164,8 @@ impl Watch {
             advert_due: now,
             answered: None,
             newest: BTreeMap::new(),
+            waits_skew: false,
+            is_changed: false,
             vague: false,
             config: Arc::clone(config),
         }
@@ -207,7 +218,7 @@ impl Watch {
     }
 
     /// Whether an advert is one of this virtual router.
-    fn sent(&self, left: &Left) -> bool {
+    pub(super) fn sent(&self, left: &Left) -> bool {
         left.vrid == self.config.vrid.get() && left.family == self.config.family()
     }
 
@@ -228,8 +239,27 @@ impl Watch {
     }
 
     fn wait_for_master(&mut self, now: Instant) {
-        let adverts = u64::from(self.config.down_timer_adverts);
-        self.wait(now, self.interval.times(adverts) + self.skew(self.priority));
+        self.waits_skew = false;
+        self.wait(now, self.patience());
+    }
+
+    /// Whether it has heard anything since it entered its state.
+    pub(super) fn heard_here(&self) -> bool {
+        self.heard.is_some_and(|(_, at)| at >= self.entered_at)
+    }
+
+    /// It is due at `due`, because of something that happened at `now`.
+    pub(super) fn set_due(&mut self, due: Instant, now: Instant) {
+        (self.due, self.set_at) = (due, now);
+    }
+
+    /// How long it waits as it waits now.
+    pub(super) fn patience(&self) -> Interval {
+        let adverts = match self.waits_skew {
+            true => 0,
+            false => u64::from(self.config.down_timer_adverts),
+        };
+        self.interval.times(adverts) + self.skew(self.priority)
     }
 
     fn learn(&mut self, theirs: Interval) {
@@ -268,6 +298,7 @@ impl Watch {
             ));
         }
         let is_time = matches!(turn.cause, Cause::Time { .. });
+        let is_changed = std::mem::take(&mut self.is_changed);
         let moved = old_priority != self.priority;
         self.judge_group(before, view.state, moved, turn, &mut wrong);
         if (before, view.state) == (State::Backup, State::Backup) && moved {
@@ -288,7 +319,8 @@ impl Watch {
         wrong.extend(asked.map(|text| self.breach(15, text)));
         if (before, view.state) == (State::Master, State::Master) {
             let rose = self.priority > old_priority;
-            self.follow_rhythm(was_asking && rose, turn, &mut wrong);
+            let may_speak = was_asking && rose || self.judge_reload(is_changed, turn, &mut wrong);
+            self.follow_rhythm(may_speak, turn, &mut wrong);
         }
         let change = (before != view.state).then(|| Change {
             from: before,
@@ -309,7 +341,7 @@ impl Watch {
         (change, wrong)
     }
 
-    fn breach(&self, rule: u8, text: String) -> Breach {
+    pub(super) fn breach(&self, rule: u8, text: String) -> Breach {
         let text = format!("({}) {text}", self.name);
         Breach { rule, text }
     }
@@ -341,6 +373,7 @@ impl Watch {
     fn hear_as_backup(&mut self, heard: Heard, now: Instant) {
         if heard.priority.0 == 0 {
             self.obeyed = None;
+            self.waits_skew = true;
             return self.wait(now, self.skew(self.priority));
         }
         let delay = self.config.preempt_delay;
@@ -455,7 +488,7 @@ impl Watch {
     }
 
     /// How many adverts it sent in this turn; the same to all peers counts once.
-    fn adverts_in(&self, turn: &Turn<'_>) -> usize {
+    pub(super) fn adverts_in(&self, turn: &Turn<'_>) -> usize {
         let sent = turn.left.iter().filter(|left| self.sent(left));
         let sent = sent.filter(|left| left.priority.0 != 0).count();
         let peers = self.config.unicast_peers.len().max(1);

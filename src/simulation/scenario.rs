@@ -96,7 +96,7 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
     let at = Instant::ZERO + span(time)?;
     let node = |name: &str| node_of(name, nodes);
     let both = |a: &str, b: &str, cut: bool| -> Result<Vec<Fault>, String> {
-        let (a, b) = (node(a)?, node(b)?);
+        let (a, b) = two(a, b, nodes)?;
         let one = |from, to| Fault::Cut { from, to, cut };
         Ok(vec![one(a, b), one(b, a)])
     };
@@ -111,7 +111,7 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
         ("cut", [a, b]) => both(a, b, true)?,
         ("mend", [a, b]) => both(a, b, false)?,
         ("cut-way" | "mend-way", [from, to]) => {
-            let (from, to, cut) = (node(from)?, node(to)?, *verb == "cut-way");
+            let ((from, to), cut) = (two(from, to, nodes)?, *verb == "cut-way");
             vec![Fault::Cut { from, to, cut }]
         }
         ("down" | "up", [name, interface]) => vec![link(node(name)?, interface, verb, nodes)?],
@@ -177,6 +177,15 @@ fn node_of(name: &str, nodes: &[Named]) -> Result<usize, String> {
         let known: Vec<&str> = nodes.iter().map(|(known, _)| known.as_str()).collect();
         format!("no node is called '{name}'; there are {}", known.join(", "))
     })
+}
+
+/// The two ends of a wire.
+fn two(a: &str, b: &str, nodes: &[Named]) -> Result<(usize, usize), String> {
+    let (one, other) = (node_of(a, nodes)?, node_of(b, nodes)?);
+    if one == other {
+        return Err(format!("'{a}' is named twice; two nodes are expected"));
+    }
+    Ok((one, other))
 }
 
 fn config_of(node: usize, nodes: &[Named]) -> Option<&Config> {

@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::config::model::Config;
 use crate::ids::ScriptId;
@@ -290,10 +291,14 @@ impl World {
         let numbers = here.numbers.clone();
         let Some(engine) = &here.engine else { return };
         let plan = plan(engine.config(), config.clone());
-        let ended = plan.removed.iter().chain(&plan.restarted);
+        let restarted = plan.restarted.iter().map(|it| &it.before);
+        let ended = plan.removed.iter().chain(restarted);
         let ended: Vec<String> = ended.map(|instance| instance.name.clone()).collect();
+        let kept = plan.kept.iter();
+        let kept = kept.map(|it| (it.before.name.clone(), Arc::clone(&it.after)));
+        let kept: Vec<_> = kept.collect();
         let started = plan.started.clone();
-        self.turn(node, Cause::Reload(ended), |engine, now, tx| {
+        self.turn(node, Cause::Reload { ended, kept }, |engine, now, tx| {
             engine.apply(now, plan, tx);
             watched::tell(engine, now, &config, &numbers, tx);
         });

@@ -2,6 +2,8 @@
 //! protocol. Of the engine they know only its events and its actions. What is
 //! decided is decided elsewhere; here it is carried out and reported.
 
+pub mod calendar;
+pub mod capabilities;
 pub mod clock;
 pub mod fifo;
 pub mod files;
@@ -11,8 +13,10 @@ pub mod machine;
 pub mod mail;
 pub mod netlink;
 pub mod notify_systemd;
+pub mod realtime;
 pub mod routing_names;
 pub mod scripts;
+pub mod settled;
 pub mod signals;
 pub mod sockets;
 #[cfg(test)]

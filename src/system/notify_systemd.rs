@@ -9,20 +9,33 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::clock;
+use crate::time::Interval;
 
 /// The name of the environment variable. Scripts must not inherit it.
 pub const VARIABLE: &str = "NOTIFY_SOCKET";
+
+/// The environment variables of the watchdog (sd_watchdog_enabled(3)): its time in
+/// microseconds, and the process that it watches.
+pub const WATCHDOG: [&str; 2] = ["WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// The way to the service manager; without one every message goes nowhere.
 #[derive(Debug, Default)]
 pub struct ServiceManager {
     to: Option<(UnixDatagram, SocketAddr)>,
+    watchdog: Option<Interval>,
+}
+
+/// Whether the watchdog watches this process: `watched` is the value of
+/// `WATCHDOG_PID`; without one it does.
+pub fn is_for_us(watched: Option<&str>) -> bool {
+    watched.is_none_or(|process| process.parse() == Ok(std::process::id()))
 }
 
 impl ServiceManager {
     /// Makes ready to speak to `socket`, the value of `NOTIFY_SOCKET`: a path, or an
-    /// abstract name after `@`. `None` means that nobody listens.
-    pub fn new(socket: Option<&OsStr>) -> io::Result<Self> {
+    /// abstract name after `@`. `None` means that nobody listens. `watchdog_us`: the
+    /// value of `WATCHDOG_USEC`.
+    pub fn new(socket: Option<&OsStr>, watchdog_us: Option<&str>) -> io::Result<Self> {
         let Some(socket) = socket.filter(|socket| !socket.is_empty()) else {
             return Ok(Self::default());
         };
@@ -34,7 +47,21 @@ impl ServiceManager {
         sender.set_nonblocking(true)?;
         Ok(Self {
             to: Some((sender, address)),
+            watchdog: watchdog_us
+                .and_then(|text| text.parse().ok())
+                .filter(|us| *us > 0)
+                .map(Interval::from_us),
         })
+    }
+
+    /// How long systemd waits for [`ServiceManager::alive`]; `None`: it does not.
+    pub fn watchdog(&self) -> Option<Interval> {
+        self.watchdog
+    }
+
+    /// All is well (`WatchdogSec=`).
+    pub fn alive(&self) -> io::Result<()> {
+        self.send("WATCHDOG=1")
     }
 
     /// Every part that the configuration asks for is ready (again). `main_pid`
@@ -88,7 +115,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
         let listener = UnixDatagram::bind(&path).expect("bound");
-        let manager = ServiceManager::new(Some(path.as_os_str())).expect("made");
+        let manager = ServiceManager::new(Some(path.as_os_str()), Some("4000000")).expect("made");
+        assert_eq!(manager.watchdog(), Some(Interval::from_secs(4)));
+        manager.alive().expect("sent");
+        assert_eq!(heard(&listener), "WATCHDOG=1");
         manager.ready(42).expect("sent");
         assert_eq!(heard(&listener), "READY=1\nMAINPID=42");
         manager.status("VI_1\nMASTER").expect("sent");
@@ -109,14 +139,23 @@ mod tests {
         let name = format!("keepalived-rs-test-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).expect("a name");
         let listener = UnixDatagram::bind_addr(&address).expect("bound");
-        let manager = ServiceManager::new(Some(format!("@{name}").as_ref())).expect("made");
+        let manager = ServiceManager::new(Some(format!("@{name}").as_ref()), None).expect("made");
         manager.failed(crate::ids::Errno(1)).expect("sent");
         assert_eq!(heard(&listener), "ERRNO=1");
     }
 
     #[test]
     fn without_a_listener_nothing_happens() {
-        let manager = ServiceManager::new(None).expect("made");
+        let manager = ServiceManager::new(None, Some("1")).expect("made");
         manager.ready(1).expect("nothing to send");
+        assert_eq!(manager.watchdog(), None);
+    }
+
+    #[test]
+    fn the_watchdog_of_another_process_is_not_ours() {
+        assert!(is_for_us(None));
+        assert!(is_for_us(Some(&std::process::id().to_string())));
+        assert!(!is_for_us(Some("1")));
+        assert!(!is_for_us(Some("x")));
     }
 }

@@ -1,5 +1,4 @@
-//! Whether the files of this machine know the name of a routing table, a protocol
-//! and so on.
+//! What the files of this machine call a routing table, a protocol and so on.
 //!
 //! Decides which files have which names. Source: specification C.2, C.3.
 
@@ -10,6 +9,12 @@ use crate::config::machine::RoutingNames;
 
 /// Whether some file has the name.
 pub fn knows(names: RoutingNames, name: &str) -> bool {
+    number(names, name).is_some()
+}
+
+/// The number that the first file which has the name gives to it. Numbers in files may
+/// be hexadecimal.
+pub fn number(names: RoutingNames, name: &str) -> Option<u32> {
     let file = match names {
         RoutingNames::Tables => "rt_tables",
         RoutingNames::Protocols => "rt_protos",
@@ -17,13 +22,14 @@ pub fn knows(names: RoutingNames, name: &str) -> bool {
         RoutingNames::TypesOfService => "rt_dsfield",
         RoutingNames::Realms => "rt_realms",
         RoutingNames::Groups => "group",
-        RoutingNames::IpProtocols => return has_name(Path::new("/etc/protocols"), 0, name),
+        RoutingNames::IpProtocols => return number_in(Path::new("/etc/protocols"), true, name),
     };
     let directories = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"];
-    directories.iter().any(|directory| {
+    directories.iter().find_map(|directory| {
         let whole = Path::new(directory).join(file);
         let parts = parts(&whole.with_extension("d"));
-        has_name(&whole, 1, name) || parts.iter().any(|part| has_name(part, 1, name))
+        let first = number_in(&whole, false, name);
+        first.or_else(|| parts.iter().find_map(|part| number_in(part, false, name)))
     })
 }
 
@@ -36,18 +42,30 @@ fn parts(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether word number `column` of some line is the name, or, in the first
-/// column, any word of it: there aliases follow.
-fn has_name(path: &Path, column: usize, name: &str) -> bool {
+/// The number of the line that has the name: in front of it, or, where `aliases`
+/// follow, behind the first of its names.
+fn number_in(path: &Path, aliases: bool, name: &str) -> Option<u32> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines().any(|line| {
+    text.lines().find_map(|line| {
         let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split_whitespace();
-        if column == 0 {
-            return words.any(|word| word == name);
-        }
-        words.nth(column) == Some(name)
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [first, second, others @ ..] = words.as_slice() else {
+            return None;
+        };
+        let (number, is_it) = if aliases {
+            (second, *first == name || others.contains(&name))
+        } else {
+            (first, *second == name)
+        };
+        is_it.then(|| parse(number)).flatten()
     })
+}
+
+fn parse(number: &str) -> Option<u32> {
+    match number.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => number.parse().ok(),
+    }
 }
 
 #[cfg(test)]
@@ -57,11 +75,26 @@ mod tests {
     #[test]
     fn names_stand_behind_their_numbers() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(&file, "# 7 old\n100\tblue # the blue one\n101 red\n").unwrap();
-        let has = |name| has_name(file.path(), 1, name);
-        assert!(has("blue") && has("red"));
-        assert!(!has("old") && !has("100") && !has("one"));
-        assert!(!has_name(Path::new("/no/such/file"), 1, "blue"));
+        fs::write(
+            &file,
+            "# 7 old\n100\tblue # the blue one\n0x65 red\nx green\n",
+        )
+        .unwrap();
+        let number = |name| number_in(file.path(), false, name);
+        assert_eq!((number("blue"), number("red")), (Some(100), Some(101)));
+        for none in ["old", "100", "one", "green"] {
+            assert_eq!(number(none), None, "{none}");
+        }
+        assert_eq!(number_in(Path::new("/no/such/file"), false, "blue"), None);
+    }
+
+    #[test]
+    fn protocols_have_aliases() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "tcp\t6\tTCP # transmission\n").unwrap();
+        let number = |name| number_in(file.path(), true, name);
+        assert_eq!((number("tcp"), number("TCP")), (Some(6), Some(6)));
+        assert_eq!(number("transmission"), None);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! Adverts are not here: they leave at once through `Transmit`. Everything here
 //! is queued and drained by the caller with `Engine::poll`, in order.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Command, Instance, SyncGroup, VirtualAddress};
+use crate::config::model::{Command, Instance, Route, Rule, SyncGroup, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::wire::advert::Family;
 
@@ -65,7 +66,7 @@ pub enum Action {
         /// What carries the adverts.
         carrier: Carrier,
     },
-    /// Change addresses in the kernel, in this order; then report
+    /// Change addresses, routes and rules in the kernel, in this order; then report
     /// `Event::KernelDone` with the token.
     Kernel {
         /// Names this request.
@@ -119,7 +120,7 @@ pub enum Action {
 pub struct Token(pub u64);
 
 /// A change in the kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// Put an address on an interface. That it is there already is no error.
     AddAddress {
@@ -135,6 +136,50 @@ pub enum Operation {
         /// The address.
         address: VirtualAddress,
     },
+    /// Put a route in. That it is there already is no error. Names of interfaces,
+    /// tables and so on are looked up when it is done.
+    AddRoute(Box<Route>),
+    /// Take a route out. That it is not there is no error.
+    RemoveRoute(Box<Route>),
+    /// Put a rule in. That it is there already is no error.
+    AddRule(Box<Rule>),
+    /// Take a rule out. That it is not there is no error.
+    RemoveRule(Box<Rule>),
+}
+
+impl Operation {
+    /// Whether something is put in.
+    pub const fn adds(&self) -> bool {
+        match self {
+            Self::AddAddress { .. } | Self::AddRoute(_) | Self::AddRule(_) => true,
+            Self::RemoveAddress { .. } | Self::RemoveRoute(_) | Self::RemoveRule(_) => false,
+        }
+    }
+
+    /// The name and the number of the kernel's request (rtnetlink(7)).
+    pub const fn request(&self) -> (&'static str, u16) {
+        match self {
+            Self::AddAddress { .. } => ("RTM_NEWADDR", 20),
+            Self::RemoveAddress { .. } => ("RTM_DELADDR", 21),
+            Self::AddRoute(_) => ("RTM_NEWROUTE", 24),
+            Self::RemoveRoute(_) => ("RTM_DELROUTE", 25),
+            Self::AddRule(_) => ("RTM_NEWRULE", 32),
+            Self::RemoveRule(_) => ("RTM_DELRULE", 33),
+        }
+    }
+}
+
+/// What it is of, as C's dumps have it.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddAddress { address, .. } | Self::RemoveAddress { address, .. } => {
+                write!(f, "address {}", address.as_c(false))
+            }
+            Self::AddRoute(route) | Self::RemoveRoute(route) => write!(f, "route {route}"),
+            Self::AddRule(rule) | Self::RemoveRule(rule) => write!(f, "rule {rule}"),
+        }
+    }
 }
 
 /// A state that is told to scripts and people (specification E.6, E.7).

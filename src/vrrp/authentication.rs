@@ -8,6 +8,7 @@
 //! No clock is read here: callers say what the wall clock shows, in microseconds
 //! since 1970.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -57,6 +58,15 @@ impl Sequences {
             new.trailers = Newest::with_room(senders);
         }
         new
+    }
+
+    /// Goes over to another configuration of the instance. What was accepted stays
+    /// accepted, whatever the keys are now, as long as there is such a signature.
+    pub fn follow(&mut self, instance: &Instance) {
+        let senders = instance.unicast_peers.len().saturating_add(SENDERS);
+        let room = |is_used| if is_used { senders } else { 0 };
+        self.headers.resize(room(instance.header_key().is_some()));
+        self.trailers.resize(room(instance.auth_hmac.is_some()));
     }
 
     /// The sequence of the next advert with an authentication header: more than
@@ -136,6 +146,17 @@ impl<T: Copy> Newest<T> {
             room,
             turn: 0,
         }
+    }
+
+    /// Room for so many; those who were silent longest go first.
+    fn resize(&mut self, room: usize) {
+        if room < self.heard.len() {
+            self.heard.sort_by_key(|it| Reverse(it.turn));
+            self.heard.truncate(room);
+        }
+        self.heard
+            .reserve_exact(room.saturating_sub(self.heard.len()));
+        self.room = room;
     }
 
     fn of(&self, sender: IpAddr) -> Option<T> {

@@ -11,7 +11,7 @@ use crate::config::model::{TrackedFile, TrackedProcess};
 use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
 use crate::time::{Interval, WallClock};
 
-use super::action::Token;
+use super::action::{Operation, Token};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -34,6 +34,15 @@ pub enum Event<'a> {
         address: IpAddr,
         /// Its prefix length.
         prefix_length: u8,
+    },
+    /// The kernel did not do one operation of a token; `KernelDone` follows.
+    Refused {
+        /// From the `Action::Kernel`.
+        token: Token,
+        /// What was not done.
+        operation: &'a Operation,
+        /// Why.
+        errno: Errno,
     },
     /// The kernel operations of this token have all been carried out.
     KernelDone {

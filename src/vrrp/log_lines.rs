@@ -6,10 +6,12 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::config::model::VirtualAddress;
 use crate::ids::{Errno, IfIndex, Priority};
 use crate::time::Interval;
 use crate::wire::advert::Family;
 
+use super::action::Operation;
 use super::contention::Contended;
 use super::event::Outcome;
 use super::reasons::Ms;
@@ -68,6 +70,19 @@ pub enum LogLine {
         /// The interface it was on.
         interface: String,
     },
+    /// The kernel did not do one operation.
+    Refused {
+        /// The name and the number of the request.
+        request: (&'static str, u16),
+        /// Why.
+        errno: Errno,
+        /// What it was about.
+        what: String,
+    },
+    /// What the kernel had refused is in now.
+    InAtLast(String),
+    /// A static address was taken away by somebody else, and is put back.
+    RestoringStatic(IpAddr),
     /// The first start is put off for this long.
     StartDelayed(Interval),
     /// The first start was put off, and happens now.
@@ -226,10 +241,20 @@ pub enum InstanceLine {
     SettingVips,
     /// VIPs come off.
     RemovingVips,
+    /// A VIP comes off a MASTER, because a new configuration does not have it.
+    NoLongerExists(Box<VirtualAddress>),
     /// VIPs that stand in no advert go on.
     SettingExcludedVips,
     /// VIPs that stand in no advert come off.
     RemovingExcludedVips,
+    /// Routes go in.
+    SettingRoutes,
+    /// Routes come out.
+    RemovingRoutes,
+    /// Rules go in.
+    SettingRules,
+    /// Rules come out.
+    RemovingRules,
     /// One VIP in one burst.
     Announcing {
         /// The interface's number and name.
@@ -336,6 +361,15 @@ pub enum ScriptLine {
 }
 
 impl LogLine {
+    /// The kernel did not do `operation`.
+    pub fn refused(operation: &Operation, errno: Errno) -> Self {
+        Self::Refused {
+            request: operation.request(),
+            errno,
+            what: operation.to_string(),
+        }
+    }
+
     /// Whether it is printed with `-D` only.
     pub fn is_detail(&self) -> bool {
         match self {
@@ -400,6 +434,19 @@ impl fmt::Display for LogLine {
                 "Netlink reflector reports IP {address} removed from {interface}, \
                  not by us - putting it back"
             ),
+            Self::Refused {
+                request: (name, number),
+                errno,
+                what,
+            } => write!(
+                f,
+                "Netlink: error: {errno}({}), type={name}({number}) - {what}",
+                errno.0
+            ),
+            Self::InAtLast(what) => write!(f, "The kernel has {what} now"),
+            Self::RestoringStatic(address) => {
+                write!(f, "Restoring deleted static address {address}")
+            }
             Self::StartDelayed(rest) => {
                 write!(f, "Delaying startup for {} seconds", shortest(*rest))
             }
@@ -429,6 +476,10 @@ impl InstanceLine {
             | Self::RemovingVips
             | Self::SettingExcludedVips
             | Self::RemovingExcludedVips
+            | Self::SettingRoutes
+            | Self::RemovingRoutes
+            | Self::SettingRules
+            | Self::RemovingRules
             | Self::Announcing { .. }
             | Self::AnnouncingSource(_) => true,
             _ => false,
@@ -632,7 +683,16 @@ impl InstanceLine {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
             Self::SettingExcludedVips => f.write_str("setting E-VIPs."),
+            Self::NoLongerExists(vip) => write!(
+                f,
+                "ip address {}/{} dev {}, no longer exist",
+                vip.address, vip.prefix_length, vip.interface
+            ),
             Self::RemovingExcludedVips => f.write_str("removing E-VIPs."),
+            Self::SettingRoutes => f.write_str("setting Virtual Routes"),
+            Self::RemovingRoutes => f.write_str("removing Virtual Routes"),
+            Self::SettingRules => f.write_str("setting Virtual Rules"),
+            Self::RemovingRules => f.write_str("removing Virtual Rules"),
             Self::Announcing { on, address } => {
                 let what = match address {
                     IpAddr::V4(_) => "gratuitous ARPs",

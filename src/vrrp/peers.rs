@@ -5,6 +5,7 @@
 //! adverts were accepted. What follows for the instance is decided in
 //! `instance/contended.rs`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::config::model::Instance;
@@ -70,6 +71,33 @@ impl Peers {
         Self {
             configured: entries.len(),
             entries,
+        }
+    }
+
+    /// Goes over to the unicast peers of another configuration. What is known of
+    /// anybody stays known; a peer that is none any more is a stranger.
+    pub fn follow(&mut self, config: &Instance) {
+        let before = std::mem::take(&mut self.entries);
+        let mut known: HashMap<IpAddr, Peer> = before
+            .iter()
+            .map(|peer| (peer.known.address, *peer))
+            .collect();
+        self.configured = config.unicast_peers.len();
+        let limit = self.configured.saturating_add(STRANGERS);
+        self.entries.reserve_exact(limit);
+        for peer in &config.unicast_peers {
+            let mut entry = known
+                .remove(&peer.address)
+                .unwrap_or_else(|| Peer::new(peer.address, true));
+            entry.known.configured = true;
+            self.entries.push(entry);
+        }
+        for mut peer in before {
+            let heard = peer.known.last_seen.is_some();
+            if heard && known.contains_key(&peer.known.address) && self.entries.len() < limit {
+                peer.known.configured = false;
+                self.entries.push(peer);
+            }
         }
     }
 

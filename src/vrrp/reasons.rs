@@ -145,6 +145,8 @@ pub enum FaultReason {
     NoUnicastPeer(String),
     /// The interface of a VIP, other than the own one, is missing or down.
     VipInterface(String),
+    /// The interface of a route or a rule, other than the own one, is missing or down.
+    RouteInterface(String),
     /// An interface of `track_interface` is down, or with `reverse` up.
     TrackedInterface(String),
     /// A script of `track_script` fails, or with `reverse` succeeds.
@@ -172,6 +174,7 @@ impl fmt::Display for FaultReason {
             Self::NoSourceAddress { interface, .. } => (interface, "has no address to send from"),
             Self::NoUnicastPeer(name) => (name, "has no unicast peer in the configuration"),
             Self::VipInterface(name) => (name, "of a VIP is down or missing"),
+            Self::RouteInterface(name) => (name, "of a route or a rule is down or missing"),
             Self::TrackedInterface(name) => {
                 return write!(f, "tracked interface {name} is not as it must be");
             }

@@ -21,6 +21,9 @@ pub struct Group {
     pub members: Arc<[InstanceId]>,
     /// The state that was told last.
     pub told: Option<NotifyState>,
+    /// A reload has put members together that are not all in one state. Those who are
+    /// MASTER wait until the others are, too, or hear a better master.
+    pub gathering: bool,
 }
 
 /// Whether an instance, or a group, can take part.

@@ -81,6 +81,31 @@ impl Tracked {
         }
     }
 
+    /// A script that takes the place of another one of its name: it counts as up until
+    /// its first result, which alone decides (specification F.10).
+    fn in_place_of_another(script: Arc<Script>) -> Self {
+        Self {
+            standing: Standing::Up,
+            counter: script.rise.saturating_sub(1),
+            ..Self::new(script)
+        }
+    }
+
+    /// Goes on with the same command and other settings; keeps what its results say.
+    fn follow(&mut self, script: &Arc<Script>) {
+        if self.counted {
+            let top = script.rise.saturating_add(script.fall).saturating_sub(1);
+            let is_up = self.standing == Standing::Up;
+            self.counter = if is_up { top } else { 0 };
+        } else if self.standing == Standing::Up {
+            self.counter = script.rise.saturating_sub(1);
+        } else {
+            let new = Self::new(Arc::clone(script));
+            (self.standing, self.counter) = (new.standing, new.counter);
+        }
+        self.script = Arc::clone(script);
+    }
+
     /// Counts a result; returns whether it changed the standing.
     pub fn count(&mut self, success: bool) -> bool {
         self.counted = true;
@@ -131,6 +156,15 @@ impl Tracked {
     }
 }
 
+/// What a new configuration means for the scripts.
+#[derive(Debug, Default)]
+pub struct Adopted {
+    /// Those that are not wanted any more.
+    pub gone: Vec<(ScriptId, Tracked)>,
+    /// Those that go on with other settings, as they were.
+    pub retimed: Vec<(ScriptId, Arc<Script>)>,
+}
+
 /// The scripts that run.
 #[derive(Debug, Default)]
 pub struct Scripts {
@@ -140,32 +174,39 @@ pub struct Scripts {
 }
 
 impl Scripts {
-    /// Changes over to these: one that is the same as before keeps its results.
-    /// Those that are gone are given back, by their numbers.
-    pub fn adopt(&mut self, wanted: &[Arc<Script>]) -> Vec<(ScriptId, Tracked)> {
+    /// Changes over to these: one with the same name, command and user as before keeps
+    /// its results.
+    pub fn adopt(&mut self, wanted: &[Arc<Script>]) -> Adopted {
+        let mut adopted = Adopted::default();
         let mut before = std::mem::take(&mut self.by_name);
         for script in wanted {
-            let same = before
-                .get(&script.name)
-                .copied()
-                .filter(|id| self.by_id.get(id).is_some_and(|it| it.script == *script));
-            let id = match same {
-                Some(id) => {
-                    before.remove(&script.name);
-                    id
+            let known = before.get(&script.name).copied();
+            let same = known.and_then(|id| Some((id, self.by_id.get_mut(&id)?)));
+            let same = same.filter(|(_, it)| it.script.command == script.command);
+            let id = if let Some((id, tracked)) = same {
+                before.remove(&script.name);
+                if tracked.script != *script {
+                    adopted.retimed.push((id, Arc::clone(&tracked.script)));
+                    tracked.follow(script);
                 }
-                None => {
-                    let id = ScriptId(self.next);
-                    self.next = self.next.saturating_add(1);
-                    self.by_id.insert(id, Tracked::new(Arc::clone(script)));
-                    id
-                }
+                id
+            } else {
+                let id = ScriptId(self.next);
+                self.next = self.next.saturating_add(1);
+                let script = Arc::clone(script);
+                let tracked = match known {
+                    Some(_) => Tracked::in_place_of_another(script),
+                    None => Tracked::new(script),
+                };
+                self.by_id.insert(id, tracked);
+                id
             };
             self.by_name.insert(script.name.clone(), id);
         }
         let gone = before.into_values();
         let gone = gone.filter_map(|id| Some((id, self.by_id.remove(&id)?)));
-        gone.collect()
+        adopted.gone = gone.collect();
+        adopted
     }
 
     /// The script of this name, with its number.

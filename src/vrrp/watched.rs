@@ -17,8 +17,8 @@ use crate::time::Interval;
 use super::snapshot::{FileSnapshot, ProcessSnapshot};
 use super::tracking::weighted;
 
-/// A file adds no less than this to a priority.
-const FILE_MIN: i64 = -254;
+/// What would take this much or more from a priority is FAULT.
+const FILE_FAULT: i64 = -254;
 
 /// A file adds no more than this to a priority.
 const FILE_MAX: i64 = 253;
@@ -215,14 +215,18 @@ pub fn is_file_fault(tracked: &TrackFile, value: Option<i32>) -> bool {
     match value {
         None => false,
         Some(value) if tracked.weight == 0 => (value != 0) != tracked.reverse,
-        Some(value) => product(tracked, value) <= FILE_MIN,
+        Some(value) => product(tracked, value) <= FILE_FAULT,
     }
 }
 
-/// What a file with this number adds to a priority, -254 to 253.
+/// What a file with this number adds to a priority, -253 to 253; one that is FAULT adds
+/// nothing, and the priority is that of what else is tracked.
 pub fn file_contribution(tracked: &TrackFile, value: Option<i32>) -> i32 {
     let product = value.map_or(0, |value| product(tracked, value));
-    i32::try_from(product.clamp(FILE_MIN, FILE_MAX)).unwrap_or(0)
+    if product <= FILE_FAULT {
+        return 0;
+    }
+    i32::try_from(product.min(FILE_MAX)).unwrap_or(0)
 }
 
 /// Whether a process keeps an instance in FAULT.
@@ -293,10 +297,10 @@ mod tests {
             ((1, false, 253), (253, false)),
             ((1, false, 9999), (253, false)),
             ((1, false, -253), (-253, false)),
-            ((1, false, -254), (-254, true)),
-            ((254, false, i32::MIN), (-254, true)),
+            ((1, false, -254), (0, true)),
+            ((254, false, i32::MIN), (0, true)),
             ((-254, true, i32::MAX), (253, false)),
-            ((-254, false, 1), (-254, true)),
+            ((-254, false, 1), (0, true)),
             ((-254, true, 1), (253, false)),
             ((0, false, 0), (0, false)),
             ((0, false, 1), (0, true)),

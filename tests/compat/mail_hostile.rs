@@ -3,6 +3,7 @@
 
 use crate::bench::{Bench, Machine, PATIENCE, PROMPT, VIP, configuration, expect, skew};
 use crate::lab::{Context, Failure, Result};
+use crate::lateness::{BEAT, expect_in_time};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -122,8 +123,8 @@ fn reload_and_wait(machine: &Machine, text: &str) -> Result<()> {
 /// With a server that takes no mail.
 fn nothing_delivered(bench: &mut Bench, manners: Manners, told: &str) -> Result<()> {
     let _heard = serve(&bench.a, manners)?;
-    start(bench)?;
-    bench.a.expect_line(told)?;
+    start(bench, &(file() + BEAT))?;
+    expect_in_time(bench, |bench| bench.a.expect_line(told))?;
     bench.a.expect_line("SMTP alerts are tried again in 5 s")?;
     for (outside, _, name) in bench.a.node.processes()? {
         let used = memory_kib(outside)?;
@@ -137,7 +138,8 @@ fn nothing_delivered(bench: &mut Bench, manners: Manners, told: &str) -> Result<
 /// With a server that takes every mail, that about the stop, too.
 fn all_delivered(bench: &mut Bench, manners: Manners) -> Result<()> {
     let heard = serve(&bench.a, manners)?;
-    start(bench)?;
+    start(bench, &file())?;
+    bench.expect_holder(&bench.a)?;
     for state in ["Entering BACKUP state", "Entering MASTER state"] {
         expect_subject(&heard, &format!("[lb1] VRRP Instance VI_1 - {state}"))?;
     }
@@ -145,9 +147,18 @@ fn all_delivered(bench: &mut Bench, manners: Manners) -> Result<()> {
     expect_subject(&heard, "[lb1] VRRP Instance VI_1 - Stopping")
 }
 
-fn start(bench: &mut Bench) -> Result<()> {
-    bench.start(&file(), &configuration(100, ""))?;
-    bench.await_holder(bench.lab.observer.beginning(), &bench.a)
+fn start(bench: &mut Bench, file: &str) -> Result<()> {
+    bench.start(file, &configuration(100, ""))?;
+    bench
+        .lab
+        .observer
+        .await_announcement(
+            bench.lab.observer.beginning(),
+            PATIENCE,
+            VIP,
+            bench.a.node.mac(),
+        )
+        .map(drop)
 }
 
 /// The other node takes the VIP over a skew time after the farewell, and the

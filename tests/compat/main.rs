@@ -28,11 +28,15 @@ mod faults;
 mod fifo;
 mod frr;
 mod hostile;
+mod kernel;
+mod lateness;
 mod mail;
 mod mail_hostile;
 mod notify;
 mod owner;
+mod realtime;
 mod reload;
+mod rights;
 mod scripts;
 mod setups;
 mod start_delays;
@@ -559,5 +563,76 @@ mod hostile_fifo {
     #[test]
     fn kept() {
         run(Ours, Ours, crate::fifo::kept);
+    }
+}
+
+mod real_time {
+    use super::{C, Ours, run, run_scripts};
+    #[test]
+    fn values_of_ours() {
+        run_scripts(Ours, Ours, crate::realtime::values);
+    }
+    #[test]
+    fn values_of_c() {
+        run_scripts(C, C, crate::realtime::values);
+    }
+    #[test]
+    fn reloaded() {
+        run(Ours, Ours, crate::realtime::reloaded);
+    }
+    #[test]
+    fn buffers_of_ours() {
+        run(Ours, Ours, crate::realtime::buffers);
+    }
+    #[test]
+    fn buffers_of_c() {
+        run(C, C, crate::realtime::buffers);
+    }
+    #[test]
+    fn raised() {
+        run(Ours, Ours, crate::realtime::raised);
+    }
+}
+
+// C has none of this.
+mod life_and_death {
+    use super::{C, Ours, run};
+    #[test]
+    fn stalled_beside_ours() {
+        run(Ours, Ours, crate::realtime::stalled);
+    }
+    #[test]
+    fn stalled_beside_c() {
+        run(Ours, C, crate::realtime::stalled);
+    }
+    #[test]
+    fn cleaned_up() {
+        run(Ours, Ours, crate::realtime::cleaned_up);
+    }
+    #[test]
+    fn next_start() {
+        run(Ours, Ours, crate::realtime::next_start);
+    }
+    #[test]
+    fn told_to_systemd() {
+        run(Ours, Ours, crate::realtime::told_to_systemd);
+    }
+}
+
+// Ours on the first node, C on the second, one after the other.
+mod in_the_kernel {
+    use super::{C, Ours, run};
+    use crate::kernel;
+    #[test]
+    fn same_as_c() {
+        run(Ours, C, kernel::same_as_c);
+    }
+    #[test]
+    fn static_ones() {
+        run(Ours, C, kernel::static_ones);
+    }
+    #[test]
+    fn better_than_c() {
+        run(Ours, Ours, kernel::better_than_c);
     }
 }

@@ -240,6 +240,53 @@ pub fn backup_of_a_master() -> Case {
     }
 }
 
+pub fn tracked_files() -> Case {
+    alone(
+        "track_file zero {\n file /run/zero\n weight 0\n init_file 0\n}\n\
+         track_file adds {\n file /run/adds\n weight 2\n init_file 10 overwrite\n}\n\
+         track_file turned {\n file /run/turned\n weight -3 reverse\n init_file 5\n}\n\
+         track_file absent {\n file /run/absent\n}\n\
+         vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 200\n \
+         virtual_ipaddress {\n 192.0.2.100/24\n }\n track_file {\n zero\n adds weight 1\n \
+         turned\n absent weight 4 reverse\n }\n}\n\
+         vrrp_instance VI_2 {\n interface eth0\n virtual_router_id 52\n priority 200\n \
+         virtual_ipaddress {\n 192.0.2.101/24\n }\n track_file {\n adds\n }\n}\n",
+        &[UP_LINE, "gratuitous ARPs on eth0 for 192.0.2.101"],
+    )
+}
+
+pub fn file_that_faults() -> Case {
+    alone(
+        "track_file far {\n file /run/far\n weight -100\n init_file 3\n}\n\
+         vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 200\n \
+         virtual_ipaddress {\n 192.0.2.100/24\n }\n track_file {\n far\n }\n}\n",
+        &["tracked file far has status"],
+    )
+}
+
+pub fn tracked_processes() -> Case {
+    alone(
+        "vrrp_track_process keeps {\n process keepalived-none\n weight -10\n quorum 2\n \
+         quorum_max 7\n delay 3\n}\n\
+         vrrp_track_process full {\n process /usr/bin/none one \"two three\"\n weight 20 reverse\n \
+         param_match initial\n fork_delay 1.5\n terminate_delay 0.25\n full_command\n}\n\
+         vrrp_track_process none {\n process nobody-runs-this\n quorum_max 0\n}\n\
+         vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 240\n \
+         virtual_ipaddress {\n 192.0.2.100/24\n }\n track_process {\n keeps weight -7\n full\n \
+         none\n }\n}\n",
+        UP,
+    )
+}
+
+pub fn process_that_subtracts_all() -> Case {
+    alone(
+        "vrrp_track_process gone {\n process nobody-runs-this\n weight -254\n}\n\
+         vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n priority 240\n \
+         virtual_ipaddress {\n 192.0.2.100/24\n }\n track_process {\n gone\n }\n}\n",
+        &["Changing effective priority from 240 to 1", UP_LINE],
+    )
+}
+
 /// Backups for a long time.
 pub fn many_instances(count: u8) -> String {
     let instance = |number: u8| {

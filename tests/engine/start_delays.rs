@@ -136,7 +136,11 @@ fn a_reload_neither_begins_nor_ends_the_delay() {
     wire.run_until(5_000_000);
     assert!(wire[0].logged("Delayed start completed"));
     wire.reload(0, delayed(5, 255));
-    wire.run_until(5_000_000);
+    // The end of the delay is where it began to listen.
+    let wait = 3_000_000 + 1_000_000 / 256;
+    wire.run_until(5_000_000 + wait - 1);
+    assert_eq!(wire[0].state(), State::Backup);
+    wire.run_until(5_000_000 + wait + 1);
     assert_eq!(wire[0].state(), State::Master);
 }
 

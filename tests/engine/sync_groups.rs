@@ -451,42 +451,65 @@ fn a_lower_master_on_one_leg_is_answered_with_arp_on_both() {
 }
 
 #[test]
-fn a_reload_that_changes_a_member_restarts_the_group_and_no_one_else() {
-    let mut alone = inside(150);
-    (alone.name, alone.vrid) = ("VI_3".into(), Vrid::new(53).expect("not 0"));
-    alone.virtual_addresses.clear();
-    let start = grouped([instance(150), inside(150), alone.clone()]);
+fn a_reload_that_changes_a_member_restarts_nobody() {
+    let start = grouped([instance(150), inside(150)]);
     let mut wire = Wire::new([router(1, start.clone())]);
     wire.start();
     wire.run_until(10 * SECOND);
-    let calls = wire[0].calls.len();
+    let (calls, sent) = (wire[0].calls.len(), wire[0].sent.len());
     assert!(plan(&start, start.clone()).is_empty());
 
-    let changed = grouped([instance(150), inside(160), alone]);
-    wire.reload(0, changed);
-    let states: Vec<(String, State)> = wire[0]
-        .engine
-        .instances()
-        .map(|it| (it.config.name.clone(), it.state))
+    wire.reload(0, grouped([instance(150), inside(160)]));
+    let states: Vec<State> = wire[0].engine.instances().map(|it| it.state).collect();
+    assert_eq!(states, [State::Master, State::Master]);
+    assert_eq!(wire[0].vips.len(), 2);
+    assert_eq!(wire[0].calls.len(), calls);
+    let said: Vec<(u8, u8)> = wire[0].sent[sent..]
+        .iter()
+        .map(|sent| (sent.message()[1], sent.priority))
         .collect();
-    let expected = [
-        ("VI_3".to_owned(), State::Master),
-        ("VI_1".to_owned(), State::Backup),
-        ("VI_2".to_owned(), State::Backup),
-    ];
-    assert_eq!(states, expected);
-    assert!(wire[0].vips.is_empty());
-    wire.run_until(20 * SECOND);
-    assert_eq!(wire[0].vips, [VIP, INSIDE_VIP]);
+    assert_eq!(said, [(52, 160)]);
+}
+
+/// A member that is new listens first; the others go on meanwhile, and give way only
+/// if a better master is there for it.
+#[test]
+fn a_member_that_joins_a_group_does_not_take_its_addresses_away() {
+    let joined = |better: Option<u8>| {
+        let mut wire = Wire::new([router(1, grouped([instance(150)]))]);
+        wire.start();
+        wire.run_until(10 * SECOND);
+        let calls = wire[0].calls.len();
+        wire.reload(0, grouped([instance(150), inside(150)]));
+        let states = |wire: &Wire| -> Vec<State> {
+            let instances = wire[0].engine.instances();
+            instances.map(|it| it.state).collect()
+        };
+        assert_eq!(states(&wire), [State::Master, State::Backup]);
+        assert_eq!(wire[0].vips, [VIP]);
+        wire.run_until(11 * SECOND);
+        if let Some(priority) = better {
+            let mut advert = world::advert(world::source(9), priority);
+            advert[21] = 52;
+            world::fix_checksum(&mut advert);
+            wire.deliver_on(0, INSIDE, &advert);
+            assert_eq!(states(&wire), [State::Backup; 2]);
+        }
+        wire.run_until(14 * SECOND);
+        wire[0].calls[calls..].to_vec()
+    };
     assert_eq!(
-        wire[0].calls[calls..],
+        joined(None),
+        ["INSTANCE VI_2 BACKUP 150", "INSTANCE VI_2 MASTER 150"],
+        "the group was MASTER and is again"
+    );
+    let calls = joined(Some(200));
+    assert_eq!(
+        calls[..3],
         [
+            "INSTANCE VI_2 BACKUP 150",
             "INSTANCE VI_1 BACKUP 150",
-            "INSTANCE VI_2 BACKUP 160",
             "GROUP G BACKUP 0",
-            "INSTANCE VI_1 MASTER 150",
-            "INSTANCE VI_2 MASTER 160",
-            "GROUP G MASTER 0",
         ]
     );
 }
@@ -517,9 +540,8 @@ fn a_group_that_is_formed_or_dissolved_by_a_reload() {
     wire.start();
     wire.run_until(10 * SECOND);
     wire.reload(0, grouped([instance(150), inside(160)]));
-    assert_eq!(state_of(&wire, 0), State::Backup);
-    wire.run_until(20 * SECOND);
     assert_eq!(state_of(&wire, 0), State::Master);
+    assert_eq!(wire[0].vips.len(), 2);
     assert_eq!(wire[0].calls.last().expect("told"), "GROUP G MASTER 0");
 
     let calls = wire[0].calls.len();

@@ -122,7 +122,7 @@ fn with_a_weight_the_number_moves_the_priority_within_its_limits() {
         (-5, 90, State::Backup),
         (1_000, 254, State::Backup),
         (-126, 1, State::Backup),
-        (-127, 1, State::Fault),
+        (-127, 100, State::Fault),
         (10, 120, State::Backup),
     ] {
         tell(&mut wire, value);

@@ -374,6 +374,7 @@ impl Node {
                 Operation::RemoveAddress { on, address } => {
                     self.held.remove(&(on, address.address));
                 }
+                _ => {}
             }
         }
         self.event(Event::KernelDone { token, result });

@@ -38,13 +38,30 @@ impl Canary {
 
     /// The longest lateness since `start`.
     pub fn worst_since(&self, start: Instant) -> Duration {
+        self.since(start).into_iter().max().unwrap_or_default()
+    }
+
+    /// What 99 of 100 wake-ups since `start` were late at most.
+    pub fn percentile_99_since(&self, start: Instant) -> Duration {
+        percentile_99(self.since(start))
+    }
+
+    fn since(&self, start: Instant) -> Vec<Duration> {
         let list = self
             .latenesses
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let relevant = list.iter().rev().take_while(|(at, _)| *at >= start);
-        relevant.map(|(_, late)| *late).max().unwrap_or_default()
+        relevant.map(|(_, late)| *late).collect()
     }
+}
+
+/// What 99 of 100 of these are at most; zero of none.
+pub fn percentile_99(mut durations: Vec<Duration>) -> Duration {
+    durations.sort_unstable();
+    let beyond = durations.len() / 100;
+    let kept = durations.len().saturating_sub(beyond);
+    durations[..kept].last().copied().unwrap_or_default()
 }
 
 impl Drop for Canary {

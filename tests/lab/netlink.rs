@@ -258,6 +258,46 @@ pub fn await_removal(
     Ok(None)
 }
 
+/// Hears of every IPv4 address that is removed in the namespace of the thread that
+/// made it.
+#[derive(Debug)]
+pub struct RemovalMonitor(Socket);
+
+impl RemovalMonitor {
+    /// Begins to listen.
+    pub fn new() -> Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE).context("opening netlink")?;
+        socket
+            .bind(&SocketAddr::new(0, GROUP_IPV4_ADDRESSES))
+            .context("subscribing")?;
+        // Nothing that happens in a long test may be lost.
+        socket
+            .set_rx_buf_sz(8 << 20_u32)
+            .context("a large buffer")?;
+        Ok(Self(socket))
+    }
+
+    /// What was removed since the last call.
+    pub fn removed(&self) -> Result<Vec<Ipv4Addr>> {
+        let mut removed = Vec::new();
+        while wait_readable(&self.0, Instant::now())? {
+            let (datagram, _) = self.0.recv_from_full().context("reading netlink")?;
+            let message: NetlinkMessage<RouteNetlinkMessage> =
+                NetlinkMessage::deserialize(&datagram).context("understanding netlink")?;
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) =
+                message.payload
+            {
+                let addresses = message.attributes.iter();
+                removed.extend(addresses.filter_map(|attribute| match attribute {
+                    AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+                    _ => None,
+                }));
+            }
+        }
+        Ok(removed)
+    }
+}
+
 /// Waits for a datagram; false at the deadline.
 fn wait_readable(socket: &Socket, deadline: Instant) -> Result<bool> {
     let left = deadline.saturating_duration_since(Instant::now());

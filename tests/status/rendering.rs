@@ -157,6 +157,7 @@ fn healthy() -> Document {
                 at: ago(7_260.0),
                 accepted: true,
                 reason: None,
+                mistakes: Vec::new(),
             }),
             ..daemon()
         },
@@ -233,6 +234,7 @@ fn troubled() -> Document {
                      must be between 1 & 255. Using default 100"
                         .to_owned(),
                 ),
+                mistakes: Vec::new(),
             }),
             ..daemon()
         },

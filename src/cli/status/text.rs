@@ -155,6 +155,8 @@ impl Page {
                     &format!("{refused} {at}; what ran before runs on"),
                 );
                 self.field("", reason);
+                let others = reload.mistakes.iter().filter(|it| *it != reason);
+                others.for_each(|it| self.field("", it));
             }
         }
         if let Some(reason) = &daemon.without_vrrp {

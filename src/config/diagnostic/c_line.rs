@@ -7,15 +7,17 @@ use super::{Diagnostic, visible};
 
 impl Diagnostic {
     /// The line as C logs it: `(Line 3) text`, `(FILE: Line 3) text` if more
-    /// than one file was read, or only the text if it was found after reading.
+    /// than one file was read, or only the text if it was found after reading, or
+    /// at the end of the only file.
     pub fn as_c_line(&self, sources: &Sources) -> String {
+        let several = sources.len() > 1;
         let place = self
             .span
-            .filter(|_| !self.after_reading)
+            .filter(|_| !self.after_reading && (several || !self.at_end_of_file))
             .and_then(|span| sources.place(span));
         match place {
             None => self.message.clone(),
-            Some(place) if sources.len() > 1 => {
+            Some(place) if several => {
                 let path = visible(&place.path.to_string_lossy());
                 format!("({path}: Line {}) {}", place.line, self.message)
             }

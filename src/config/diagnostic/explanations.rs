@@ -17,6 +17,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("auth-pass-length", "Only the first 8 bytes of a password are sent. The password works on both nodes if the first 8 bytes are the same, but the rest adds nothing. It is readable on the wire in any case."),
     ("auth-type", "`auth_type` is `PASS` or `AH`. Anything else leaves the instance without authentication."),
     ("authentication-differs", "The nodes of a virtual router do not authenticate alike. Each drops the adverts of the other, so both become MASTER."),
+    ("being-written", "Somebody has this file open for writing, or it changed while it was read. A reload waits five seconds for the end of it and is then refused; write a file beside it and rename it, and no reload ever sees a half."),
     ("bfd-address", "An address of a BFD session is none, or of the wrong family. The session is left out, and so is whatever tracks it."),
     ("bfd-check", "A `BFD_CHECK` names no session, two, or one that no `bfd_instance` block above has."),
     ("bfd-name", "The name of a BFD session is too long or missing."),
@@ -121,6 +122,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("nopreempt", "`nopreempt` was taken out because it cannot work here. It says that a node which comes back does not take the addresses from a live master, so the node must start as BACKUP: write `state BACKUP` on both nodes and a priority below 255."),
     ("nopreempt-on-lower", "Only the node with the lower priority has `nopreempt`. It would never preempt anyway; the other node takes the addresses as soon as it comes back. Put `nopreempt` on the node with the higher priority, best on both."),
     ("nopreempt-with-weight", "A MASTER does not step down because its own priority falls: a BACKUP takes over when its priority is higher. A BACKUP with `nopreempt` does not do that. With `nopreempt` on both nodes a failing script with a weight therefore moves nothing. With weight 0 the instance goes to FAULT, sends no adverts any more, and the other node takes over."),
+    ("not-by-reload", "This setting is used once, when the daemon starts. A reload that changes it is refused as a whole, so that the file and the daemon never tell different things. Restart the daemon."),
     ("notify-twice", "A notify script of the same kind stands twice in a block. Only the first is run."),
     ("number", "A number is out of its range or no number at all. The message says what is used instead."),
     ("old-checksum", "The only word behind `old_unicast_checksum` is `never`."),
@@ -240,6 +242,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("weight-option", "A word behind a weight is none of `reverse`, `noreverse`."),
     ("weight-twice", "A weight is set twice. The first is used."),
     ("who-is-master", "Who becomes MASTER if both nodes are well, and what follows when it fails and comes back."),
+    ("worker-stall-limit", "`worker_stall_limit` is the time in seconds after which a VRRP process that makes no turn is killed and replaced: 2 to 86400, or 0 for never. The process gives a sign of life once a second, so that 1 could not be told from none."),
 ];
 
 /// What a code means; `None` if no finding has it.

@@ -98,6 +98,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// Found after reading: C's line has no place then.
     pub after_reading: bool,
+    /// Found at the end of a file: the log names the place if there are several files.
+    pub at_end_of_file: bool,
     /// Other places.
     pub labels: Vec<Label>,
     /// What to do, one sentence each.
@@ -120,6 +122,7 @@ impl Diagnostic {
             message: visible(&message.into()),
             span: None,
             after_reading: false,
+            at_end_of_file: false,
             labels: Vec::new(),
             help: Vec::new(),
         }
@@ -157,6 +160,12 @@ impl Diagnostic {
     /// Found after reading.
     pub fn after_reading(mut self) -> Self {
         self.after_reading = true;
+        self
+    }
+
+    /// Found at the end of a file, which is one of several perhaps.
+    pub fn at_end_of_file(mut self) -> Self {
+        self.at_end_of_file = true;
         self
     }
 

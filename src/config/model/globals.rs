@@ -29,6 +29,9 @@ pub struct Globals {
     pub no_email_faults: bool,
     /// How mail gets to the server.
     pub mail: MailDelivery,
+    /// `worker_stall_limit`: how long the VRRP process may make no turn; 0: for ever;
+    /// `None`: three times the longest master-down time, at least 5 s.
+    pub worker_stall_limit: Option<Interval>,
     /// `enable_script_security`.
     pub enable_script_security: bool,
     /// `script_user`: who runs scripts that name no user.
@@ -105,6 +108,7 @@ impl Default for Globals {
             smtp_connect_timeout: Interval::from_secs(30),
             no_email_faults: false,
             mail: MailDelivery::default(),
+            worker_stall_limit: None,
             enable_script_security: false,
             script_user: None,
             use_symlink_paths: false,

@@ -31,8 +31,8 @@ pub use instance::{
     Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
 };
 pub use routes::{
-    Encapsulation, Family, IpEncapsulation, Lockable, NextHop, Prefix, Realms, Route, RouteCreate,
-    RouteMetrics, RouteType, RoutingName,
+    Encapsulation, Family, IpEncapsulation, Lockable, NextHop, PROTOCOL_KEEPALIVED, Prefix, Realms,
+    Route, RouteCreate, RouteMetrics, RouteType, RoutingName,
 };
 pub use rules::{Rule, RuleAction};
 pub use tracking::{

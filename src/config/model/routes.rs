@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::time::Interval;
 
+/// The kernel's number for "put there by keepalived" (`RTPROT_KEEPALIVED`).
+pub const PROTOCOL_KEEPALIVED: u8 = 18;
+
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Family {

@@ -40,6 +40,7 @@ pub fn resolve(
 ) -> Config {
     let mut globals = draft.globals.finished(found);
     globals.mail = companion::mail(&companion.globals, found);
+    globals.worker_stall_limit = companion.globals.worker_stall_limit;
     let members = sync_group::members(&draft, found);
     let mut resolver = Resolver {
         draft: &draft,

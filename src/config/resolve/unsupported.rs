@@ -94,6 +94,8 @@ fn is_beyond(instance: &Instance) -> bool {
         unicast_ttl: instance.unicast_ttl,
         multicast_group: instance.multicast_group,
         virtual_addresses: instance.virtual_addresses.clone(),
+        virtual_routes: instance.virtual_routes.clone(),
+        virtual_rules: instance.virtual_rules.clone(),
         track_scripts: instance.track_scripts.clone(),
         track_files: instance.track_files.clone(),
         track_processes: instance.track_processes.clone(),

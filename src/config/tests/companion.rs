@@ -84,7 +84,7 @@ fn mistakes_name_this_file() {
         ),
         (
             "global_defs {\nfast_handover\n",
-            "There are 1 missing '}'s or extra '{'s",
+            "(/etc/keepalived/keepalived-rs.conf: Line 1) There are 1 missing '}'s or extra '{'s",
         ),
         (
             "vrrp_instance A {\n}\nvrrp_instance A {\nfast_handover\n}\n",

@@ -854,8 +854,6 @@ fn nothing_that_does_not_work_gets_past() {
         "use_ipvlan 10.0.0.1",
         "no_accept",
         "promote_secondaries",
-        "virtual_routes {\n10.0.0.0/8 dev e0\n}",
-        "virtual_rules {\nfrom 10.0.0.0/8 table 5\n}",
         "lvs_sync_daemon_interface e0",
     ] {
         let loaded = parse(&with(lines));
@@ -873,7 +871,14 @@ fn nothing_that_does_not_work_gets_past() {
 #[test]
 fn what_works_is_held() {
     type Held = fn(&Instance) -> bool;
-    let cases: [(&str, Held); 25] = [
+    let cases: [(&str, Held); 27] = [
+        ("virtual_routes {\n10.0.0.0/8 dev e0\n}", |it| {
+            it.virtual_routes.len() == 1
+        }),
+        (
+            "virtual_rules {\nfrom 10.0.0.0/8 table 5 priority 9\n}",
+            |it| it.virtual_rules.len() == 1,
+        ),
         ("version 3", |it| it.version == Version::V3),
         ("version 3\nadvert_int 0.01", |it| {
             it.advert_interval == Interval::from_ms(10)

@@ -9,11 +9,7 @@ const GROUP: &str = "track_group G {\ngroup {\nVI\n}\n}\n";
 fn rules(text: &str) -> (Vec<String>, Vec<String>, u8) {
     let loaded = parse(&format!("{GROUP}static_rules {{\n{text}\n}}\n{}", with("")));
     let rules = loaded.config.static_rules.iter().map(ToString::to_string);
-    let said = lines(&loaded)
-        .into_iter()
-        .filter(|line| !line.contains("does not work yet"))
-        .collect();
-    assert!(!loaded.is_usable(), "{text}");
+    let said = lines(&loaded);
     (rules.collect(), said, loaded.exit_code())
 }
 

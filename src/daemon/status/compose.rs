@@ -207,6 +207,7 @@ fn daemon(about: &About, times: &Times) -> Daemon {
             at: times.moment(Instant::from_us(reload.at_us)),
             accepted: reload.refused.is_none(),
             reason: reload.refused.clone(),
+            mistakes: reload.mistakes.clone(),
         }),
         ignored: 0,
     }
@@ -344,6 +345,7 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::NoSourceAddress { interface, .. } => ("no-source-address", interface),
         FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
         FaultReason::VipInterface(name) => ("vip-interface", name),
+        FaultReason::RouteInterface(name) => ("route-interface", name),
         FaultReason::TrackedInterface(name) => ("tracked-interface", name),
         FaultReason::Script(name) => ("script", name),
         FaultReason::File { name, .. } => ("file", name),

@@ -92,6 +92,8 @@ pub struct Reload {
     pub accepted: bool,
     /// Why not.
     pub reason: Option<String>,
+    /// All new mistakes of the text that was refused, at most 20, in its order.
+    pub mistakes: Vec<String>,
 }
 
 /// A virtual router.
@@ -250,7 +252,7 @@ pub struct Contended {
 #[serde(default)]
 pub struct Fault {
     /// `interface-missing`, `loopback`, `no-multicast`, `link-down`, `no-source-address`,
-    /// `no-unicast-peer`, `vip-interface`, `tracked-interface`, `script` or `group-member`.
+    /// `no-unicast-peer`, `vip-interface`, `route-interface`, `tracked-interface`, `script` or `group-member`.
     pub code: String,
     /// The interface, script or instance that it is about.
     pub subject: String,

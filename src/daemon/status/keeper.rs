@@ -11,7 +11,7 @@ use super::server::{answer_unasked, wall_clock};
 use super::socket::StatusSocket;
 use super::{About, Reload};
 use crate::config::Loaded;
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::daemon::{Settings, process};
 use crate::system::clock::now;
 
@@ -62,11 +62,12 @@ impl Keeper {
     }
 
     /// Notes how a reload ended: the new configuration runs, or it does not
-    /// because of `refused`.
-    pub fn note_reload(&mut self, refused: Option<String>) {
+    /// because of `refused`, with all its `mistakes`.
+    pub fn note_reload(&mut self, refused: Option<String>, mistakes: Vec<String>) {
         self.about.reload = Some(Reload {
             at_us: now().as_us(),
             refused,
+            mistakes,
         });
     }
 
@@ -95,6 +96,35 @@ impl Keeper {
             socket.remove();
         }
     }
+}
+
+/// Whether a running daemon does not go over to a text with this finding, if it is
+/// new. A part that cannot be read is one: it was there, and its instances with it.
+pub fn is_mistake(finding: &Diagnostic) -> bool {
+    finding.severity >= Severity::Error || finding.code == "include"
+}
+
+/// How many mistakes of a text are kept, and how many bytes of each.
+const MISTAKES_MAX: usize = 20;
+const MISTAKE_BYTES_MAX: usize = 500;
+
+/// The new mistakes of a text that is refused, a line each as C logs them, in their
+/// order; not more than fit into a message.
+pub fn mistakes(loaded: &Loaded, known: &BTreeSet<String>) -> Vec<String> {
+    let counts = |it: &&Diagnostic| match loaded.strict {
+        true => it.severity >= Severity::Warning,
+        false => is_mistake(it),
+    };
+    let found = loaded.diagnostics.iter().filter(counts);
+    found
+        .filter(|it| !known.contains(&it.message))
+        .take(MISTAKES_MAX)
+        .map(|it| {
+            let line = it.as_c_line(&loaded.sources);
+            let end = line.floor_char_boundary(MISTAKE_BYTES_MAX);
+            line.get(..end).unwrap_or_default().to_owned()
+        })
+        .collect()
 }
 
 /// What a new text is refused for: the first of its gravest mistakes, without

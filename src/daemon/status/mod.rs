@@ -21,6 +21,7 @@ use crate::ids::ScriptId;
 use crate::time::WallClock;
 use crate::vrrp::snapshot::Snapshot;
 
+pub mod client;
 pub mod compose;
 pub mod document;
 pub mod keeper;
@@ -44,6 +45,12 @@ pub struct Request {
     /// Only this instance, its group and its scripts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+}
+
+impl client::Asked for Request {
+    fn understood(&self) -> Result<(), document::Refusal> {
+        compose::understood(self)
+    }
 }
 
 impl Request {
@@ -81,6 +88,9 @@ pub struct Reload {
     pub at_us: u64,
     /// Why the configuration that ran before still runs; `None`: the new one does.
     pub refused: Option<String>,
+    /// The mistakes that it was refused for.
+    #[serde(default)]
+    pub mistakes: Vec<String>,
 }
 
 /// Everything that a document is made of.

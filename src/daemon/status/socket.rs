@@ -18,7 +18,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 const BACKLOG: i32 = 16;
 
 /// The owner and the group may connect.
-const MODE: u32 = 0o660;
+pub const MODE: u32 = 0o660;
 
 /// Where the socket of the daemon with this pid file lies: beside it, so that two
 /// daemons have two.
@@ -62,13 +62,22 @@ impl From<io::Error> for SocketError {
 }
 
 impl StatusSocket {
-    /// Makes the socket, mode 0660. The pid file beside it has to be locked.
+    /// Makes the socket, for the owner and the group. The pid file beside it has
+    /// to be locked.
     ///
     /// # Errors
     /// As [`SocketError`] says; nothing has changed then.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        Self::bind_for(path, MODE)
+    }
+
+    /// As [`StatusSocket::bind`], with these bits of its mode.
+    ///
+    /// # Errors
+    /// As [`SocketError`] says; nothing has changed then.
+    pub fn bind_for(path: &Path, mode: u32) -> Result<Self, SocketError> {
         let address = SockAddr::unix(path)?;
-        let socket = new_socket()?;
+        let socket = new_socket(mode)?;
         // The kernel does not follow a symbolic link at the end of the path.
         match socket.bind(&address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -77,7 +86,7 @@ impl StatusSocket {
             }
             other => other?,
         }
-        let made = set_mode(path)?;
+        let made = set_mode(path, mode)?;
         socket.listen(BACKLOG)?;
         Ok(Self {
             path: path.to_owned(),
@@ -118,24 +127,24 @@ impl AsRawFd for StatusSocket {
 
 /// Closed on exec, and never waits. The file that a bind makes gets the mode of
 /// the socket without the bits of the creation mask: it is never too wide.
-fn new_socket() -> io::Result<Socket> {
+fn new_socket(mode: u32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    fchmod(&socket, Mode::from_bits_truncate(MODE))?;
+    fchmod(&socket, Mode::from_bits_truncate(mode))?;
     Ok(socket)
 }
 
 /// Gives the file at `path` back what the creation mask took; returns what it
 /// is. Through a descriptor, so that it is this file and no other.
-fn set_mode(path: &Path) -> io::Result<fs::Metadata> {
+fn set_mode(path: &Path, mode: u32) -> io::Result<fs::Metadata> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_PATH | libc::O_NOFOLLOW)
         .open(path)?;
     let made = file.metadata()?;
-    if made.file_type().is_socket() && made.mode() & 0o777 != MODE {
+    if made.file_type().is_socket() && made.mode() & 0o777 != mode {
         let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
-        fs::set_permissions(itself, Permissions::from_mode(MODE))?;
+        fs::set_permissions(itself, Permissions::from_mode(mode))?;
     }
     Ok(made)
 }

@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use super::super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
 use super::super::pid_files::PidFile;
 use super::super::{exit_code, process};
+use super::pulse::{self, Pulse};
 use super::{CLEANUP_LIMIT, Phase, Supervisor, WORKER, Worker, WorkerStart};
 use crate::config::model::Config;
 use crate::ids::{Errno, ScriptId};
@@ -47,13 +48,11 @@ impl Supervisor<'_> {
                     self.adopt(new);
                     tracing::info!("Reload complete");
                     self.ready();
-                    self.reload_answered();
                 }
             }
             ToSupervisor::ReloadFailed(reason) => {
                 self.candidate = None;
                 self.reload_failed(&reason);
-                self.reload_answered();
             }
             // A check that begins now would outlive the daemon.
             ToSupervisor::RunScript { .. } if self.stop.is_some() => {}
@@ -63,6 +62,12 @@ impl Supervisor<'_> {
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
+            ToSupervisor::Turned => {
+                if let Phase::Working(worker) = &mut self.phase {
+                    worker.pulse.turned();
+                }
+            }
+            ToSupervisor::States(line) => self.told(self.manager.status(&line)),
             ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
@@ -90,19 +95,30 @@ impl Supervisor<'_> {
     }
 
     pub(super) fn start_worker(&mut self) {
+        // Before the fork: the worker holds the lock for as long as it lives, even
+        // without us.
+        let pid_file = PidFile::lock(&self.settings.vrrp_pid_file);
         let worker = match self.fork_worker() {
             Ok(worker) => worker,
             Err(error) => {
                 tracing::error!("Unable to start {WORKER}: {error}");
+                if let Ok(file) = pid_file {
+                    file.remove();
+                }
                 self.replace_later(true);
                 return;
             }
         };
-        match PidFile::create(&self.settings.vrrp_pid_file, worker.process) {
-            Ok(file) => self.pid_files.worker = Some(file),
-            Err(error) => tracing::error!("{error}"),
+        let written = pid_file.and_then(|mut file| {
+            file.write(worker.process)?;
+            self.pid_files.worker = Some(file);
+            Ok(())
+        });
+        if let Err(error) = written {
+            tracing::error!("{error}");
         }
         tracing::info!("Starting VRRP child process, pid={}", worker.process);
+        self.stall_limit = pulse::limit_of(&self.good.config);
         self.began.get_or_insert(worker.started);
         self.phase = Phase::Working(worker);
     }
@@ -138,13 +154,18 @@ impl Supervisor<'_> {
             listening: true,
             started: now(),
             stopped: false,
+            pulse: Pulse::new(now()),
         })
     }
 
     /// The descriptors that are the supervisor's alone.
     fn not_for_children(&self) -> Vec<RawFd> {
         let own = [self.signals.as_raw_fd(), self.pid_files.own.as_raw_fd()];
-        own.into_iter().chain(self.status.as_raw_fd()).collect()
+        let status = self.status.as_raw_fd();
+        own.into_iter()
+            .chain(status)
+            .chain(self.reloads.raw_fds())
+            .collect()
     }
 
     pub(super) fn children_ended(&mut self) {
@@ -214,7 +235,12 @@ impl Supervisor<'_> {
         }
         self.scripts.disown_checks(now());
         log_crash(outcome);
+        let limit = self.good.config.globals.processes.vrrp.realtime_limit;
+        if outcome == Outcome::Signalled(libc::SIGKILL) && limit.is_some() {
+            tracing::info!("{WORKER}: has vrrp_rlimit_rttime been exceeded?");
+        }
         if self.stop.is_none() {
+            self.told(self.manager.status("The VRRP process died"));
             self.decide_on_replacement(&worker, outcome);
         }
         let orderly = worker.stopped && outcome == Outcome::Exited(exit_code::OK);
@@ -297,6 +323,7 @@ impl Supervisor<'_> {
             // Perhaps the new text is what it died of.
             tracing::error!("Reload abandoned, as {WORKER} died");
             self.follow_fifos(None);
+            self.keep_text(None);
             self.note_reload(Some(format!("{WORKER} died of it")));
         }
         if self.stop.is_some() {
@@ -305,7 +332,6 @@ impl Supervisor<'_> {
         if self.wants_worker() {
             self.replace_later(false);
         }
-        self.reload_answered();
     }
 
     /// Starts a new worker, after a delay if workers die fast.

@@ -16,15 +16,15 @@ use std::path::PathBuf;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::channel::{ChannelError, SupervisorEnd, ToWorker};
+use super::channel::{ChannelError, SupervisorEnd};
 use super::fifos::{Fifos, Handed};
+use super::last_text;
 use super::lifecycle::Run;
 use super::pid_files::PidFile;
 use super::process;
 use super::status::About;
-use super::status::keeper::Keeper;
+use super::status::keeper::{Keeper, is_mistake};
 use super::{Settings, VERSION};
-use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
 use crate::config::{self, Loaded};
 use crate::system::clock::now;
@@ -33,11 +33,17 @@ use crate::system::scripts::{Policy, Scripts};
 use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
 
+use pulse::Pulse;
 use stop::Stop;
+use under_way::Reloads;
 
 mod children;
+mod planned;
+mod pulse;
 mod reload;
 mod stop;
+mod unchangeable;
+mod under_way;
 
 /// The worker's name in the log.
 const WORKER: &str = "Keepalived_vrrp";
@@ -124,13 +130,14 @@ impl PidFiles {
 /// Supervises until the daemon stops; returns its exit code.
 pub fn run(start: Start<'_>) -> u8 {
     let scripts = Scripts::new(Policy::of(&start.loaded.config.globals));
+    let reloads = Reloads::new(&start.loaded.config, start.settings);
     let mut supervisor = Supervisor {
         settings: start.settings,
         entries: start.entries,
         pid_files: start.pid_files,
         good: Text::from(start.loaded),
         candidate: None,
-        reload_again: false,
+        reloads,
         started_up: false,
         phase: Phase::NoWorker,
         delay: Interval::ZERO,
@@ -141,6 +148,8 @@ pub fn run(start: Start<'_>) -> u8 {
         fifos: Fifos::default(),
         stop: None,
         began: None,
+        stall_limit: None,
+        feed_at: None,
     };
     supervisor.begin();
     loop {
@@ -154,7 +163,9 @@ pub fn run(start: Start<'_>) -> u8 {
 
 fn service_manager() -> ServiceManager {
     let socket = std::env::var_os(notify_systemd::VARIABLE);
-    ServiceManager::new(socket.as_deref()).unwrap_or_else(|error| {
+    let [watchdog_us, watched] = notify_systemd::WATCHDOG.map(|name| std::env::var(name).ok());
+    let watchdog_us = watchdog_us.filter(|_| notify_systemd::is_for_us(watched.as_deref()));
+    ServiceManager::new(socket.as_deref(), watchdog_us.as_deref()).unwrap_or_else(|error| {
         tracing::error!("Unable to notify systemd: {error}");
         ServiceManager::default()
     })
@@ -178,12 +189,9 @@ impl From<Loaded> for Text {
     }
 }
 
-/// The messages of all lines that are wrong, without their places.
+/// The messages of all mistakes, without their places.
 fn errors(loaded: &Loaded) -> BTreeSet<String> {
-    let wrong = loaded
-        .diagnostics
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error);
+    let wrong = loaded.diagnostics.iter().filter(|it| is_mistake(it));
     wrong.map(|finding| finding.message.clone()).collect()
 }
 
@@ -212,6 +220,7 @@ struct Worker {
     started: Instant,
     /// It said that it has taken everything off.
     stopped: bool,
+    pulse: Pulse,
 }
 
 struct Supervisor<'a> {
@@ -222,7 +231,7 @@ struct Supervisor<'a> {
     good: Text,
     /// What the worker was told to change over to; it has not answered yet.
     candidate: Option<Text>,
-    reload_again: bool,
+    reloads: Reloads,
     started_up: bool,
     phase: Phase,
     /// How long the next replacement of a worker waits.
@@ -235,6 +244,9 @@ struct Supervisor<'a> {
     stop: Option<Stop>,
     /// When the first worker began.
     began: Option<Instant>,
+    /// How long a worker may be silent, and when systemd is told next that all is well.
+    stall_limit: Option<Interval>,
+    feed_at: Option<Instant>,
 }
 
 // The loop.
@@ -251,6 +263,7 @@ impl Supervisor<'_> {
         self.phase = Phase::NoWorker;
         if self.wants_worker() {
             self.follow_fifos(None);
+            self.keep_text(None);
             self.start_worker();
         } else {
             tracing::info!("Warning - keepalived has no configuration to run");
@@ -270,6 +283,7 @@ impl Supervisor<'_> {
             }
         }
         self.expire(now());
+        self.go_on_with_reloads(now());
         self.answer_status();
     }
 
@@ -284,6 +298,9 @@ impl Supervisor<'_> {
             }
         };
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.reloads.desk.poll_fds());
+        let planned = self.reloads.planned.as_fd();
+        fds.extend(planned.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         if let Phase::Working(worker) = &self.phase
             && worker.listening
         {
@@ -301,7 +318,8 @@ impl Supervisor<'_> {
 
     fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::NoWorker | Phase::Working(_) => None,
+            Phase::NoWorker => None,
+            Phase::Working(worker) => Some(worker.pulse.next_look()),
             Phase::StartingUp(run) => Some(run.deadline()),
             Phase::CleaningUp { kill_at, .. } => Some(*kill_at),
             Phase::Waiting { until } => Some(*until),
@@ -313,7 +331,9 @@ impl Supervisor<'_> {
         let script = script.map(Run::deadline);
         let readers = stop.and_then(|stop| stop.readers_until);
         let readers = readers.filter(|_| self.scripts.has_readers());
-        [phase, kill, script, readers, self.scripts.deadline()]
+        let scripts = self.scripts.deadline();
+        let reloads = self.reloads.deadline(now(), self.candidate.is_some());
+        [phase, kill, script, readers, scripts, reloads, self.feed_at]
             .into_iter()
             .flatten()
             .min()
@@ -321,6 +341,8 @@ impl Supervisor<'_> {
 
     fn expire(&mut self, now: Instant) {
         self.scripts.expire(now);
+        self.look_after_worker(now);
+        self.feed_watchdog(now);
         if let Some(stop) = &mut self.stop
             && let Some(run) = &mut stop.script
             && run.is_given_up(now)
@@ -362,8 +384,11 @@ impl Supervisor<'_> {
             file.remove();
         }
         self.status.remove();
+        self.reloads.end();
         self.scripts.kill_readers();
         self.fifos.end();
+        // What is left is left on purpose, or could not be taken off.
+        let _ = std::fs::remove_file(last_text::beside(&self.settings.pid_file));
         tracing::info!("Stopped Keepalived {VERSION}");
         self.pid_files.own.remove();
     }
@@ -371,11 +396,6 @@ impl Supervisor<'_> {
 
 // The status socket.
 impl Supervisor<'_> {
-    fn note_reload(&mut self, refused: Option<String>) {
-        self.status.note_reload(refused);
-        self.tell(&ToWorker::About(self.status.about()));
-    }
-
     /// Without a worker nobody else answers.
     fn answer_status(&self) {
         match &self.phase {

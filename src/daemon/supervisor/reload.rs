@@ -6,19 +6,35 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use super::super::channel::{ChannelError, ToWorker};
+use super::super::control::{self, Answer};
 use super::super::fifos::Handed;
+use super::super::last_text;
 use super::super::process::Part;
 use super::super::state_files::{StateFile, Surroundings, write_parent_data};
-use super::super::status::keeper::refusal;
-use super::super::{exit_code, load, log_diagnostics, process};
-use super::{Phase, Supervisor, Text, WORKER, errors};
+use super::super::status::keeper::{mistakes, refusal};
+use super::super::{exit_code, load_with, log_diagnostics, process};
+use super::pulse;
+use super::under_way::{PutOff, marker_path, write_check_log};
+use super::{Phase, Supervisor, Text, WORKER, errors, unchangeable};
+use crate::config::Loaded;
+use crate::config::diagnostic::Diagnostic;
 use crate::config::model::Config;
 use crate::system::clock::now;
 use crate::system::machine::ThisMachine;
 use crate::system::scripts::Policy;
+use crate::system::settled::SettledFiles;
 use crate::system::signals::Signal;
+use crate::time::{Instant, Interval};
+use crate::vrrp::plan::plan;
+
+/// How long the worker may take to answer.
+const ANSWER_LIMIT: Interval = Interval::from_secs(10);
+
+/// If we are that late ourselves, so is the worker.
+const OUR_LATENESS_MAX: Interval = Interval::from_secs(1);
 
 impl Supervisor<'_> {
     pub(super) fn signal(&mut self, signal: Signal) {
@@ -28,7 +44,7 @@ impl Supervisor<'_> {
             Signal::Stop | Signal::Interrupt => self.begin_stop(exit_code::OK),
             // A stop that has begun is not disturbed.
             _ if self.stop.is_some() => {}
-            Signal::Reload => self.reload(),
+            Signal::Reload => self.ask_reload(),
             Signal::Data | Signal::Statistics | Signal::ClearStatistics | Signal::Json => {
                 self.show(signal);
             }
@@ -48,29 +64,162 @@ impl Supervisor<'_> {
         }
     }
 
-    fn reload(&mut self) {
+    /// Somebody wants a reload. It begins in this turn, or when the one that is under
+    /// way has ended.
+    pub(super) fn ask_reload(&mut self) {
         if self.candidate.is_some() {
             tracing::debug!("Reload already in progress, request queued");
-            self.reload_again = true;
+        }
+        self.reloads.is_asked = true;
+    }
+
+    /// What is due: orders of clients, a planned reload, one that was asked for, a
+    /// worker that does not answer.
+    pub(super) fn go_on_with_reloads(&mut self, now: Instant) {
+        for (client, request) in self.reloads.desk.turn(now) {
+            if request.dry_run {
+                let answer = self.rehearse(request.file);
+                self.reloads.desk.answer(client, &answer, now);
+            } else {
+                self.reloads.waiting.push(client);
+                self.ask_reload();
+            }
+        }
+        if self.stop.is_some() {
+            self.reloads.give_up("the daemon stops", now);
             return;
         }
-        tracing::info!("Reloading ...");
-        self.told(self.manager.reloading());
-        let loaded = load(&ThisMachine::for_daemon(), self.settings);
+        if self.reloads.planned.is_due() {
+            self.ask_reload();
+        }
+        if self.candidate.is_some() {
+            self.look_at_worker(now);
+            return;
+        }
+        let is_due = match self.reloads.put_off {
+            Some(PutOff { next, .. }) => next <= now,
+            None => self.reloads.is_asked,
+        };
+        if is_due {
+            self.reload(now);
+        }
+    }
+
+    /// Reads the configuration and goes over to it, or puts that off while somebody
+    /// is writing it.
+    fn reload(&mut self, now: Instant) {
+        self.reloads.is_asked = false;
+        let new_clients = std::mem::take(&mut self.reloads.waiting);
+        self.reloads.served.extend(new_clients);
+        if self.reloads.put_off.is_none() {
+            tracing::info!("Reloading ...");
+            self.told(self.manager.reloading());
+            let marker = marker_path(&self.good.config, self.settings);
+            self.reloads.marker.put(marker);
+        }
+        let files = SettledFiles::default();
+        let file = &self.settings.config_file;
+        let mut loaded = load_with(&ThisMachine::for_daemon(), &files, file, self.settings);
+        if let Some(path) = files.moving() {
+            if self.reloads.put_off(&path, now) {
+                return;
+            }
+            loaded.diagnostics.push(being_written(&path));
+        }
+        self.reloads.put_off = None;
+        self.reloads.marker.remove();
+        tracing::info!("Configuration file {}", file.display());
+        let refused = self.refuse(&mut loaded);
         log_diagnostics(&loaded);
-        // A mistake that the start was accepted with must not block every reload;
-        // a new one is a slip, and running without that line could move a VIP.
-        if !loaded.is_usable() || !errors(&loaded).is_subset(&self.good.errors) {
+        if !self.reloads.served.is_empty() {
+            self.reloads.answer = self.described(&loaded, refused.clone());
+        }
+        if let Some(refused) = refused {
+            self.reloads.mistakes = mistakes(&loaded, &self.good.errors);
             tracing::error!("Reload refused: the configuration that runs is kept");
-            self.note_reload(Some(refusal(&loaded, &self.good.errors)));
+            let check = self.good.config.globals.reload.check.as_ref();
+            if let Some(log_file) = check.and_then(|check| check.log_file.as_deref()) {
+                write_check_log(log_file, &loaded);
+            }
+            self.note_reload(Some(refused));
             self.ready_again();
             return;
         }
         self.change_over(Text::from(loaded));
     }
 
+    /// Why this configuration must not replace the one that runs; `None` if it may.
+    /// A mistake that the start was accepted with must not block every reload; a new
+    /// one is a slip, and running without that line could move a VIP.
+    fn refuse(&self, loaded: &mut Loaded) -> Option<String> {
+        if loaded.is_usable() {
+            let changed = unchangeable::changed(&self.good.config, &loaded.config);
+            loaded.diagnostics.extend(changed);
+        }
+        let is_good = loaded.is_usable() && errors(loaded).is_subset(&self.good.errors);
+        (!is_good).then(|| refusal(loaded, &self.good.errors))
+    }
+
+    /// What a reload from `file`, or from the daemon's own, would do.
+    fn rehearse(&self, file: Option<PathBuf>) -> Answer {
+        let files = SettledFiles::default();
+        let file = file.unwrap_or_else(|| self.settings.config_file.clone());
+        let mut loaded = load_with(&ThisMachine::new(), &files, &file, self.settings);
+        if let Some(path) = files.moving() {
+            loaded.diagnostics.push(being_written(&path));
+        }
+        let refused = self.refuse(&mut loaded);
+        Answer {
+            file: file.display().to_string(),
+            dry_run: true,
+            ..self.described(&loaded, refused)
+        }
+    }
+
+    fn described(&self, loaded: &Loaded, refused: Option<String>) -> Answer {
+        let findings = loaded.diagnostics.iter();
+        let plan = match refused {
+            None => words(&self.good.config, &loaded.config),
+            Some(_) => Vec::new(),
+        };
+        Answer {
+            version: control::VERSION,
+            file: self.settings.config_file.display().to_string(),
+            dry_run: false,
+            accepted: refused.is_none(),
+            reason: refused,
+            plan,
+            findings: findings.map(|it| it.as_snippet(&loaded.sources)).collect(),
+        }
+    }
+
+    /// A worker that does not answer is as good as dead: what follows is decided when
+    /// it is gone.
+    fn look_at_worker(&mut self, now: Instant) {
+        let Phase::Working(worker) = &self.phase else {
+            self.reloads.answer_by = None;
+            return;
+        };
+        let Some(answer_by) = self.reloads.answer_by.filter(|by| *by <= now) else {
+            return;
+        };
+        if now.since(answer_by) >= OUR_LATENESS_MAX {
+            // The machine stood still, and the worker with it.
+            self.reloads.answer_by = Some(now + ANSWER_LIMIT);
+            return;
+        }
+        let seconds = ANSWER_LIMIT.as_secs();
+        tracing::error!(
+            "{WORKER} has not answered a reload for {seconds} seconds - forcing termination"
+        );
+        process::send_signal(worker.process, libc::SIGKILL);
+        self.reloads.answer_by = None;
+    }
+
     fn change_over(&mut self, new: Text) {
         self.follow_fifos(Some(&new.config));
+        // Until the worker has answered, either may be in the kernel.
+        self.keep_text(Some(&new));
         if let Phase::Working(worker) = &mut self.phase {
             let sent = process::memory_file(&new.sources)
                 .map_err(|error| error.to_string())
@@ -80,7 +229,10 @@ impl Supervisor<'_> {
                     sent.map_err(|error| error.to_string())
                 });
             match sent {
-                Ok(()) => self.candidate = Some(new),
+                Ok(()) => {
+                    self.candidate = Some(new);
+                    self.reloads.answer_by = Some(now() + ANSWER_LIMIT);
+                }
                 Err(error) => self.reload_failed(&error),
             }
             return;
@@ -119,24 +271,55 @@ impl Supervisor<'_> {
 
     /// `new` is what runs from now on.
     pub(super) fn adopt(&mut self, new: Text) {
+        self.stall_limit = pulse::limit_of(&new.config);
         let globals = &new.config.globals;
         self.scripts.set_policy(Policy::of(globals));
         process::follow_globals(Part::Supervisor, globals, self.settings.umask);
         self.good = new;
+        self.keep_text(None);
+        self.reloads
+            .planned
+            .follow(&self.good.config.globals.reload);
         self.note_reload(None);
+    }
+
+    /// Keeps a copy of what runs, and of `new`, for whoever cleans up after us.
+    pub(super) fn keep_text(&self, new: Option<&Text>) {
+        let texts: Vec<&[u8]> = [Some(&self.good), new]
+            .into_iter()
+            .flatten()
+            .map(|text| text.sources.as_slice())
+            .collect();
+        let path = last_text::beside(&self.settings.pid_file);
+        let reading = last_text::Reading {
+            main: self.settings.config_file.clone(),
+            options: self.settings.options.clone(),
+        };
+        if let Err(error) = last_text::write(&path, &reading, &texts) {
+            tracing::error!("Unable to write {}: {error}", path.display());
+        }
     }
 
     pub(super) fn reload_failed(&mut self, reason: &str) {
         tracing::error!("Reload failed, the configuration that runs is kept: {reason}");
         self.follow_fifos(None);
+        self.keep_text(None);
         self.note_reload(Some(reason.to_owned()));
         self.ready_again();
     }
 
-    pub(super) fn reload_answered(&mut self) {
-        if std::mem::take(&mut self.reload_again) {
-            self.reload();
-        }
+    /// A reload has ended: everybody who wants to know is told.
+    pub(super) fn note_reload(&mut self, refused: Option<String>) {
+        self.reloads.answer_by = None;
+        let line = match &refused {
+            None => "Reloaded".to_owned(),
+            Some(reason) => format!("Reload refused, what ran before runs on: {reason}"),
+        };
+        self.told(self.manager.status(&line));
+        self.reloads.answer_all(refused.as_deref(), now());
+        let mistakes = std::mem::take(&mut self.reloads.mistakes);
+        self.status.note_reload(refused, mistakes);
+        self.tell(&ToWorker::About(self.status.about()));
     }
 
     /// A reload is over that changed nothing: ready if we were before.
@@ -159,4 +342,23 @@ impl Supervisor<'_> {
             tracing::error!("Unable to notify systemd: {error}");
         }
     }
+}
+
+fn being_written(path: &Path) -> Diagnostic {
+    let text = format!("'{}' is being written", path.display());
+    Diagnostic::fatal("being-written", text)
+}
+
+/// What changes between the two, a line each.
+fn words(old: &Config, new: &Config) -> Vec<String> {
+    let plan = plan(old, new.clone());
+    let lines = plan.describe();
+    if !lines.is_empty() {
+        return lines;
+    }
+    let text = match old == new {
+        true => "nothing changes",
+        false => "no instance is touched, other settings change",
+    };
+    vec![text.to_owned()]
 }

@@ -14,25 +14,15 @@ use netlink_packet_route::address::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::socket::RequestSocket;
-use crate::config::model::{PreferredLifetime, VirtualAddress};
-use crate::ids::{Errno, IfIndex};
-use crate::vrrp::action::Operation;
-
-/// The kernel's number for "put there by keepalived" (`RTPROT_KEEPALIVED`). Kernels
-/// before 5.18 pay no heed to the attribute.
-const PROTOCOL_KEEPALIVED: u8 = 18;
-
-/// Carries out one operation. What was there already, or is gone already, is no error.
-pub(super) fn carry_out(socket: &mut RequestSocket, operation: &Operation) -> Result<(), Errno> {
-    let result = match operation {
-        Operation::AddAddress { on, address } => add(socket, *on, address),
-        Operation::RemoveAddress { on, address } => remove(socket, *on, address).map(|_| ()),
-    };
-    result.map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
-}
+use crate::config::model::{PROTOCOL_KEEPALIVED, PreferredLifetime, VirtualAddress};
+use crate::ids::IfIndex;
 
 /// Puts an address on an interface.
-fn add(socket: &mut RequestSocket, on: IfIndex, address: &VirtualAddress) -> io::Result<()> {
+pub(super) fn add(
+    socket: &mut RequestSocket,
+    on: IfIndex,
+    address: &VirtualAddress,
+) -> io::Result<()> {
     let request = RouteNetlinkMessage::NewAddress(message_to_add(on, address));
     match socket.change(request, NLM_F_CREATE) {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
@@ -118,6 +108,7 @@ fn message_to_add(on: IfIndex, address: &VirtualAddress) -> AddressMessage {
     if flags.bits() > u32::from(u8::MAX) {
         attributes.push(AddressAttribute::Flags(flags));
     }
+    // Kernels before 5.18 pay no heed to it.
     attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(
         PROTOCOL_KEEPALIVED,
     )));

@@ -1,4 +1,5 @@
-//! The netlink thread: addresses on and off, and news of links and addresses.
+//! The netlink thread: addresses, routes and rules on and off, and news of links and
+//! addresses.
 //!
 //! Changes are carried out strictly in the order in which they were asked for.
 //! It is a thread of its own because a change may wait for the kernel's lock,
@@ -9,16 +10,23 @@ use std::net::IpAddr;
 
 use tokio::sync::mpsc;
 
-use crate::config::model::VirtualAddress;
+use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
+use crate::system::realtime::Thread;
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
 use monitor::{Monitor, Table};
+use names::Names;
 use socket::RequestSocket;
 
 mod address;
+mod metrics;
 mod monitor;
+mod names;
+mod operation;
+mod route;
+mod rule;
 mod socket;
 
 /// What the thread tells. `All` always comes first.
@@ -40,6 +48,17 @@ pub enum Report {
         /// Its prefix length.
         prefix_length: u8,
     },
+    /// The kernel did not do one operation of a request; the others were tried all
+    /// the same, and `Done` follows.
+    Refused {
+        /// The request.
+        token: Token,
+        /// What was refused.
+        operation: Operation,
+        /// Why. `ENODEV`: there is no such interface. `ENODATA`: a name, of a table say,
+        /// is in no file of this machine.
+        errno: Errno,
+    },
     /// A request has been carried out. What it changed has been reported before.
     Done {
         /// The request.
@@ -56,6 +75,7 @@ pub enum Report {
 #[derive(Debug)]
 pub struct Handle {
     requests: mpsc::UnboundedSender<Request>,
+    thread: Thread,
 }
 
 #[derive(Debug)]
@@ -68,6 +88,12 @@ impl Handle {
     /// Starts the thread, in the network namespace and scheduling class of the
     /// caller. Changing addresses needs `CAP_NET_ADMIN`. The first report is `All`.
     pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
+        Self::start_with(&Buffers::default())
+    }
+
+    /// The same with receive buffers of other sizes: that for answers as it is asked
+    /// for, that for news no smaller than ours.
+    pub fn start_with(buffers: &Buffers) -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
         let (requests, incoming) = mpsc::unbounded_channel();
         let (outgoing, reports) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -76,11 +102,17 @@ impl Handle {
         // Opened here, so that the caller gets the errors.
         let sockets = {
             let _inside = runtime.enter();
-            (Monitor::open()?, RequestSocket::open()?)
+            let (monitor, requests) = (Monitor::open()?, RequestSocket::open()?);
+            monitor.enlarge_buffer(buffers.vrrp_netlink_monitor);
+            requests.set_buffer(buffers.vrrp_netlink_command);
+            (monitor, requests)
         };
+        let (begun, beginning) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
             .name("netlink".into())
             .spawn(move || {
+                // The capacity is one: it never waits.
+                let _ = begun.send(Thread::current());
                 let (monitor, socket) = sockets;
                 let end = runtime.block_on(serve(monitor, socket, incoming, &outgoing));
                 if let Err(error) = end {
@@ -88,7 +120,14 @@ impl Handle {
                     let _ = outgoing.send(Report::Failed(errno));
                 }
             })?;
-        Ok((Self { requests }, reports))
+        // Fails only for a thread that is gone already, which its reports tell.
+        let thread = beginning.recv().unwrap_or(Thread::current());
+        Ok((Self { requests, thread }, reports))
+    }
+
+    /// The thread.
+    pub fn thread(&self) -> Thread {
+        self.thread
     }
 
     /// Asks for these changes, after all that were asked for before. `Report::Done`
@@ -122,6 +161,18 @@ pub fn clean_up(addresses: &[VirtualAddress], removed: &mut Vec<VirtualAddress>)
     outcome
 }
 
+/// Carries out these operations, whatever the outcome of each. For a process without a
+/// runtime; blocks until it is done. The first error is told when all have been tried.
+pub fn take_out(operations: &[Operation]) -> io::Result<()> {
+    let mut socket = RequestSocket::open()?;
+    let mut names = Names::default();
+    let outcomes = operations
+        .iter()
+        .map(|operation| operation::carry_out(&mut socket, &mut names, operation));
+    let outcome = outcomes.fold(Ok(()), Result::and);
+    outcome.map_err(|errno| io::Error::from_raw_os_error(errno.0))
+}
+
 /// Every interface there is, now. For a process without a runtime.
 pub fn interfaces_now() -> io::Result<Vec<InterfaceState>> {
     Ok(Table::read(&mut RequestSocket::open()?)?.states())
@@ -142,6 +193,7 @@ async fn serve(
     mut requests: mpsc::UnboundedReceiver<Request>,
     outgoing: &mpsc::UnboundedSender<Report>,
 ) -> io::Result<()> {
+    let mut names = Names::default();
     let mut reports = vec![monitor.refill(&mut socket)?];
     loop {
         for report in reports.drain(..) {
@@ -156,22 +208,30 @@ async fn serve(
                 None => return Ok(()),
             },
         };
-        let done = request.map(|request| Report::Done {
-            token: request.token,
-            result: carry_out(&mut socket, &request.operations),
-        });
+        let outcome = request.map(|request| carry_out(&mut socket, &mut names, request));
         // What the request changed is known before it is called done.
         monitor.take(&mut socket, &mut reports)?;
-        reports.extend(done);
+        reports.extend(outcome.into_iter().flatten());
     }
 }
 
-/// Carries out every operation; the first error.
-fn carry_out(socket: &mut RequestSocket, operations: &[Operation]) -> Result<(), Errno> {
-    operations
-        .iter()
-        .map(|operation| address::carry_out(socket, operation))
-        .fold(Ok(()), Result::and)
+/// Carries out every operation; what there is to report, with `Done` at the end.
+fn carry_out(socket: &mut RequestSocket, names: &mut Names, request: Request) -> Vec<Report> {
+    let token = request.token;
+    let mut reports = Vec::new();
+    let mut result = Ok(());
+    for operation in request.operations {
+        if let Err(errno) = operation::carry_out(socket, names, &operation) {
+            result = result.and(Err(errno));
+            reports.push(Report::Refused {
+                token,
+                operation,
+                errno,
+            });
+        }
+    }
+    reports.push(Report::Done { token, result });
+    reports
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::Report;
 use super::socket::{BUFFER_BYTES, Message, RequestSocket, enlarge_receive_buffer, messages};
+use crate::config::model::Buffer;
 use crate::ids::{IfIndex, MacAddress};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
@@ -32,6 +33,9 @@ const READS_PER_TURN_MAX: usize = 1 << 16;
 /// The groups (rtnetlink(7)) of links, IPv4 and IPv6 addresses, and of settings of
 /// IPv6 (linux/rtnetlink.h), as a bit set.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 0x100_0000;
+
+/// The port of the kernel itself (netlink(7)).
+const KERNEL: u32 = 0;
 
 /// Message types (rtnetlink(7)).
 const NEW_LINK: u16 = 16;
@@ -91,6 +95,14 @@ impl Monitor {
         })
     }
 
+    /// Has room for more news in the kernel, if more is asked for.
+    pub(super) fn enlarge_buffer(&self, buffer: Buffer) {
+        let bytes = buffer.bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        if let Some(bytes) = bytes.filter(|bytes| *bytes > RECEIVE_BUFFER_BYTES) {
+            enlarge_receive_buffer(self.socket.get_ref(), bytes);
+        }
+    }
+
     /// Waits until there may be news. May be dropped while it waits.
     pub(super) async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await?.retain_ready();
@@ -117,8 +129,8 @@ impl Monitor {
                 // What was read after a loss is part of the dump that follows. All
                 // of it must be read first: old news would spoil the dump, and the
                 // kernel drops new ones silently until the queue is empty.
-                Ok(_) if lost => {}
-                Ok(_) => {
+                Ok(()) if lost => {}
+                Ok(()) => {
                     for message in messages(&self.buffer) {
                         self.table.learn(message, &mut changes);
                     }
@@ -137,21 +149,26 @@ impl Monitor {
         Ok(())
     }
 
-    /// Reads once into the buffer, without blocking.
-    fn read(&mut self) -> io::Result<usize> {
+    /// Reads once into the buffer, without blocking. What another process sent to
+    /// the group is no news, and leaves the buffer empty.
+    fn read(&mut self) -> io::Result<()> {
         self.buffer.clear();
         let buffer = &mut self.buffer;
         // Through tokio first, so that it learns when the socket is empty; then
         // directly, because tokio only knows of what it has polled for.
-        match self
+        let read = self
             .socket
-            .try_io(Interest::READABLE, |socket| socket.recv(buffer, 0))
-        {
+            .try_io(Interest::READABLE, |socket| socket.recv_from(buffer, 0));
+        let (_, sender) = match read {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket.get_ref().recv(&mut self.buffer, 0)
+                self.socket.get_ref().recv_from(&mut self.buffer, 0)
             }
             result => result,
+        }?;
+        if sender.port_number() != KERNEL {
+            self.buffer.clear();
         }
+        Ok(())
     }
 }
 
@@ -478,4 +495,43 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
     }
     let bytes = <[u8; 16]>::try_from(bytes).ok()?;
     Some(Ipv6Addr::from(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message about interface 7, `eth0`, with this hardware address.
+    fn link(hardware_address: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; 16];
+        bytes[4] = 7;
+        for (kind, value) in [(LINK_ADDRESS, hardware_address), (LINK_NAME, b"eth0\0")] {
+            let length = u16::try_from(value.len() + 4).expect("short");
+            bytes.extend(length.to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    /// InfiniBand has 20 octets, a tunnel 4 or 16, and who knows what comes.
+    #[test]
+    fn a_hardware_address_of_another_length_is_none() {
+        let of = |bytes: &[u8]| parse_link(&link(bytes)).map(|found| found.mac.0);
+        assert_eq!(of(&[2, 0, 0, 0, 0, 1]), Some([2, 0, 0, 0, 0, 1]));
+        for length in [0, 1, 4, 5, 7, 8, 16, 20, 32, 255, 4000] {
+            assert_eq!(of(&vec![9; length]), Some([0; 6]), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_anywhere_is_read_as_far_as_it_goes() {
+        let whole = link(&[2, 0, 0, 0, 0, 1]);
+        for length in 0..whole.len() {
+            let found = parse_link(&whole[..length]);
+            // Only the filling behind the name may be missing.
+            assert_eq!(found.is_some(), length + 3 >= whole.len(), "{length}");
+        }
+    }
 }

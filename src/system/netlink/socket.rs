@@ -16,6 +16,8 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::config::model::Buffer;
+
 /// Room for one read; the kernel fills at most 32 KiB at a time.
 pub(super) const BUFFER_BYTES: usize = 64 << 10;
 
@@ -81,6 +83,13 @@ impl RequestSocket {
             sequence: 0,
             buffer: Vec::with_capacity(BUFFER_BYTES),
         })
+    }
+
+    /// Sets the size of the receive buffer, if one is given.
+    pub(super) fn set_buffer(&self, buffer: Buffer) {
+        if let Some(bytes) = buffer.bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
+            enlarge_receive_buffer(&self.socket, bytes);
+        }
     }
 
     /// Asks for a change, with `flags` besides those of every request, and waits

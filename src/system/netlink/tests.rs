@@ -147,9 +147,17 @@ fn an_address_is_put_on_with_the_attributes_of_keepalived() {
             // A scope that does not fit that of the subnet's primary is refused,
             // and the others are put on all the same.
             assert_eq!(result, Err(Errno(libc::EINVAL)));
-            let Some(Report::Interface(state)) = before.last() else {
+            let [
+                ..,
+                Report::Interface(state),
+                Report::Refused {
+                    operation, errno, ..
+                },
+            ] = before.as_slice()
+            else {
                 panic!("no state before it is done: {before:?}");
             };
+            assert_eq!((operation, errno), (&operations[1], &Errno(libc::EINVAL)));
             assert_eq!(
                 texts(state),
                 ["10.0.0.1/24", "10.0.0.100/32", "10.0.0.102/32"]
@@ -483,6 +491,43 @@ fn an_interface_that_begins_to_forward_is_told_and_read() {
             assert!(state.forwarding);
             write("0");
             state_where(&mut reports, left, |state| !state.forwarding).await;
+        });
+    });
+}
+
+/// A process with the rights to configure the network may send to the group, too.
+#[test]
+fn what_the_kernel_did_not_send_is_no_news() {
+    use netlink_packet_core::NetlinkMessage;
+    use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+    in_namespace(|| {
+        make_cable();
+        block_on(async {
+            let (_handle, mut reports) = Handle::start().expect("started");
+            all(&mut reports).await;
+            let mut forged = AddressMessage::default();
+            forged.header.family = netlink_packet_route::AddressFamily::Inet;
+            forged.header.prefix_len = 24;
+            forged.header.index = index("left").0;
+            let address = Ipv4Addr::new(10, 0, 0, 66).into();
+            forged.attributes = vec![
+                AddressAttribute::Address(address),
+                AddressAttribute::Local(address),
+            ];
+            let news = RouteNetlinkMessage::NewAddress(forged);
+            let mut message = NetlinkMessage::from(news);
+            message.finalize();
+            let mut bytes = vec![0; message.buffer_len()];
+            message.serialize(&mut bytes);
+            let mut socket = Socket::new(NETLINK_ROUTE).expect("a socket");
+            socket.bind_auto().expect("bound");
+            let group_of_addresses = 0x10;
+            let to = SocketAddr::new(0, group_of_addresses);
+            socket.send_to(&bytes, &to, 0).expect("sent");
+            // Whatever came first is known when this is.
+            ip("link set left mtu 1300");
+            let left = state_where(&mut reports, index("left"), |left| left.mtu == 1300).await;
+            assert_eq!(texts(&left), ["10.0.0.1/24"]);
         });
     });
 }

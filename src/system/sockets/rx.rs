@@ -32,7 +32,7 @@ const fn protocol_of(carrier: Carrier) -> i32 {
 
 /// How many bytes may wait in the kernel: enough for a second of adverts of
 /// some thousand instances.
-const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
+pub const RECEIVE_BUFFER_BYTES: usize = 2 << 20;
 
 /// How many packets may have come in between the making of the socket and its
 /// binding; more are not looked for.
@@ -77,11 +77,7 @@ impl Receiver {
                 setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
             }
         }
-        // The forced size is not held down by net.core.rmem_max, but needs
-        // CAP_NET_ADMIN; the other one is the best that is left.
-        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
-            socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-        }
+        set_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
         // SAFETY: the descriptor is owned by what is registered and is open as long as that.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
         let receiver = Self { on, family, socket };
@@ -90,6 +86,12 @@ impl Receiver {
             receiver.join(group)?;
         }
         Ok(receiver)
+    }
+
+    /// Sets how many bytes may wait in the kernel; the kernel counts its own needs for
+    /// each packet, too, and allows for twice as much. What waits stays.
+    pub fn set_buffer(&self, bytes: usize) -> io::Result<()> {
+        set_buffer(self.socket.get_ref(), bytes)
     }
 
     /// The interface.
@@ -222,5 +224,14 @@ fn bind(socket: &Socket, on: IfIndex) -> io::Result<()> {
 impl AsRawFd for Receiver {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.get_ref().as_raw_fd()
+    }
+}
+
+/// The forced size is not held down by net.core.rmem_max, but needs `CAP_NET_ADMIN`;
+/// the other one is the best that is left.
+fn set_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
+    match setsockopt(socket, sockopt::RcvBufForce, &bytes) {
+        Ok(()) => Ok(()),
+        Err(_) => socket.set_recv_buffer_size(bytes),
     }
 }

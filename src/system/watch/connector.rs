@@ -84,7 +84,7 @@ impl Connector {
         // The limit of the system has to do where more is not allowed.
         let _ = socket2::SockRef::from(&connector.0)
             .set_recv_buffer_size(usize::try_from(RECEIVE_BUFFER).unwrap_or_default());
-        connector.force_buffer();
+        connector.force_buffer(RECEIVE_BUFFER);
         connector.listen()?;
         connector.wait_for_answer()?;
         Ok(connector)
@@ -104,8 +104,15 @@ impl Connector {
         Ok(())
     }
 
-    fn force_buffer(&self) {
-        let size = RECEIVE_BUFFER;
+    /// Has the kernel keep more for us, if `bytes` is more (`process_monitor_rcv_bufs`).
+    pub fn enlarge_buffer(&self, bytes: u32) {
+        let size = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        if size > RECEIVE_BUFFER {
+            self.force_buffer(size);
+        }
+    }
+
+    fn force_buffer(&self, size: libc::c_int) {
         let length = libc::socklen_t::try_from(size_of_val(&size)).unwrap_or_default();
         // SAFETY: the option is an integer, of which the length is given. That it
         // is refused does not matter.

@@ -89,7 +89,10 @@ impl Watcher {
             None => {
                 let orders = Orders::new(wanted)?;
                 let (given, reports) = (Arc::clone(&orders), self.reports.clone());
-                start("processes", move || processes::run(&given, &reports))?;
+                let bytes = config.globals.buffers.process_monitor.bytes;
+                start("processes", move || {
+                    processes::run(&given, &reports, bytes);
+                })?;
                 self.processes = Some(orders);
             }
         }

@@ -44,8 +44,15 @@ struct Census {
 }
 
 /// Runs until there is nobody to tell anything.
-pub(super) fn run(orders: &Orders<Arc<TrackedProcess>>, reports: &Sender<Report>) {
+pub(super) fn run(
+    orders: &Orders<Arc<TrackedProcess>>,
+    reports: &Sender<Report>,
+    buffer_bytes: Option<u32>,
+) {
     let connector = Connector::open();
+    if let (Ok(connector), Some(bytes)) = (&connector, buffer_bytes) {
+        connector.enlarge_buffer(bytes);
+    }
     let connector = connector.inspect_err(|error| {
         tracing::warn!(
             "The kernel does not tell of processes here ({error}): looking at all of them \

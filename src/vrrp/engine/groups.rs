@@ -3,7 +3,7 @@
 //! What a group decides is in `sync_group.rs`; what a member then does, in
 //! `state_machine.rs`, as for any other instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::model::Config;
@@ -19,7 +19,7 @@ use super::{Engine, Phase};
 
 impl Engine {
     /// Takes the groups of a configuration over. What was told of a group of the
-    /// same name is remembered, so that it is not told again.
+    /// same name, or of the same members, is remembered, so that it is not told again.
     pub(super) fn adopt_groups(&mut self, config: &Config) {
         let by_name: BTreeMap<String, InstanceId> = self
             .instances
@@ -29,7 +29,12 @@ impl Engine {
         for running in self.instances.values_mut() {
             running.group = None;
         }
-        let mut before = std::mem::take(&mut self.groups);
+        let before = std::mem::take(&mut self.groups);
+        let names_before: BTreeMap<Vec<InstanceId>, String> = before
+            .iter()
+            .map(|(name, group)| (sorted(&group.members), name.clone()))
+            .collect();
+        let wanted: BTreeSet<&str> = config.sync_groups.iter().map(|it| &*it.name).collect();
         for group in &config.sync_groups {
             let names = group.instances.iter();
             let members: Arc<[InstanceId]> = names
@@ -40,7 +45,13 @@ impl Engine {
                     running.group = Some(Arc::clone(group));
                 }
             }
-            let told = before.remove(&group.name).and_then(|group| group.told);
+            let renamed = || {
+                let name = names_before.get(&sorted(&members))?;
+                before.get(name).filter(|_| !wanted.contains(&**name))
+            };
+            let known = before.get(&group.name).or_else(renamed);
+            let told = known.and_then(|group| group.told);
+            let gathering = known.is_some_and(|group| group.gathering);
             let config = Arc::clone(group);
             self.groups.insert(
                 group.name.clone(),
@@ -48,6 +59,7 @@ impl Engine {
                     config,
                     members,
                     told,
+                    gathering,
                 },
             );
         }
@@ -157,7 +169,8 @@ impl Engine {
         effects: Effects,
         tx: &mut impl Transmit,
     ) {
-        let gave_way = effects.contains(Effects::REMOVE);
+        let gave_way = effects.contains(Effects::REMOVE)
+            || (effects.contains(Effects::LEARN_MASTER) && self.holds_its_group_back(id));
         if !gave_way && !effects.contains(Effects::REPEAT_GARP) {
             return;
         }
@@ -174,6 +187,29 @@ impl Engine {
                 self.one(now, other, tx, |it, cx| it.answer_with_garp(cx));
             }
         }
+    }
+
+    /// After a reload: which groups have members that are not all in one state.
+    pub(super) fn note_gathering_groups(&mut self) {
+        for group in self.groups.values_mut() {
+            let members = group.members.iter();
+            let mut states = members.filter_map(|id| Some(self.instances.get(id)?.state));
+            let first = states.next();
+            group.gathering = states.any(|state| Some(state) != first);
+        }
+    }
+
+    /// Whether others of its group are MASTER, while it has heard a better master.
+    fn holds_its_group_back(&mut self, id: InstanceId) -> bool {
+        let group = self.instances.get(&id).and_then(|it| it.group.as_ref());
+        let group = group.and_then(|group| self.groups.get_mut(&group.name));
+        let Some(group) = group.filter(|group| group.gathering) else {
+            return false;
+        };
+        let members = group.members.iter();
+        let mut states = members.filter_map(|id| Some(self.instances.get(id)?.state));
+        group.gathering = states.any(|state| state == State::Master);
+        group.gathering
     }
 
     /// Tells of each group whose members have all been told of the same state.
@@ -214,6 +250,13 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// Members in an order that says nothing.
+fn sorted(members: &[InstanceId]) -> Vec<InstanceId> {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    members
 }
 
 /// Why a group is in its state: because of the first member that did not just

@@ -33,10 +33,10 @@ use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
 use super::log_lines::{InstanceLine, LogLine};
 use super::peers::claims;
-use super::plan::Plan;
 use super::receive::{Arrival, check};
 use super::snapshot::{InstanceSnapshot, Snapshot};
 use super::state_machine::{Effects, Input, State};
+use super::statics::Statics;
 use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
@@ -45,9 +45,11 @@ use super::watched::Watched;
 
 mod groups;
 mod handover;
+mod reload;
 mod scripts;
 mod sockets;
 mod startup;
+mod statics;
 mod watched;
 
 use sockets::Sockets;
@@ -71,6 +73,7 @@ pub struct Engine {
     timers: Timers<TimerKey>,
     pacer: Pacer,
     requests: Requests,
+    statics: Statics,
     actions: VecDeque<Action>,
     phase: Phase,
     wall: WallClock,
@@ -130,6 +133,7 @@ impl Engine {
             timers: Timers::new(),
             pacer: Pacer::default(),
             requests: Requests::default(),
+            statics: Statics::default(),
             actions: VecDeque::new(),
             phase: Phase::New,
             wall: WallClock::default(),
@@ -142,7 +146,7 @@ impl Engine {
         for instance in &config.instances {
             engine.add_instance(instance);
         }
-        engine.adopt(config);
+        engine.adopt(Instant::ZERO, config);
         engine
     }
 
@@ -157,9 +161,17 @@ impl Engine {
                 on,
                 address,
                 prefix_length,
-            } => self.each(now, tx, |instance, cx| {
-                instance.address_removed(on, address, prefix_length, cx);
-            }),
+            } => {
+                self.static_address_removed(on, address, prefix_length);
+                self.each(now, tx, |instance, cx| {
+                    instance.address_removed(on, address, prefix_length, cx);
+                });
+            }
+            Event::Refused {
+                token,
+                operation,
+                errno,
+            } => self.refused(now, token, operation, errno, tx),
             Event::KernelDone { token, result } => {
                 if let Some(purpose) = self.requests.finish(token) {
                     self.kernel_done(now, purpose, token, result, tx);
@@ -220,38 +232,14 @@ impl Engine {
         self.actions.pop_front()
     }
 
-    /// Goes over to the configuration of `plan`, which was made from the one
-    /// that the engine has. What the plan does not name is not touched.
-    pub fn apply(&mut self, now: Instant, plan: Plan, tx: &mut impl Transmit) {
-        let named = |list: &[Arc<Instance>], name: &str| list.iter().any(|it| it.name == name);
-        let ending: Vec<(InstanceId, bool)> = self
-            .instances
-            .iter()
-            .filter_map(|(id, running)| {
-                let name = &running.config.name;
-                let removed = named(&plan.removed, name);
-                (removed || named(&plan.restarted, name)).then_some((*id, removed))
-            })
-            .collect();
-        for (id, removed) in ending {
-            self.one(now, id, tx, |it, cx| it.leave(removed, cx));
-            self.instances.remove(&id);
-        }
-        for instance in &plan.started {
-            self.add_instance(instance);
-        }
-        self.adopt(plan.config);
-        self.moved = true;
-        if self.phase == Phase::Running {
-            self.start_scripts(now);
-            self.evaluate_all(now, tx);
-        }
-        self.settle(now);
-    }
-
     /// The configuration that the engine follows.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// An interface, as it was reported last.
+    pub fn interface_at(&self, index: IfIndex) -> Option<&InterfaceState> {
+        self.interfaces.get(index)
     }
 
     /// The instances, in the order in which they began.
@@ -327,15 +315,11 @@ impl Engine {
     /// Takes over what follows from a configuration as a whole. A script that
     /// is the same in both keeps its results; one that is not wanted any more
     /// is ended.
-    fn adopt(&mut self, config: Config) {
-        let addresses = config.instances.iter().flat_map(|instance| {
-            let vips = instance.all_addresses();
-            vips.map(|vip| vip.address)
-        });
-        self.vips = addresses.collect();
+    fn adopt(&mut self, now: Instant, config: Config) {
+        self.vips = reload::vips_of(&config);
         self.pacer.configure(&config.garp_groups);
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
-        self.adopt_scripts(&config.scripts);
+        self.adopt_scripts(now, &config.scripts);
         self.adopt_watched(&config);
         self.adopt_groups(&config);
         self.config = config;
@@ -348,6 +332,7 @@ impl Engine {
         self.phase = Phase::Running;
         self.delay_start(now);
         self.each(now, tx, |instance, cx| instance.remove_leftovers(cx));
+        self.follow_statics();
         self.start_scripts(now);
         self.evaluate_all(now, tx);
         // The receive sockets are part of being ready.
@@ -362,6 +347,7 @@ impl Engine {
         self.phase = Phase::Stopping;
         self.end_scripts();
         self.each(now, tx, |instance, cx| instance.input(Input::Stop, cx));
+        self.remove_statics();
     }
 
     /// What every call ends with: sockets that follow the instances, pacing
@@ -446,6 +432,7 @@ impl Engine {
             self.note_deleted(&before.name.clone());
         }
         let known = before.as_ref().filter(|before| before.name == state.name);
+        let came_up = state.up && known.is_some_and(|before| !before.up);
         let used = self.instances.values().any(|it| it.uses(&state.name));
         if used && self.phase == Phase::Running {
             match known {
@@ -459,9 +446,16 @@ impl Engine {
         }
         // A source address that may be anywhere comes and goes anywhere.
         let anywhere = self.instances.values().any(Running::is_anywhere);
+        let is_new = known.is_none();
         if used || anywhere || renamed.is_some() {
             self.evaluate_all(now, tx);
         }
+        if is_new {
+            self.follow_statics();
+        } else if came_up {
+            self.renew_statics(&state.name);
+        }
+        self.try_again(now, tx);
     }
 
     fn interface_gone(&mut self, now: Instant, index: IfIndex, tx: &mut impl Transmit) {
@@ -580,6 +574,13 @@ impl Engine {
             Purpose::Restore(id) => {
                 self.one(now, id, tx, |it, cx| it.restored(result, cx));
             }
+            Purpose::TryAgain(id) => {
+                self.one(now, id, tx, |it, cx| it.tried_again(token, cx));
+            }
+            Purpose::TryStaticAgain => self.tried_statics_again(token),
+            // What was refused has been told of.
+            Purpose::Static => {}
+            Purpose::Reload => self.reload_done(now, token, result, tx),
             Purpose::Remove(id) => {
                 if let Err(errno) = result {
                     let adding = false;

@@ -19,10 +19,26 @@ use super::{Engine, Phase};
 
 impl Engine {
     /// A script that is the same in both configurations keeps its results; one
-    /// that is not wanted any more is ended, and not waited for.
-    pub(super) fn adopt_scripts(&mut self, wanted: &[Arc<Script>]) {
-        for (id, tracked) in self.scripts.adopt(wanted) {
+    /// that is not wanted any more is ended, and not waited for. With another interval
+    /// or timeout it waits from the same beginning.
+    pub(super) fn adopt_scripts(&mut self, now: Instant, wanted: &[Arc<Script>]) {
+        let adopted = self.scripts.adopt(wanted);
+        for (id, tracked) in adopted.gone {
             self.end_script(id, tracked.run);
+        }
+        for (id, old) in adopted.retimed {
+            let Some(tracked) = self.scripts.get_mut(id) else {
+                continue;
+            };
+            let new = Arc::clone(&tracked.script);
+            for (key, old, new) in [
+                (TimerKey::ScriptStart(id), old.interval, new.interval),
+                (TimerKey::ScriptTimeout(id), old.timeout, new.timeout),
+            ] {
+                if let Some(deadline) = self.timers.deadline_of(key).filter(|_| old != new) {
+                    self.timers.arm(key, (deadline + new - old).max(now));
+                }
+            }
         }
     }
 

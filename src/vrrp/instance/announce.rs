@@ -2,7 +2,11 @@
 //! first, the second, the periodic ones, and those that answer an advert
 //! (specification F.4, F.5). How they are spaced is decided in `garp.rs`.
 
-use crate::time::Interval;
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use crate::ids::IfIndex;
+use crate::time::{Instant, Interval};
 
 use super::super::action::Action;
 use super::super::garp::Target;
@@ -51,14 +55,60 @@ impl Running {
             .burst(targets, repeat, garp, cx.interfaces, cx.actions);
     }
 
-    /// Arms the timers of a new MASTER whose VIPs have just been announced.
-    pub(super) fn arm_bursts(&self, cx: &mut Context<'_>) {
-        let garp = &self.config.garp;
-        let (delay, refresh) = (garp.master_delay, garp.master_refresh);
-        if !delay.is_zero() {
-            cx.timers
-                .arm(TimerKey::SecondBurst(self.id), cx.now + delay);
+    /// All VIPs are announced at this time.
+    pub(super) fn announce_all_at(&mut self, at: Instant, cx: &mut Context<'_>) {
+        self.second_burst_of = None;
+        cx.timers.arm(TimerKey::SecondBurst(self.id), at);
+    }
+
+    /// Announces the VIPs that a reload has given to a MASTER, now and once more
+    /// later; the others are known to the network.
+    pub(super) fn announce_gained(
+        &mut self,
+        gained: HashSet<(IfIndex, IpAddr)>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.installed != Installed::Yes {
+            return;
         }
+        self.find_targets(cx);
+        let targets = self.targets_among(&gained);
+        self.announce(&targets, self.config.garp.master_repeat, cx);
+        let (key, delay) = (
+            TimerKey::SecondBurst(self.id),
+            self.config.garp.master_delay,
+        );
+        let pending = cx.timers.deadline_of(key).is_some();
+        match &mut self.second_burst_of {
+            // All of them are due anyhow.
+            None if pending => {}
+            Some(others) if pending => others.extend(gained),
+            _ if delay.is_zero() => {}
+            _ => {
+                self.second_burst_of = Some(gained);
+                cx.timers.arm(key, cx.now + delay);
+            }
+        }
+    }
+
+    fn targets_among(&self, some: &HashSet<(IfIndex, IpAddr)>) -> Vec<Target> {
+        let targets = self.announcing.iter();
+        targets
+            .filter(|target| some.contains(&(target.on, target.address)))
+            .copied()
+            .collect()
+    }
+
+    /// Arms the timers of a new MASTER whose VIPs have just been announced.
+    pub(super) fn arm_bursts(&mut self, cx: &mut Context<'_>) {
+        let (delay, refresh) = (
+            self.config.garp.master_delay,
+            self.config.garp.master_refresh,
+        );
+        if !delay.is_zero() {
+            self.announce_all_at(cx.now + delay, cx);
+        }
+        let garp = &self.config.garp;
         if !refresh.is_zero() {
             cx.timers
                 .arm(TimerKey::Refresh(self.id), cx.now + delay + refresh);
@@ -70,7 +120,8 @@ impl Running {
     }
 
     /// No more bursts.
-    pub(super) fn disarm_bursts(&self, cx: &mut Context<'_>) {
+    pub(super) fn disarm_bursts(&mut self, cx: &mut Context<'_>) {
+        self.second_burst_of = None;
         for key in [
             TimerKey::SecondBurst(self.id),
             TimerKey::Refresh(self.id),
@@ -151,6 +202,14 @@ impl Running {
         }
         self.find_targets(cx);
         let garp = &self.config.garp;
+        let only = match key {
+            TimerKey::SecondBurst(_) => self.second_burst_of.take(),
+            _ => None,
+        };
+        if let Some(only) = only {
+            let targets = self.targets_among(&only);
+            return self.announce(&targets, garp.master_repeat, cx);
+        }
         let (refresh, repeat) = match key {
             TimerKey::Refresh(_) => (garp.master_refresh, garp.master_refresh_repeat),
             TimerKey::LowerPriorityBurst(_) => (Interval::ZERO, garp.lower_prio_repeat),

@@ -46,12 +46,20 @@ pub enum TimerKey {
 /// What a kernel request was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The VIPs of an instance that becomes MASTER.
+    /// The VIPs, routes and rules of an instance that becomes MASTER.
     Install(InstanceId),
     /// A VIP that somebody else had removed.
     Restore(InstanceId),
-    /// The VIPs of an instance that no longer is MASTER, or leftovers.
+    /// The VIPs, routes and rules of an instance that no longer is MASTER, or leftovers.
     Remove(InstanceId),
+    /// What the kernel had refused to an instance.
+    TryAgain(InstanceId),
+    /// What belongs to no instance.
+    Static,
+    /// What the kernel had refused of that.
+    TryStaticAgain,
+    /// What a new configuration means for all VIPs.
+    Reload,
 }
 
 /// Everything outside an instance that carrying out an effect needs.
@@ -87,6 +95,9 @@ pub struct Context<'a> {
 pub struct Requests {
     next: u64,
     open: BTreeMap<Token, Purpose>,
+    /// While a new configuration is being taken over: what will name the one request
+    /// for all VIPs that come and go with it.
+    gathering: Option<Token>,
 }
 
 impl Requests {
@@ -100,10 +111,55 @@ impl Requests {
         self.open.is_empty()
     }
 
-    fn begin(&mut self, purpose: Purpose) -> Token {
+    /// What a request under way is for.
+    pub fn purpose(&self, token: Token) -> Option<Purpose> {
+        self.open.get(&token).copied()
+    }
+
+    /// Begins a request.
+    pub fn ask(
+        &mut self,
+        purpose: Purpose,
+        operations: Vec<Operation>,
+        actions: &mut VecDeque<Action>,
+    ) -> Token {
+        let token = self.new_token();
+        self.begin_as(token, purpose);
+        actions.push_back(Action::Kernel { token, operations });
+        token
+    }
+
+    /// From now on instances only say what they put on and take off.
+    pub fn gather(&mut self) -> Token {
+        let token = self.new_token();
+        self.gathering = Some(token);
+        token
+    }
+
+    /// The name of the request that is being gathered, if one is.
+    pub fn gathering(&self) -> Option<Token> {
+        self.gathering
+    }
+
+    /// Instances ask for themselves again.
+    pub fn end_gathering(&mut self) {
+        self.gathering = None;
+    }
+
+    /// Whether what a new configuration means for all VIPs is not done yet.
+    pub fn is_reloading(&self) -> bool {
+        let mut open = self.open.values();
+        open.any(|purpose| *purpose == Purpose::Reload)
+    }
+
+    /// The request of this name is under way.
+    pub fn begin_as(&mut self, token: Token, purpose: Purpose) {
+        self.open.insert(token, purpose);
+    }
+
+    fn new_token(&mut self) -> Token {
         let token = Token(self.next);
         self.next = self.next.wrapping_add(1);
-        self.open.insert(token, purpose);
         token
     }
 }
@@ -111,9 +167,7 @@ impl Requests {
 impl Context<'_> {
     /// Asks the kernel for something.
     pub fn request(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Token {
-        let token = self.requests.begin(purpose);
-        self.actions.push_back(Action::Kernel { token, operations });
-        token
+        self.requests.ask(purpose, operations, self.actions)
     }
 
     /// Whether the first start is being put off.

@@ -6,6 +6,7 @@ use crate::wire::advert::Family;
 
 use super::super::action::Action;
 use super::super::event::InterfaceState;
+use super::super::kernel_set::tracked_interfaces;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
 use super::super::reasons::{FaultReason, in_words};
 use super::super::state_machine::State;
@@ -24,6 +25,8 @@ pub(super) struct Faults {
     no_peer: bool,
     /// Interfaces of VIPs, other than the own one, that are missing or down.
     vip_interfaces: Vec<String>,
+    /// The same for routes and rules.
+    route_interfaces: Vec<String>,
     /// Interfaces of `track_interface` without a weight that are down, or, with
     /// `reverse`, up.
     tracked_interfaces: Vec<String>,
@@ -54,6 +57,7 @@ impl Faults {
         let tracked = self.tracked_interfaces.len();
         let others = self.vip_interfaces.len().saturating_add(tracked);
         own.saturating_add(others)
+            .saturating_add(self.route_interfaces.len())
             .saturating_add(self.scripts.len())
             .saturating_add(self.files.len())
             .saturating_add(self.processes.len())
@@ -76,6 +80,7 @@ impl Faults {
         ];
         let own = own.into_iter().flatten();
         let vips = self.vip_interfaces.iter().cloned();
+        let routes = self.route_interfaces.iter().cloned();
         let tracked = self.tracked_interfaces.iter().cloned();
         let scripts = self.scripts.iter().cloned();
         let files = self.files.iter().map(|(name, value)| FaultReason::File {
@@ -84,6 +89,7 @@ impl Faults {
         });
         let processes = self.processes.iter().cloned();
         own.chain(vips.map(FaultReason::VipInterface))
+            .chain(routes.map(FaultReason::RouteInterface))
             .chain(tracked.map(FaultReason::TrackedInterface))
             .chain(scripts.map(FaultReason::Script))
             .chain(files)
@@ -122,6 +128,7 @@ impl Running {
             }
             faults.vip_interfaces.push(vip.interface.clone());
         }
+        faults.route_interfaces = self.faulty_route_interfaces(&faults.vip_interfaces, cx);
         for tracked in interfaces_of(&self.config, self.group.as_deref()) {
             if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
                 faults.tracked_interfaces.push(tracked.interface.clone());
@@ -146,6 +153,19 @@ impl Running {
             }
         }
         faults
+    }
+
+    /// Interfaces of routes and rules that are missing or down, and not told of already.
+    fn faulty_route_interfaces(&self, told: &[String], cx: &Context<'_>) -> Vec<String> {
+        let config = &self.config;
+        let mut faulty: Vec<String> = Vec::new();
+        for name in tracked_interfaces(&config.virtual_routes, &config.virtual_rules) {
+            let is_told = told.iter().chain(&faulty).any(|it| it == name);
+            if name != config.interface && !is_told && !cx.around().is_up(name) {
+                faulty.push(name.to_owned());
+            }
+        }
+        faulty
     }
 
     /// Tells of files that begin or cease to stand against taking part.
@@ -215,6 +235,7 @@ impl Running {
             .faults
             .vip_interfaces
             .iter()
+            .chain(&self.faults.route_interfaces)
             .chain(tracked)
             .cloned()
             .collect();

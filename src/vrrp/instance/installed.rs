@@ -1,4 +1,5 @@
-//! The VIPs of one instance in the kernel: put on, taken off, put back.
+//! What one instance has in the kernel, its VIPs, routes and rules: put in, taken out,
+//! put back.
 //!
 //! When they go on and off is decided in `state_machine.rs`.
 
@@ -10,8 +11,9 @@ use crate::ids::{Errno, IfIndex};
 use super::super::action::{Action, NotifyState, Operation, Token};
 use super::super::event::InterfaceState;
 use super::super::interfaces::Interfaces;
+use super::super::kernel_set::{additions_of, is_surely_ours, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
-use super::{Context, Purpose, Running, TimerKey};
+use super::{Context, Purpose, Running};
 
 /// Whether the VIPs are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,21 +25,36 @@ pub(super) enum Installed {
 
 impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
-        let [vips, excluded] = [InstanceLine::SettingVips, InstanceLine::SettingExcludedVips];
-        self.tell_vips(vips, excluded, cx);
+        self.tell_setting(cx);
+        self.refusals.forget();
         self.put_on = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
-        let operations = self.put_on.iter().cloned();
-        let operations = operations
-            .map(|(on, address)| Operation::AddAddress { on, address })
-            .collect();
+        self.ways = ways_of(&self.config);
+        if let Some(token) = cx.requests.gathering() {
+            self.installed = Installed::Asked(token);
+            return;
+        }
+        let addresses = self.put_on.iter().cloned();
+        let addresses = addresses.map(|(on, address)| Operation::AddAddress { on, address });
+        let operations = addresses.chain(self.ways.iter().cloned()).collect();
         let token = cx.request(Purpose::Install(self.id), operations);
         self.installed = Installed::Asked(token);
     }
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
-        self.tell_removal(cx);
+        self.tell_removing(cx);
+        self.installed = Installed::No;
+        self.refusals.forget();
+        self.gained = None;
+        self.announcing.clear();
+        cx.pacer.cancel(self.id);
+        self.disarm_bursts(cx);
+        if cx.requests.gathering().is_some() {
+            self.put_on.clear();
+            self.ways.clear();
+            return;
+        }
         let mut there: Vec<_> = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
@@ -48,50 +65,149 @@ impl Running {
                 there.push((on, vip));
             }
         }
-        let operations = there
-            .into_iter()
-            .map(|(on, address)| Operation::RemoveAddress { on, address })
-            .collect();
+        self.ways.clear();
+        let mut operations = removals(&ways_of(&self.config));
+        let addresses = there.into_iter();
+        operations.extend(addresses.map(|(on, address)| Operation::RemoveAddress { on, address }));
         cx.request(Purpose::Remove(self.id), operations);
-        self.installed = Installed::No;
-        self.announcing.clear();
-        cx.pacer.cancel(self.id);
-        self.disarm_bursts(cx);
     }
 
-    fn tell_removal(&self, cx: &mut Context<'_>) {
-        let [vips, excluded] = [
-            InstanceLine::RemovingVips,
-            InstanceLine::RemovingExcludedVips,
-        ];
-        self.tell_vips(vips, excluded, cx);
+    pub(super) fn tell_setting(&self, cx: &mut Context<'_>) {
+        let [vips, excluded, routes, rules] = self.has();
+        self.tell(
+            [
+                (vips, InstanceLine::SettingVips),
+                (excluded, InstanceLine::SettingExcludedVips),
+                (routes, InstanceLine::SettingRoutes),
+                (rules, InstanceLine::SettingRules),
+            ],
+            cx,
+        );
     }
 
-    /// A line for each list that has an address.
-    fn tell_vips(&self, vips: InstanceLine, excluded: InstanceLine, cx: &mut Context<'_>) {
-        if !self.config.virtual_addresses.is_empty() {
-            self.log(vips, cx);
+    fn tell_removing(&self, cx: &mut Context<'_>) {
+        let [vips, excluded, routes, rules] = self.has();
+        self.tell(
+            [
+                (rules, InstanceLine::RemovingRules),
+                (routes, InstanceLine::RemovingRoutes),
+                (vips, InstanceLine::RemovingVips),
+                (excluded, InstanceLine::RemovingExcludedVips),
+            ],
+            cx,
+        );
+    }
+
+    /// A line for each list that has something in it.
+    fn tell(&self, lines: [(bool, InstanceLine); 4], cx: &mut Context<'_>) {
+        for (_, line) in lines.into_iter().filter(|(has, _)| *has) {
+            self.log(line, cx);
         }
-        if !self.config.excluded_addresses.is_empty() {
-            self.log(excluded, cx);
-        }
     }
 
-    /// Takes VIPs off that an earlier run left behind (specification F.2).
+    /// Whether there are VIPs, excluded VIPs, routes, rules.
+    fn has(&self) -> [bool; 4] {
+        let config = &self.config;
+        [
+            !config.virtual_addresses.is_empty(),
+            !config.excluded_addresses.is_empty(),
+            !config.virtual_routes.is_empty(),
+            !config.virtual_rules.is_empty(),
+        ]
+    }
+
+    /// Takes out what an earlier run left behind (specification F.2): VIPs that are
+    /// there, and routes and rules without looking.
     pub fn remove_leftovers(&self, cx: &mut Context<'_>) {
+        let mut ways = ways_of(&self.config);
+        ways.retain(is_surely_ours);
+        let mut operations = removals(&ways);
         let left = |on: IfIndex, vip: &VirtualAddress| {
             cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
         };
-        let operations: Vec<_> = Self::vips(&self.config, cx.interfaces)
+        let addresses: Vec<_> = Self::vips(&self.config, cx.interfaces)
             .filter(|(on, vip)| left(*on, vip))
             .map(|(on, vip)| Operation::RemoveAddress {
                 on,
                 address: vip.clone(),
             })
             .collect();
+        if !addresses.is_empty() {
+            self.tell_removing(cx);
+        }
+        operations.extend(addresses);
         if !operations.is_empty() {
-            self.tell_removal(cx);
             cx.request(Purpose::Remove(self.id), operations);
+        }
+    }
+
+    /// The kernel did not do one operation of a request of this instance.
+    pub fn refused(
+        &mut self,
+        token: Token,
+        operation: &Operation,
+        errno: Errno,
+        cx: &mut Context<'_>,
+    ) {
+        let is_wanted = operation.adds() && self.installed != Installed::No;
+        if !is_wanted || self.refusals.note(token, operation, errno) {
+            cx.actions
+                .push_back(Action::Log(LogLine::refused(operation, errno)));
+        }
+    }
+
+    /// The kernel did not do one operation of a reload; whether it was for this
+    /// instance, which tries it again.
+    pub fn reload_refused(&mut self, token: Token, operation: &Operation, errno: Errno) -> bool {
+        let is_own = match operation {
+            Operation::AddAddress { on, address } => {
+                let mut put_on = self.put_on.iter();
+                put_on.any(|(index, vip)| index == on && vip.address == address.address)
+            }
+            other => self.ways.contains(other),
+        };
+        is_own && self.refusals.note(token, operation, errno)
+    }
+
+    /// The routes and rules that it has in, or asked for.
+    pub fn ways(&self) -> &[Operation] {
+        &self.ways
+    }
+
+    /// As MASTER: has the routes and rules of its configuration from now on. The kernel
+    /// hears of it with the whole reload.
+    pub(super) fn exchange_ways(&mut self) {
+        if self.installed != Installed::No {
+            self.ways = ways_of(&self.config);
+        }
+    }
+
+    /// Something around has changed: tries again what the kernel refused.
+    pub fn try_again(&mut self, cx: &mut Context<'_>) {
+        if self.installed != Installed::Yes {
+            return;
+        }
+        let operations = self.refusals.retry();
+        if !operations.is_empty() {
+            let token = cx.request(Purpose::TryAgain(self.id), operations);
+            self.refusals.began(token);
+        }
+    }
+
+    /// A trial is over.
+    pub fn tried_again(&mut self, token: Token, cx: &mut Context<'_>) {
+        let Some((is_in, once_more)) = self.refusals.ended(token) else {
+            return;
+        };
+        for operation in is_in {
+            if let Operation::AddAddress { .. } = operation {
+                self.announce_all_at(cx.now, cx);
+            }
+            let line = LogLine::InAtLast(operation.to_string());
+            cx.actions.push_back(Action::Log(line));
+        }
+        if once_more {
+            self.try_again(cx);
         }
     }
 
@@ -101,7 +217,11 @@ impl Running {
             return;
         }
         self.installed = Installed::Yes;
-        if let Err(errno) = result {
+        // Routes that were refused have been told of.
+        let are_vips_on = !self.refusals.is_empty() && !self.refusals.has_address();
+        if let Err(errno) = result
+            && !are_vips_on
+        {
             let line = InstanceLine::KernelRefused {
                 adding: true,
                 errno,
@@ -159,7 +279,7 @@ impl Running {
         match result {
             // By way of the timer, so that many VIPs that come back together are
             // announced once.
-            Ok(()) => cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now),
+            Ok(()) => self.announce_all_at(cx.now, cx),
             Err(errno) => self.log(
                 InstanceLine::KernelRefused {
                     adding: true,
@@ -181,6 +301,11 @@ impl Running {
             Some((state.index, vip))
         })
     }
+}
+
+/// What puts the routes and the rules of an instance in.
+fn ways_of(config: &Instance) -> Vec<Operation> {
+    additions_of(&config.virtual_routes, &config.virtual_rules).collect()
 }
 
 /// Whether the interface has this address, with this prefix length.

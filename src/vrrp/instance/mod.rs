@@ -2,12 +2,13 @@
 //! machine asks for, in the order that the effects have.
 //!
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
-//! (`receive.rs`); does not know of other instances. Its VIPs in the kernel are
+//! (`receive.rs`); does not know of other instances. What it has in the kernel is
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
 //! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
-//! another owner of its addresses in `rival.rs`, what it does after a standstill in
+//! another owner of its addresses in `rival.rs`, a reload in `reload.rs`, what it does after a standstill in
 //! `standstill.rs`, what it works with in `context.rs`.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,18 +17,22 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
 
-use super::action::{Action, LowerPriorityHeard, Notification, NotifyState, PriorityChanged};
+use super::action::{
+    Action, LowerPriorityHeard, Notification, NotifyState, Operation, PriorityChanged,
+};
 use super::authentication::{Sequences, TrailerFault, TrailerRemark};
 use super::contention::Contention;
 use super::election::{Rank, Timing};
 use super::garp::Target;
 use super::interfaces::place_of;
+use super::kernel_set::tracked_interfaces;
 use super::log_limits::{self, LogLimits};
 use super::log_lines::{InstanceLine, LogLine};
 use super::outgoing::{Outgoing, Signing};
 use super::peers::Peers;
 use super::reasons::Cause;
 use super::receive::{Reject, Remarks};
+use super::refusals::Refusals;
 use super::snapshot::InstanceSnapshot;
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
@@ -43,6 +48,7 @@ mod context;
 mod faults;
 mod handover;
 mod installed;
+mod reload;
 mod rival;
 mod standstill;
 mod why;
@@ -52,6 +58,8 @@ pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
 use handover::Handover;
 use installed::Installed;
+pub use reload::Before;
+use reload::Gained;
 use rival::{Dispute, GAVE_WAY};
 
 /// A MASTER answers adverts of lower priority no more often than this
@@ -109,6 +117,10 @@ pub struct Running {
     installed: Installed,
     /// Where the VIPs were put when it became MASTER.
     put_on: Vec<(IfIndex, VirtualAddress)>,
+    /// The routes and rules that were put in then.
+    ways: Vec<Operation>,
+    /// What of these the kernel refused.
+    refusals: Refusals,
     limits: LogLimits,
     send_failure_logged: bool,
     /// How many of its VIPs an advert has room for.
@@ -137,6 +149,14 @@ pub struct Running {
     contended: Option<Episode>,
     /// What brought it into its state.
     pub(super) cause: Cause,
+    /// As BACKUP it waits for a skew time only.
+    waits_skew: bool,
+    /// A reload has changed what its adverts say.
+    says_anew: bool,
+    /// VIPs that a reload has given to it, until they are announced.
+    gained: Option<Gained>,
+    /// The VIPs of the second burst, if these are not all.
+    second_burst_of: Option<HashSet<(IfIndex, IpAddr)>>,
 }
 
 impl Running {
@@ -162,6 +182,8 @@ impl Running {
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
+            ways: Vec::new(),
+            refusals: Refusals::default(),
             limits: LogLimits::default(),
             send_failure_logged: false,
             room: usize::MAX,
@@ -179,6 +201,10 @@ impl Running {
             has_rivals: false,
             contended: None,
             cause: Cause::default(),
+            waits_skew: false,
+            says_anew: false,
+            gained: None,
+            second_burst_of: None,
             config,
         }
     }
@@ -190,6 +216,8 @@ impl Running {
         config.interface == interface
             || config.vrf.as_deref() == Some(interface)
             || config.all_addresses().any(|vip| vip.interface == interface)
+            || tracked_interfaces(&config.virtual_routes, &config.virtual_rules)
+                .any(|name| name == interface)
             || tracked.any(|tracked| tracked.interface == interface)
     }
 
@@ -361,7 +389,7 @@ impl Running {
         };
         let mac = place.and_then(|place| place.mac);
         if self.installed == Installed::Yes && mac.is_some() && mac != self.mac {
-            cx.timers.arm(TimerKey::SecondBurst(self.id), cx.now);
+            self.announce_all_at(cx.now, cx);
         }
         self.mac = mac.or(self.mac);
         let mtu = place.map_or(0, |place| place.mtu);
@@ -683,10 +711,12 @@ impl Running {
             cx.timers.arm(key, base + self.config.advert_interval);
         }
         if effects.contains(Effects::ARM_MASTER_DOWN) {
+            self.waits_skew = false;
             let wait = timing.master_down_time(self.priority);
             cx.timers.arm(key, cx.not_before_start(base) + wait);
         }
         if effects.contains(Effects::ARM_SKEW) {
+            self.waits_skew = true;
             cx.timers.arm(key, base + timing.skew_time(self.priority));
         }
         if effects.contains(Effects::DISARM) {

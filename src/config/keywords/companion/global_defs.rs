@@ -17,6 +17,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("smtp_password", "PASSWORD", "Password for the mail server", smtp_password),
     works("smtp_password_file", "PATH", "File whose first line is the password", smtp_password_file),
     works("smtp_retry_for", "SECONDS", "For how long a mail that could not be delivered is tried again; 0: tried once; default 3600", smtp_retry_for),
+    works("worker_stall_limit", "SECONDS", "A VRRP process that makes no turn for so long is killed and replaced, 2 to 86400; 0: never; default: three times the longest master-down time, at least 5", worker_stall_limit),
 ];
 
 /// A day: nobody wants to read an older alert.
@@ -37,6 +38,8 @@ pub struct Draft {
     pub smtp_password: Option<(SmtpPassword, Word)>,
     /// `smtp_retry_for`
     pub smtp_retry_for: Option<Interval>,
+    /// `worker_stall_limit`
+    pub worker_stall_limit: Option<Interval>,
 }
 
 fn fast_handover(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
@@ -107,5 +110,21 @@ fn smtp_retry_for(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
     let value = cx.number(statement, 0..=86_400, invalid);
     if let Some(seconds) = value.and_then(|value| u64::try_from(value).ok()) {
         draft.smtp_retry_for = Some(Interval::from_secs(seconds));
+    }
+}
+
+/// The worker speaks once a second: less than two of them say nothing.
+fn worker_stall_limit(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let invalid =
+        |text: &str| format!("worker_stall_limit '{text}' must be 0 or in [2, 86400] - ignoring");
+    let value = cx.number(statement, 0..=86_400, invalid);
+    match value.and_then(|value| u64::try_from(value).ok()) {
+        Some(1) => {
+            if let Some(word) = statement.word(1) {
+                cx.error("worker-stall-limit", word, invalid("1"));
+            }
+        }
+        Some(seconds) => draft.worker_stall_limit = Some(Interval::from_secs(seconds)),
+        None => {}
     }
 }

@@ -1,0 +1,262 @@
+//! A new configuration: who ends, who goes on, who begins; and what the kernel is
+//! asked for, once that is known of all of them.
+//!
+//! Addresses are compared over the whole configuration, so that one which moves from
+//! one MASTER to another stays where it is. What goes on is decided in
+//! `plan/mod.rs`; how an instance does that, in `instance/reload.rs`. Source:
+//! specification F.10.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::model::{Config, VirtualAddress};
+use crate::ids::{IfIndex, InstanceId};
+use crate::time::Instant;
+
+use super::super::action::{Action, Operation, Token, Transmit};
+use super::super::instance::{Before, Purpose, Running};
+use super::super::kernel_set::around;
+use super::super::log_lines::InstanceLine;
+use super::super::plan::Plan;
+use super::super::state_machine::State;
+use super::{Engine, Phase};
+
+/// An address on an interface, as far as the kernel knows it.
+type OnKernel = (IfIndex, VirtualAddress);
+
+/// The addresses of all instances that are MASTER.
+#[derive(Default)]
+struct Held {
+    /// Put on, or asked for.
+    put_on: HashSet<OnKernel>,
+    /// These, and those that may be there besides, in order, with their instances.
+    maybe: Vec<(InstanceId, OnKernel)>,
+    /// Routes and rules that were put in, or asked for.
+    ways: Vec<Operation>,
+}
+
+impl Engine {
+    /// Goes over to the configuration of `plan`, which was made from the one
+    /// that the engine has. What the plan does not name is not touched. When the
+    /// daemon stops nothing goes on, and there is nothing to do.
+    pub fn apply(&mut self, now: Instant, plan: Plan, tx: &mut impl Transmit) {
+        if !matches!(self.phase, Phase::New | Phase::Running) {
+            return;
+        }
+        let held = self.held(now, tx);
+        let before = self.befores();
+        let token = self.requests.gather();
+        self.end_or_go_on(now, &plan, tx);
+        for instance in &plan.started {
+            self.add_instance(instance);
+        }
+        self.adopt(now, plan.config);
+        self.moved = true;
+        if self.phase == Phase::Running {
+            self.start_scripts(now);
+            self.evaluate_all(now, tx);
+            self.note_gathering_groups();
+        }
+        self.each_with_id(now, tx, |id, it, cx| {
+            if let Some(before) = before.get(&id) {
+                it.speak_anew(*before, cx);
+            }
+        });
+        self.requests.end_gathering();
+        self.change_addresses(now, token, &held, tx);
+        self.follow_statics();
+        self.settle(now);
+    }
+
+    /// What a reload asked the kernel for is done.
+    pub(super) fn reload_done(
+        &mut self,
+        now: Instant,
+        token: Token,
+        result: Result<(), crate::ids::Errno>,
+        tx: &mut impl Transmit,
+    ) {
+        if !self.requests.is_reloading() {
+            self.vips = vips_of(&self.config);
+        }
+        self.each(now, tx, |it, cx| it.reloaded(token, result, cx));
+    }
+
+    fn befores(&self) -> BTreeMap<InstanceId, Before> {
+        let instances = self.instances.iter();
+        instances
+            .map(|(id, running)| (*id, running.before_reload()))
+            .collect()
+    }
+
+    fn end_or_go_on(&mut self, now: Instant, plan: &Plan, tx: &mut impl Transmit) {
+        let instances = self.instances.iter();
+        let by_name: HashMap<String, InstanceId> = instances
+            .map(|(id, running)| (running.config.name.clone(), *id))
+            .collect();
+        let removed = plan.removed.iter().map(|it| (it, true));
+        let restarted = plan.restarted.iter().map(|it| (&it.before, false));
+        for (instance, removed) in removed.chain(restarted) {
+            if let Some(id) = by_name.get(&instance.name) {
+                self.one(now, *id, tx, |it, cx| it.leave(removed, cx));
+                self.instances.remove(id);
+            }
+        }
+        for it in &plan.kept {
+            if let Some(id) = by_name.get(&it.before.name) {
+                self.one(now, *id, tx, |running, cx| {
+                    running.go_on_as(it.after.clone(), &it.changes, cx);
+                });
+            }
+        }
+    }
+
+    fn held(&mut self, now: Instant, tx: &mut impl Transmit) -> Held {
+        let mut held = Held::default();
+        self.each_with_id(now, tx, |id, it, cx| {
+            let put_on = it.holds(cx).map(|(on, vip)| (on, in_kernel(vip)));
+            held.put_on.extend(put_on);
+            let maybe = it.may_hold(cx).map(|(on, vip)| (id, (on, in_kernel(vip))));
+            held.maybe.extend(maybe);
+            held.ways.extend_from_slice(it.ways());
+        });
+        held
+    }
+
+    /// Asks the kernel for the difference to what was `before`, in one request.
+    fn change_addresses(
+        &mut self,
+        now: Instant,
+        token: Token,
+        before: &Held,
+        tx: &mut impl Transmit,
+    ) {
+        let after = self.held(now, tx);
+        let addresses = difference(before, &after);
+        let operations = around(&before.ways, &after.ways, addresses);
+        let mut removed: HashSet<OnKernel> = HashSet::new();
+        for operation in &operations {
+            if let Operation::RemoveAddress { on, address } = operation {
+                removed.insert((*on, address.clone()));
+                // It is no source address before it is gone.
+                self.vips.insert(address.address);
+            }
+        }
+        for (id, (on, vip)) in &before.maybe {
+            let goes = removed.contains(&(*on, vip.clone()));
+            if let Some(running) = self.instances.get(id).filter(|_| goes)
+                && running.state == State::Master
+            {
+                removed.remove(&(*on, vip.clone()));
+                let line = InstanceLine::NoLongerExists(Box::new(vip.clone()));
+                self.one(now, *id, tx, |it, cx| it.log(line, cx));
+            }
+        }
+        if operations.is_empty() {
+            return self.each(now, tx, |it, cx| it.reloaded(token, Ok(()), cx));
+        }
+        self.requests.begin_as(token, Purpose::Reload);
+        self.actions.push_back(Action::Kernel { token, operations });
+    }
+
+    /// Runs `act` for every instance, with its number.
+    fn each_with_id(
+        &mut self,
+        now: Instant,
+        tx: &mut impl Transmit,
+        mut act: impl FnMut(InstanceId, &mut Running, &mut super::Context<'_>),
+    ) {
+        let ids: Vec<InstanceId> = self.instances.keys().copied().collect();
+        for id in ids {
+            self.one(now, id, tx, |it, cx| act(id, it, cx));
+        }
+    }
+}
+
+/// Every VIP of a configuration.
+pub(super) fn vips_of(config: &Config) -> std::collections::BTreeSet<IpAddr> {
+    let instances = config.instances.iter();
+    let vips = instances.flat_map(|instance| instance.all_addresses());
+    vips.map(|vip| vip.address).collect()
+}
+
+/// Without what the kernel does not know of.
+fn in_kernel(vip: &VirtualAddress) -> VirtualAddress {
+    VirtualAddress {
+        no_track: false,
+        track_group: None,
+        ..vip.clone()
+    }
+}
+
+/// The way from one set of addresses to another. What is in both is not taken off.
+///
+/// With the first IPv4 address of a network on an interface the kernel may take the
+/// others of that network off. So what goes goes before anything new comes, and what
+/// stays of its network is put on once more. Only an address that gets another
+/// prefix length comes first: to the kernel it is another network.
+fn difference(before: &Held, after: &Held) -> Vec<Operation> {
+    let stays: HashSet<&OnKernel> = after.maybe.iter().map(|(_, it)| it).collect();
+    let mut seen: HashSet<&OnKernel> = HashSet::new();
+    let before_in_order = before.maybe.iter().map(|(_, it)| it);
+    let removed: Vec<&OnKernel> = before_in_order
+        .filter(|it| !stays.contains(it) && seen.insert(it))
+        .collect();
+    let networks: HashSet<_> = removed.iter().filter_map(|it| network_of(it)).collect();
+    let touched: HashSet<(IfIndex, IpAddr, u8)> = removed.iter().map(|it| slot_of(it)).collect();
+    let addresses: HashSet<(IfIndex, IpAddr)> =
+        removed.iter().map(|it| (it.0, it.1.address)).collect();
+    let mut seen: HashSet<&OnKernel> = HashSet::new();
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    for (_, it) in &after.maybe {
+        if !after.put_on.contains(it) || !seen.insert(it) {
+            continue;
+        }
+        let is_new = !before.put_on.contains(it);
+        let again = network_of(it).is_some_and(|network| networks.contains(&network))
+            || touched.contains(&slot_of(it));
+        let replaces = addresses.contains(&(it.0, it.1.address));
+        if is_new && replaces && !touched.contains(&slot_of(it)) {
+            first.push(add(it));
+        } else if is_new || again {
+            last.push(add(it));
+        }
+    }
+    let removals = removed
+        .into_iter()
+        .map(|(on, vip)| Operation::RemoveAddress {
+            on: *on,
+            address: vip.clone(),
+        });
+    first.extend(removals);
+    first.extend(last);
+    first
+}
+
+fn add((on, vip): &OnKernel) -> Operation {
+    Operation::AddAddress {
+        on: *on,
+        address: vip.clone(),
+    }
+}
+
+/// What the kernel has once only: over IPv6 an address, whatever its prefix length.
+fn slot_of((on, vip): &OnKernel) -> (IfIndex, IpAddr, u8) {
+    let length = if vip.address.is_ipv4() {
+        vip.prefix_length
+    } else {
+        0
+    };
+    (*on, vip.address, length)
+}
+
+/// The network of an IPv4 address.
+fn network_of((on, vip): &OnKernel) -> Option<(IfIndex, Ipv4Addr, u8)> {
+    let IpAddr::V4(address) = vip.peer.unwrap_or(vip.address) else {
+        return None;
+    };
+    let length = vip.prefix_length;
+    let host_bits = 32_u32.saturating_sub(length.into());
+    let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+    Some((*on, Ipv4Addr::from(u32::from(address) & mask), length))
+}

@@ -1,0 +1,137 @@
+//! What belongs to no instance, and what the kernel refused: who is told, and when it
+//! is tried again.
+
+use std::net::IpAddr;
+
+use crate::ids::{Errno, IfIndex};
+use crate::time::Instant;
+
+use super::super::action::{Operation, Token, Transmit};
+use super::super::instance::{Purpose, Running};
+use super::super::log_lines::LogLine;
+use super::{Engine, Phase};
+
+impl Engine {
+    /// Puts in what the configuration wants beside the instances, and takes out what it
+    /// does not want any more.
+    pub(super) fn follow_statics(&mut self) {
+        if self.phase == Phase::Running {
+            let operations = self.statics.follow(&self.config, &self.interfaces);
+            self.ask_static(Purpose::Static, operations);
+        }
+    }
+
+    /// Takes everything static out.
+    pub(super) fn remove_statics(&mut self) {
+        let operations = self.statics.leave();
+        self.ask_static(Purpose::Static, operations);
+    }
+
+    /// An interface is up again: the kernel may have dropped what was on it.
+    pub(super) fn renew_statics(&mut self, interface: &str) {
+        if self.phase == Phase::Running {
+            let operations = self.statics.of_interface(interface);
+            self.ask_static(Purpose::Static, operations);
+        }
+    }
+
+    /// Somebody took an address off an interface: a static one is put back at once,
+    /// unless it is not tracked (specification C.4).
+    pub(super) fn static_address_removed(&mut self, on: IfIndex, address: IpAddr, length: u8) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let Some(interface) = self.interfaces.get(on) else {
+            return;
+        };
+        let mut wanted = self.config.static_addresses.iter();
+        let lost = wanted.find(|it| {
+            (it.address, it.prefix_length) == (address, length)
+                && it.interface == interface.name
+                && !it.no_track
+        });
+        if let Some(address) = lost.cloned() {
+            self.log(LogLine::RestoringStatic(address.address));
+            let operation = Operation::AddAddress { on, address };
+            self.ask_static(Purpose::Static, vec![operation]);
+        }
+    }
+
+    /// The kernel did not do one operation.
+    pub(super) fn refused(
+        &mut self,
+        now: Instant,
+        token: Token,
+        operation: &Operation,
+        errno: Errno,
+        tx: &mut impl Transmit,
+    ) {
+        let id = match self.requests.purpose(token) {
+            Some(
+                Purpose::Install(id)
+                | Purpose::Restore(id)
+                | Purpose::Remove(id)
+                | Purpose::TryAgain(id),
+            ) => id,
+            Some(Purpose::Static | Purpose::TryStaticAgain) => {
+                return self.static_refused(token, operation, errno);
+            }
+            Some(Purpose::Reload) => return self.reload_refused(token, operation, errno),
+            None => return,
+        };
+        self.one(now, id, tx, |it, cx| {
+            it.refused(token, operation, errno, cx);
+        });
+    }
+
+    fn reload_refused(&mut self, token: Token, operation: &Operation, errno: Errno) {
+        let instances = self.instances.values_mut();
+        let noted = instances.map(|it| it.reload_refused(token, operation, errno));
+        // Not `any`: several instances may have the same route.
+        let count = noted.filter(|noted| *noted).count();
+        if count > 0 || !operation.adds() {
+            self.log(LogLine::refused(operation, errno));
+        }
+    }
+
+    fn static_refused(&mut self, token: Token, operation: &Operation, errno: Errno) {
+        if self.statics.refused(token, operation, errno) {
+            self.log(LogLine::refused(operation, errno));
+        }
+    }
+
+    /// Something around has changed: tries again what the kernel refused.
+    pub(super) fn try_again(&mut self, now: Instant, tx: &mut impl Transmit) {
+        if self.phase == Phase::Running {
+            self.each(now, tx, Running::try_again);
+            self.try_statics_again();
+        }
+    }
+
+    /// A trial of what is static is over.
+    pub(super) fn tried_statics_again(&mut self, token: Token) {
+        let Some((is_in, once_more)) = self.statics.refusals.ended(token) else {
+            return;
+        };
+        for operation in is_in {
+            self.log(LogLine::InAtLast(operation.to_string()));
+        }
+        if once_more {
+            self.try_statics_again();
+        }
+    }
+
+    fn try_statics_again(&mut self) {
+        let operations = self.statics.refusals.retry();
+        if let Some(token) = self.ask_static(Purpose::TryStaticAgain, operations) {
+            self.statics.refusals.began(token);
+        }
+    }
+
+    fn ask_static(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Option<Token> {
+        if operations.is_empty() {
+            return None;
+        }
+        Some(self.requests.ask(purpose, operations, &mut self.actions))
+    }
+}

@@ -1,0 +1,163 @@
+//! What an instance has in the kernel while it is MASTER: addresses, routes and rules.
+//!
+//! Decides the order in which they go in and come out (specification F.5), and what a
+//! new configuration changes. Does not decide when.
+
+use std::collections::HashSet;
+
+use crate::config::model::{PROTOCOL_KEEPALIVED, Route, RoutingName, Rule};
+
+use super::action::Operation;
+
+/// What puts routes in, and then rules.
+pub fn additions_of<'a>(
+    routes: &'a [Route],
+    rules: &'a [Rule],
+) -> impl Iterator<Item = Operation> + 'a {
+    let routes = routes.iter().cloned().map(Box::new);
+    let rules = rules.iter().cloned().map(Box::new);
+    let routes = routes.map(Operation::AddRoute);
+    routes.chain(rules.map(Operation::AddRule))
+}
+
+/// What takes out what `additions` put in: rules first, addresses last, so that
+/// nothing leads to an address that is gone.
+pub fn removals<'a>(additions: impl IntoIterator<Item = &'a Operation>) -> Vec<Operation> {
+    let (mut addresses, mut routes, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    for addition in additions {
+        match addition {
+            Operation::AddAddress { on, address } => addresses.push(Operation::RemoveAddress {
+                on: *on,
+                address: address.clone(),
+            }),
+            Operation::AddRoute(route) => routes.push(Operation::RemoveRoute(route.clone())),
+            Operation::AddRule(rule) => rules.push(Operation::RemoveRule(rule.clone())),
+            _ => {}
+        }
+    }
+    rules.append(&mut routes);
+    rules.append(&mut addresses);
+    rules
+}
+
+/// What leads from one set of additions to another: what is in both is not touched,
+/// what is no longer wanted goes before what is new.
+pub fn difference(before: &[Operation], after: &[Operation]) -> Vec<Operation> {
+    let (old, new): (HashSet<_>, HashSet<_>) = (before.iter().collect(), after.iter().collect());
+    let mut operations = removals(before.iter().filter(|addition| !new.contains(addition)));
+    let added = after.iter().filter(|addition| !old.contains(addition));
+    operations.extend(added.cloned());
+    operations
+}
+
+/// What leads from the routes and rules of one set to those of another around the
+/// changes of addresses in between: they go before their addresses do, and come when
+/// these are there. Where any address changes all are asked for again, since the
+/// kernel drops a route with the address that is its source.
+pub fn around(
+    before: &[Operation],
+    after: &[Operation],
+    mut addresses: Vec<Operation>,
+) -> Vec<Operation> {
+    let mut operations = difference(before, after);
+    let at = operations.iter().position(Operation::adds);
+    let added = operations.split_off(at.unwrap_or(operations.len()));
+    let is_any = !addresses.is_empty();
+    operations.append(&mut addresses);
+    if is_any {
+        operations.extend(after.iter().cloned());
+    } else {
+        operations.extend(added);
+    }
+    operations
+}
+
+/// Whether nobody else puts in such a thing: what has another protocol than
+/// keepalived's may belong to the machine.
+pub fn is_surely_ours(addition: &Operation) -> bool {
+    match addition {
+        Operation::AddRoute(route) => match &route.protocol {
+            None => true,
+            Some(protocol) => *protocol == RoutingName::Number(PROTOCOL_KEEPALIVED.into()),
+        },
+        Operation::AddRule(rule) => rule.protocol.is_none_or(|it| it == PROTOCOL_KEEPALIVED),
+        _ => true,
+    }
+}
+
+/// The interfaces of routes and rules that are tracked.
+pub fn tracked_interfaces<'a>(
+    routes: &'a [Route],
+    rules: &'a [Rule],
+) -> impl Iterator<Item = &'a str> {
+    let routes = routes.iter().filter(|route| !route.no_track);
+    let routes = routes.filter_map(|route| route.interface.as_deref());
+    let rules = rules.iter().filter(|rule| !rule.no_track);
+    let rules = rules.flat_map(|rule| [&rule.input_interface, &rule.output_interface]);
+    routes.chain(rules.filter_map(|name| name.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::{Family, RuleAction, VirtualAddress};
+    use crate::ids::IfIndex;
+
+    fn route(metric: u32) -> Operation {
+        let mut route = Route::new(Family::Inet.everything());
+        route.metric = Some(metric);
+        Operation::AddRoute(Box::new(route))
+    }
+
+    fn rule(preference: u32) -> Operation {
+        Operation::AddRule(Box::new(Rule::new(preference, RuleAction::Nop)))
+    }
+
+    fn address(last: u8) -> Operation {
+        Operation::AddAddress {
+            on: IfIndex(3),
+            address: VirtualAddress::new([10, 0, 0, last].into(), 32, "e0"),
+        }
+    }
+
+    fn requests(operations: &[Operation]) -> Vec<&'static str> {
+        operations.iter().map(|it| it.request().0).collect()
+    }
+
+    #[test]
+    fn rules_come_out_before_routes_and_routes_before_addresses() {
+        let out = removals(&[address(1), address(2), route(1), rule(1)]);
+        let names = ["RTM_DELRULE", "RTM_DELROUTE", "RTM_DELADDR", "RTM_DELADDR"];
+        assert_eq!(requests(&out), names);
+    }
+
+    #[test]
+    fn what_is_in_both_configurations_is_not_touched() {
+        let before = [address(1), route(1), route(2), rule(1)];
+        let after = [address(1), address(2), route(2), route(3), rule(1)];
+        let difference = difference(&before, &after);
+        assert_eq!(
+            requests(&difference),
+            ["RTM_DELROUTE", "RTM_NEWADDR", "RTM_NEWROUTE"]
+        );
+        assert!(difference[0].to_string().contains("metric 1"));
+        assert!(difference[2].to_string().contains("metric 3"));
+        assert_eq!(super::difference(&after, &after), []);
+    }
+
+    #[test]
+    fn routes_go_before_addresses_and_come_after_them() {
+        let (before, after) = ([route(1), route(2)], [route(2), route(3)]);
+        let changes = around(&before, &after, vec![address(1)]);
+        let names = [
+            "RTM_DELROUTE",
+            "RTM_NEWADDR",
+            "RTM_NEWROUTE",
+            "RTM_NEWROUTE",
+        ];
+        assert_eq!(requests(&changes), names);
+        let changes = around(&before, &after, Vec::new());
+        assert_eq!(requests(&changes), ["RTM_DELROUTE", "RTM_NEWROUTE"]);
+        assert_eq!(around(&after, &after, Vec::new()), []);
+    }
+}

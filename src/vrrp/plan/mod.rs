@@ -1,0 +1,253 @@
+//! What a reload touches.
+//!
+//! Decides which instance of the old configuration goes on as which one of the new:
+//! by what it is on the network, not by its name (specification F.10), so that one
+//! that gets another name keeps its state. Everything that makes up that identity
+//! means an end and a new beginning when it changes; all else changes while the
+//! instance runs. How it does that is in `instance/reload.rs`; what has changed, in
+//! words, in `words.rs`.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::model::{Config, Instance};
+use crate::ids::Vrid;
+
+mod changes;
+mod words;
+
+pub use changes::{Change, Touches};
+
+/// The way from one configuration to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Where it leads.
+    pub config: Config,
+    /// Instances that end, and whose names are not in the new configuration.
+    pub removed: Vec<Arc<Instance>>,
+    /// Instances that end, and whose names are those of other instances from now on.
+    pub restarted: Vec<Restarted>,
+    /// Instances that go on and that are different, in the order of the new
+    /// configuration.
+    pub kept: Vec<Kept>,
+    /// Instances that begin, in the order of the new configuration: new ones, and
+    /// those that are restarted.
+    pub started: Vec<Arc<Instance>>,
+    /// What is different besides the instances: a line for each thing.
+    general: Vec<String>,
+}
+
+/// An instance that goes on and is different.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What it was.
+    pub before: Arc<Instance>,
+    /// What it is from now on.
+    pub after: Arc<Instance>,
+    /// The differences.
+    pub changes: Vec<Change>,
+}
+
+/// An instance that has to end, while another one gets its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// What it was.
+    pub before: Arc<Instance>,
+    /// Why it cannot go on: what it is on the network that has changed.
+    pub because: String,
+}
+
+impl Plan {
+    /// Whether nothing is different.
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty()
+            && self.restarted.is_empty()
+            && self.kept.is_empty()
+            && self.started.is_empty()
+            && self.general.is_empty()
+    }
+
+    /// What the reload does, in words: a line for each instance that it touches, in
+    /// the order of the new configuration, then one for each that is removed, then
+    /// groups, what is tracked, and general settings. Nothing if nothing is
+    /// different. No line has a secret in it.
+    pub fn describe(&self) -> Vec<String> {
+        words::lines(self)
+    }
+}
+
+impl fmt::Display for Plan {
+    /// [`Plan::describe`] line by line, or that nothing changes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.describe();
+        if lines.is_empty() {
+            return f.write_str("nothing changes");
+        }
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// What an instance is on the network. One that differs here is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Identity {
+    vrid: Vrid,
+    ipv6: bool,
+    interface: String,
+    vrf: Option<String>,
+    cast: Cast,
+    /// On an interface of its own: which kind, and its name if it was given.
+    own_interface: Option<(bool, Option<String>)>,
+    transmits_on_base: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Cast {
+    Multicast(IpAddr),
+    /// With the configured source.
+    Unicast(Option<IpAddr>),
+}
+
+impl Identity {
+    fn of(instance: &Instance) -> Self {
+        let vmac = instance.vmac.as_ref();
+        let vmac = vmac.map(|vmac| (true, vmac.interface.clone()));
+        let ipvlan = instance.ipvlan.as_ref();
+        let ipvlan = ipvlan.map(|ipvlan| (false, ipvlan.interface.clone()));
+        Self {
+            vrid: instance.vrid,
+            ipv6: instance.ipv6,
+            interface: instance.interface.clone(),
+            vrf: instance.vrf.clone(),
+            cast: if instance.unicast_peers.is_empty() {
+                Cast::Multicast(instance.multicast_group)
+            } else {
+                Cast::Unicast(instance.source_address)
+            },
+            own_interface: vmac.or(ipvlan),
+            transmits_on_base: instance.vmac_transmit_on_base,
+        }
+    }
+}
+
+/// The way from `old` to `new`.
+pub fn plan(old: &Config, new: Config) -> Plan {
+    let matches = Matches::of(old, &new);
+    let holders = (Holders::of(old), Holders::of(&new));
+    let by_name: HashMap<&str, &Arc<Instance>> = named(&new);
+    let (mut removed, mut restarted) = (Vec::new(), Vec::new());
+    for (before, goes_on) in old.instances.iter().zip(&matches.goes_on) {
+        if *goes_on {
+            continue;
+        }
+        match by_name.get(&*before.name) {
+            None => removed.push(Arc::clone(before)),
+            Some(after) => restarted.push(Restarted {
+                before: Arc::clone(before),
+                because: changes::of_identity(before, after),
+            }),
+        }
+    }
+    let (mut kept, mut started) = (Vec::new(), Vec::new());
+    for (after, before) in new.instances.iter().zip(&matches.predecessors) {
+        match before {
+            None => started.push(Arc::clone(after)),
+            Some(before) if *before == after => {}
+            Some(before) => kept.push(Kept {
+                before: Arc::clone(before),
+                after: Arc::clone(after),
+                changes: changes::between(before, after, (&holders.0, &holders.1)),
+            }),
+        }
+    }
+    Plan {
+        general: changes::of_the_rest(old, &new),
+        removed,
+        restarted,
+        kept,
+        started,
+        config: new,
+    }
+}
+
+fn named(config: &Config) -> HashMap<&str, &Arc<Instance>> {
+    let instances = config.instances.iter();
+    instances
+        .map(|instance| (&*instance.name, instance))
+        .collect()
+}
+
+/// Which instances go on as which.
+struct Matches<'c> {
+    /// For each instance of the new configuration: what it was.
+    predecessors: Vec<Option<&'c Arc<Instance>>>,
+    /// For each instance of the old one: whether it goes on.
+    goes_on: Vec<bool>,
+}
+
+impl<'c> Matches<'c> {
+    /// Of several that are the same on the network, which only unicast instances with
+    /// different peers can be, each goes on under its name, and the others in order.
+    fn of(old: &'c Config, new: &Config) -> Self {
+        let mut waiting: HashMap<Identity, VecDeque<usize>> = HashMap::new();
+        let mut by_name: HashMap<&str, usize> = HashMap::new();
+        let identities: Vec<Identity> = old.instances.iter().map(|it| Identity::of(it)).collect();
+        for (place, (instance, identity)) in old.instances.iter().zip(&identities).enumerate() {
+            waiting
+                .entry(identity.clone())
+                .or_default()
+                .push_back(place);
+            by_name.insert(&instance.name, place);
+        }
+        let wanted: Vec<Identity> = new.instances.iter().map(|it| Identity::of(it)).collect();
+        let mut found: Vec<Option<usize>> = Vec::with_capacity(wanted.len());
+        let mut goes_on = vec![false; old.instances.len()];
+        for (instance, identity) in new.instances.iter().zip(&wanted) {
+            let same_name = by_name.get(&*instance.name).copied();
+            let same = same_name.filter(|place| identities.get(*place) == Some(identity));
+            if let Some(flag) = same.and_then(|place| goes_on.get_mut(place)) {
+                *flag = true;
+            }
+            found.push(same);
+        }
+        for (found, identity) in found.iter_mut().zip(&wanted) {
+            let Some(places) = waiting.get_mut(identity).filter(|_| found.is_none()) else {
+                continue;
+            };
+            while let Some(place) = places.pop_front() {
+                if let Some(flag) = goes_on.get_mut(place).filter(|flag| !**flag) {
+                    *flag = true;
+                    *found = Some(place);
+                    break;
+                }
+            }
+        }
+        let predecessors = found.into_iter();
+        let predecessors = predecessors.map(|place| old.instances.get(place?));
+        Self {
+            predecessors: predecessors.collect(),
+            goes_on,
+        }
+    }
+}
+
+/// Which instance has an address, by interface and address.
+struct Holders<'c>(HashMap<(&'c str, IpAddr), &'c str>);
+
+impl<'c> Holders<'c> {
+    fn of(config: &'c Config) -> Self {
+        let all = config.instances.iter().flat_map(|instance| {
+            let addresses = instance.all_addresses();
+            addresses.map(|vip| ((&*vip.interface, vip.address), &*instance.name))
+        });
+        Self(all.collect())
+    }
+
+    fn of_address(&self, interface: &str, address: IpAddr) -> Option<&'c str> {
+        self.0.get(&(interface, address)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Addresses, routes and rules that belong to no instance: `static_ipaddress`,
+//! `static_routes`, `static_rules` (specification B.1, C.4).
+//!
+//! Decides when they are put in and taken out: from the start to the stop, whatever
+//! the instances do. A worker that was replaced finds those of the one before.
+
+use crate::config::model::Config;
+use crate::ids::Errno;
+
+use super::action::{Operation, Token};
+use super::interfaces::Interfaces;
+use super::kernel_set::{additions_of, difference, removals};
+use super::refusals::Refusals;
+
+/// What is static.
+#[derive(Debug, Default)]
+pub struct Statics {
+    /// What was put in, or asked for.
+    put_in: Vec<Operation>,
+    /// What the kernel refused.
+    pub refusals: Refusals,
+}
+
+impl Statics {
+    /// What to do so that everything of `config` is in. Addresses wait for their
+    /// interface.
+    pub fn follow(&mut self, config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
+        let wanted = wanted(config, interfaces);
+        let operations = difference(&self.put_in, &wanted);
+        self.put_in = wanted;
+        operations
+    }
+
+    /// What takes everything out.
+    pub fn leave(&mut self) -> Vec<Operation> {
+        self.refusals.forget();
+        removals(&std::mem::take(&mut self.put_in))
+    }
+
+    /// An interface has come, or come back: what is to be put in again because the
+    /// kernel drops it with the interface.
+    pub fn of_interface(&self, name: &str) -> Vec<Operation> {
+        let on = |operation: &&Operation| match operation {
+            Operation::AddAddress { address, .. } => address.interface == name,
+            Operation::AddRoute(route) => {
+                let hops = route.next_hops.iter();
+                let mut hops = hops.map(|hop| hop.interface.as_deref());
+                route.interface.as_deref() == Some(name) || hops.any(|hop| hop == Some(name))
+            }
+            _ => false,
+        };
+        self.put_in.iter().filter(on).cloned().collect()
+    }
+
+    /// Notes a refusal; whether that is news.
+    pub fn refused(&mut self, token: Token, operation: &Operation, errno: Errno) -> bool {
+        !operation.adds() || self.refusals.note(token, operation, errno)
+    }
+}
+
+fn wanted(config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
+    let addresses = config.static_addresses.iter().filter_map(|address| {
+        let on = interfaces.named(&address.interface)?.index;
+        let address = address.clone();
+        Some(Operation::AddAddress { on, address })
+    });
+    addresses
+        .chain(additions_of(&config.static_routes, &config.static_rules))
+        .collect()
+}
