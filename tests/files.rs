@@ -441,8 +441,6 @@ fn a_full_disk_is_told_and_the_old_file_stays() {
 fn a_log_that_nobody_reads_holds_nothing_up() {
     in_lab(false, |lab| {
         let mut node = node(lab, "ours", 1, "")?;
-        let text = configuration("").replace("priority 100", "priority 255");
-        node.write_file(CONFIGURATION, &text.replace("192.0.2.5/24", "192.0.2.1/24"))?;
         let line = "mkfifo /run/full && exec 3<>/run/full && head -c 64000 /dev/zero >&3 && \
                     exec \"$0\" -n -l -D -d -P -f /run/k.conf 2>&3";
         let process = node.start(Path::new("/bin/sh"), &["-c", line, OURS], &[])?;

@@ -337,6 +337,7 @@ impl Arguments {
                 without_vrrp: self.check,
                 strict: self.strict_config,
             },
+            all: self.all,
             foreground: self.dont_fork,
             log: logging::Settings {
                 console: self.log_console && (self.dont_fork || self.cleanup),
@@ -369,7 +370,6 @@ impl Arguments {
     /// The options that were given and that do nothing yet.
     fn without_effect(&self) -> Vec<String> {
         [
-            ("--all", self.all),
             ("--release-vips", self.release_vips),
             ("--address-monitoring", self.address_monitoring),
             ("--core-dump-pattern", self.core_dump_pattern.is_some()),
@@ -676,11 +676,10 @@ mod tests {
 
     #[test]
     fn options_without_effect_are_named() {
-        let (settings, _) = settings("-x -d -M -a --all");
+        let (settings, _) = settings("-x -d -M -a");
         assert_eq!(
             settings.without_effect,
             [
-                "--all",
                 "--address-monitoring",
                 "--core-dump-pattern",
                 "--snmp"
