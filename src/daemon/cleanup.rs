@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::config::model::{Config, Instance};
 use crate::ids::Errno;
 use crate::system::clock::epoch_us;
-use crate::system::netlink;
+use crate::system::netlink::{self, nftables};
 use crate::system::sockets::tx::Sender;
 use crate::vrrp::action::Operation;
 use crate::vrrp::authentication::Sequences;
@@ -32,6 +32,10 @@ pub fn run(config: &Config) -> u8 {
         .collect::<Vec<_>>();
     let mut removed = Vec::new();
     let cleaned = netlink::clean_up(&vips, &mut removed);
+    let opened = open_firewall(config);
+    if let Err(error) = &opened {
+        tracing::error!("Unable to remove the firewall drop rules: {error}");
+    }
     let held = |instance: &&Arc<Instance>| {
         let mut own = instance.all_addresses();
         own.any(|vip| removed.contains(vip))
@@ -45,7 +49,7 @@ pub fn run(config: &Config) -> u8 {
     if let Err(error) = &told {
         tracing::error!("Unable to tell the peers: {error}");
     }
-    match cleaned.and(told) {
+    match cleaned.and(opened).and(told) {
         Ok(()) => exit_code::OK,
         Err(_) => exit_code::FATAL,
     }
@@ -64,6 +68,14 @@ fn ways(config: &Config, held: impl Fn(&&Arc<Instance>) -> bool) -> Vec<Operatio
         additions.append(&mut own);
     }
     removals(&additions)
+}
+
+/// Takes away what drops packets to VIPs, if anything may have been put there.
+fn open_firewall(config: &Config) -> std::io::Result<()> {
+    if config.instances.iter().all(|instance| instance.accept) {
+        return Ok(());
+    }
+    nftables::clean_up(nftables::Options::from(&config.globals.firewall))
 }
 
 fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std::io::Result<()> {

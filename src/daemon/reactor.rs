@@ -22,7 +22,7 @@ use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
 use crate::system::mail::Mailer;
-use crate::system::netlink::{Handle, Report};
+use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::realtime::{Realtime, Thread};
 use crate::system::scripts::Notice;
 use crate::system::signals::{Signal, Signals};
@@ -162,7 +162,8 @@ impl Reactor {
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let views_wanted = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
-        let (netlink, reports) = Handle::start_with(&config.globals.buffers)?;
+        let firewall = nftables::Options::from(&config.globals.firewall);
+        let (netlink, reports) = Handle::start_with(&config.globals.buffers, firewall)?;
         let (mut watcher, findings) = Watcher::new();
         watcher.watch(&config, settings.is_first)?;
         // All threads are there: none of them begins in real time.
@@ -232,6 +233,7 @@ impl Reactor {
             self.timer
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
+        self.netlink.finish();
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {

@@ -181,7 +181,7 @@ impl World {
     }
 
     /// Once its kernel has done everything, a node has the VIPs of exactly those
-    /// instances that are MASTER.
+    /// instances that are MASTER, and drops packets to those that do not accept any.
     pub(super) fn check_addresses(&mut self, node: usize) {
         let Some(here) = self.nodes.get(node) else {
             return;
@@ -196,6 +196,11 @@ impl World {
             let is_master = watch.state == State::Master;
             for vip in watch.config.all_addresses() {
                 let address = vip.address;
+                let is_blocked = here.kernel.blocked.contains(&address);
+                if is_blocked != (is_master && !watch.config.accept) {
+                    let what = if is_blocked { "drops" } else { "lets through" };
+                    wrong.push(format!("({}) {what} packets to {address}", watch.name));
+                }
                 if here.kernel.has(address) == is_master || here.kernel.unsure.contains(&address) {
                     continue;
                 }

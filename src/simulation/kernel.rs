@@ -68,6 +68,8 @@ pub struct Kernel {
     pub failing: u32,
     /// Addresses whose last operation failed: nobody knows whether they are on.
     pub unsure: BTreeSet<IpAddr>,
+    /// Addresses to which packets are dropped.
+    pub blocked: BTreeSet<IpAddr>,
     requests: VecDeque<(Token, Vec<Operation>)>,
     next_index: u32,
 }
@@ -81,6 +83,7 @@ impl Kernel {
             latency: Interval::from_us(50),
             failing: 0,
             unsure: BTreeSet::new(),
+            blocked: BTreeSet::new(),
             requests: VecDeque::new(),
             next_index: highest.unwrap_or(0).saturating_add(1),
         }
@@ -186,6 +189,14 @@ impl Kernel {
             let (on, address, add) = match operation {
                 Operation::AddAddress { on, address } => (*on, address, true),
                 Operation::RemoveAddress { on, address } => (*on, address, false),
+                Operation::Block { address, .. } => {
+                    self.blocked.insert(*address);
+                    continue;
+                }
+                Operation::Unblock { address, .. } => {
+                    self.blocked.remove(address);
+                    continue;
+                }
                 // There are no routes and rules in this kernel.
                 _ => continue,
             };

@@ -229,6 +229,8 @@ impl Node {
         self.ignored = 0;
         self.announced.clear();
         self.kernel.forget_requests();
+        // Whoever takes the VIPs off after it opens the firewall, too.
+        self.kernel.blocked.clear();
     }
 }
 

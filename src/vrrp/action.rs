@@ -145,18 +145,39 @@ pub enum Operation {
     AddRule(Box<Rule>),
     /// Take a rule out. That it is not there is no error.
     RemoveRule(Box<Rule>),
+    /// Drop what comes to an address and goes out from it (`no_accept`). That it is
+    /// dropped already is no error.
+    Block {
+        /// The interface; matters for link-local addresses only.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Let it through again. That it is not dropped is no error.
+    Unblock {
+        /// The interface; matters for link-local addresses only.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+    },
 }
 
 impl Operation {
     /// Whether something is put in.
     pub const fn adds(&self) -> bool {
         match self {
-            Self::AddAddress { .. } | Self::AddRoute(_) | Self::AddRule(_) => true,
-            Self::RemoveAddress { .. } | Self::RemoveRoute(_) | Self::RemoveRule(_) => false,
+            Self::AddAddress { .. } | Self::AddRoute(_) | Self::AddRule(_) | Self::Block { .. } => {
+                true
+            }
+            Self::RemoveAddress { .. }
+            | Self::RemoveRoute(_)
+            | Self::RemoveRule(_)
+            | Self::Unblock { .. } => false,
         }
     }
 
-    /// The name and the number of the kernel's request (rtnetlink(7)).
+    /// The name and the number of the kernel's request (rtnetlink(7), or
+    /// `linux/netfilter/nf_tables.h`).
     pub const fn request(&self) -> (&'static str, u16) {
         match self {
             Self::AddAddress { .. } => ("RTM_NEWADDR", 20),
@@ -165,6 +186,8 @@ impl Operation {
             Self::RemoveRoute(_) => ("RTM_DELROUTE", 25),
             Self::AddRule(_) => ("RTM_NEWRULE", 32),
             Self::RemoveRule(_) => ("RTM_DELRULE", 33),
+            Self::Block { .. } => ("NFT_MSG_NEWSETELEM", 12),
+            Self::Unblock { .. } => ("NFT_MSG_DELSETELEM", 14),
         }
     }
 }
@@ -178,6 +201,9 @@ impl fmt::Display for Operation {
             }
             Self::AddRoute(route) | Self::RemoveRoute(route) => write!(f, "route {route}"),
             Self::AddRule(rule) | Self::RemoveRule(rule) => write!(f, "rule {rule}"),
+            Self::Block { address, .. } | Self::Unblock { address, .. } => {
+                write!(f, "firewall drop rule of {address}")
+            }
         }
     }
 }

@@ -243,6 +243,10 @@ pub enum InstanceLine {
     RemovingVips,
     /// A VIP comes off a MASTER, because a new configuration does not have it.
     NoLongerExists(Box<VirtualAddress>),
+    /// Packets to the VIPs are dropped from now on.
+    SettingDropRule,
+    /// And no longer.
+    RemovingDropRule,
     /// VIPs that stand in no advert go on.
     SettingExcludedVips,
     /// VIPs that stand in no advert come off.
@@ -474,6 +478,8 @@ impl InstanceLine {
             | Self::PreemptDelayStopped
             | Self::SettingVips
             | Self::RemovingVips
+            | Self::SettingDropRule
+            | Self::RemovingDropRule
             | Self::SettingExcludedVips
             | Self::RemovingExcludedVips
             | Self::SettingRoutes
@@ -682,6 +688,8 @@ impl InstanceLine {
         match self {
             Self::SettingVips => f.write_str("setting VIPs."),
             Self::RemovingVips => f.write_str("removing VIPs."),
+            Self::SettingDropRule => f.write_str("setting firewall drop rule"),
+            Self::RemovingDropRule => f.write_str("removing firewall drop rule"),
             Self::SettingExcludedVips => f.write_str("setting E-VIPs."),
             Self::NoLongerExists(vip) => write!(
                 f,

@@ -26,6 +26,7 @@ mod families;
 mod fast_handover;
 mod faults;
 mod fifo;
+mod firewall;
 mod frr;
 mod hostile;
 mod kernel;
@@ -102,6 +103,7 @@ for_each_pair! { run:
     different_versions => crate::words::different_versions;
     two_owners => crate::owner::two_owners;
     strict_and_accepting => crate::owner::strict_and_accepting;
+    no_accept => crate::firewall::no_accept;
     tracked_file_with_weight => crate::tracking::file_with_weight;
     tracked_file_without_weight => crate::tracking::file_without_weight;
 }

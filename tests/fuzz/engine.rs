@@ -49,6 +49,7 @@ fn case(seed: u64) -> Vec<String> {
         now: Instant::from_us(dice.below(10_000_000)),
         pending: VecDeque::new(),
         held: BTreeSet::new(),
+        blocked: BTreeSet::new(),
         runs: Vec::new(),
         did: Vec::new(),
         asked: 0,
@@ -216,6 +217,7 @@ struct Node {
     now: Instant,
     pending: VecDeque<(Token, Vec<Operation>)>,
     held: BTreeSet<(IfIndex, IpAddr)>,
+    blocked: BTreeSet<IpAddr>,
     runs: Vec<ScriptId>,
     did: Vec<String>,
     /// Datagrams that were given to the engine since the last reload.
@@ -374,6 +376,12 @@ impl Node {
                 Operation::RemoveAddress { on, address } => {
                     self.held.remove(&(on, address.address));
                 }
+                Operation::Block { address, .. } => {
+                    self.blocked.insert(address);
+                }
+                Operation::Unblock { address, .. } => {
+                    self.blocked.remove(&address);
+                }
                 _ => {}
             }
         }
@@ -451,6 +459,11 @@ impl Node {
             self.kernel();
         }
         assert!(self.held.is_empty(), "{:?} is left", self.held);
+        let blocked = &self.blocked;
+        assert!(
+            blocked.is_empty(),
+            "packets to {blocked:?} are still dropped"
+        );
         assert!(self.did.iter().any(|line| line.ends_with(" Stopped")));
         let stopped =
             |it: keepalived_rs::vrrp::engine::InstanceView<'_>| it.state == State::Stopped;

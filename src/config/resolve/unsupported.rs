@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
-use super::super::model::{Instance, SyncGroup, Version};
+use super::super::model::{Instance, SyncGroup};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
@@ -16,20 +16,6 @@ pub(super) fn tell(
     groups: &[SyncGroup],
     found: &mut Collector,
 ) {
-    let mut drafts = draft.instances.iter().peekable();
-    for instance in instances {
-        while drafts
-            .next_if(|draft| draft.name.text != instance.name)
-            .is_some()
-        {}
-        let Some(draft) = drafts.next() else { continue };
-        if instance.strict && !instance.accept {
-            let name = &instance.name;
-            let text = format!("({name}) strict mode without 'accept' does not work yet");
-            let refusal = not_yet(text).at(&draft.name.origin);
-            found.push(refusal.help(help_for_strict(instance)));
-        }
-    }
     if found.is_refused() {
         return;
     }
@@ -46,21 +32,6 @@ pub(super) fn tell(
     }
 }
 
-/// What to do about strict mode, which makes those who do not own the addresses drop
-/// packets to them; version 2 leaves no choice (specification B.3).
-const fn help_for_strict(instance: &Instance) -> &'static str {
-    match instance.version {
-        Version::V2 => {
-            "It takes a firewall to drop packets to the addresses, and version 2 wants that. \
-             Use version 3 with `accept`, or leave strict mode."
-        }
-        Version::V3 => {
-            "It takes a firewall to drop packets to the addresses. Write `accept`, or leave \
-             strict mode."
-        }
-    }
-}
-
 /// Whether an instance asks for anything beyond what the daemon can do. What is
 /// not named here must have its default, so that a new setting cannot be forgotten.
 fn is_beyond(instance: &Instance) -> bool {
@@ -74,6 +45,7 @@ fn is_beyond(instance: &Instance) -> bool {
         preempt_delay: instance.preempt_delay,
         timer_expired_backup: instance.timer_expired_backup,
         strict: instance.strict,
+        accept: instance.accept,
         track_source_address: instance.track_source_address,
         fault_without_peer: instance.fault_without_peer,
         check_unicast_source: instance.check_unicast_source,
@@ -152,13 +124,14 @@ mod tests {
             nopreempt: true,
             timer_expired_backup: Some(254),
             strict: true,
+            accept: false,
             unicast_ttl: Some(255),
             check_unicast_source: true,
             debug: 3,
             ..plain()
         };
         assert!(!is_beyond(&works));
-        let cases: [fn(&mut Instance); 1] = [|instance| instance.accept = false];
+        let cases: [fn(&mut Instance); 1] = [|instance| instance.promote_secondaries = true];
         for (number, change) in cases.into_iter().enumerate() {
             let mut instance = plain();
             change(&mut instance);

@@ -368,6 +368,10 @@ fn write_router(
     }
     if features.manners {
         write_manners(text, is_owner, random);
+        // Not a throw of its own, so that the other worlds stay as they were.
+        if number % 3 == 1 {
+            text.push_str("    no_accept\n");
+        }
     }
     if features.announcing {
         write_announcing(text, random);

@@ -17,7 +17,7 @@ use super::socket::RequestSocket;
 use crate::config::model::{PROTOCOL_KEEPALIVED, PreferredLifetime, VirtualAddress};
 use crate::ids::IfIndex;
 
-/// Puts an address on an interface.
+/// Puts an address on an interface. That it is there already is no error.
 pub(super) fn add(
     socket: &mut RequestSocket,
     on: IfIndex,

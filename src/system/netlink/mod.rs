@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
 
@@ -18,12 +19,14 @@ use crate::vrrp::event::{InterfaceAddress, InterfaceState};
 
 use monitor::{Monitor, Table};
 use names::Names;
+use nftables::Firewall;
 use socket::RequestSocket;
 
 mod address;
 mod metrics;
 mod monitor;
 mod names;
+pub mod nftables;
 mod operation;
 mod route;
 mod rule;
@@ -76,6 +79,7 @@ pub enum Report {
 pub struct Handle {
     requests: mpsc::UnboundedSender<Request>,
     thread: Thread,
+    join: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -88,19 +92,23 @@ impl Handle {
     /// Starts the thread, in the network namespace and scheduling class of the
     /// caller. Changing addresses needs `CAP_NET_ADMIN`. The first report is `All`.
     pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
-        Self::start_with(&Buffers::default())
+        Self::start_with(&Buffers::default(), nftables::Options::default())
     }
 
     /// The same with receive buffers of other sizes: that for answers as it is asked
-    /// for, that for news no smaller than ours.
-    pub fn start_with(buffers: &Buffers) -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
+    /// for, that for news no smaller than ours. What blocks addresses looks as
+    /// `firewall` says, and goes away with the thread.
+    pub fn start_with(
+        buffers: &Buffers,
+        firewall: nftables::Options,
+    ) -> io::Result<(Self, mpsc::UnboundedReceiver<Report>)> {
         let (requests, incoming) = mpsc::unbounded_channel();
         let (outgoing, reports) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()?;
         // Opened here, so that the caller gets the errors.
-        let sockets = {
+        let (monitor, requests_socket) = {
             let _inside = runtime.enter();
             let (monitor, requests) = (Monitor::open()?, RequestSocket::open()?);
             monitor.enlarge_buffer(buffers.vrrp_netlink_monitor);
@@ -108,13 +116,19 @@ impl Handle {
             (monitor, requests)
         };
         let (begun, beginning) = std::sync::mpsc::sync_channel(1);
-        std::thread::Builder::new()
+        let join = std::thread::Builder::new()
             .name("netlink".into())
             .spawn(move || {
                 // The capacity is one: it never waits.
                 let _ = begun.send(Thread::current());
-                let (monitor, socket) = sockets;
-                let end = runtime.block_on(serve(monitor, socket, incoming, &outgoing));
+                let mut kernel = Kernel {
+                    socket: requests_socket,
+                    names: Names::default(),
+                    firewall: Firewall::new(firewall),
+                };
+                let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
+                // Nobody listens any more, and the next daemon begins by doing the same.
+                let _ = kernel.firewall.close();
                 if let Err(error) = end {
                     let errno = Errno(error.raw_os_error().unwrap_or(libc::EIO));
                     let _ = outgoing.send(Report::Failed(errno));
@@ -122,7 +136,12 @@ impl Handle {
             })?;
         // Fails only for a thread that is gone already, which its reports tell.
         let thread = beginning.recv().unwrap_or(Thread::current());
-        Ok((Self { requests, thread }, reports))
+        let handle = Self {
+            requests,
+            thread,
+            join,
+        };
+        Ok((handle, reports))
     }
 
     /// The thread.
@@ -135,6 +154,13 @@ impl Handle {
     pub fn carry_out(&self, token: Token, operations: Vec<Operation>) {
         // The send fails only after `Report::Failed`.
         let _ = self.requests.send(Request { token, operations });
+    }
+
+    /// Waits until all requests have been carried out, and the firewall is open.
+    pub fn finish(self) {
+        drop(self.requests);
+        // A panic of the thread has ended the process already, or told the test.
+        let _ = self.join.join();
     }
 }
 
@@ -189,12 +215,11 @@ fn is_on(address: &VirtualAddress, interface: &InterfaceState) -> bool {
 /// The thread's life: until the handle is dropped, or the kernel fails us.
 async fn serve(
     mut monitor: Monitor,
-    mut socket: RequestSocket,
+    kernel: &mut Kernel,
     mut requests: mpsc::UnboundedReceiver<Request>,
     outgoing: &mpsc::UnboundedSender<Report>,
 ) -> io::Result<()> {
-    let mut names = Names::default();
-    let mut reports = vec![monitor.refill(&mut socket)?];
+    let mut reports = vec![monitor.refill(&mut kernel.socket)?];
     loop {
         for report in reports.drain(..) {
             if outgoing.send(report).is_err() {
@@ -208,30 +233,52 @@ async fn serve(
                 None => return Ok(()),
             },
         };
-        let outcome = request.map(|request| carry_out(&mut socket, &mut names, request));
+        let outcome = request.map(|request| kernel.carry_out(request));
         // What the request changed is known before it is called done.
-        monitor.take(&mut socket, &mut reports)?;
+        monitor.take(&mut kernel.socket, &mut reports)?;
         reports.extend(outcome.into_iter().flatten());
     }
 }
 
-/// Carries out every operation; what there is to report, with `Done` at the end.
-fn carry_out(socket: &mut RequestSocket, names: &mut Names, request: Request) -> Vec<Report> {
-    let token = request.token;
-    let mut reports = Vec::new();
-    let mut result = Ok(());
-    for operation in request.operations {
-        if let Err(errno) = operation::carry_out(socket, names, &operation) {
-            result = result.and(Err(errno));
-            reports.push(Report::Refused {
-                token,
-                operation,
-                errno,
-            });
+/// What requests are carried out with.
+struct Kernel {
+    socket: RequestSocket,
+    names: Names,
+    firewall: Firewall,
+}
+
+impl Kernel {
+    /// Carries out every operation; what there is to report, with `Done` at the end.
+    fn carry_out(&mut self, request: Request) -> Vec<Report> {
+        let token = request.token;
+        let mut reports = Vec::new();
+        let mut result = Ok(());
+        for operation in request.operations {
+            if let Err(errno) = self.carry_out_one(&operation) {
+                result = result.and(Err(errno));
+                reports.push(Report::Refused {
+                    token,
+                    operation,
+                    errno,
+                });
+            }
         }
+        reports.push(Report::Done { token, result });
+        reports
     }
-    reports.push(Report::Done { token, result });
-    reports
+
+    fn carry_out_one(&mut self, operation: &Operation) -> Result<(), Errno> {
+        let of_firewall = match operation {
+            Operation::Block { on, address } => self.firewall.block(*on, *address),
+            Operation::Unblock { on, address } => self.firewall.unblock(*on, *address),
+            other => return operation::carry_out(&mut self.socket, &mut self.names, other),
+        };
+        of_firewall.map_err(errno_of)
+    }
+}
+
+fn errno_of(error: io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! One change in the kernel, whatever it is of.
+//! One change of an address, a route or a rule.
 
 use super::names::Names;
 use super::socket::RequestSocket;
-use super::{address, route, rule};
+use super::{address, errno_of, route, rule};
 use crate::ids::Errno;
 use crate::vrrp::action::Operation;
 
@@ -21,6 +21,8 @@ pub(super) fn carry_out(
         Operation::RemoveRoute(route) => route::remove(socket, names, route).map(|_| ()),
         Operation::AddRule(rule) => rule::add(socket, names, rule),
         Operation::RemoveRule(rule) => rule::remove(socket, names, rule).map(|_| ()),
+        // These are not for this socket.
+        Operation::Block { .. } | Operation::Unblock { .. } => Ok(()),
     };
-    result.map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    result.map_err(errno_of)
 }

@@ -23,10 +23,10 @@ pub(super) const BUFFER_BYTES: usize = 64 << 10;
 
 /// How long an answer may take, in seconds. The answer lies ready when the
 /// request has been sent, so this only keeps a broken kernel from hanging us.
-const ANSWER_LIMIT_S: i64 = 10;
+pub(super) const ANSWER_LIMIT_S: i64 = 10;
 
 /// Messages of the kernel's own types (netlink(7)).
-const TYPE_ERROR: u16 = 2;
+pub(super) const TYPE_ERROR: u16 = 2;
 const TYPE_DONE: u16 = 3;
 
 /// The dump was disturbed by a change and may be inconsistent.
@@ -172,7 +172,7 @@ impl RequestSocket {
 }
 
 /// The outcome that an acknowledgement or an error message carries.
-fn error_of(message: Message<'_>) -> io::Result<()> {
+pub(super) fn error_of(message: Message<'_>) -> io::Result<()> {
     let code = message
         .payload
         .first_chunk()

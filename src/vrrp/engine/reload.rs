@@ -6,7 +6,7 @@
 //! `plan/mod.rs`; how an instance does that, in `instance/reload.rs`. Source:
 //! specification F.10.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::{Config, VirtualAddress};
@@ -14,7 +14,7 @@ use crate::ids::{IfIndex, InstanceId};
 use crate::time::Instant;
 
 use super::super::action::{Action, Operation, Token, Transmit};
-use super::super::instance::{Before, Purpose, Running};
+use super::super::instance::{Before, Blocked, Purpose, Running, block, unblock};
 use super::super::kernel_set::around;
 use super::super::log_lines::InstanceLine;
 use super::super::plan::Plan;
@@ -33,6 +33,8 @@ struct Held {
     maybe: Vec<(InstanceId, OnKernel)>,
     /// Routes and rules that were put in, or asked for.
     ways: Vec<Operation>,
+    /// Addresses to which packets are dropped.
+    blocked: BTreeSet<Blocked>,
 }
 
 impl Engine {
@@ -119,6 +121,7 @@ impl Engine {
             let maybe = it.may_hold(cx).map(|(on, vip)| (id, (on, in_kernel(vip))));
             held.maybe.extend(maybe);
             held.ways.extend_from_slice(it.ways());
+            held.blocked.extend(it.blocked());
         });
         held
     }
@@ -133,7 +136,13 @@ impl Engine {
     ) {
         let after = self.held(now, tx);
         let addresses = difference(before, &after);
-        let operations = around(&before.ways, &after.ways, addresses);
+        let changes = around(&before.ways, &after.ways, addresses);
+        // Nothing that is to be dropped gets through in between.
+        let new = after.blocked.difference(&before.blocked);
+        let mut operations: Vec<Operation> = new.copied().map(block).collect();
+        operations.extend(changes);
+        let old = before.blocked.difference(&after.blocked);
+        operations.extend(old.copied().map(unblock));
         let mut removed: HashSet<OnKernel> = HashSet::new();
         for operation in &operations {
             if let Operation::RemoveAddress { on, address } = operation {
@@ -174,7 +183,7 @@ impl Engine {
 }
 
 /// Every VIP of a configuration.
-pub(super) fn vips_of(config: &Config) -> std::collections::BTreeSet<IpAddr> {
+pub(super) fn vips_of(config: &Config) -> BTreeSet<IpAddr> {
     let instances = config.instances.iter();
     let vips = instances.flat_map(|instance| instance.all_addresses());
     vips.map(|vip| vip.address).collect()

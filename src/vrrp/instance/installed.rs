@@ -13,6 +13,7 @@ use super::super::event::InterfaceState;
 use super::super::interfaces::Interfaces;
 use super::super::kernel_set::{additions_of, is_surely_ours, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
+use super::blocking::{block, unblock};
 use super::{Context, Purpose, Running};
 
 /// Whether the VIPs are on.
@@ -25,6 +26,7 @@ pub(super) enum Installed {
 
 impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
+        self.tell_blocking(InstanceLine::SettingDropRule, cx);
         self.tell_setting(cx);
         self.refusals.forget();
         self.put_on = Self::vips(&self.config, cx.interfaces)
@@ -35,15 +37,18 @@ impl Running {
             self.installed = Installed::Asked(token);
             return;
         }
+        let mut operations: Vec<_> = self.blocked().map(block).collect();
         let addresses = self.put_on.iter().cloned();
-        let addresses = addresses.map(|(on, address)| Operation::AddAddress { on, address });
-        let operations = addresses.chain(self.ways.iter().cloned()).collect();
+        operations.extend(addresses.map(|(on, address)| Operation::AddAddress { on, address }));
+        operations.extend_from_slice(&self.ways);
         let token = cx.request(Purpose::Install(self.id), operations);
         self.installed = Installed::Asked(token);
     }
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
         self.tell_removing(cx);
+        self.tell_blocking(InstanceLine::RemovingDropRule, cx);
+        let blocked: Vec<_> = self.blocked().collect();
         self.installed = Installed::No;
         self.refusals.forget();
         self.gained = None;
@@ -69,6 +74,7 @@ impl Running {
         let mut operations = removals(&ways_of(&self.config));
         let addresses = there.into_iter();
         operations.extend(addresses.map(|(on, address)| Operation::RemoveAddress { on, address }));
+        operations.extend(blocked.into_iter().map(unblock));
         cx.request(Purpose::Remove(self.id), operations);
     }
 
@@ -256,8 +262,9 @@ impl Running {
         let (vip, interface) = (vip.clone(), vip.interface.clone());
         let line = LogLine::AddressRemoved { address, interface };
         cx.actions.push_back(Action::Log(line));
-        let operation = Operation::AddAddress { on, address: vip };
-        cx.request(Purpose::Restore(self.id), vec![operation]);
+        let mut operations: Vec<_> = self.blocked().map(block).collect();
+        operations.push(Operation::AddAddress { on, address: vip });
+        cx.request(Purpose::Restore(self.id), operations);
     }
 
     /// After reports were missed: puts back, as MASTER, what is not there.

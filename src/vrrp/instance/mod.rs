@@ -43,6 +43,7 @@ use super::tracking::{
 use super::watched::{files_of, processes_of};
 
 mod announce;
+mod blocking;
 mod contended;
 mod context;
 mod faults;
@@ -53,6 +54,7 @@ mod rival;
 mod standstill;
 mod why;
 
+pub use blocking::{Blocked, block, unblock};
 use contended::Episode;
 pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;

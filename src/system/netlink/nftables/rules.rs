@@ -1,0 +1,328 @@
+//! The table, its sets, its chains and its rules, with the names that C keepalived
+//! gives them, so that what an administrator knows by heart still prints.
+//!
+//! Each packet from or to a blocked address is dropped, except neighbour discovery,
+//! without which nobody would find the MASTER. A link-local address is one only
+//! together with its interface, so those have a set and chains of their own.
+
+use super::Options;
+use super::message::{Attributes, Batch, Family, Request};
+
+/// The set of the addresses that are blocked on every interface.
+pub(super) const VIPS: &str = "vips";
+/// The set of link-local addresses, each with the number of its interface.
+pub(super) const LINK_LOCAL: &str = "vips_link_local";
+
+/// The kinds of neighbour discovery that pass.
+const DISCOVERY: &str = "neighbor-discovery";
+const NEIGHBOUR_SOLICITATION: u8 = 135;
+const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
+const ICMPV6: u8 = 58;
+
+/// What `nft` calls the keys of the sets.
+const TYPE_IPV4: u32 = 7;
+const TYPE_IPV6: u32 = 8;
+const TYPE_INTERFACE: u32 = 20;
+const TYPE_ICMPV6: u32 = 29;
+/// Two keys in one; six bits for each.
+const TYPE_IPV6_AND_INTERFACE: u32 = TYPE_IPV6 << 6 | TYPE_INTERFACE;
+
+/// The set never changes (`NFT_SET_CONSTANT`).
+const CONSTANT: u32 = 2;
+
+/// Hooks and verdicts of netfilter.
+const HOOK_IN: u32 = 1;
+const HOOK_OUT: u32 = 3;
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+/// `NFT_GOTO`, -4.
+const GOTO: u32 = 0xffff_fffc;
+
+/// Registers of sixteen bytes; the first of all takes the verdict.
+const VERDICT: u32 = 0;
+const FIRST: u32 = 1;
+const SECOND: u32 = 2;
+
+/// Keys of the expression `meta`.
+const META_IN_INTERFACE: u32 = 4;
+const META_OUT_INTERFACE: u32 = 5;
+
+/// A direction, with all that differs by it.
+struct Direction {
+    chain: &'static str,
+    link_local: &'static str,
+    hook: u32,
+    interface: u32,
+    ipv4_offset: u32,
+    ipv6_offset: u32,
+}
+
+/// Who sends to the address.
+const IN: Direction = Direction {
+    chain: "in",
+    link_local: "in_link_local",
+    hook: HOOK_IN,
+    interface: META_IN_INTERFACE,
+    ipv4_offset: 16,
+    ipv6_offset: 24,
+};
+
+/// Who sends from it.
+const OUT: Direction = Direction {
+    chain: "out",
+    link_local: "out_link_local",
+    hook: HOOK_OUT,
+    interface: META_OUT_INTERFACE,
+    ipv4_offset: 12,
+    ipv6_offset: 8,
+};
+
+/// Adds the whole table of a family, with empty sets.
+pub(super) fn create(batch: &mut Batch, family: Family, options: &Options) {
+    let table = options.table.as_str();
+    batch.ask(Request::NewTable, family, |it| it.text(1, table));
+    let builder = &mut Builder {
+        batch,
+        family,
+        options,
+    };
+    match family {
+        Family::Inet => {
+            builder.set(VIPS, 1, TYPE_IPV4, 4, 0);
+            for direction in [&OUT, &IN] {
+                builder.base_chain(direction);
+                builder.drop_ipv4(direction);
+            }
+        }
+        Family::Inet6 => {
+            builder.set(VIPS, 1, TYPE_IPV6, 16, 0);
+            builder.set(LINK_LOCAL, 2, TYPE_IPV6_AND_INTERFACE, 20, 0);
+            builder.set(DISCOVERY, 3, TYPE_ICMPV6, 1, CONSTANT);
+            let kinds = [NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT];
+            builder.batch.ask(Request::NewElement, family, |it| {
+                elements(it, table, DISCOVERY, kinds.map(|kind| [kind]));
+            });
+            for direction in [&OUT, &IN] {
+                builder.chain(direction.link_local);
+                builder.drop_link_local(direction);
+                builder.base_chain(direction);
+                builder.pass_discovery(direction);
+                builder.sort_link_local(direction);
+                builder.drop_ipv6(direction);
+            }
+        }
+    }
+}
+
+/// The attributes that name elements of a set.
+pub(super) fn elements<const N: usize>(
+    attributes: &mut Attributes<'_>,
+    table: &str,
+    set: &str,
+    keys: impl IntoIterator<Item = [u8; N]>,
+) {
+    attributes.text(1, table);
+    attributes.text(2, set);
+    attributes.nest(3, |list| {
+        for key in keys {
+            list.element(|element| element.nest(1, |it| it.bytes(1, &key)));
+        }
+    });
+}
+
+struct Builder<'a> {
+    batch: &'a mut Batch,
+    family: Family,
+    options: &'a Options,
+}
+
+impl Builder<'_> {
+    /// A set; `number` tells it from the others of this batch.
+    fn set(&mut self, name: &str, number: u32, key: u32, key_bytes: u32, flags: u32) {
+        let table = &self.options.table;
+        self.batch.ask(Request::NewSet, self.family, |it| {
+            it.text(1, table);
+            it.text(2, name);
+            it.number(3, flags);
+            it.number(4, key);
+            it.number(5, key_bytes);
+            it.number(10, number);
+        });
+    }
+
+    /// A chain that others go to.
+    fn chain(&mut self, name: &str) {
+        let table = &self.options.table;
+        self.batch.ask(Request::NewChain, self.family, |it| {
+            it.text(1, table);
+            it.text(3, name);
+        });
+    }
+
+    /// A chain that the kernel calls for each packet.
+    fn base_chain(&mut self, direction: &Direction) {
+        let Options {
+            table, priority, ..
+        } = self.options;
+        self.batch.ask(Request::NewChain, self.family, |it| {
+            it.text(1, table);
+            it.text(3, direction.chain);
+            it.nest(4, |hook| {
+                hook.number(1, direction.hook);
+                hook.bytes(2, &priority.to_be_bytes());
+            });
+            it.number(5, ACCEPT);
+            it.text(7, "filter");
+        });
+    }
+
+    fn drop_ipv4(&mut self, direction: &Direction) {
+        self.rule(direction.chain, DROP, None, |it| {
+            it.load_header(direction.ipv4_offset, 4);
+            it.look_up(VIPS);
+        });
+    }
+
+    fn drop_ipv6(&mut self, direction: &Direction) {
+        self.rule(direction.chain, DROP, None, |it| {
+            it.load_header(direction.ipv6_offset, 16);
+            it.look_up(VIPS);
+        });
+    }
+
+    fn pass_discovery(&mut self, direction: &Direction) {
+        self.rule(direction.chain, ACCEPT, None, |it| {
+            // The field of the header that says what follows it.
+            it.load_header(6, 1);
+            it.equals(&[ICMPV6]);
+            it.load_transport(0, 1);
+            it.look_up(DISCOVERY);
+        });
+    }
+
+    /// Whatever is in fe80::/10 goes to the chain of link-local addresses.
+    fn sort_link_local(&mut self, direction: &Direction) {
+        let (mut mask, mut prefix) = ([0; 16], [0; 16]);
+        mask[..2].copy_from_slice(&[0xff, 0xc0]);
+        prefix[..2].copy_from_slice(&[0xfe, 0x80]);
+        self.rule(direction.chain, GOTO, Some(direction.link_local), |it| {
+            it.load_header(direction.ipv6_offset, 16);
+            it.mask(&mask);
+            it.equals(&prefix);
+        });
+    }
+
+    fn drop_link_local(&mut self, direction: &Direction) {
+        self.rule(direction.link_local, DROP, None, |it| {
+            it.load_header(direction.ipv6_offset, 16);
+            it.load_meta(direction.interface);
+            it.look_up(LINK_LOCAL);
+        });
+    }
+
+    /// A rule: what it looks at, and then its verdict.
+    fn rule(
+        &mut self,
+        chain: &str,
+        verdict: u32,
+        target: Option<&str>,
+        conditions: impl FnOnce(&mut Expressions<'_, '_>),
+    ) {
+        let Options {
+            table, counters, ..
+        } = self.options;
+        self.batch.ask(Request::NewRule, self.family, |it| {
+            it.text(1, table);
+            it.text(2, chain);
+            it.nest(4, |list| {
+                let mut expressions = Expressions { list };
+                conditions(&mut expressions);
+                if *counters {
+                    expressions.add("counter", |_| {});
+                }
+                expressions.decide(verdict, target);
+            });
+        });
+    }
+}
+
+/// The expressions of a rule, carried out in order until one says no.
+struct Expressions<'a, 'b> {
+    list: &'a mut Attributes<'b>,
+}
+
+impl Expressions<'_, '_> {
+    /// Takes bytes of the IP header into the first register.
+    fn load_header(&mut self, offset: u32, length: u32) {
+        self.load(1, offset, length);
+    }
+
+    /// The same of what follows the IP header.
+    fn load_transport(&mut self, offset: u32, length: u32) {
+        self.load(2, offset, length);
+    }
+
+    fn load(&mut self, base: u32, offset: u32, length: u32) {
+        self.add("payload", |it| {
+            it.number(1, FIRST);
+            it.number(2, base);
+            it.number(3, offset);
+            it.number(4, length);
+        });
+    }
+
+    /// Takes the number of an interface into the second register, where it continues
+    /// what stands in the first.
+    fn load_meta(&mut self, key: u32) {
+        self.add("meta", |it| {
+            it.number(1, SECOND);
+            it.number(2, key);
+        });
+    }
+
+    fn mask(&mut self, mask: &[u8; 16]) {
+        self.add("bitwise", |it| {
+            it.number(1, FIRST);
+            it.number(2, FIRST);
+            it.number(3, 16);
+            it.nest(4, |value| value.bytes(1, mask));
+            it.nest(5, |value| value.bytes(1, &[0; 16]));
+        });
+    }
+
+    fn equals(&mut self, value: &[u8]) {
+        self.add("cmp", |it| {
+            it.number(1, FIRST);
+            it.number(2, 0);
+            it.nest(3, |it| it.bytes(1, value));
+        });
+    }
+
+    fn look_up(&mut self, set: &str) {
+        self.add("lookup", |it| {
+            it.text(1, set);
+            it.number(2, FIRST);
+        });
+    }
+
+    fn decide(&mut self, verdict: u32, target: Option<&str>) {
+        self.add("immediate", |it| {
+            it.number(1, VERDICT);
+            it.nest(2, |value| {
+                value.nest(2, |it| {
+                    it.number(1, verdict);
+                    if let Some(chain) = target {
+                        it.text(2, chain);
+                    }
+                });
+            });
+        });
+    }
+
+    fn add(&mut self, name: &str, data: impl FnOnce(&mut Attributes<'_>)) {
+        self.list.element(|it| {
+            it.text(1, name);
+            it.nest(2, data);
+        });
+    }
+}

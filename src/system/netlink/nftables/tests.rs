@@ -1,0 +1,164 @@
+//! The tables against a real kernel, each test in a namespace of its own.
+
+use std::net::{Ipv6Addr, SocketAddr as Address, UdpSocket};
+use std::time::Duration;
+
+use super::*;
+use crate::system::testing::{in_namespace, ip};
+
+fn firewall(counters: bool) -> Firewall {
+    Firewall::new(Options {
+        table: "keepalived".into(),
+        priority: -1,
+        counters,
+    })
+}
+
+/// The number of the loopback interface.
+const LOOPBACK: IfIndex = IfIndex(1);
+
+/// A loopback interface with two addresses of each family beside its own.
+fn make_addresses() {
+    ip("link set lo up");
+    for address in ["10.9.0.1/32", "10.9.0.2/32", "2001:db8::1/128"] {
+        ip(&format!("addr add {address} dev lo"));
+    }
+    ip("addr add fe80::1/64 dev lo");
+}
+
+/// Whether a datagram to `address` arrives. One to another address follows, on the
+/// same way, so that there is nothing to wait for.
+fn arrives(address: &str) -> bool {
+    let bind = |address: &str| {
+        let address: Address = address.parse().expect("an address");
+        UdpSocket::bind(address).expect("a socket")
+    };
+    let (subject, other) = (bind(address), bind("127.0.0.1:0"));
+    let to = |socket: &UdpSocket| socket.local_addr().expect("an address");
+    let sender = |to: Address| {
+        bind(if to.is_ipv4() {
+            "127.0.0.9:0"
+        } else {
+            "[::1]:0"
+        })
+    };
+    sender(to(&subject))
+        .send_to(b"x", to(&subject))
+        .expect("sent");
+    sender(to(&other)).send_to(b"y", to(&other)).expect("sent");
+    other
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .expect("a limit");
+    other.recv(&mut [0; 8]).expect("the other one arrives");
+    subject.set_nonblocking(true).expect("a socket");
+    subject.recv(&mut [0; 8]).is_ok()
+}
+
+fn parsed(address: &str) -> IpAddr {
+    address.parse().expect("an address")
+}
+
+#[test]
+fn what_is_blocked_does_not_arrive_and_all_else_does() {
+    in_namespace(|| {
+        make_addresses();
+        let mut firewall = firewall(false);
+        let (first, second) = ("10.9.0.1:0", "10.9.0.2:0");
+        assert!(arrives(first));
+        firewall
+            .block(LOOPBACK, parsed("10.9.0.1"))
+            .expect("blocked");
+        assert!(!arrives(first));
+        assert!(arrives(second));
+        firewall
+            .block(LOOPBACK, parsed("10.9.0.1"))
+            .expect("no error");
+        firewall
+            .unblock(LOOPBACK, parsed("10.9.0.1"))
+            .expect("open");
+        assert!(arrives(first));
+        firewall
+            .unblock(LOOPBACK, parsed("10.9.0.1"))
+            .expect("no error");
+        firewall
+            .block(LOOPBACK, parsed("10.9.0.2"))
+            .expect("blocked");
+        assert!(!arrives(second));
+        firewall.clear().expect("taken away");
+        assert!(arrives(second));
+        firewall.clear().expect("no error");
+    });
+}
+
+#[test]
+fn ipv6_and_a_link_local_address_on_its_interface_only() {
+    in_namespace(|| {
+        make_addresses();
+        let mut firewall = firewall(true);
+        let (global, local) = ("[2001:db8::1]:0", "[fe80::1%1]:0");
+        assert!(arrives(global) && arrives(local));
+        firewall
+            .block(LOOPBACK, parsed("2001:db8::1"))
+            .expect("blocked");
+        assert!(!arrives(global) && arrives(local));
+        let elsewhere = IfIndex(77);
+        firewall
+            .block(elsewhere, parsed("fe80::1"))
+            .expect("blocked");
+        assert!(arrives(local));
+        firewall
+            .block(LOOPBACK, parsed("fe80::1"))
+            .expect("blocked");
+        assert!(!arrives(local));
+        firewall.unblock(LOOPBACK, parsed("fe80::1")).expect("open");
+        assert!(arrives(local) && !arrives(global));
+    });
+}
+
+/// `nft flush ruleset` in the middle.
+#[test]
+fn a_table_that_somebody_took_away_is_made_again() {
+    in_namespace(|| {
+        make_addresses();
+        let mut ours = firewall(false);
+        ours.block(LOOPBACK, parsed("10.9.0.1")).expect("blocked");
+        firewall(false).clear().expect("taken away");
+        assert!(arrives("10.9.0.1:0"));
+        ours.unblock(LOOPBACK, parsed("10.9.0.1"))
+            .expect("no error");
+        ours.block(LOOPBACK, parsed("10.9.0.2")).expect("blocked");
+        assert!(!arrives("10.9.0.2:0"));
+    });
+}
+
+/// What a daemon that was killed left behind does not stay.
+#[test]
+fn a_new_daemon_begins_with_empty_tables() {
+    in_namespace(|| {
+        make_addresses();
+        firewall(false)
+            .block(LOOPBACK, parsed("10.9.0.1"))
+            .expect("blocked");
+        firewall(false)
+            .block(LOOPBACK, parsed("10.9.0.2"))
+            .expect("blocked");
+        assert!(arrives("10.9.0.1:0"));
+        assert!(!arrives("10.9.0.2:0"));
+    });
+}
+
+#[test]
+fn many_addresses_are_no_trouble() {
+    in_namespace(|| {
+        make_addresses();
+        let mut firewall = firewall(false);
+        for low in 0..500 {
+            let address = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, low);
+            firewall.block(LOOPBACK, address.into()).expect("blocked");
+        }
+        firewall
+            .block(LOOPBACK, parsed("2001:db8::1"))
+            .expect("blocked");
+        assert!(!arrives("[2001:db8::1]:0"));
+    });
+}
