@@ -98,7 +98,10 @@ fn files(node: &Node) -> Result<BTreeMap<String, u32>> {
             let name = path.display().to_string();
             if metadata.is_dir() && !name.starts_with("/run/netns") {
                 walk(&path, found);
-            } else if metadata.is_file() && name.contains("pid") | name.contains("keepalived") {
+            } else if metadata.is_file()
+                && name.contains("pid") | name.contains("keepalived")
+                && !name.ends_with(".last")
+            {
                 found.insert(name, metadata.mode() & 0o7777);
             }
         }
@@ -478,6 +481,54 @@ fn a_log_file_for_each_process() {
         assert!(own.trim_end().contains("Stopped Keepalived"), "{own}");
         assert!(vrrp.contains("(VI) Entering BACKUP STATE"), "{vrrp}");
         assert!(!own.contains("BACKUP STATE"), "{own}");
+        Ok(())
+    });
+}
+
+/// `--all`: there is a VRRP process without work, and it can be asked.
+#[test]
+fn all_processes_without_work() {
+    in_lab(false, |lab| {
+        let mut node = node(lab, "ours", 1, "")?;
+        node.write_file(CONFIGURATION, "")?;
+        let process = start(&mut node, OURS, &["--all"])?;
+        process.await_line(PATIENCE, "Starting VRRP child process")?;
+        process.await_line(PATIENCE, "Startup complete")?;
+        process.signal(libc::SIGUSR1);
+        await_that("a dump", || node.read_file("/run/keepalived.data").ok())?;
+        process.signal(libc::SIGTERM);
+        let (_, status) = process.await_end(PATIENCE)?;
+        assert_eq!(status.code(), Some(0));
+        Ok(())
+    });
+}
+
+/// What both processes left that were killed is found where the configuration has it,
+/// and the tools find a daemon in the directory of `use_pid_dir`.
+#[test]
+fn other_programs_find_the_files_where_the_configuration_has_them() {
+    in_lab(false, |lab| {
+        let mut node = node(lab, "ours", 1, "use_pid_dir")?;
+        let process = start(&mut node, OURS, &[])?;
+        process.await_line(PATIENCE, "Entering MASTER STATE")?;
+        node.await_address(Ipv4Addr::new(192, 0, 2, 5), true, PATIENCE)?;
+        let status = node.start(Path::new(OURS), &["status"], &[])?;
+        status.await_line(PATIENCE, "VI")?;
+        let (_, ended) = status.await_end(PATIENCE)?;
+        assert_eq!(ended.code(), Some(0));
+        for (outer, _, _) in node.processes()? {
+            lab::process::send_signal(outer, libc::SIGKILL)?;
+        }
+        process.await_end(PATIENCE)?;
+        assert!(node.addresses()?.iter().any(|it| it.0.octets()[3] == 5));
+        let cleanup = node.start(
+            Path::new(OURS),
+            &["--cleanup", "-l", "-f", CONFIGURATION],
+            &[],
+        )?;
+        let (_, ended) = cleanup.await_end(PATIENCE)?;
+        assert_eq!(ended.code(), Some(0));
+        assert!(!node.addresses()?.iter().any(|it| it.0.octets()[3] == 5));
         Ok(())
     });
 }

@@ -679,11 +679,7 @@ mod tests {
         let (settings, _) = settings("-x -d -M -a");
         assert_eq!(
             settings.without_effect,
-            [
-                "--address-monitoring",
-                "--core-dump-pattern",
-                "--snmp"
-            ]
+            ["--address-monitoring", "--core-dump-pattern", "--snmp"]
         );
         assert!(settings.core_files && settings.dump_configuration);
     }

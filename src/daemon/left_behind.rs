@@ -31,12 +31,12 @@ const LOOK_MS: u16 = 10;
 /// `--cleanup`: takes away what is left, unless a daemon lives, or was told to leave
 /// its addresses (`-V`). Returns the exit code of the process.
 pub fn run(settings: &Settings) -> u8 {
-    if let Some(name) = &settings.namespace
-        && process::enter_namespace(name).is_err()
-    {
-        // With the namespace everything in it is gone.
+    // The configuration says where the files lie. With a network namespace everything
+    // in it is gone.
+    let Ok((settings, _)) = super::read(settings) else {
         return exit_code::OK;
-    }
+    };
+    let settings = &settings;
     if settings.keep_addresses || PidFile::is_held(&settings.pid_file) {
         return exit_code::OK;
     }
