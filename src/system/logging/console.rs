@@ -138,19 +138,19 @@ fn opened_again(descriptor: &OwnedFd) -> io::Result<OwnedFd> {
 mod tests {
     use std::io::Read;
     use std::os::unix::net::UnixStream;
-    use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::time::Interval;
 
     /// Writes far more than fits, with nobody who reads, then lets `reader` have it.
     fn flood(descriptor: OwnedFd, mut reader: impl Read) {
         let mut console = Console::new(descriptor);
-        let begun = Instant::now();
+        let begun = clock::now();
         for _ in 0..20_000 {
             console.write(&"x".repeat(100));
         }
         // A millisecond for each line would be twenty seconds.
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(clock::now().since(begun) < Interval::from_secs(10));
         assert!(console.dropped > 1000, "{}", console.dropped);
         let mut room = vec![0; 30_000];
         reader.read_exact(&mut room).unwrap();
