@@ -72,6 +72,10 @@ const QUEUE_PER_TURN: usize = 256;
 /// its turn before them. Usually all that is here comes first.
 const DEADLINE_WAITS_MAX: Interval = Interval::from_ms(1);
 
+/// Later than this the whole process stood still: whoever was away first hears all that
+/// happened, and then decides.
+const STOOD_STILL_MIN: Interval = Interval::from_ms(100);
+
 /// How far the engine's idea of the wall clock may be off.
 const WALL_CLOCK_ERROR_MAX: Interval = Interval::from_ms(10);
 
@@ -404,8 +408,8 @@ impl Reactor {
     /// Whether what waits in a queue has to wait longer. Each queue gives one before
     /// that is asked, so that a daemon that is always late still hears everything.
     fn is_deadline_urgent(&self) -> bool {
-        let deadline = self.engine.deadline();
-        deadline.is_some_and(|at| now().since(at) > DEADLINE_WAITS_MAX)
+        let late = self.engine.deadline().map(|at| now().since(at));
+        late.is_some_and(|late| late > DEADLINE_WAITS_MAX && late < STOOD_STILL_MIN)
     }
 
     fn report(&mut self, report: Report) -> io::Result<()> {
