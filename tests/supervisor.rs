@@ -134,10 +134,12 @@ fn supervise(directory: &Path, manner: &str) -> u8 {
     let settings = Settings {
         config_file: directory.join("keepalived.conf"),
         options: Options::default(),
+        all: false,
         foreground: true,
         log: logging::Settings {
             console: true,
             syslog: None,
+            file: None,
             detail: false,
             ident: "Keepalived".to_owned(),
         },

@@ -337,10 +337,12 @@ impl Arguments {
                 without_vrrp: self.check,
                 strict: self.strict_config,
             },
+            all: self.all,
             foreground: self.dont_fork,
             log: logging::Settings {
                 console: self.log_console && (self.dont_fork || self.cleanup),
                 syslog: (!self.no_syslog).then_some(facility),
+                file: self.log_file.map(log_file),
                 detail: self.log_detail > 0,
                 ident: places::ident("Keepalived", namespace, None),
             },
@@ -368,9 +370,6 @@ impl Arguments {
     /// The options that were given and that do nothing yet.
     fn without_effect(&self) -> Vec<String> {
         [
-            ("--all", self.all),
-            ("--log-file", self.log_file.is_some()),
-            ("--flush-log-file", self.flush_log_file),
             ("--release-vips", self.release_vips),
             ("--address-monitoring", self.address_monitoring),
             ("--core-dump-pattern", self.core_dump_pattern.is_some()),
@@ -493,6 +492,11 @@ fn takes_value(command: &clap::Command, long: &str) -> bool {
                 .get_long()
                 .is_some_and(|long| !name.is_empty() && long.starts_with(name))
     })
+}
+
+/// The file of `-g`; without a name, one where the dumps lie if nobody says otherwise.
+fn log_file(named: Option<PathBuf>) -> PathBuf {
+    absolute(named.unwrap_or_else(|| PathBuf::from("/tmp/keepalived.log")))
 }
 
 /// The daemon may go to `/`, and a reload reads the file again.
@@ -672,16 +676,10 @@ mod tests {
 
     #[test]
     fn options_without_effect_are_named() {
-        let (settings, _) = settings("-x -d --log-file=/x -M -a --all");
+        let (settings, _) = settings("-x -d -M -a");
         assert_eq!(
             settings.without_effect,
-            [
-                "--all",
-                "--log-file",
-                "--address-monitoring",
-                "--core-dump-pattern",
-                "--snmp"
-            ]
+            ["--address-monitoring", "--core-dump-pattern", "--snmp"]
         );
         assert!(settings.core_files && settings.dump_configuration);
     }

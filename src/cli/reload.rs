@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Answer;
 use super::status::{ask, capitalised, failed, no_answer};
 use crate::daemon::control::{self, Request, beside};
-use crate::daemon::places::default_pid_file;
+use crate::daemon::places::pid_file_of_running;
 use crate::daemon::status::document::Refusal;
 
 /// The configuration was refused; what ran before runs on.
@@ -49,7 +49,7 @@ pub struct Task {
 /// Asks, waits, and says what came of it.
 pub fn run(task: &Task) -> Answer {
     let pid_file = task.pid.clone();
-    let pid_file = pid_file.unwrap_or_else(|| default_pid_file(task.namespace.as_deref()));
+    let pid_file = pid_file.unwrap_or_else(|| pid_file_of_running(task.namespace.as_deref()));
     let path = beside(&pid_file);
     let file = task.file.as_deref().map(from_anywhere);
     match ask(&path, &Request::reload(task.dry_run, file), PATIENCE) {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Answer;
-use crate::daemon::places::default_pid_file;
+use crate::daemon::places::pid_file_of_running;
 use crate::daemon::status::Request;
 use crate::daemon::status::document::{Document, Refusal};
 use crate::daemon::status::socket::beside;
@@ -57,7 +57,7 @@ pub struct Task {
 /// Asks, and says what came back.
 pub fn run(task: &Task) -> Answer {
     let pid_file = task.pid.clone();
-    let pid_file = pid_file.unwrap_or_else(|| default_pid_file(task.namespace.as_deref()));
+    let pid_file = pid_file.unwrap_or_else(|| pid_file_of_running(task.namespace.as_deref()));
     let path = task.socket.clone().unwrap_or_else(|| beside(&pid_file));
     let line = match ask(&path, &Request::status(task.instance.clone()), PATIENCE) {
         Ok(line) => line,

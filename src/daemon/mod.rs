@@ -72,6 +72,8 @@ pub struct Settings {
     pub config_file: PathBuf,
     /// `-i`, `-e`, `-P`, `-C`.
     pub options: config::Options,
+    /// `--all`: there is a worker even if it has nothing to do.
+    pub all: bool,
     /// `-n`.
     pub foreground: bool,
     /// `-l`, `-D`, `-S`, `-G`.

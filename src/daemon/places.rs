@@ -31,6 +31,18 @@ pub fn default_pid_file(namespace: Option<&str>) -> PathBuf {
     runtime_directory(namespace, false).join("keepalived.pid")
 }
 
+/// The pid file of a daemon that runs, for those who ask it: that of `use_pid_dir` if a
+/// daemon has its status socket there and none has it at the usual place.
+pub fn pid_file_of_running(namespace: Option<&str>) -> PathBuf {
+    let usual = default_pid_file(namespace);
+    let apart = runtime_directory(namespace, true).join("keepalived.pid");
+    if !beside(&usual).exists() && beside(&apart).exists() {
+        apart
+    } else {
+        usual
+    }
+}
+
 impl Settings {
     /// With what the configuration says where the command line says nothing.
     pub fn completed(&self, globals: &Globals) -> Self {

@@ -73,14 +73,16 @@ pub fn follow_globals(part: Part, globals: &Globals, umask_option: Option<u32>) 
     set_umask(mask(globals, umask_option));
 }
 
-/// The name of a process, if the configuration says one.
+/// The name of a process, if the configuration says one. A worker without a name of
+/// its own has that of its parent.
 fn name_of(part: Part, globals: &Globals) -> Option<&str> {
     let processes = &globals.processes;
     match part {
         Part::Supervisor => processes.parent_name.as_deref(),
         Part::Worker => {
             let named = processes.named.then_some("keepalived_vrrp");
-            processes.vrrp.name.as_deref().or(named)
+            let own = processes.vrrp.name.as_deref().or(named);
+            own.or(processes.parent_name.as_deref())
         }
     }
 }

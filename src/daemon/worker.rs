@@ -26,7 +26,13 @@ pub const IDENT: &str = "Keepalived_vrrp";
 /// Runs until the supervisor says stop; returns the exit code of the process.
 pub fn run(start: WorkerStart) -> u8 {
     let (namespace, instance) = (start.namespace.as_deref(), start.instance.as_deref());
-    logging::set_ident(&places::ident(IDENT, namespace, instance));
+    logging::begin_child(&places::ident(IDENT, namespace, instance), "vrrp");
+    let code = work(start);
+    logging::finish();
+    code
+}
+
+fn work(start: WorkerStart) -> u8 {
     let text = Text {
         config_file: start.config_file,
         options: start.options,

@@ -93,7 +93,7 @@ fn left_out_they_are_still_read_but_stop_nothing() {
     // What follows counts in full.
     let refused = "global_defs {\ndisable_local_igmp\n}\n";
     assert!(!left_out(&format!("{}{refused}", virtual_server(""))).is_usable());
-    assert!(!left_out(&format!("{}net_namespace\n", virtual_server("foo"))).is_usable());
+    assert!(!left_out(&format!("{}{refused}", virtual_server("foo"))).is_usable());
 }
 
 #[test]

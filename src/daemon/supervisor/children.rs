@@ -91,7 +91,9 @@ impl Supervisor<'_> {
 
 impl Supervisor<'_> {
     pub(super) fn wants_worker(&self) -> bool {
-        !self.settings.options.without_vrrp && !self.good.config.instances.is_empty()
+        let settings = self.settings;
+        let has_work = settings.all || !self.good.config.instances.is_empty();
+        has_work && !settings.options.without_vrrp
     }
 
     pub(super) fn start_worker(&mut self) {

@@ -1,8 +1,8 @@
-//! Where log lines go: the console in C keepalived's form, and syslog.
+//! Where log lines go: the console and a file in C keepalived's form, and syslog.
 //!
 //! Decides the form of a line and that logging never holds up the daemon: what
 //! cannot be written at once is dropped and counted. Texts and levels are the
-//! business of those who log. Source: specification E.2 (`-l`, `-D`, `-S`, `-G`).
+//! business of those who log. Source: specification E.2 (`-l`, `-D`, `-S`, `-g`, `-G`).
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -11,8 +11,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -20,14 +20,17 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::clock;
 
+mod console;
+mod file;
+
+use console::Console;
+use file::LogFile;
+
 /// Where the system takes datagrams for the log.
 const SYSLOG_SOCKET: &str = "/dev/log";
 
-/// A pipe that says it is writable takes this much without blocking (`PIPE_BUF`).
-const WRITE_BYTES_MAX: usize = 4096;
-
-/// How long a full console may hold up a line, in milliseconds.
-const CONSOLE_PATIENCE_MS: u8 = 1;
+/// How long the end of a process waits for a disk that is to take the last lines.
+const FILE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Severities of syslog (RFC 5424 section 6.2.1).
 const SEVERITY_ERROR: u8 = 3;
@@ -41,6 +44,8 @@ pub struct Settings {
     pub console: bool,
     /// Lines go to syslog under this facility; `None` with `-G`.
     pub syslog: Option<Facility>,
+    /// Lines go to this file too (`-g`).
+    pub file: Option<PathBuf>,
     /// Lines of level DEBUG are shown too, as information (`-D`).
     pub detail: bool,
     /// The program's name in syslog: `Keepalived` or `Keepalived_vrrp`.
@@ -106,19 +111,45 @@ pub fn install(settings: Settings) -> io::Result<()> {
         true => Some(io::stderr().as_fd().try_clone_to_owned()?),
         false => None,
     };
+    let file = settings.file.clone();
     let log = Arc::new(Log::new(settings, console, SYSLOG_SOCKET.into()));
     LOG.set(Arc::clone(&log))
         .map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
     let subscriber = tracing_subscriber::registry().with(LogLayer(log));
     tracing::subscriber::set_global_default(subscriber)
-        .map_err(|_| io::ErrorKind::AlreadyExists.into())
+        .map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))?;
+    if let (Some(path), Some(log)) = (file, LOG.get()) {
+        let opened = LogFile::open(&path);
+        adopt_file(log, opened);
+    }
+    Ok(())
 }
 
-/// Changes the program's name in syslog: the worker is forked from the supervisor
-/// and says its own.
-pub fn set_ident(ident: &str) {
-    if let Some(log) = LOG.get() {
-        ident.clone_into(&mut log.sinks().ident);
+/// The log of a process that was forked from the supervisor: its name in syslog, and the
+/// name that its log file bears. May start a thread.
+pub fn begin_child(ident: &str, process: &str) {
+    let Some(log) = LOG.get() else { return };
+    ident.clone_into(&mut log.sinks().ident);
+    let file = log.sinks().file.take();
+    if let Some(file) = file {
+        let opened = file.for_process(process);
+        adopt_file(log, opened);
+    }
+}
+
+/// Before the end of a process: its last lines are written.
+pub fn finish() {
+    let file = LOG.get().and_then(|log| log.sinks().file.take());
+    if let Some(file) = file {
+        file.finish(FILE_PATIENCE);
+    }
+}
+
+/// A log file that cannot be used is told in the other logs, and is no reason to stop.
+fn adopt_file(log: &Log, opened: io::Result<LogFile>) {
+    match opened {
+        Ok(file) => log.sinks().file = Some(file),
+        Err(error) => tracing::error!("Unable to open the log file: {error}"),
     }
 }
 
@@ -133,6 +164,7 @@ struct Log {
 struct Sinks {
     ident: String,
     console: Option<Console>,
+    file: Option<LogFile>,
     syslog: Option<Syslog>,
 }
 
@@ -142,10 +174,8 @@ impl Log {
             detail: settings.detail,
             sinks: Mutex::new(Sinks {
                 ident: settings.ident,
-                console: console.map(|descriptor| Console {
-                    descriptor,
-                    dropped: 0,
-                }),
+                console: console.map(Console::new),
+                file: None,
                 syslog: settings.syslog.map(|facility| Syslog {
                     facility,
                     path: socket,
@@ -166,6 +196,9 @@ impl Log {
         if let Some(console) = &mut sinks.console {
             console.write(text);
         }
+        if let Some(file) = &mut sinks.file {
+            file.write(text);
+        }
         if let Some(syslog) = &mut sinks.syslog {
             syslog.write(&sinks.ident, severity, text);
         }
@@ -175,48 +208,6 @@ impl Log {
 /// The line that tells of lost ones.
 fn lost(count: u64) -> String {
     format!("{count} log lines were lost")
-}
-
-/// Standard error.
-#[derive(Debug)]
-struct Console {
-    descriptor: OwnedFd,
-    dropped: u64,
-}
-
-impl Console {
-    fn write(&mut self, text: &str) {
-        if self.dropped > 0 && self.put(&lost(self.dropped)) {
-            self.dropped = 0;
-        }
-        if !self.put(text) {
-            self.dropped = self.dropped.saturating_add(1);
-        }
-    }
-
-    /// Writes one line; whether it went out whole.
-    fn put(&self, text: &str) -> bool {
-        let line = format!("{}: {text}\n", clock::console_date());
-        line.as_bytes()
-            .chunks(WRITE_BYTES_MAX)
-            .all(|part| self.is_writable() && self.put_part(part))
-    }
-
-    fn put_part(&self, mut part: &[u8]) -> bool {
-        while !part.is_empty() {
-            match nix::unistd::write(&self.descriptor, part) {
-                Ok(written) => part = part.get(written..).unwrap_or_default(),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-
-    fn is_writable(&self) -> bool {
-        let mut set = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLOUT)];
-        poll(&mut set, PollTimeout::from(CONSOLE_PATIENCE_MS)) == Ok(1)
-    }
 }
 
 /// The system's log.
@@ -348,6 +339,7 @@ mod tests {
         Settings {
             console: true,
             syslog,
+            file: None,
             detail,
             ident: "Keepalived".into(),
         }
@@ -441,6 +433,24 @@ mod tests {
             assert!(heard(&listener).ends_with(": 1 log lines were lost"));
             assert!(heard(&listener).ends_with(": found"));
         });
+    }
+
+    #[test]
+    fn a_syslog_that_hears_nothing_holds_nobody_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        let listener = UnixDatagram::bind(&path).expect("bound");
+        let begun = clock::now();
+        let (log, _reader) = with_log(settings(false, Some(Facility::DAEMON)), path, || {
+            for _ in 0..5000 {
+                tracing::info!("one of many");
+            }
+        });
+        let limit = crate::time::Interval::from_secs(10);
+        assert!(clock::now().since(begun) < limit);
+        let dropped = log.sinks().syslog.as_ref().map_or(0, |sink| sink.dropped);
+        assert!(dropped > 1000, "{dropped}");
+        drop(listener);
     }
 
     #[test]
