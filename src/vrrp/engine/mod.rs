@@ -622,7 +622,7 @@ fn receive(
     if running.ignores_as_owner(sender, cx) {
         return Effects::NONE;
     }
-    running.count_accepted(remarks);
+    running.count_accepted(sender.address, remarks);
     if let Some(remark) = remarks.trailer {
         running.note_trailer(arrival.source, remark, cx);
     }
