@@ -21,6 +21,8 @@ mod generators;
 mod machine;
 #[path = "consumers/monitoring.rs"]
 mod monitoring;
+#[path = "consumers/neutron.rs"]
+mod neutron;
 #[path = "dumps/readers.rs"]
 #[allow(dead_code, reason = "one of its readers is needed here")]
 mod readers;

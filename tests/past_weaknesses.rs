@@ -55,10 +55,10 @@ fn in_lab(body: impl FnOnce(&mut Lab) -> Result<()>) {
     });
 }
 
-fn started(lab: &mut Lab, options: &[&str]) -> Result<(Node, Arc<Process>)> {
+fn started(lab: &mut Lab) -> Result<(Node, Arc<Process>)> {
     let mut node = lab.node("ours", Ipv4Addr::new(192, 0, 2, 1), 24)?;
     node.write_file("/run/k.conf", CONFIGURATION)?;
-    let words = [&["-n", "-l", "-D", "-f", "/run/k.conf"], options].concat();
+    let words = ["-n", "-l", "-D", "-f", "/run/k.conf"];
     let process = node.start(Path::new(PROGRAM), &words, &[])?;
     process.await_line(PATIENCE, "gratuitous ARPs on eth0 for 192.0.2.100")?;
     Ok((node, process))
@@ -76,36 +76,53 @@ fn await_that(what: &str, mut there: impl FnMut() -> Result<bool>) -> Result<()>
     Ok(())
 }
 
+/// The mask that the daemon is started with does not matter; `-u` does for the state
+/// files, as in C keepalived, and for nothing else.
 #[test]
 fn whatever_the_mask_says_nobody_else_may_write_a_file_of_ours() {
     in_lab(|lab| {
-        let (node, process) = started(lab, &["-u", "0"])?;
-        let dumps = [
-            (libc::SIGUSR1, "/run/keepalived.data"),
-            (libc::SIGUSR2, "/run/keepalived.stats"),
-            (libc::SIGRTMIN() + 2, "/run/keepalived.json"),
-        ];
-        let mode = |path: &str| {
-            let of = |path: &str| std::fs::metadata(path).context(path.to_owned());
-            node.inside(|| of(path).map(|found| found.mode() & 0o777))
-        };
-        for (signal, path) in dumps {
-            process.signal(signal);
-            await_that(path, || Ok(mode(path).is_ok()))?;
-            assert_eq!(mode(path)?, 0o600, "{path}");
+        for (number, (options, dump)) in [("", 0o600), ("-u 0", 0o666)].into_iter().enumerate() {
+            let number = u8::try_from(number).context("small")?;
+            modes(lab, number, options, dump)?;
         }
-        for path in ["/run/keepalived.pid", "/run/vrrp.pid"] {
-            assert_eq!(mode(path)?, 0o644, "{path}");
-        }
-        assert_eq!(mode("/run/keepalived.sock")?, 0o660);
         Ok(())
     });
+}
+
+/// Starts a daemon without any mask, and looks at all that it writes.
+fn modes(lab: &mut Lab, number: u8, options: &str, dump: u32) -> Result<()> {
+    let address = Ipv4Addr::new(192, 0, 2, 1 + number);
+    let mut node = lab.node(&format!("node{number}"), address, 24)?;
+    // Each is MASTER of its own.
+    node.set_connected(false)?;
+    node.write_file("/run/k.conf", CONFIGURATION)?;
+    let line = format!("umask 0; exec {PROGRAM} -n -l -D -f /run/k.conf {options}");
+    let process = node.start(Path::new("/bin/sh"), &["-c", &line], &[])?;
+    process.await_line(PATIENCE, "gratuitous ARPs on eth0 for 192.0.2.100")?;
+    let mode = |path: &str| {
+        let of = |path: &str| std::fs::metadata(path).context(path.to_owned());
+        node.inside(|| of(path).map(|found| found.mode() & 0o777))
+    };
+    for (signal, path) in [
+        (libc::SIGUSR1, "/run/keepalived.data"),
+        (libc::SIGUSR2, "/run/keepalived.stats"),
+        (libc::SIGRTMIN() + 2, "/run/keepalived.json"),
+    ] {
+        process.signal(signal);
+        await_that(path, || Ok(mode(path).is_ok()))?;
+        assert_eq!(mode(path)?, dump, "{path} with '{options}'");
+    }
+    for path in ["/run/keepalived.pid", "/run/vrrp.pid"] {
+        assert_eq!(mode(path)?, 0o644, "{path} with '{options}'");
+    }
+    assert_eq!(mode("/run/keepalived.sock")?, 0o660, "with '{options}'");
+    Ok(())
 }
 
 #[test]
 fn a_file_that_somebody_prepared_learns_nothing() {
     in_lab(|lab| {
-        let (node, process) = started(lab, &[])?;
+        let (node, process) = started(lab)?;
         let path = "/run/keepalived.data";
         node.write_file(path, "")?;
         let mut prepared = node.inside(|| {
@@ -159,7 +176,7 @@ fn refused(node: &Node) -> Result<u64> {
 #[test]
 fn made_up_senders_do_not_fill_the_log_and_no_socket_fills_up() {
     in_lab(|lab| {
-        let (node, process) = started(lab, &[])?;
+        let (node, process) = started(lab)?;
         for number in 0..400_u16 {
             let [high, low] = number.to_be_bytes();
             lab.observer

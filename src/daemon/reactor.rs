@@ -444,6 +444,9 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            &Report::WayRemoved(lost) => {
+                self.engine.event(now, Event::WayRemoved(lost), tx);
+            }
             Report::Refused {
                 token,
                 operation,

@@ -38,6 +38,9 @@ pub enum Contention {
     /// The same, and its VIPs are others than ours: C keepalived before 2.3.3
     /// refuses adverts with other VIPs.
     OtherVips,
+    /// Like `Unheard`, and its adverts of version 3 have the other checksum, which is
+    /// the only one that most others accept (RFC 5798 and 9568 section 5.2.8).
+    OtherChecksum,
     /// Like `Unheard`, and we do not send to it: our unicast peers are others.
     NotOurPeer,
     /// The other one sends from our own address.
@@ -98,6 +101,7 @@ impl Contention {
                 "use the same virtual_ipaddress on both nodes, since keepalived before 2.3.3 \
                  refuses any other"
             }
+            Self::OtherChecksum => "use the same v3_checksum_as_v2 on both nodes",
             Self::NotOurPeer => "name its address among our unicast_peer",
             Self::SameAddress => {
                 "give each node an address of its own, and look for a loop in the network"
@@ -164,6 +168,9 @@ impl fmt::Display for Contention {
             Self::OtherVips => {
                 f.write_str("it has other VIPs and does not give way to our adverts")
             }
+            Self::OtherChecksum => f.write_str(
+                "its checksum is of the other form, and it does not give way to our adverts",
+            ),
             Self::NotOurPeer => f.write_str("we do not send to it, so that it cannot give way"),
             Self::SameAddress => f.write_str("it uses our own address"),
             Self::IgnoredByOwner => f.write_str("its adverts are ignored by owner_ignore_adverts"),

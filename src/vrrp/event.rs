@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{TrackedFile, TrackedProcess};
+use crate::config::model::{Family, Prefix, TrackedFile, TrackedProcess};
 use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
 use crate::time::{Interval, WallClock};
 
@@ -35,6 +35,8 @@ pub enum Event<'a> {
         /// Its prefix length.
         prefix_length: u8,
     },
+    /// The kernel says that a route or a rule with our protocol is gone, by whomever.
+    WayRemoved(LostWay),
     /// The kernel did not do one operation of a token; `KernelDone` follows.
     Refused {
         /// From the `Action::Kernel`.
@@ -126,6 +128,25 @@ pub enum Envelope {
         destination: Ipv6Addr,
         /// Hop limit.
         hop_limit: u8,
+    },
+}
+
+/// A route or a rule that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostWay {
+    /// A route.
+    Route {
+        /// Where it led.
+        destination: Prefix,
+        /// Its metric, 0 for none.
+        metric: u32,
+    },
+    /// A rule.
+    Rule {
+        /// IPv4 or IPv6.
+        family: Family,
+        /// Its preference.
+        preference: u32,
     },
 }
 

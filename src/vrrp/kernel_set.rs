@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use crate::config::model::{PROTOCOL_KEEPALIVED, Route, RoutingName, Rule};
 
 use super::action::Operation;
+use super::event::LostWay;
 
 /// What puts routes in, and then rules.
 pub fn additions_of<'a>(
@@ -70,6 +71,29 @@ pub fn around(
         operations.extend(added);
     }
     operations
+}
+
+/// Whether this addition is the way that was lost, and is tracked. The kernel may have
+/// other ones to the same destination: to put one in that is there does no harm.
+pub fn is_lost(addition: &Operation, lost: LostWay) -> bool {
+    match (addition, lost) {
+        (
+            Operation::AddRoute(route),
+            LostWay::Route {
+                destination,
+                metric,
+            },
+        ) => {
+            // One that expires goes by itself.
+            let same = route.destination == destination && route.expires_s.is_none();
+            same && !route.no_track && route.metric.is_none_or(|own| own == metric)
+        }
+        (Operation::AddRule(rule), LostWay::Rule { family, preference }) => {
+            let same = (rule.family, rule.preference) == (family, preference);
+            same && !rule.no_track
+        }
+        _ => false,
+    }
 }
 
 /// Whether nobody else puts in such a thing: what has another protocol than

@@ -70,6 +70,8 @@ pub enum LogLine {
         /// The interface it was on.
         interface: String,
     },
+    /// A route or a rule of ours was taken out by somebody else.
+    WayRemoved(String),
     /// The kernel did not do one operation.
     Refused {
         /// The name and the number of the request.
@@ -438,6 +440,12 @@ impl fmt::Display for LogLine {
                 "Netlink reflector reports IP {address} removed from {interface}, \
                  not by us - putting it back"
             ),
+            Self::WayRemoved(what) => {
+                write!(
+                    f,
+                    "Netlink reflector reports {what} removed, not by us - putting it back"
+                )
+            }
             Self::Refused {
                 request: (name, number),
                 errno,

@@ -47,6 +47,8 @@ pub struct Peer {
     /// It was master with the priority that it claims, and has neither said goodbye
     /// nor gone silent as one: it would take over if it were asked.
     pub would_lead: bool,
+    /// Its last accepted advert has the checksum that we accept and do not send.
+    pub other_checksum: bool,
 }
 
 /// A row of adverts of another master, none of which made one of us give way,
@@ -217,6 +219,7 @@ impl Peer {
             },
             rivalry: None,
             would_lead: false,
+            other_checksum: false,
         }
     }
 

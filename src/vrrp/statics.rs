@@ -8,8 +8,9 @@ use crate::config::model::Config;
 use crate::ids::Errno;
 
 use super::action::{Operation, Token};
+use super::event::LostWay;
 use super::interfaces::Interfaces;
-use super::kernel_set::{additions_of, difference, removals};
+use super::kernel_set::{additions_of, difference, is_lost, removals};
 use super::refusals::Refusals;
 
 /// What is static.
@@ -50,6 +51,12 @@ impl Statics {
             _ => false,
         };
         self.put_in.iter().filter(on).cloned().collect()
+    }
+
+    /// What is to be put in again because this is gone.
+    pub fn lost(&self, lost: LostWay) -> Vec<Operation> {
+        let put_in = self.put_in.iter().filter(|it| is_lost(it, lost));
+        put_in.cloned().collect()
     }
 
     /// Notes a refusal; whether that is news.

@@ -648,4 +648,12 @@ mod in_the_kernel {
     fn better_than_c() {
         run(Ours, Ours, kernel::better_than_c);
     }
+    #[test]
+    fn put_back() {
+        run(Ours, Ours, kernel::put_back);
+    }
+    #[test]
+    fn tried_again() {
+        run(Ours, Ours, kernel::tried_again);
+    }
 }

@@ -13,6 +13,7 @@ mod contended;
 mod counters;
 mod fast_handover;
 mod lower_priority;
+mod other_checksum;
 mod owners;
 mod pacing;
 mod packets;
@@ -28,6 +29,7 @@ mod sync_groups;
 mod timers;
 mod tracked_files;
 mod virtual_addresses;
+mod ways;
 mod world;
 
 use std::net::{IpAddr, Ipv4Addr};

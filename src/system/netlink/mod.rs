@@ -15,7 +15,7 @@ use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
 use crate::vrrp::action::{Operation, Token};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
 
 use monitor::{Monitor, Table};
 use names::Names;
@@ -51,6 +51,8 @@ pub enum Report {
         /// Its prefix length.
         prefix_length: u8,
     },
+    /// A route or a rule with our protocol is gone, by us or by others.
+    WayRemoved(LostWay),
     /// The kernel did not do one operation of a request; the others were tried all
     /// the same, and `Done` follows.
     Refused {
@@ -233,6 +235,11 @@ async fn serve(
                 None => return Ok(()),
             },
         };
+        let has_way = |it: &Operation| matches!(it, Operation::AddRoute(_) | Operation::AddRule(_));
+        let mut asked = request.iter().flat_map(|request| &request.operations);
+        if asked.any(has_way) {
+            monitor.watch_ways()?;
+        }
         let outcome = request.map(|request| kernel.carry_out(request));
         // What the request changed is known before it is called done.
         monitor.take(&mut kernel.socket, &mut reports)?;

@@ -1,7 +1,8 @@
-//! Watches links and addresses.
+//! Watches links and addresses, and what becomes of routes and rules of ours.
 //!
 //! Keeps a table of what the kernel has told and turns every change into the
-//! whole present state of an interface. Does not decide what a change means.
+//! whole present state of an interface. Routes and rules are in no table: only that
+//! one with our protocol is gone is reported, whoever took it out. Does not decide what a change means.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -19,8 +20,9 @@ use tokio::io::unix::AsyncFd;
 use super::Report;
 use super::socket::{BUFFER_BYTES, Message, RequestSocket, enlarge_receive_buffer, messages};
 use crate::config::model::Buffer;
+use crate::config::model::{Family, PROTOCOL_KEEPALIVED, Prefix};
 use crate::ids::{IfIndex, MacAddress};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
 
 /// How much may wait in the kernel: 4,000 addresses that come at once need a
 /// good megabyte.
@@ -37,11 +39,17 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 0x100_0000;
 /// The port of the kernel itself (netlink(7)).
 const KERNEL: u32 = 0;
 
+/// The groups of IPv4 and IPv6 routes and rules, by number. They are joined when the
+/// first of ours is put in: a router may have a million others.
+const GROUPS_OF_WAYS: [u32; 4] = [7, 8, 11, 19];
+
 /// Message types (rtnetlink(7)).
 const NEW_LINK: u16 = 16;
 const DELETED_LINK: u16 = 17;
 const NEW_ADDRESS: u16 = 20;
 const DELETED_ADDRESS: u16 = 21;
+const DELETED_ROUTE: u16 = 25;
+const DELETED_RULE: u16 = 33;
 const NEW_SETTINGS: u16 = 80;
 
 /// Attributes of a link and of an address (rtnetlink(7)).
@@ -51,6 +59,15 @@ const LINK_MTU: u16 = 4;
 const LINK_FAMILIES: u16 = 26;
 const ADDRESS_ADDRESS: u16 = 1;
 const ADDRESS_LOCAL: u16 = 2;
+
+/// Attributes of a route (rtnetlink(7)) and of a rule (linux/fib_rules.h).
+const ROUTE_DESTINATION: u16 = 1;
+const ROUTE_METRIC: u16 = 6;
+const RULE_PREFERENCE: u16 = 6;
+const RULE_PROTOCOL: u16 = 21;
+
+/// The length of the headers of both.
+const WAY_HEADER_BYTES: usize = 12;
 
 /// Within the attribute of all families that of IPv6, and in it the settings
 /// (linux/if_link.h), an array of numbers: the first is `forwarding`.
@@ -76,6 +93,7 @@ pub(super) struct Monitor {
     socket: AsyncFd<Socket>,
     table: Table,
     buffer: Vec<u8>,
+    watches_ways: bool,
 }
 
 impl Monitor {
@@ -92,6 +110,7 @@ impl Monitor {
             socket,
             table: Table::default(),
             buffer: Vec::with_capacity(BUFFER_BYTES),
+            watches_ways: false,
         })
     }
 
@@ -101,6 +120,17 @@ impl Monitor {
         if let Some(bytes) = bytes.filter(|bytes| *bytes > RECEIVE_BUFFER_BYTES) {
             enlarge_receive_buffer(self.socket.get_ref(), bytes);
         }
+    }
+
+    /// Watches routes and rules, too, from now on.
+    pub(super) fn watch_ways(&mut self) -> io::Result<()> {
+        if !self.watches_ways {
+            for group in GROUPS_OF_WAYS {
+                self.socket.get_mut().add_membership(group)?;
+            }
+            self.watches_ways = true;
+        }
+        Ok(())
     }
 
     /// Waits until there may be news. May be dropped while it waits.
@@ -256,6 +286,14 @@ impl Table {
                 }
             }
             DELETED_ADDRESS => self.forget_address(message.payload, changes),
+            DELETED_ROUTE => {
+                let lost = parse_route(message.payload);
+                changes.removed.extend(lost.map(Report::WayRemoved));
+            }
+            DELETED_RULE => {
+                let lost = parse_rule(message.payload);
+                changes.removed.extend(lost.map(Report::WayRemoved));
+            }
             NEW_SETTINGS => {
                 if let Some((index, forwarding)) = parse_settings(message.payload)
                     && let Some(entry) = self.interfaces.get_mut(&index)
@@ -447,6 +485,51 @@ fn parse_settings(payload: &[u8]) -> Option<(u32, bool)> {
         }
     }
     Some((index?, forwarding?))
+}
+
+/// A message about a route of ours; `None` for those of others.
+fn parse_route(payload: &[u8]) -> Option<LostWay> {
+    let header = payload.first_chunk::<WAY_HEADER_BYTES>()?;
+    let [family, length, _, _, _, protocol, ..] = *header;
+    let family = family_of(family)?;
+    if protocol != PROTOCOL_KEEPALIVED {
+        return None;
+    }
+    let (mut destination, mut metric) = (None, 0);
+    for attribute in attributes(payload.get(WAY_HEADER_BYTES..)?) {
+        match attribute.kind() {
+            ROUTE_DESTINATION => destination = ip_address(attribute.value()),
+            ROUTE_METRIC => metric = u32::from_ne_bytes(*attribute.value().first_chunk()?),
+            _ => {}
+        }
+    }
+    let address = destination.unwrap_or(family.everything().address);
+    Some(LostWay::Route {
+        destination: Prefix { address, length },
+        metric,
+    })
+}
+
+/// A message about a rule of ours; `None` for those of others.
+fn parse_rule(payload: &[u8]) -> Option<LostWay> {
+    let family = family_of(*payload.first()?)?;
+    let (mut preference, mut protocol) = (0, 0);
+    for attribute in attributes(payload.get(WAY_HEADER_BYTES..)?) {
+        match attribute.kind() {
+            RULE_PREFERENCE => preference = u32::from_ne_bytes(*attribute.value().first_chunk()?),
+            RULE_PROTOCOL => protocol = *attribute.value().first()?,
+            _ => {}
+        }
+    }
+    (protocol == PROTOCOL_KEEPALIVED).then_some(LostWay::Rule { family, preference })
+}
+
+fn family_of(number: u8) -> Option<Family> {
+    match AddressFamily::from(number) {
+        AddressFamily::Inet => Some(Family::Inet),
+        AddressFamily::Inet6 => Some(Family::Inet6),
+        _ => None,
+    }
 }
 
 /// A message about an address: the index of its interface, and the address.

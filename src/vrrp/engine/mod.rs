@@ -167,6 +167,7 @@ impl Engine {
                     instance.address_removed(on, address, prefix_length, cx);
                 });
             }
+            Event::WayRemoved(lost) => self.way_removed(now, lost, tx),
             Event::Refused {
                 token,
                 operation,
@@ -454,6 +455,7 @@ impl Engine {
             self.follow_statics();
         } else if came_up {
             self.renew_statics(&state.name);
+            self.each(now, tx, Running::renew_ways);
         }
         self.try_again(now, tx);
     }
@@ -579,7 +581,7 @@ impl Engine {
             }
             Purpose::TryStaticAgain => self.tried_statics_again(token),
             // What was refused has been told of.
-            Purpose::Static => {}
+            Purpose::Static | Purpose::Renew(_) => {}
             Purpose::Reload => self.reload_done(now, token, result, tx),
             Purpose::Remove(id) => {
                 if let Err(errno) = result {
@@ -622,7 +624,7 @@ fn receive(
     if running.ignores_as_owner(sender, cx) {
         return Effects::NONE;
     }
-    running.count_accepted(remarks);
+    running.count_accepted(sender.address, remarks);
     if let Some(remark) = remarks.trailer {
         running.note_trailer(arrival.source, remark, cx);
     }

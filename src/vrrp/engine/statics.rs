@@ -7,6 +7,7 @@ use crate::ids::{Errno, IfIndex};
 use crate::time::Instant;
 
 use super::super::action::{Operation, Token, Transmit};
+use super::super::event::LostWay;
 use super::super::instance::{Purpose, Running};
 use super::super::log_lines::LogLine;
 use super::{Engine, Phase};
@@ -57,6 +58,23 @@ impl Engine {
         }
     }
 
+    /// A route or a rule with our protocol is gone: what is static or of a MASTER is put
+    /// back. What a reload takes out is reported before the reload is done.
+    pub(super) fn way_removed(&mut self, now: Instant, lost: LostWay, tx: &mut impl Transmit) {
+        if self.phase != Phase::Running || self.requests.is_reloading() {
+            return;
+        }
+        self.each(now, tx, |instance, cx| instance.way_removed(lost, cx));
+        if self.requests.is_changing_statics() {
+            return;
+        }
+        let operations = self.statics.lost(lost);
+        for operation in &operations {
+            self.log(LogLine::WayRemoved(operation.to_string()));
+        }
+        self.ask_static(Purpose::Static, operations);
+    }
+
     /// The kernel did not do one operation.
     pub(super) fn refused(
         &mut self,
@@ -71,6 +89,7 @@ impl Engine {
                 Purpose::Install(id)
                 | Purpose::Restore(id)
                 | Purpose::Remove(id)
+                | Purpose::Renew(id)
                 | Purpose::TryAgain(id),
             ) => id,
             Some(Purpose::Static | Purpose::TryStaticAgain) => {

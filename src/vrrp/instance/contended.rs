@@ -91,6 +91,7 @@ impl Running {
             return;
         }
         let reason = match reason {
+            Contention::Unheard if peer.other_checksum => Contention::OtherChecksum,
             Contention::Unheard if peer.known.addresses_differ => Contention::OtherVips,
             reason => reason,
         };

@@ -52,6 +52,8 @@ pub enum Purpose {
     Restore(InstanceId),
     /// The VIPs, routes and rules of an instance that no longer is MASTER, or leftovers.
     Remove(InstanceId),
+    /// Routes and rules of an instance that may be gone.
+    Renew(InstanceId),
     /// What the kernel had refused to an instance.
     TryAgain(InstanceId),
     /// What belongs to no instance.
@@ -150,6 +152,12 @@ impl Requests {
     pub fn is_reloading(&self) -> bool {
         let mut open = self.open.values();
         open.any(|purpose| *purpose == Purpose::Reload)
+    }
+
+    /// Whether something static is being exchanged.
+    pub fn is_changing_statics(&self) -> bool {
+        let mut open = self.open.values();
+        open.any(|purpose| *purpose == Purpose::Static)
     }
 
     /// The request of this name is under way.

@@ -9,9 +9,9 @@ use crate::config::model::{Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 
 use super::super::action::{Action, NotifyState, Operation, Token};
-use super::super::event::InterfaceState;
+use super::super::event::{InterfaceState, LostWay};
 use super::super::interfaces::Interfaces;
-use super::super::kernel_set::{additions_of, is_surely_ours, removals};
+use super::super::kernel_set::{additions_of, is_lost, is_surely_ours, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
 use super::blocking::{block, unblock};
 use super::{Context, Purpose, Running};
@@ -264,7 +264,34 @@ impl Running {
         cx.actions.push_back(Action::Log(line));
         let mut operations: Vec<_> = self.blocked().map(block).collect();
         operations.push(Operation::AddAddress { on, address: vip });
+        // With the address the kernel drops the routes that have it as their source.
+        operations.extend(self.ways.iter().cloned());
         cx.request(Purpose::Restore(self.id), operations);
+    }
+
+    /// Somebody took a route or a rule out: as MASTER, puts it back if it is one of
+    /// ours that was in.
+    pub fn way_removed(&mut self, lost: LostWay, cx: &mut Context<'_>) {
+        if self.installed != Installed::Yes {
+            return;
+        }
+        let ways = self.ways.iter().filter(|way| is_lost(way, lost));
+        let operations: Vec<Operation> = ways.cloned().collect();
+        for operation in &operations {
+            let line = LogLine::WayRemoved(operation.to_string());
+            cx.actions.push_back(Action::Log(line));
+        }
+        if !operations.is_empty() {
+            cx.request(Purpose::Renew(self.id), operations);
+        }
+    }
+
+    /// An interface is up again: the kernel has dropped routes with it, and says so of
+    /// some only.
+    pub fn renew_ways(&mut self, cx: &mut Context<'_>) {
+        if self.installed == Installed::Yes && !self.ways.is_empty() {
+            cx.request(Purpose::Renew(self.id), self.ways.clone());
+        }
     }
 
     /// After reports were missed: puts back, as MASTER, what is not there.

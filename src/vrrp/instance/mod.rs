@@ -558,7 +558,10 @@ impl Running {
     }
 
     /// Counts an advert that passed all checks.
-    pub fn count_accepted(&mut self, remarks: Remarks) {
+    pub fn count_accepted(&mut self, from: IpAddr, remarks: Remarks) {
+        if let Some(peer) = self.peers.of(from) {
+            peer.other_checksum = remarks.other_checksum;
+        }
         let statistics = &mut self.statistics;
         statistics.advert_rcvd = statistics.advert_rcvd.saturating_add(1);
         if remarks.other_checksum {
