@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Envelope;
