@@ -289,7 +289,13 @@ impl Bench {
         let took = came.saturating_duration_since(event);
         // A daemon wakes more than once until then, and works in between.
         let late_max = PROMPT + self.lab.canary.worst_since(event) * 4;
-        let in_time = took + EARLY >= due && took <= due + late_max;
+        // What is counted from may have come late itself.
+        let early_max = EARLY
+            + self
+                .lab
+                .canary
+                .worst_since(event.checked_sub(due).unwrap_or(event));
+        let in_time = took + early_max >= due && took <= due + late_max;
         expect(in_time, || {
             format!("{what} {due:?} (+ {late_max:?}) after, not {took:?}")
         })

@@ -44,8 +44,8 @@ pub fn weight(bench: &mut Bench) -> Result<()> {
 
     bench.a.node.remove_file(OWN_WORDS)?;
     bench.a.reload(&checked(150, "weight -60"))?;
-    bench.await_holder(mark, &bench.b)?;
-    bench.await_holder(bench.lab.observer.mark(), &bench.a)?;
+    bench.a.expect_line("Reload complete")?;
+    bench.expect_holder(&bench.a)?;
     let mark = bench.lab.observer.mark();
     bench.a.node.remove_file(HEALTHY)?;
     // The advert before this one was the last that counted.

@@ -15,10 +15,10 @@ const BEAT_VRID: u8 = 254;
 const INTERVAL: Duration = Duration::from_millis(20);
 /// Enough that several of them lie beyond the 99th percentile.
 const BEATS: u32 = 500;
-/// Where the machine itself is never late: the way of an advert through two sockets
-/// and a bridge, the turn that an unoptimised daemon is just in, and the few
-/// milliseconds that a time slice of somebody else's on the same core takes.
-const FLOOR: Duration = Duration::from_millis(8);
+/// What an unoptimised daemon among other tests on two cores takes besides: an advert
+/// or two. Whoever waited for a disk, a server or a script would be late by far more.
+/// How late a packaged daemon is on a quiet machine is for a benchmark to say.
+const FLOOR: Duration = Duration::from_millis(40);
 
 /// The instance that sends all the time. It does not take part in anything else.
 pub const BEAT: &str = "vrrp_instance beat {

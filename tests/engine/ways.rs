@@ -80,7 +80,7 @@ fn f5_routes_follow_the_addresses_and_go_before_them() {
 }
 
 #[test]
-fn f10_a_reload_leaves_the_routes_alone_that_stay() {
+fn a_reload_leaves_the_routes_alone_that_stay() {
     let mut wire = master(config([with_ways()]));
     let before = wire[0].operations.len();
     let mut changed = with_ways();
@@ -103,7 +103,7 @@ fn f10_a_reload_leaves_the_routes_alone_that_stay() {
 }
 
 #[test]
-fn f9_what_somebody_takes_out_is_put_back() {
+fn what_somebody_takes_out_is_put_back() {
     let mut with_untracked = with_ways();
     with_untracked.virtual_routes[1].no_track = true;
     let mut wire = master(config([with_untracked]));
