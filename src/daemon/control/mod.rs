@@ -2,7 +2,7 @@
 //!
 //! Decides what is asked and answered: a client sends one line of JSON
 //! ([`Request`]) and gets one line of JSON, an [`Answer`] or a
-//! [`Refusal`](super::status::document::Refusal); then the connection ends. Who is
+//! [`Refusal`]; then the connection ends. Who is
 //! served is decided in `desk.rs`; what a reload does, in `supervisor/reload.rs`.
 //!
 //! The supervisor serves it, so that a VRRP process that hangs or is being replaced

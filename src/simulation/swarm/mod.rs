@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-use crate::config::model::Config;
+use crate::config::model::{Config, Version};
 use crate::config::{self, Options};
 use crate::ids::{IfIndex, MacAddress};
 use crate::time::{Instant, Interval};
@@ -252,9 +252,15 @@ fn span(configs: &[Config]) -> Span {
         let runs = u64::from(script.rise.max(script.fall)).saturating_add(2);
         script.interval.max(script.timeout).times(runs)
     });
+    // The skew time of version 2 counts in seconds. A world of fast adverts that lived as
+    // long as those would cost as much as a hundred of them.
+    let slowest_skew = match instances().any(|instance| instance.version == Version::V2) {
+        true => Interval::from_secs(1),
+        false => Interval::from_ms(400),
+    };
     Span {
         interval,
-        master_down: interval.times(adverts) + interval.max(Interval::from_secs(1)),
+        master_down: interval.times(adverts) + interval.max(slowest_skew),
         scripts: scripts.chain(quorum_delay).max().unwrap_or_default(),
         preempt_delay: delay.unwrap_or_default(),
     }
