@@ -256,7 +256,7 @@ fn span(configs: &[Config]) -> Span {
     // long as those would cost as much as a hundred of them.
     let slowest_skew = match instances().any(|instance| instance.version == Version::V2) {
         true => Interval::from_secs(1),
-        false => Interval::from_ms(400),
+        false => Interval::from_ms(200),
     };
     Span {
         interval,
