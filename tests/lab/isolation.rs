@@ -85,10 +85,10 @@ pub fn isolated(body: impl FnOnce()) {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{}", advice(&error)));
+    println!("{}", String::from_utf8_lossy(&output.stdout));
     if output.status.success() {
         return;
     }
-    println!("{}", String::from_utf8_lossy(&output.stdout));
     println!("{}", String::from_utf8_lossy(&output.stderr));
     match output.status.signal() {
         Some(libc::SIGALRM) => panic!("the test did not end within {LIFE_MAX_S} s"),
