@@ -290,7 +290,8 @@ impl World {
         };
         here.config = config.clone();
         let found = here.found.clone();
-        let Some(engine) = &here.engine else { return };
+        let engine = here.engine.as_ref().filter(|engine| engine.takes_plans());
+        let Some(engine) = engine else { return };
         let plan = plan(engine.config(), config.clone());
         let restarted = plan.restarted.iter().map(|it| &it.before);
         let ended = plan.removed.iter().chain(restarted);

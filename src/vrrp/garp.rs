@@ -214,6 +214,15 @@ impl Pacer {
         }
     }
 
+    /// Forgets what waits for one address of an instance.
+    pub fn withdraw(&mut self, owner: InstanceId, on: IfIndex, address: IpAddr) {
+        for lane in self.lanes.values_mut() {
+            if let Some(turn) = lane.turns.remove(&(owner, on, address)) {
+                lane.waiting.remove(&turn);
+            }
+        }
+    }
+
     /// Where something waits.
     pub fn busy(&self) -> impl Iterator<Item = Key> {
         let busy = self

@@ -176,6 +176,8 @@ struct Span {
     interval: Interval,
     /// The longest that a backup waits.
     master_down: Interval,
+    /// A fifth of the time in which things go wrong.
+    faults: Interval,
     scripts: Interval,
     preempt_delay: Interval,
 }
@@ -195,7 +197,7 @@ impl Plan {
         let span = span(&configs);
         let second = Interval::from_secs(1);
         let master_down = span.master_down;
-        let heal_at = Instant::ZERO + master_down.times(5) + span.scripts;
+        let heal_at = Instant::ZERO + span.faults.times(5) + span.scripts;
         let settle = master_down.times(5) + span.scripts.times(2) + span.preempt_delay.times(2);
         let settled_at = heal_at + settle + second;
         let end = settled_at + span.interval.times(4) + span.interval;
@@ -252,15 +254,18 @@ fn span(configs: &[Config]) -> Span {
         let runs = u64::from(script.rise.max(script.fall)).saturating_add(2);
         script.interval.max(script.timeout).times(runs)
     });
-    // The skew time of version 2 counts in seconds. A world of fast adverts that lived as
-    // long as those would cost as much as a hundred of them.
-    let slowest_skew = match instances().any(|instance| instance.version == Version::V2) {
-        true => Interval::from_secs(1),
-        false => Interval::from_ms(200),
+    let master_down = interval.times(adverts) + interval.max(Interval::from_secs(1));
+    // A world of fast adverts whose troubles lasted as long as those of slow ones would cost
+    // as much as a hundred of them.
+    let is_slow = instances().any(|instance| instance.version == Version::V2);
+    let faults = match is_slow || interval >= Interval::from_ms(200) {
+        true => master_down,
+        false => interval.times(adverts) + Interval::from_ms(200),
     };
     Span {
         interval,
-        master_down: interval.times(adverts) + interval.max(slowest_skew),
+        master_down,
+        faults,
         scripts: scripts.chain(quorum_delay).max().unwrap_or_default(),
         preempt_delay: delay.unwrap_or_default(),
     }

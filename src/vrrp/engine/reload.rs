@@ -38,11 +38,16 @@ struct Held {
 }
 
 impl Engine {
+    /// Whether a new configuration is of use: not when the daemon stops.
+    pub fn takes_plans(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Running)
+    }
+
     /// Goes over to the configuration of `plan`, which was made from the one
     /// that the engine has. What the plan does not name is not touched. When the
     /// daemon stops nothing goes on, and there is nothing to do.
     pub fn apply(&mut self, now: Instant, plan: Plan, tx: &mut impl Transmit) {
-        if !matches!(self.phase, Phase::New | Phase::Running) {
+        if !self.takes_plans() {
             return;
         }
         let held = self.held(now, tx);

@@ -22,7 +22,12 @@ impl Running {
     /// Which VIPs are announced where: on interfaces that do ARP.
     pub(super) fn find_targets(&mut self, cx: &Context<'_>) {
         self.announcing.clear();
+        // What a reload has asked for is not on yet, and is announced when it is.
+        let not_yet = self.gained.as_ref().map(|gained| &gained.addresses);
         for (on, vip) in Self::vips(&self.config, cx.interfaces) {
+            if not_yet.is_some_and(|them| them.contains(&(on, vip.address))) {
+                continue;
+            }
             let Some(state) = cx.interfaces.get(on).filter(|state| !state.no_arp) else {
                 continue;
             };

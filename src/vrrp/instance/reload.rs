@@ -27,7 +27,7 @@ use super::{Context, Running, TimerKey};
 pub(super) struct Gained {
     /// The request that puts them on.
     token: Token,
-    addresses: HashSet<(IfIndex, IpAddr)>,
+    pub(super) addresses: HashSet<(IfIndex, IpAddr)>,
 }
 
 /// An instance just before a reload.
@@ -218,6 +218,9 @@ impl Running {
             .iter()
             .map(|(on, vip)| (*on, vip.address))
             .collect();
+        for (on, address) in had.difference(&has) {
+            cx.pacer.withdraw(self.id, *on, *address);
+        }
         // What an earlier reload gave to it may not have been announced yet.
         let waiting = self.gained.take().map(|gained| gained.addresses);
         let mut addresses: HashSet<_> = has.difference(&had).copied().collect();
