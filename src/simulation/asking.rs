@@ -51,14 +51,14 @@ impl Asking {
             // A late turn may bring the takeover and the lower priority at once.
             if asks && step.states[1] == State::Master {
                 self.until = Some((turn.now, turn.now + step.skew));
-                return self.judge_question(step, &said);
+                return self.judge_question(step, &said, turn);
             }
             let lets_go = step.states == [State::Master, State::Backup] && asks;
             return lets_go.then(|| "let go before anybody better had spoken".to_owned());
         }
         if asks {
             self.until = Some((turn.now, turn.now + step.skew));
-            return self.judge_question(step, &said);
+            return self.judge_question(step, &said, turn);
         }
         self.judge_end(step, !said.is_empty(), turn)
     }
@@ -82,12 +82,19 @@ impl Asking {
         }
     }
 
-    fn judge_question(&self, step: &Step<'_>, said: &[Priority]) -> Option<String> {
+    fn judge_question(
+        &self,
+        step: &Step<'_>,
+        said: &[Priority],
+        turn: &Turn<'_>,
+    ) -> Option<String> {
         let [from, to] = step.priorities;
+        // A group asks when the last of its members falls; this one may have fallen before.
+        let fell = to < from || turn.group.is_some() && to == from;
         let is_known = self.peers.values().any(|theirs| *theirs > to);
         let zeros = said.iter().filter(|said| **said == Priority::ZERO).count();
         let once = zeros <= step.config.destinations().count();
-        let may = step.config.fast_handover && to < from && is_known && once;
+        let may = step.config.fast_handover && fell && is_known && once;
         (!may).then(|| format!("asked others to take over, from {from} to {to}: {said:?}"))
     }
 
