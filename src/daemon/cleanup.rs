@@ -21,9 +21,9 @@ use crate::vrrp::outgoing::{Outgoing, Signing};
 use super::exit_code;
 
 /// Takes off every VIP of `config`, with the routes and rules of its instances; then,
-/// for each instance that had a VIP on, tells its peers with an advert of priority 0, so that they need not wait for
-/// the master-down time. Runs in a process of its own; returns its exit code, 0
-/// for success.
+/// for each instance that had a VIP on, tells its peers with an advert of priority 0,
+/// so that they need not wait for the master-down time. Runs in a process of its own;
+/// returns its exit code, 0 for success.
 pub fn run(config: &Config) -> u8 {
     let vips = config
         .instances
