@@ -337,6 +337,10 @@ mod hostile_packets {
     fn signed() {
         run(Ours, Ours, crate::hostile::signed);
     }
+    #[test]
+    fn from_scapy() {
+        run(Ours, Ours, crate::hostile::from_scapy);
+    }
 }
 
 /// The first node says it; the second is C or ours.
