@@ -144,7 +144,8 @@ impl Bus {
     /// # Errors
     /// Why not, in words.
     pub async fn release_name(&self, name: &str) -> Result<(), String> {
-        let call = Message::method_call(BUS_PATH, "ReleaseName").with_flags(Flags::NO_REPLY_EXPECTED);
+        let call =
+            Message::method_call(BUS_PATH, "ReleaseName").with_flags(Flags::NO_REPLY_EXPECTED);
         let call = call.destination(BUS).interface(BUS).build(&name);
         self.send(call).await
     }

@@ -27,10 +27,10 @@ use crate::vrrp::state_machine::State;
 pub mod objects;
 #[cfg(feature = "dbus")]
 pub mod service;
-pub mod teller;
 #[cfg(not(feature = "dbus"))]
 #[path = "without.rs"]
 pub mod service;
+pub mod teller;
 
 /// The supervisor's end of the way to the service.
 pub type SupervisorEnd = Channel<ToService, FromService>;
@@ -44,7 +44,7 @@ pub enum ToService {
     /// These are the instances from now on: a `Vec<Member>` as JSON, in the memfd that
     /// comes along.
     Members,
-    /// Where an instance stands now. It may not be a member yet, or no longer.
+    /// Where an instance stands now.
     Stands(Member, Standing),
     /// The process that does VRRP is gone; all instances are as before their start.
     NobodyStands,
@@ -85,6 +85,8 @@ pub struct Member {
     pub vrid: u8,
     /// Its adverts are IPv6.
     pub ipv6: bool,
+    /// `notify_deleted`: when it is taken out, this is told and not FAULT.
+    pub notify_deleted: bool,
 }
 
 impl From<&Instance> for Member {
@@ -94,6 +96,7 @@ impl From<&Instance> for Member {
             interface: instance.interface.clone(),
             vrid: instance.vrid.get(),
             ipv6: instance.ipv6,
+            notify_deleted: instance.notify.tell_deleted,
         }
     }
 }

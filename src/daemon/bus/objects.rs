@@ -108,6 +108,15 @@ pub struct Change {
     pub is_new: bool,
 }
 
+/// What follows from other instances.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Followed {
+    /// The names of those whose object is gone, with what it says last.
+    pub gone: Vec<(String, Option<Change>)>,
+    /// Paths and names of those that have no object, because their path is another one's.
+    pub without_path: Vec<(String, String)>,
+}
+
 /// All objects.
 #[derive(Debug)]
 pub struct Objects {
@@ -117,14 +126,13 @@ pub struct Objects {
     /// The path of the daemon's own object.
     vrrp: String,
     instances: BTreeMap<String, Instance>,
-    /// Instances, by path and name, whose path is another one's.
-    without_path: BTreeSet<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Instance {
     name: String,
     standing: Standing,
+    notify_deleted: bool,
 }
 
 impl Objects {
@@ -142,7 +150,6 @@ impl Objects {
             root,
             no_interface: element(&settings.no_interface),
             instances: BTreeMap::new(),
-            without_path: BTreeSet::new(),
         }
     }
 
@@ -151,50 +158,53 @@ impl Objects {
         &self.vrrp
     }
 
-    /// These are the instances from now on. Gives the paths of which some instance
-    /// already has the name, with the instance that goes without.
-    pub fn follow(&mut self, members: Vec<Member>) -> Vec<(String, String)> {
+    /// These are the instances from now on; they are told before anything that they do.
+    pub fn follow(&mut self, members: Vec<Member>) -> Followed {
         let mut before = std::mem::take(&mut self.instances);
-        self.without_path.clear();
+        let mut followed = Followed::default();
         for member in members {
             let path = self.path_of(&member);
             if self.instances.contains_key(&path) {
-                self.without_path.insert((path, member.name));
+                followed.without_path.push((path, member.name));
                 continue;
             }
             let standing = before.remove(&path).map(|it| it.standing);
             let instance = Instance {
                 name: member.name,
                 standing: standing.unwrap_or_default(),
+                notify_deleted: member.notify_deleted,
             };
             self.instances.insert(path, instance);
         }
-        self.without_path.iter().cloned().collect()
+        for (path, it) in before {
+            let last = match it.standing {
+                _ if it.notify_deleted => Some(Standing::Deleted),
+                Standing::Backup | Standing::Master => Some(Standing::Fault),
+                _ => None,
+            };
+            let last = last.map(|standing| Change {
+                path,
+                standing,
+                is_new: true,
+            });
+            followed.gone.push((it.name, last));
+        }
+        followed
     }
 
-    /// An instance stands there now; `None` if it has no object.
-    pub fn stands(&mut self, member: Member, standing: Standing) -> Option<Change> {
-        let path = self.path_of(&member);
-        let name = member.name;
-        if self.without_path.contains(&(path.clone(), name.clone())) {
+    /// An instance stands there now; `None` if it has no object: its path is another
+    /// one's, or a reload has taken it out, which [`Objects::follow`] has told.
+    pub fn stands(&mut self, member: &Member, standing: Standing) -> Option<Change> {
+        let path = self.path_of(member);
+        let object = self.instances.get_mut(&path)?;
+        if object.name != member.name {
             return None;
         }
-        let before = match standing {
-            // What ends is not there any more if it was not there before.
-            Standing::Stop | Standing::Deleted => {
-                let object = self.instances.get_mut(&path);
-                object.map(|it| std::mem::replace(&mut it.standing, standing))
-            }
-            _ => {
-                let now = Instance { name, standing };
-                let before = self.instances.insert(path.clone(), now);
-                before.map(|it| it.standing)
-            }
-        };
+        let before = std::mem::replace(&mut object.standing, standing);
         Some(Change {
             path,
             standing,
-            is_new: before != Some(standing),
+            is_new: before != standing,
         })
     }
 
@@ -435,5 +445,255 @@ const XML_INSTANCE: &str = r#"  <interface name="org.keepalived.Vrrp1.Instance">
 "#;
 
 #[cfg(test)]
-#[path = "objects_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            service_name: "org.keepalived.Vrrp1".to_owned(),
+            namespace: None,
+            instance: None,
+            no_interface: "none".to_owned(),
+        }
+    }
+
+    fn member(name: &str, interface: &str, vrid: u8, ipv6: bool) -> Member {
+        let (name, interface) = (name.to_owned(), interface.to_owned());
+        Member {
+            name,
+            interface,
+            vrid,
+            ipv6,
+            notify_deleted: false,
+        }
+    }
+
+    fn objects() -> Objects {
+        let mut objects = Objects::new(&settings());
+        objects.follow(vec![
+            member("VI_1", "eth0", 51, false),
+            member("VI_2", "", 52, true),
+        ]);
+        objects
+    }
+
+    const VI_1: &str = "/org/keepalived/Vrrp1/Instance/eth0/51/IPv4";
+    const DAEMON: &str = "/org/keepalived/Vrrp1/Vrrp";
+
+    fn call(path: &str, method: &str, signature: &str, words: &[&str]) -> Call {
+        let (interface, member) = method.rsplit_once('.').expect("interface.method");
+        Call {
+            path: path.to_owned(),
+            interface: (!interface.is_empty()).then(|| interface.to_owned()),
+            member: member.to_owned(),
+            signature: signature.to_owned(),
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+        }
+    }
+
+    fn state_of(objects: &Objects, path: &str) -> Answer {
+        let words = [INSTANCE, "State"];
+        objects.answer(&call(
+            path,
+            "org.freedesktop.DBus.Properties.Get",
+            "ss",
+            &words,
+        ))
+    }
+
+    fn refused(answer: &Answer) -> (&str, &str) {
+        match answer {
+            Answer::Refused(name, text) => {
+                let (_, last) = name.rsplit_once('.').expect("a name");
+                (last, text)
+            }
+            other => panic!("refused, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn paths_have_letters_digits_and_underscores() {
+        let strange = Settings {
+            namespace: Some("blue-1".to_owned()),
+            instance: Some("a/b".to_owned()),
+            no_interface: "no one".to_owned(),
+            ..settings()
+        };
+        let mut objects = Objects::new(&strange);
+        let root = "/org/keepalived/Vrrp1/blue_1/a_b";
+        assert_eq!(objects.vrrp(), format!("{root}/Vrrp"));
+        let members = [
+            ("v-x.1", false, "v_x_1/7/IPv4"),
+            ("", true, "no_one/7/IPv6"),
+            ("\u{e9}\u{0}\"", false, "___/7/IPv4"),
+        ];
+        for (interface, ipv6, path) in members {
+            let member = member("VI", interface, 7, ipv6);
+            objects.follow(vec![member.clone()]);
+            let change = objects.stands(&member, Standing::Backup);
+            let path = format!("{root}/Instance/{path}");
+            assert_eq!(change.map(|it| it.path), Some(path));
+        }
+    }
+
+    #[test]
+    fn a_state_is_told_and_kept() {
+        let mut objects = objects();
+        let init = Answer::Property(Property::State(Standing::Init));
+        assert_eq!(state_of(&objects, VI_1), init);
+        let vi_1 = member("VI_1", "eth0", 51, false);
+        let change = |is_new| {
+            Some(Change {
+                path: VI_1.to_owned(),
+                standing: Standing::Master,
+                is_new,
+            })
+        };
+        let told = objects.stands(&vi_1, Standing::Master);
+        assert_eq!(told, change(true));
+        assert_eq!(objects.stands(&vi_1, Standing::Master), change(false));
+        let master = Answer::Property(Property::State(Standing::Master));
+        assert_eq!(state_of(&objects, VI_1), master);
+        let gone: Vec<String> = objects
+            .nobody_stands()
+            .into_iter()
+            .map(|it| it.path)
+            .collect();
+        assert_eq!(gone, [VI_1], "the other one has not begun");
+        assert_eq!(state_of(&objects, VI_1), init);
+    }
+
+    #[test]
+    fn an_object_that_goes_says_so() {
+        let mut objects = objects();
+        let vi_1 = member("VI_1", "eth0", 51, false);
+        objects.stands(&vi_1, Standing::Master);
+        let mut renamed = member("new name", "", 52, true);
+        renamed.notify_deleted = true;
+        let followed = objects.follow(vec![renamed.clone()]);
+        let [(name, Some(last))] = &*followed.gone else {
+            panic!("one is gone, not {followed:?}");
+        };
+        assert_eq!((&**name, last.standing), ("VI_1", Standing::Fault));
+        let text = "Instance 'eth0/51/IPv4' not found";
+        assert_eq!(refused(&state_of(&objects, VI_1)), ("InvalidArgs", text));
+        // What it did last comes too late.
+        assert_eq!(objects.stands(&vi_1, Standing::Fault), None);
+        assert!(objects.stands(&renamed, Standing::Fault).is_some());
+
+        let followed = objects.follow(vec![vi_1]);
+        let last = followed.gone.first().and_then(|(_, last)| last.as_ref());
+        assert_eq!(last.map(|it| it.standing), Some(Standing::Deleted));
+        let followed = objects.follow(Vec::new());
+        let silent = [("VI_1".to_owned(), None)];
+        assert_eq!(followed.gone, silent, "it had not begun");
+    }
+
+    #[test]
+    fn of_two_with_one_path_the_first_has_it() {
+        let mut objects = Objects::new(&settings());
+        let (dot, dash) = (
+            member("dot", "e.1", 5, false),
+            member("dash", "e-1", 5, false),
+        );
+        let followed = objects.follow(vec![dot.clone(), dash.clone()]);
+        let path = "/org/keepalived/Vrrp1/Instance/e_1/5/IPv4";
+        let without = [(path.to_owned(), "dash".to_owned())];
+        assert_eq!(followed.without_path, without);
+        assert_eq!(objects.stands(&dash, Standing::Master), None);
+        assert!(objects.stands(&dot, Standing::Backup).is_some());
+        let backup = Answer::Property(Property::State(Standing::Backup));
+        assert_eq!(state_of(&objects, path), backup);
+    }
+
+    #[test]
+    fn orders_are_known_and_what_is_wrong_is_refused() {
+        let objects = objects();
+        let ask = |path: &str, method: &str, signature: &str| {
+            objects.answer(&call(path, method, signature, &[]))
+        };
+        let show = |file| Answer::Order(FromService::Show(file));
+        let print = "org.keepalived.Vrrp1.Vrrp.PrintData";
+        assert_eq!(ask(DAEMON, print, ""), show(StateFile::Data));
+        assert_eq!(ask(DAEMON, ".PrintData", ""), show(StateFile::Data));
+        let clear = "org.keepalived.Vrrp1.Vrrp.PrintStatsClear";
+        let expected = show(StateFile::StatisticsAndClear);
+        assert_eq!(ask(DAEMON, clear, ""), expected);
+        let garp = "org.keepalived.Vrrp1.Instance.SendGarp";
+        let expected = Answer::Order(FromService::Announce("VI_1".to_owned()));
+        assert_eq!(ask(VI_1, garp, ""), expected);
+
+        let cases = [
+            (DAEMON, garp, "", "UnknownMethod"),
+            (VI_1, print, "", "UnknownMethod"),
+            (VI_1, ".PrintData", "", "UnknownMethod"),
+            (DAEMON, print, "s", "InvalidArgs"),
+            ("/", print, "", "UnknownMethod"),
+            ("/nonsense", garp, "", "UnknownMethod"),
+            (
+                "/org/keepalived/Vrrp1/Instance/eth0/9/IPv4",
+                garp,
+                "",
+                "InvalidArgs",
+            ),
+            (
+                DAEMON,
+                "org.keepalived.Vrrp1.Vrrp.Nonsense",
+                "",
+                "UnknownMethod",
+            ),
+        ];
+        for (path, method, signature, error) in cases {
+            let answer = ask(path, method, signature);
+            assert_eq!(refused(&answer).0, error, "{method} at {path}");
+        }
+        for method in ["CreateInstance", "DestroyInstance"] {
+            let answer = ask(DAEMON, &format!("{VRRP}.{method}"), "s");
+            let expected = ("MatchRuleNotFound", "Method not implemented");
+            assert_eq!(refused(&answer), expected);
+        }
+    }
+
+    #[test]
+    fn properties_are_read_only() {
+        let objects = objects();
+        let set = "org.freedesktop.DBus.Properties.Set";
+        let answer = objects.answer(&call(VI_1, set, "ssv", &[INSTANCE, "Name"]));
+        let text = "Property “Name” is not writable";
+        assert_eq!(refused(&answer), ("InvalidArgs", text));
+        let all = "org.freedesktop.DBus.Properties.GetAll";
+        let answer = objects.answer(&call(VI_1, all, "s", &[INSTANCE]));
+        let expected = vec![
+            ("Name", Property::Name("VI_1".to_owned())),
+            ("State", Property::State(Standing::Init)),
+        ];
+        assert_eq!(answer, Answer::Properties(expected));
+        let answer = objects.answer(&call(DAEMON, all, "s", &[VRRP]));
+        assert_eq!(answer, Answer::Properties(Vec::new()));
+        let answer = objects.answer(&call(DAEMON, all, "s", &[INSTANCE]));
+        assert_eq!(refused(&answer).0, "InvalidArgs");
+    }
+
+    #[test]
+    fn every_path_tells_what_is_below() {
+        let objects = objects();
+        let below = |path: &str| -> Vec<String> {
+            let method = "org.freedesktop.DBus.Introspectable.Introspect";
+            let Answer::Text(xml) = objects.answer(&call(path, method, "", &[])) else {
+                panic!("no text for {path}");
+            };
+            let names = xml.split("<node name=\"").skip(1);
+            names
+                .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+                .collect()
+        };
+        assert_eq!(below("/"), ["org"]);
+        assert_eq!(below("/org"), ["keepalived"]);
+        assert_eq!(below("/org/keepalived/Vrrp1"), ["Instance", "Vrrp"]);
+        let instances = "/org/keepalived/Vrrp1/Instance";
+        assert_eq!(below(instances), ["eth0", "none"]);
+        assert_eq!(below(&format!("{instances}/none/52")), ["IPv6"]);
+        assert_eq!(below(VI_1), [""; 0]);
+        assert_eq!(below("/org/keep"), [""; 0]);
+    }
+}

@@ -189,7 +189,11 @@ impl Service {
         };
         let receipt = async {
             match given {
-                Some(given) => given.receipt.readable().await.map(|mut it| it.clear_ready()),
+                Some(given) => given
+                    .receipt
+                    .readable()
+                    .await
+                    .map(|mut it| it.clear_ready()),
                 None => pending().await,
             }
         };
@@ -446,18 +450,12 @@ impl Service {
     async fn message(&mut self, message: ToService, descriptor: Option<OwnedFd>) {
         match message {
             ToService::Members => match descriptor.map(members) {
-                Some(Ok(members)) => {
-                    for (path, name) in self.objects.follow(members) {
-                        tracing::warn!(
-                            "({name}) is not on D-Bus: {path} is another instance's path"
-                        );
-                    }
-                }
+                Some(Ok(members)) => self.follow(members).await,
                 Some(Err(error)) => tracing::error!("Instances not understood: {error}"),
                 None => tracing::error!("Instances without a list"),
             },
             ToService::Stands(member, standing) => {
-                if let Some(change) = self.objects.stands(member, standing) {
+                if let Some(change) = self.objects.stands(&member, standing) {
                     self.changed(change).await;
                 }
             }
@@ -467,6 +465,19 @@ impl Service {
                 }
             }
             ToService::Happened(happening) => self.happened(happening).await,
+        }
+    }
+
+    async fn follow(&mut self, members: Vec<Member>) {
+        let followed = self.objects.follow(members);
+        for (name, last) in followed.gone {
+            if let Some(change) = last {
+                self.changed(change).await;
+            }
+            tracing::info!("Deleted DBus object for instance {name}");
+        }
+        for (path, name) in followed.without_path {
+            tracing::warn!("({name}) is not on D-Bus: {path} is another instance's path");
         }
     }
 
@@ -515,7 +526,10 @@ fn members(descriptor: OwnedFd) -> io::Result<Vec<Member>> {
 fn value(property: Property) -> Value {
     Value::Structure(match property {
         Property::Name(name) => vec![Value::Text(name)],
-        Property::State(it) => vec![Value::Number(it.number()), Value::Text(it.name().to_owned())],
+        Property::State(it) => vec![
+            Value::Number(it.number()),
+            Value::Text(it.name().to_owned()),
+        ],
     })
 }
 
