@@ -25,8 +25,14 @@ use zbus::{Connection, DynamicType, Message, MessageStream, Variant};
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 
-/// How many messages wait for us here; more wait in the kernel and in the bus.
-const MESSAGES_MAX: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
+/// How many messages wait for us here; more wait in the kernel and in the bus. Each may
+/// have as many bytes as the bus allows.
+const MESSAGES_MAX: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
+
+/// No name on the bus has more bytes, and no path of ours. What is longer is cut: an
+/// answer that quotes it could be too long for the bus, which ends the connection.
+const NAME_BYTES_MAX: usize = 255;
+const PATH_BYTES_MAX: usize = 1024;
 
 /// The bus itself, as a client sees it.
 const BUS: &str = "org.freedesktop.DBus";
@@ -250,7 +256,7 @@ fn incoming(message: &Message) -> Incoming {
             };
             let signature = body.signature().to_string_no_parens();
             let called = Called {
-                path: path.as_str().to_owned(),
+                path: cut(path.as_str(), PATH_BYTES_MAX),
                 interface: header.interface().map(|it| it.as_str().to_owned()),
                 member: member.as_str().to_owned(),
                 words: words(message, &signature).unwrap_or_default(),
@@ -277,18 +283,22 @@ fn incoming(message: &Message) -> Incoming {
 
 fn words(call: &Message, signature: &str) -> zbus::Result<Vec<String>> {
     let body = call.body();
-    Ok(match signature {
-        "s" => vec![body.deserialize::<String>()?],
-        "ss" => {
-            let (one, two) = body.deserialize::<(String, String)>()?;
-            vec![one, two]
-        }
+    let words = match signature {
+        "s" => vec![body.deserialize::<&str>()?],
+        "ss" => <[&str; 2]>::from(body.deserialize::<(&str, &str)>()?).to_vec(),
         "ssv" => {
-            let (one, two, _) = body.deserialize::<(String, String, Variant<'_>)>()?;
+            let (one, two, _) = body.deserialize::<(&str, &str, Variant<'_>)>()?;
             vec![one, two]
         }
         _ => Vec::new(),
-    })
+    };
+    let words = words.into_iter();
+    Ok(words.map(|word| cut(word, NAME_BYTES_MAX)).collect())
+}
+
+fn cut(text: &str, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 fn filled(builder: zbus::message::Builder<'_>, body: &Body) -> zbus::Result<Message> {
@@ -331,4 +341,62 @@ fn variant(value: &Value) -> zbus::Result<Variant<'static>> {
             Variant::from(structure.build()?)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(path: &str, signature: &str, word: &str) -> Called {
+        let call = Message::method_call(path, "Get").interface(BUS);
+        let call = match signature {
+            "s" => call.build(&word),
+            "ss" => call.build(&(word, word)),
+            "ssv" => call.build(&(word, word, Variant::from(3_u32))),
+            _ => call.build(&(1_u32, word)),
+        };
+        match incoming(&call.unwrap()) {
+            Incoming::Call(called, _) => called,
+            other => panic!("a call, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_call_are_read_and_those_without_end_are_cut() {
+        for (signature, count) in [("s", 1), ("ss", 2), ("ssv", 2), ("us", 0)] {
+            let called = received("/a", signature, "word");
+            assert_eq!(called.signature, signature);
+            assert_eq!(called.words, vec!["word"; count], "{signature}");
+        }
+        let long = "\u{e9}".repeat(1 << 20);
+        let called = received(&format!("/{}", "a".repeat(1 << 20)), "ss", &long);
+        assert_eq!(called.path.len(), PATH_BYTES_MAX);
+        assert!(
+            called
+                .words
+                .iter()
+                .all(|word| word.len() == NAME_BYTES_MAX - 1)
+        );
+    }
+
+    #[test]
+    fn a_structure_with_one_text_is_no_text() {
+        let name = Value::Structure(vec![Value::Text("VI_1".to_owned())]);
+        let state = Value::Structure(vec![Value::Number(1), Value::Text("Backup".to_owned())]);
+        let signature = |body: &Body| {
+            let signal = Message::signal("/a", "a.b", "C");
+            let message = filled(signal, body).unwrap();
+            message.body().signature().to_string_no_parens()
+        };
+        let inner = |value: &Value| variant(value).unwrap().value_signature().to_string();
+        assert_eq!(
+            (inner(&name), inner(&state)),
+            ("(s)".to_owned(), "(us)".to_owned())
+        );
+        assert_eq!(signature(&Body::Variant(name.clone())), "v");
+        assert_eq!(signature(&Body::Properties(vec![("Name", name)])), "a{sv}");
+        let changed = Body::Changed("a.b", vec![("State", state)]);
+        assert_eq!(signature(&changed), "sa{sv}as");
+        assert_eq!(signature(&Body::Nothing), "");
+    }
 }

@@ -522,7 +522,10 @@ mod tests {
         let mut objects = Objects::new(&strange);
         let root = "/org/keepalived/Vrrp1/blue_1/a_b";
         assert_eq!(objects.vrrp(), format!("{root}/Vrrp"));
+        let long = "e".repeat(100_000);
+        let long_path = format!("{long}/7/IPv4");
         let members = [
+            (&*long, false, &*long_path),
             ("v-x.1", false, "v_x_1/7/IPv4"),
             ("", true, "no_one/7/IPv6"),
             ("\u{e9}\u{0}\"", false, "___/7/IPv4"),
