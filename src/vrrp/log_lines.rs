@@ -17,6 +17,7 @@ use super::event::Outcome;
 use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
+use super::transition::Transition;
 
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +127,8 @@ pub enum InstanceLine {
     Loopback(String),
     /// An interface without multicast, and no unicast peers.
     NoMulticast(String),
-    /// Why it is in FAULT at run time, in words of our own.
-    FaultReasons(String),
+    /// It is in another state: why, and what was seen. A line of our own, after C's.
+    Changed(Box<Transition>),
     /// Its own address is announced, because it takes part again.
     AnnouncingSource(IpAddr),
     /// The master went silent.
@@ -568,7 +569,7 @@ impl InstanceLine {
                 f,
                 "entering FAULT state (tracked process {process} quorum not achieved)"
             ),
-            Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
+            Self::Changed(transition) => write!(f, "{transition}"),
             Self::Loopback(interface) => write!(
                 f,
                 "cannot use a loopback interface ({interface}) for vrrp - ignoring"

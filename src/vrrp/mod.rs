@@ -37,6 +37,7 @@ pub mod statistics;
 pub mod sync_group;
 mod timers;
 pub mod tracking;
+pub mod transition;
 pub mod watched;
 
 pub use engine::Engine;

@@ -19,6 +19,7 @@ use super::receive::Reject;
 use super::state_machine::State;
 use super::statistics::Statistics;
 use super::tracking::{Run, Standing};
+pub use super::transition::{Evidence, Transitions};
 
 /// The state of a whole engine.
 #[derive(Debug, Clone)]
@@ -85,6 +86,10 @@ pub struct InstanceSnapshot {
     pub awaited: usize,
     /// What brought it into its state.
     pub cause: Cause,
+    /// What it saw then.
+    pub evidence: Evidence,
+    /// How often it entered which state, and why.
+    pub transitions: Transitions,
     /// What stands against taking part; in a sync group also the other member
     /// because of which all are in FAULT. C counts some twice in `faults`.
     pub fault_reasons: Vec<FaultReason>,

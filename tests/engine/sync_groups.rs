@@ -211,7 +211,7 @@ fn one_leg_that_fails_moves_both_addresses() {
         ]
     );
     assert!(wire[0].logged("VRRP_Group(G) Syncing instances to FAULT state"));
-    assert!(wire[0].logged("(VI_2) in FAULT state because VI_1 of the same sync group is"));
+    assert!(wire[0].logged("(VI_2) -> FAULT because VI_1 of the same sync group is"));
 }
 
 #[test]

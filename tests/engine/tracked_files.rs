@@ -108,7 +108,7 @@ fn without_a_weight_any_number_but_zero_is_fault() {
     tell(&mut wire, -1);
     assert_eq!(wire[0].state(), State::Fault);
     assert!(wire[0].logged("(VI_1): tracked file f now FAULT state"));
-    assert!(wire[0].logged("(VI_1) in FAULT state because tracked file f has -1 in it"));
+    assert!(wire[0].logged("(VI_1) -> FAULT because tracked file f has -1 in it"));
     assert_eq!(wire[0].sent.last().expect("sent").priority, 0);
 }
 

@@ -179,6 +179,9 @@ impl Page {
         if let Some(reason) = it.reason.as_ref().filter(|reason| **reason != known) {
             self.field("Why", reason);
         }
+        if let Some(evidence) = it.evidence.as_ref().filter(|_| detailed) {
+            self.field("Seen then", evidence);
+        }
         self.fields("Fault", faults.into_iter().map(str::to_owned));
         if !it.awaits.is_empty() {
             let scripts = it.awaits.join(", ");

@@ -20,6 +20,7 @@ use crate::vrrp::snapshot::{
     self, Contributor, FaultReason, InstanceSnapshot, PeerSnapshot, ScriptResult, ScriptSnapshot,
     Snapshot,
 };
+use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing, scripts_of};
 use crate::wire::advert::Family;
@@ -230,6 +231,8 @@ fn instance(
         state: it.state.to_string(),
         since: times.moment(it.last_transition),
         reason: Some(it.cause.to_string()),
+        reason_code: Some(it.cause.code().to_owned()),
+        evidence: (it.state != State::Init).then(|| it.evidence.to_string()),
         vrrp_version: match config.version {
             Version::V2 => 2,
             Version::V3 => 3,
@@ -337,28 +340,13 @@ fn contended(it: snapshot::Contended, times: &Times) -> Contended {
 }
 
 fn fault(it: &FaultReason) -> Fault {
-    let (code, subject) = match it {
-        FaultReason::InterfaceMissing(name) => ("interface-missing", name),
-        FaultReason::Loopback(name) => ("loopback", name),
-        FaultReason::NoMulticast(name) => ("no-multicast", name),
-        FaultReason::LinkDown(name) => ("link-down", name),
-        FaultReason::NoSourceAddress { interface, .. } => ("no-source-address", interface),
-        FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
-        FaultReason::VipInterface(name) => ("vip-interface", name),
-        FaultReason::RouteInterface(name) => ("route-interface", name),
-        FaultReason::TrackedInterface(name) => ("tracked-interface", name),
-        FaultReason::Script(name) => ("script", name),
-        FaultReason::File { name, .. } => ("file", name),
-        FaultReason::Process(name) => ("process", name),
-        FaultReason::GroupMember(name) => ("group-member", name),
-    };
     let text = match it {
         FaultReason::GroupMember(name) => format!("{name} of the same sync group is in FAULT"),
         other => other.to_string(),
     };
     Fault {
-        code: code.to_owned(),
-        subject: subject.clone(),
+        code: it.code().to_owned(),
+        subject: it.subject().to_owned(),
         text,
     }
 }

@@ -108,6 +108,10 @@ pub struct Instance {
     pub since: Moment,
     /// Why it went there.
     pub reason: Option<String>,
+    /// The same as one word that never changes.
+    pub reason_code: Option<String>,
+    /// What it saw then.
+    pub evidence: Option<String>,
     /// The version of VRRP, 2 or 3.
     pub vrrp_version: u8,
     /// `IPv4` or `IPv6`.

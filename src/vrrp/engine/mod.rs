@@ -41,6 +41,7 @@ use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
 use super::tracking::{Scripts, Surroundings};
+use super::transition::Transitions;
 use super::watched::Watched;
 
 mod groups;
@@ -297,6 +298,7 @@ impl Engine {
     pub fn clear_statistics(&mut self) {
         for running in self.instances.values_mut() {
             running.statistics = Statistics::default();
+            running.transitions = Transitions::default();
         }
     }
 

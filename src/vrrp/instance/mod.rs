@@ -40,6 +40,7 @@ use super::sync_group::Health;
 use super::tracking::{
     Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
+use super::transition::{Evidence, Transitions};
 use super::watched::{files_of, processes_of};
 
 mod announce;
@@ -151,6 +152,10 @@ pub struct Running {
     contended: Option<Episode>,
     /// What brought it into its state.
     pub(super) cause: Cause,
+    /// What it saw then.
+    evidence: Evidence,
+    /// How often it entered which state.
+    pub transitions: Transitions,
     /// As BACKUP it waits for a skew time only.
     waits_skew: bool,
     /// A reload has changed what its adverts say.
@@ -203,6 +208,8 @@ impl Running {
             has_rivals: false,
             contended: None,
             cause: Cause::default(),
+            evidence: Evidence::default(),
+            transitions: Transitions::default(),
             waits_skew: false,
             says_anew: false,
             gained: None,
@@ -269,6 +276,8 @@ impl Running {
             faults: self.faults.count(),
             awaited: awaited_scripts.len().saturating_add(self.unknown(around)),
             cause: self.cause.clone(),
+            evidence: self.evidence.clone(),
+            transitions: self.transitions.clone(),
             fault_reasons: self.fault_reasons(),
             awaited_scripts,
             contributions: self.contributions(around),
@@ -303,6 +312,11 @@ impl Running {
         let next = transition(before, Input::Stop, self.params(now));
         self.state = next.state;
         self.send_effects(next.effects, cx);
+        if before != next.state {
+            self.cause = Cause::Stopped;
+            self.see(cx);
+            self.tell_why(before, cx);
+        }
         self.rest_of_effects(next.effects, None, now, cx);
         if removed && self.config.notify.tell_deleted {
             self.notify(NotifyState::Deleted, cx);
@@ -659,7 +673,9 @@ impl Running {
         // The peers learn first: a packet costs microseconds, a line may not.
         self.send_effects(next.effects, cx);
         if before != next.state {
+            self.see(cx);
             self.entered(before, cx);
+            self.tell_why(before, cx);
         }
         self.rest_of_effects(next.effects, sender, base, cx);
         if before != next.state {
@@ -916,6 +932,7 @@ impl Running {
             state,
             previous,
             cause: self.cause.clone(),
+            evidence: self.evidence.clone(),
             priority: self.priority,
         }));
     }
