@@ -34,7 +34,7 @@ impl fmt::Display for Transition {
             cause,
             evidence,
         } = self;
-        write!(f, "{from} -> {to} because {cause}; {evidence}")
+        write!(f, "{from} -> {to}: {cause}; {evidence}")
     }
 }
 

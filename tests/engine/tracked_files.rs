@@ -83,7 +83,7 @@ fn a_file_is_waited_for_and_then_there_is_no_sign_of_it() {
         assert!(wire[0].log.is_empty());
         tell(&mut wire, 0);
         assert_eq!(wire[0].state(), State::Backup);
-        assert_eq!(wire[0].log, ["(VI_1) Entering BACKUP STATE (init)"]);
+        assert_eq!(wire[0].log_as_c(), ["(VI_1) Entering BACKUP STATE (init)"]);
     }
 }
 
@@ -94,7 +94,7 @@ fn without_a_weight_any_number_but_zero_is_fault() {
     tell(&mut wire, 3);
     assert_eq!(wire[0].state(), State::Fault);
     assert_eq!(
-        wire[0].log,
+        wire[0].log_as_c(),
         [
             "(VI_1): entering FAULT state (tracked file f has status -254)",
             "(VI_1) Entering FAULT STATE (init)",
@@ -108,7 +108,7 @@ fn without_a_weight_any_number_but_zero_is_fault() {
     tell(&mut wire, -1);
     assert_eq!(wire[0].state(), State::Fault);
     assert!(wire[0].logged("(VI_1): tracked file f now FAULT state"));
-    assert!(wire[0].logged("(VI_1) -> FAULT because tracked file f has -1 in it"));
+    assert!(wire[0].logged("(VI_1) MASTER -> FAULT: tracked file f has -1 in it"));
     assert_eq!(wire[0].sent.last().expect("sent").priority, 0);
 }
 
@@ -162,7 +162,7 @@ fn a_lost_quorum_is_fault_and_a_gained_one_the_end_of_it() {
     wire.start();
     count(&mut wire, &process, 0);
     assert_eq!(
-        wire[0].log,
+        wire[0].log_as_c(),
         [
             "(VI_1) entering FAULT state (tracked process p quorum not achieved)",
             "(VI_1) Entering FAULT STATE (init)",
