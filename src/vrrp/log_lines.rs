@@ -140,6 +140,8 @@ pub enum InstanceLine {
         /// Now.
         to: Priority,
     },
+    /// The effective priority, as a file with a weight leaves FAULT.
+    PrioritySet(Priority),
     /// Resigned.
     SentPriorityZero,
     /// `fast_handover`: a peer is better now.
@@ -485,6 +487,9 @@ impl InstanceLine {
             | Self::IntervalForgotten { .. }
             | Self::PreemptDelayStarted(_)
             | Self::PreemptDelayStopped
+            | Self::PrioritySet(_)
+            | Self::FileFault(_)
+            | Self::FileFine(_)
             | Self::SettingVips
             | Self::RemovingVips
             | Self::SettingDropRule
@@ -583,6 +588,7 @@ impl InstanceLine {
             Self::PriorityChanged { from, to } => {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
+            Self::PrioritySet(to) => write!(f, "Setting effective priority to {to}"),
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
             Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
             Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),

@@ -155,6 +155,27 @@ fn a_reload_asks_only_for_what_is_new() {
     assert_eq!(wire[0].priority(), 100);
 }
 
+/// In C 2.2.7's words, of which those about the file and the priority are for `-D`.
+#[test]
+fn a_weighted_file_that_leaves_fault_sets_the_priority() {
+    let mut wire = Wire::new([Node::with(1, with_file(150, 1))]);
+    wire.start();
+    tell(&mut wire, 0);
+    tell(&mut wire, -254);
+    assert_eq!(wire[0].state(), State::Fault);
+    wire[0].log.clear();
+    tell(&mut wire, 5);
+    let expected = [
+        "(VI_1): tracked file f leaving FAULT state",
+        "(VI_1) Setting effective priority to 155",
+        "(VI_1) Entering BACKUP STATE",
+    ];
+    assert_eq!(wire[0].log_as_c(), expected);
+    assert_eq!(wire[0].priority(), 155);
+    tell(&mut wire, 6);
+    assert!(wire[0].logged("(VI_1) Changing effective priority from 155 to 156"));
+}
+
 #[test]
 fn a_lost_quorum_is_fault_and_a_gained_one_the_end_of_it() {
     let process = process(Interval::ZERO, Interval::ZERO);

@@ -186,6 +186,16 @@ impl Running {
         }
     }
 
+    /// Whether a file with a weight has ceased to stand against taking part: then C
+    /// words the change of the priority in another way, and with `-D` only.
+    pub(super) fn has_weighted_file_back(&self, before: &Faults) -> bool {
+        let is_in = |faults: &Faults, name: &str| faults.files.iter().any(|(it, _)| it == name);
+        files_of(&self.config, self.group.as_deref()).any(|tracked| {
+            let name = &tracked.file.name;
+            tracked.weight != 0 && is_in(before, name) && !is_in(&self.faults, name)
+        })
+    }
+
     /// The interface that it stands or falls with: its own or its VRF's; empty if
     /// it has neither.
     pub(super) fn link(&self) -> &str {

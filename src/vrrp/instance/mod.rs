@@ -336,13 +336,14 @@ impl Running {
     pub fn look_around(&mut self, cx: &mut Context<'_>) {
         self.entered_at.get_or_insert(cx.now);
         self.follow_interface(cx);
-        self.follow_priority(cx);
         self.awaits_script = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
         self.awaits_watched = self.unknown(cx.around()) > 0;
         let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
         self.log_files(&before, cx);
+        let file_is_back = self.has_weighted_file_back(&before);
+        self.change_priority(file_is_back, cx);
     }
 
     /// How many files and processes nothing is known of yet. They are waited for
@@ -430,9 +431,13 @@ impl Running {
         self.room = room;
     }
 
+    fn follow_priority(&mut self, cx: &mut Context<'_>) {
+        self.change_priority(false, cx);
+    }
+
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
-    fn follow_priority(&mut self, cx: &mut Context<'_>) {
+    fn change_priority(&mut self, file_is_back: bool, cx: &mut Context<'_>) {
         let new = if self.has_given_way() {
             GAVE_WAY
         } else {
@@ -442,7 +447,11 @@ impl Running {
             return;
         }
         let old = std::mem::replace(&mut self.priority, new);
-        self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        let line = match file_is_back {
+            true => InstanceLine::PrioritySet(new),
+            false => InstanceLine::PriorityChanged { from: old, to: new },
+        };
+        self.log(line, cx);
         self.notify_priority(cx);
         self.follow_candidates(old);
         self.build_advert(cx);
