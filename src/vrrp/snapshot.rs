@@ -82,7 +82,7 @@ pub struct InstanceSnapshot {
     pub installed: bool,
     /// How many things stand against taking part.
     pub faults: usize,
-    /// How many scripts that can stand against it have no result yet.
+    /// How many scripts, files and processes that it waits for have no result yet.
     pub awaited: usize,
     /// What brought it into its state.
     pub cause: Cause,
@@ -95,6 +95,9 @@ pub struct InstanceSnapshot {
     pub fault_reasons: Vec<FaultReason>,
     /// The scripts, by name, that can stand against it and have no result yet.
     pub awaited_scripts: Vec<String>,
+    /// The tracked files and processes that were not looked at yet, as `file NAME` and
+    /// `process NAME`.
+    pub awaited_watched: Vec<String>,
     /// What `priority` is made of; the amounts add up to it.
     pub contributions: Vec<Contribution>,
     /// Who else sends adverts with its VRID: the unicast peers in the order of

@@ -81,6 +81,8 @@ fn a_file_is_waited_for_and_then_there_is_no_sign_of_it() {
         wire.start();
         assert_eq!(wire[0].state(), State::Init);
         assert!(wire[0].log.is_empty());
+        let seen = wire[0].engine.snapshot(wire.now);
+        assert_eq!(seen.instances[0].awaited_watched, ["file f"]);
         tell(&mut wire, 0);
         assert_eq!(wire[0].state(), State::Backup);
         assert_eq!(wire[0].log_as_c(), ["(VI_1) Entering BACKUP STATE (init)"]);

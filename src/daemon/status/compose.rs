@@ -257,7 +257,7 @@ fn instance(
         peers: it.peers.iter().map(|it| peer(it, times)).collect(),
         contended: it.contended.map(|it| contended(it, times)),
         faults: it.fault_reasons.iter().map(fault).collect(),
-        awaits: it.awaited_scripts.clone(),
+        awaits: [it.awaited_scripts.as_slice(), &it.awaited_watched].concat(),
         counters: Counters::from(it.statistics),
     }
 }

@@ -140,7 +140,8 @@ pub struct Instance {
     pub contended: Option<Contended>,
     /// What stands against taking part.
     pub faults: Vec<Fault>,
-    /// The scripts without a result yet that it waits for.
+    /// The scripts without a result yet that it waits for; then, as `file NAME` and
+    /// `process NAME`, the tracked files and processes that were not looked at yet.
     pub awaits: Vec<String>,
     /// Its counters.
     pub counters: Counters,

@@ -274,12 +274,15 @@ impl Running {
             rival: self.dispute.map(|dispute| dispute.rival),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
-            awaited: awaited_scripts.len().saturating_add(self.unknown(around)),
+            awaited: awaited_scripts
+                .len()
+                .saturating_add(self.unknown(around).count()),
             cause: self.cause.clone(),
             evidence: self.evidence.clone(),
             transitions: self.transitions.clone(),
             fault_reasons: self.fault_reasons(),
             awaited_scripts,
+            awaited_watched: self.unknown(around).collect(),
             contributions: self.contributions(around),
             peers: self.peers.iter().copied().collect(),
             contended: self.contended(),
@@ -338,7 +341,8 @@ impl Running {
         self.follow_interface(cx);
         self.awaits_script = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
-        self.awaits_watched = self.unknown(cx.around()) > 0;
+        let awaits_watched = self.unknown(cx.around()).next().is_some();
+        self.awaits_watched = awaits_watched;
         let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
         self.log_files(&before, cx);
@@ -346,15 +350,17 @@ impl Running {
         self.change_priority(file_is_back, cx);
     }
 
-    /// How many files and processes nothing is known of yet. They are waited for
-    /// with any weight: they are looked at at once.
-    fn unknown(&self, around: Surroundings<'_>) -> usize {
+    /// The files and processes that nothing is known of yet. They are waited for with
+    /// any weight: they are looked at at once.
+    fn unknown(&self, around: Surroundings<'_>) -> impl Iterator<Item = String> {
         let group = self.group.as_deref();
         let files = files_of(&self.config, group);
-        let files = files.filter(|line| around.watched.value(&line.file).is_none());
+        let files = files.filter(move |line| around.watched.value(&line.file).is_none());
+        let files = files.map(|line| format!("file {}", line.file.name));
         let processes = processes_of(&self.config, group);
-        let processes = processes.filter(|line| around.watched.quorum(&line.process).is_none());
-        files.count().saturating_add(processes.count())
+        let processes =
+            processes.filter(move |line| around.watched.quorum(&line.process).is_none());
+        files.chain(processes.map(|line| format!("process {}", line.process.name)))
     }
 
     /// Whether it can take part, as far as it is concerned itself.
