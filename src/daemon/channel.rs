@@ -67,6 +67,14 @@ pub enum ToWorker {
         /// Where it is, for the log.
         path: String,
     },
+    /// So many notices about this owner were overtaken by later ones before their
+    /// scripts began.
+    NoticesSkipped {
+        /// The instance or group.
+        owner: Owner,
+        /// How many, since this was said last.
+        count: u64,
+    },
     /// Write a file that shows the state.
     Show(StateFile),
     /// What the status socket shows of the supervisor has changed.

@@ -42,7 +42,7 @@ use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::buffers::receive_bytes;
-use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
+use super::channel::{ChannelError, Owner, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
 use super::process::{self, Part};
@@ -132,6 +132,9 @@ pub struct Reactor {
     about: Arc<About>,
     /// Why scripts could not be run, for the status socket.
     refusals: BTreeMap<ScriptId, String>,
+    /// How many notices were overtaken before their scripts began, for each instance
+    /// and group.
+    skipped: BTreeMap<Owner, u64>,
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
     /// The one that this turn answers.
@@ -194,6 +197,7 @@ impl Reactor {
             state_files,
             about,
             refusals: BTreeMap::new(),
+            skipped: BTreeMap::new(),
             views_wanted,
             view_wanted: None,
             buffer: vec![0; DATAGRAM_MAX],
@@ -534,6 +538,10 @@ impl Reactor {
             ToWorker::Stop => self.stop(),
             ToWorker::Show(file) => self.show(file),
             ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
+            ToWorker::NoticesSkipped { owner, count } => {
+                let skipped = self.skipped.entry(owner).or_default();
+                *skipped = skipped.saturating_add(count);
+            }
             ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
@@ -599,6 +607,7 @@ impl Reactor {
         let accepted = self.state_files.ask(file, self.view());
         if accepted && file == StateFile::StatisticsAndClear {
             self.engine.clear_statistics();
+            self.skipped.clear();
         }
     }
 
@@ -613,11 +622,16 @@ impl Reactor {
             let scripts = snapshot.scripts.iter().map(|script| script.id);
             let scripts: BTreeSet<ScriptId> = scripts.collect();
             self.refusals.retain(|id, _| scripts.contains(id));
+            let (instances, groups) = (&snapshot.instances, &snapshot.groups);
+            let mut names: BTreeSet<&str> = instances.iter().map(|it| &*it.config.name).collect();
+            names.extend(groups.iter().map(|it| &*it.config.name));
+            self.skipped.retain(|owner, _| names.contains(owner.name()));
             let view = status::View {
                 snapshot,
                 wall: wall_clock(),
                 about: Arc::clone(&self.about),
                 refusals: self.refusals.clone(),
+                skipped: self.skipped.clone(),
             };
             // It may have stopped waiting.
             let _ = wanted.try_send(Box::new(view));

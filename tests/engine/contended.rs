@@ -452,7 +452,11 @@ fn each_change_of_state_is_logged_with_what_was_seen_and_counted() {
     wire.change_interface(0, |interface| interface.up = true);
     wire.run_until(20_000_000);
     wire.stop(0);
-    let lines: Vec<&String> = wire[0].log.iter().filter(|it| it.contains(" -> ")).collect();
+    let lines: Vec<&String> = wire[0]
+        .log
+        .iter()
+        .filter(|it| it.contains(" -> "))
+        .collect();
     let expected = [
         "(VI_1) INIT -> BACKUP: started; no advert heard yet, link eth0 up, \
          0 of 1 tracked interface ok, own priority 140",

@@ -224,6 +224,9 @@ impl Page {
         if !unusual.is_empty() {
             self.field("Counters", &unusual);
         }
+        if it.notify_skipped > 0 {
+            self.field("Notify", &skipped(it.notify_skipped));
+        }
         if detailed {
             let counters = &it.counters;
             let text = format!(
@@ -346,6 +349,9 @@ impl Page {
             let state = self.state(&group.state);
             let members = group.members.join(", ");
             self.hanging(&format!("{:name$}  {state}  {members}", group.name));
+            if group.notify_skipped > 0 {
+                self.hanging(&format!("{:name$}  {}", "", skipped(group.notify_skipped)));
+            }
         }
     }
 
@@ -389,6 +395,15 @@ impl Page {
             }
         }
     }
+}
+
+fn skipped(count: u64) -> String {
+    let what = if count == 1 {
+        "change was"
+    } else {
+        "changes were"
+    };
+    format!("{count} {what} not told, as a script still ran and later ones came")
 }
 
 fn priority(it: &Instance) -> String {

@@ -13,6 +13,7 @@ use super::document::{
 use super::{About, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
 use crate::daemon::process;
+use crate::system::scripts::Owner;
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::contention::Short;
 use crate::vrrp::event::Outcome;
@@ -137,7 +138,10 @@ fn document(view: &View, wanted: impl Fn(&str) -> bool) -> Document {
         }
         let group = group_of.get(name).copied();
         groups.extend(group.map(|group| &group.name));
-        instances.push(instance(it, group, &there, &times));
+        let mut told = instance(it, group, &there, &times);
+        let skipped = view.skipped.get(&Owner::Instance(told.name.clone()));
+        told.notify_skipped = skipped.copied().unwrap_or(0);
+        instances.push(told);
     }
     let trackers = trackers(snapshot, &group_of);
     let scripts = snapshot.scripts.iter().filter_map(|it| {
@@ -161,6 +165,10 @@ fn document(view: &View, wanted: impl Fn(&str) -> bool) -> Document {
                 name: group.config.name.clone(),
                 state: group.state.to_string(),
                 members: group.config.instances.clone(),
+                notify_skipped: {
+                    let owner = Owner::Group(group.config.name.clone());
+                    view.skipped.get(&owner).copied().unwrap_or(0)
+                },
             })
             .collect(),
     }
@@ -257,6 +265,7 @@ fn instance(
         peers: it.peers.iter().map(|it| peer(it, times)).collect(),
         contended: it.contended.map(|it| contended(it, times)),
         faults: it.fault_reasons.iter().map(fault).collect(),
+        notify_skipped: 0,
         awaits: [it.awaited_scripts.as_slice(), &it.awaited_watched].concat(),
         counters: Counters::from(it.statistics),
     }

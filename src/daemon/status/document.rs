@@ -143,6 +143,9 @@ pub struct Instance {
     /// The scripts without a result yet that it waits for; then, as `file NAME` and
     /// `process NAME`, the tracked files and processes that were not looked at yet.
     pub awaits: Vec<String>,
+    /// How many changes its notify scripts were not told of, because later ones
+    /// overtook them.
+    pub notify_skipped: u64,
     /// Its counters.
     pub counters: Counters,
 }
@@ -310,6 +313,9 @@ pub struct Group {
     pub state: String,
     /// Their names.
     pub members: Vec<String>,
+    /// How many changes its notify scripts were not told of, because later ones
+    /// overtook them.
+    pub notify_skipped: u64,
 }
 
 /// A tracked script.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ScriptId;
+use crate::system::scripts::Owner;
 use crate::time::WallClock;
 use crate::vrrp::snapshot::Snapshot;
 
@@ -104,4 +105,6 @@ pub struct View {
     pub about: Arc<About>,
     /// Why scripts could not be run.
     pub refusals: BTreeMap<ScriptId, String>,
+    /// How many notices were overtaken by later ones before their scripts began.
+    pub skipped: BTreeMap<Owner, u64>,
 }

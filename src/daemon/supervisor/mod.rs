@@ -33,11 +33,13 @@ use crate::system::scripts::{Policy, Scripts};
 use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
 
+use last_words::LastWords;
 use pulse::Pulse;
 use stop::Stop;
 use under_way::Reloads;
 
 mod children;
+mod last_words;
 mod planned;
 mod pulse;
 mod reload;
@@ -142,6 +144,7 @@ pub fn run(start: Start<'_>) -> u8 {
         phase: Phase::NoWorker,
         delay: Interval::ZERO,
         scripts,
+        last_words: LastWords::default(),
         signals: start.signals,
         manager: service_manager(),
         status: Keeper::new(start.settings),
@@ -237,6 +240,7 @@ struct Supervisor<'a> {
     /// How long the next replacement of a worker waits.
     delay: Interval,
     scripts: Scripts,
+    last_words: LastWords,
     signals: Signals,
     manager: ServiceManager,
     status: Keeper,

@@ -136,10 +136,13 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Something is to be told; [`Notices::next`] says what begins.
-    pub fn tell(&mut self, notice: Notice, now: Instant) {
+    /// Something is to be told; [`Notices::next`] says what begins. How many notices
+    /// it has overtaken, which nobody will be told of.
+    pub fn tell(&mut self, notice: Notice, now: Instant) -> u64 {
         let queue = self.queues.entry(notice.owner.clone()).or_default();
+        let before = queue.skipped;
         queue.tell(notice, now);
+        queue.skipped.saturating_sub(before)
     }
 
     /// The next script of `owner`, if one may begin. It must be followed by
