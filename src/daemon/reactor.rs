@@ -44,6 +44,7 @@ use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 use super::buffers::receive_bytes;
 use super::channel::{ChannelError, Owner, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
+use super::metrics::Metrics;
 use super::notices;
 use super::process::{self, Part};
 use super::signs::Signs;
@@ -139,6 +140,7 @@ pub struct Reactor {
     views_wanted: UnboundedReceiver<ViewWanted>,
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
+    metrics: Metrics,
     buffer: Vec<u8>,
     /// What the engine was told last.
     wall: Option<WallClock>,
@@ -167,7 +169,10 @@ impl Reactor {
             fifos.follow(which, &path, fd);
         }
         let state_files = state_files::Writer::start(settings.around.clone())?;
-        let views_wanted = status::server::start(settings.status.take())?;
+        let (ask, views_wanted) = mpsc::unbounded_channel();
+        status::server::start(settings.status.take(), ask.clone())?;
+        let mut metrics = Metrics::new(ask);
+        metrics.follow(&config.globals.metrics_listen)?;
         let about = Arc::new(std::mem::take(&mut settings.about));
         let firewall = nftables::Options::from(&config.globals.firewall);
         let (netlink, reports) = Handle::start_with(&config.globals.buffers, firewall)?;
@@ -200,6 +205,7 @@ impl Reactor {
             skipped: BTreeMap::new(),
             views_wanted,
             view_wanted: None,
+            metrics,
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
             states_due: false,
@@ -243,6 +249,7 @@ impl Reactor {
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
         self.netlink.finish();
+        self.metrics.finish(FILES_LIMIT);
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -573,6 +580,7 @@ impl Reactor {
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
+        self.metrics.follow(&config.globals.metrics_listen)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
         for key in self.receivers.keys() {

@@ -14,10 +14,12 @@ use crate::time::{Instant, Interval};
 pub use super::contention::{Contended, Contention};
 use super::event::{InterfaceState, Outcome};
 use super::instance::Sender;
+pub use super::lateness::Lateness;
 pub use super::reasons::{Cause, Contribution, Contributor, FaultReason};
 use super::receive::Reject;
 use super::state_machine::State;
 use super::statistics::Statistics;
+pub use super::tracking::Durations;
 use super::tracking::{Run, Standing};
 pub use super::transition::{Evidence, Transitions};
 
@@ -46,6 +48,8 @@ pub struct Snapshot {
     pub interfaces: Vec<InterfaceState>,
     /// Datagrams that were for no instance.
     pub ignored: u64,
+    /// How late the adverts of masters were.
+    pub lateness: Lateness,
 }
 
 /// The state of one instance.
@@ -170,6 +174,8 @@ pub struct ScriptSnapshot {
     pub has_run: bool,
     /// The last result, and when there was one.
     pub last: Option<(ScriptResult, Instant)>,
+    /// How long its runs took.
+    pub durations: Durations,
 }
 
 /// The state of one tracked file.

@@ -76,6 +76,9 @@ pub struct About {
     pub namespace: Option<String>,
     /// When it began to run, on the monotonic clock, in microseconds.
     pub started_us: u64,
+    /// When the configuration that runs was accepted, likewise.
+    #[serde(default)]
+    pub accepted_us: u64,
     /// How often a worker died and was replaced.
     pub replaced: u32,
     /// The last reload.
