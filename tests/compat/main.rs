@@ -35,6 +35,7 @@ mod kernel;
 mod lateness;
 mod mail;
 mod mail_hostile;
+mod metrics;
 mod notify;
 mod owner;
 mod realtime;
@@ -305,6 +306,14 @@ mod hostile_mail_servers {
     #[test]
     fn reload() {
         run(Ours, Ours, crate::mail_hostile::reload);
+    }
+}
+
+mod served_metrics {
+    use super::{Ours, run};
+    #[test]
+    fn flood() {
+        run(Ours, Ours, crate::metrics::flood);
     }
 }
 
