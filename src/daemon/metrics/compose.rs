@@ -3,17 +3,16 @@
 //! Decides which value of the engine goes into which metric. Their names are in
 //! `families.rs`.
 
-use std::collections::HashSet;
 use std::fmt::Display;
-use std::net::IpAddr;
 
 use super::families::{self, Family};
 use super::page::{Format, Labels, Page};
 use crate::config::model::VirtualAddress;
 use crate::daemon::status::View;
+use crate::daemon::status::compose::{seconds, there};
 use crate::system::scripts::Owner;
 use crate::time::{Instant, Interval};
-use crate::vrrp::snapshot::{InstanceSnapshot, PeerSnapshot, Snapshot};
+use crate::vrrp::snapshot::{InstanceSnapshot, PeerSnapshot};
 use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing};
@@ -35,6 +34,9 @@ pub(super) fn page(view: &View, format: Format) -> Vec<u8> {
     composer.scripts();
     composer.page.finish()
 }
+
+/// A counter of each instance.
+type Counted = (&'static Family, fn(&Statistics) -> u64);
 
 /// What an instance is known by.
 struct Place {
@@ -63,6 +65,12 @@ impl Composer<'_> {
         for it in &self.view.snapshot.instances {
             let place = Place::of(it);
             self.page.value(&place.labels(it), value(it));
+        }
+    }
+
+    fn counted(&mut self, counters: &[Counted]) {
+        for (family, count) in counters {
+            self.each(family, |it| count(&it.statistics));
         }
     }
 
@@ -102,7 +110,7 @@ impl Composer<'_> {
         self.states(&families::EXCLUDED_STATE, |it| {
             &it.config.excluded_addresses
         });
-        let counters: [(&'static Family, fn(&Statistics) -> u64); 14] = [
+        let counters: [Counted; 14] = [
             (&families::ADVERTS_RECEIVED, |it| it.advert_rcvd),
             (&families::ADVERTS_SENT, |it| it.advert_sent),
             (&families::BECOME_MASTER, |it| it.become_master),
@@ -118,9 +126,7 @@ impl Composer<'_> {
             (&families::ZERO_RECEIVED, |it| it.pri_zero_rcvd),
             (&families::ZERO_SENT, |it| it.pri_zero_sent),
         ];
-        for (family, count) in counters {
-            self.each(family, |it| count(&it.statistics));
-        }
+        self.counted(&counters);
         self.each(&families::GARP_DELAY, |it| {
             seconds(it.config.garp.master_delay)
         });
@@ -186,14 +192,12 @@ impl Composer<'_> {
 
     /// What the exporter does not know.
     fn counters(&mut self) {
-        let counters: [(&'static Family, fn(&Statistics) -> u64); 3] = [
+        let counters: [Counted; 3] = [
             (&families::VERSION_ERRORS, |it| it.vers_err),
             (&families::CHECKSUM_ERRORS, |it| it.chk_err),
             (&families::NOT_A_PEER, |it| it.not_a_peer),
         ];
-        for (family, count) in counters {
-            self.each(family, |it| count(&it.statistics));
-        }
+        self.counted(&counters);
         self.page.begin(&families::EXTENSION_ERRORS);
         for it in &self.view.snapshot.instances {
             let place = Place::of(it);
@@ -211,15 +215,13 @@ impl Composer<'_> {
                 self.page.value(&labels, count);
             }
         }
-        let counters: [(&'static Family, fn(&Statistics) -> u64); 4] = [
+        let counters: [Counted; 4] = [
             (&families::OTHER_CHECKSUM, |it| it.other_checksum),
             (&families::OWNER_IGNORED, |it| it.owner_ignored),
             (&families::ADVERTS_SKIPPED, |it| it.adverts_skipped),
             (&families::SEND_FAILURES, |it| it.send_failed),
         ];
-        for (family, count) in counters {
-            self.each(family, |it| count(&it.statistics));
-        }
+        self.counted(&counters);
         let view = self.view;
         self.each(&families::NOTIFY_SKIPPED, |it| {
             skipped(view, Owner::Instance(it.config.name.clone()))
@@ -323,17 +325,6 @@ fn skipped(view: &View, owner: Owner) -> u64 {
     view.skipped.get(&owner).copied().unwrap_or(0)
 }
 
-/// Every address that the kernel has, by interface.
-fn there(snapshot: &Snapshot) -> HashSet<(&str, IpAddr)> {
-    let interfaces = snapshot.interfaces.iter();
-    interfaces
-        .flat_map(|on| {
-            let addresses = on.addresses.iter();
-            addresses.map(|it| (on.name.as_str(), it.address))
-        })
-        .collect()
-}
-
 /// As in C's `keepalived.json`.
 const fn state_number(state: State) -> u8 {
     match state {
@@ -343,14 +334,6 @@ const fn state_number(state: State) -> u8 {
         State::Fault => 3,
         State::Stopped => 98,
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "microseconds since 1970 fit for two more centuries"
-)]
-fn seconds(span: Interval) -> f64 {
-    span.as_us() as f64 / 1e6
 }
 
 /// A limit as OpenMetrics writes it: with a dot in it.

@@ -107,11 +107,12 @@ impl Times {
     }
 }
 
+/// A span in seconds.
 #[expect(
     clippy::cast_precision_loss,
     reason = "microseconds since 1970 fit for two more centuries"
 )]
-fn seconds(span: Interval) -> f64 {
+pub fn seconds(span: Interval) -> f64 {
     span.as_us() as f64 / 1e6
 }
 
@@ -191,7 +192,7 @@ fn trackers<'a>(
 }
 
 /// Every address that the kernel has, by interface.
-fn there(snapshot: &Snapshot) -> HashSet<(&str, IpAddr)> {
+pub fn there(snapshot: &Snapshot) -> HashSet<(&str, IpAddr)> {
     let interfaces = snapshot.interfaces.iter();
     interfaces
         .flat_map(|on| {

@@ -432,13 +432,14 @@ mod tests {
         let mut notices = Notices::default();
         notices.tell(state("BACKUP", "INIT"), START);
         begin(&mut notices, 1, START).unwrap();
+        let mut skipped = 0;
         for number in 0..10_000_u32 {
             let now = START + Interval::from_ms(u64::from(number));
-            match number % 3 {
+            skipped += match number % 3 {
                 0 => notices.tell(state("MASTER", "BACKUP"), now),
                 1 => notices.tell(notice(News::Event, "LOWER", "MASTER", &["script"]), now),
                 _ => notices.tell(state("BACKUP", "MASTER"), now),
-            }
+            };
         }
         assert_eq!(notices.queues.len(), 1);
         let queue = &notices.queues[&owner()];
@@ -447,6 +448,7 @@ mod tests {
         let (due, _) = notices.expire(now);
         // The last state of all is not skipped.
         assert_eq!(due, [Due::Skipped(owner(), 9_999)]);
+        assert_eq!(skipped, 9_999, "each is told once");
         end(&mut notices, 1);
         let last = begin(&mut notices, 2, now);
         assert_eq!(last.as_deref(), Some("script MASTER BACKUP"));
