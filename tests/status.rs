@@ -13,6 +13,8 @@ mod lab;
 
 #[path = "status/clients.rs"]
 mod clients;
+#[path = "status/metrics.rs"]
+mod metrics;
 #[path = "status/rendering.rs"]
 mod rendering;
 

@@ -68,6 +68,14 @@ pub enum ToWorker {
         /// Where it is, for the log.
         path: String,
     },
+    /// So many notices about this owner were overtaken by later ones before their
+    /// scripts began.
+    NoticesSkipped {
+        /// The instance or group.
+        owner: Owner,
+        /// How many, since this was said last.
+        count: u64,
+    },
     /// Write a file that shows the state; with a descriptor, one for a `bus::Receipt`.
     Show(StateFile),
     /// Somebody asks over D-Bus that the instance of this name announces its addresses.

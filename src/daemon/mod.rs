@@ -30,6 +30,7 @@ pub mod key_files;
 pub mod last_text;
 pub mod left_behind;
 pub mod lifecycle;
+pub mod metrics;
 pub mod notices;
 pub mod pid_files;
 pub mod places;

@@ -44,8 +44,9 @@ use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 use super::buffers::receive_bytes;
 use super::bus::Receipt;
 use super::bus::teller::Teller;
-use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
+use super::channel::{ChannelError, Owner, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
+use super::metrics::Metrics;
 use super::notices;
 use super::process::{self, Part};
 use super::signs::Signs;
@@ -138,10 +139,14 @@ pub struct Reactor {
     about: Arc<About>,
     /// Why scripts could not be run, for the status socket.
     refusals: BTreeMap<ScriptId, String>,
+    /// How many notices were overtaken before their scripts began, for each instance
+    /// and group.
+    skipped: BTreeMap<Owner, u64>,
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
+    metrics: Metrics,
     buffer: Vec<u8>,
     /// What the engine was told last.
     wall: Option<WallClock>,
@@ -170,7 +175,10 @@ impl Reactor {
             fifos.follow(which, &path, fd);
         }
         let state_files = state_files::Writer::start(settings.around.clone())?;
-        let views_wanted = status::server::start(settings.status.take())?;
+        let (ask, views_wanted) = mpsc::unbounded_channel();
+        status::server::start(settings.status.take(), ask.clone())?;
+        let mut metrics = Metrics::new(ask);
+        metrics.follow(&config.globals.metrics_listen)?;
         let about = Arc::new(std::mem::take(&mut settings.about));
         let firewall = nftables::Options::from(&config.globals.firewall);
         let (netlink, reports) = Handle::start_with(&config.globals.buffers, firewall)?;
@@ -202,8 +210,10 @@ impl Reactor {
             standings_due: false,
             about,
             refusals: BTreeMap::new(),
+            skipped: BTreeMap::new(),
             views_wanted,
             view_wanted: None,
+            metrics,
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
             states_due: false,
@@ -247,6 +257,7 @@ impl Reactor {
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
         self.netlink.finish();
+        self.metrics.finish(FILES_LIMIT);
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -551,6 +562,10 @@ impl Reactor {
                 self.standings_due = true;
             }
             ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
+            ToWorker::NoticesSkipped { owner, count } => {
+                let skipped = self.skipped.entry(owner).or_default();
+                *skipped = skipped.saturating_add(count);
+            }
             ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
@@ -582,6 +597,7 @@ impl Reactor {
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
+        self.metrics.follow(&config.globals.metrics_listen)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
         for key in self.receivers.keys() {
@@ -616,6 +632,7 @@ impl Reactor {
         let accepted = self.state_files.ask(file, self.view(), receipt);
         if accepted && file == StateFile::StatisticsAndClear {
             self.engine.clear_statistics();
+            self.skipped.clear();
         }
     }
 
@@ -650,11 +667,16 @@ impl Reactor {
             let scripts = snapshot.scripts.iter().map(|script| script.id);
             let scripts: BTreeSet<ScriptId> = scripts.collect();
             self.refusals.retain(|id, _| scripts.contains(id));
+            let (instances, groups) = (&snapshot.instances, &snapshot.groups);
+            let mut names: BTreeSet<&str> = instances.iter().map(|it| &*it.config.name).collect();
+            names.extend(groups.iter().map(|it| &*it.config.name));
+            self.skipped.retain(|owner, _| names.contains(owner.name()));
             let view = status::View {
                 snapshot,
                 wall: wall_clock(),
                 about: Arc::clone(&self.about),
                 refusals: self.refusals.clone(),
+                skipped: self.skipped.clone(),
             };
             // It may have stopped waiting.
             let _ = wanted.try_send(Box::new(view));

@@ -13,6 +13,7 @@ use crate::wire::advert::Family;
 
 use super::log_lines::LogLine;
 pub use super::reasons::Cause;
+pub use super::transition::Evidence;
 
 /// Sends adverts. `frame` is a whole IP packet, header included.
 pub trait Transmit {
@@ -249,6 +250,8 @@ pub struct Notification {
     pub previous: Option<NotifyState>,
     /// What brought it into its state.
     pub cause: Cause,
+    /// What it saw then.
+    pub evidence: Evidence,
     /// Effective priority at that time.
     pub priority: Priority,
 }

@@ -17,6 +17,7 @@ use super::event::Outcome;
 use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
+use super::transition::Transition;
 
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +127,8 @@ pub enum InstanceLine {
     Loopback(String),
     /// An interface without multicast, and no unicast peers.
     NoMulticast(String),
-    /// Why it is in FAULT at run time, in words of our own.
-    FaultReasons(String),
+    /// It is in another state: why, and what was seen. A line of our own, after C's.
+    Changed(Box<Transition>),
     /// Its own address is announced, because it takes part again.
     AnnouncingSource(IpAddr),
     /// The master went silent.
@@ -139,6 +140,8 @@ pub enum InstanceLine {
         /// Now.
         to: Priority,
     },
+    /// The effective priority, as a file with a weight leaves FAULT.
+    PrioritySet(Priority),
     /// Resigned.
     SentPriorityZero,
     /// `fast_handover`: a peer is better now.
@@ -484,6 +487,9 @@ impl InstanceLine {
             | Self::IntervalForgotten { .. }
             | Self::PreemptDelayStarted(_)
             | Self::PreemptDelayStopped
+            | Self::PrioritySet(_)
+            | Self::FileFault(_)
+            | Self::FileFine(_)
             | Self::SettingVips
             | Self::RemovingVips
             | Self::SettingDropRule
@@ -568,7 +574,7 @@ impl InstanceLine {
                 f,
                 "entering FAULT state (tracked process {process} quorum not achieved)"
             ),
-            Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
+            Self::Changed(transition) => write!(f, "{transition}"),
             Self::Loopback(interface) => write!(
                 f,
                 "cannot use a loopback interface ({interface}) for vrrp - ignoring"
@@ -582,6 +588,7 @@ impl InstanceLine {
             Self::PriorityChanged { from, to } => {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
+            Self::PrioritySet(to) => write!(f, "Setting effective priority to {to}"),
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
             Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
             Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),

@@ -75,6 +75,27 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// A word for programs, which never changes. A fault has that of the first thing
+    /// that stands against taking part.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Owner => "owner",
+            Self::NoMaster { .. } => "no-master",
+            Self::MasterSilent { .. } => "master-silent",
+            Self::MasterResigned { .. } => "master-resigned",
+            Self::Preempts { .. } => "preempts",
+            Self::Outranked { .. } => "outranked",
+            Self::Fault(reasons) => reasons.first().map_or("fault", FaultReason::code),
+            Self::Recovered => "recovered",
+            Self::GroupTookOver => "group-took-over",
+            Self::GroupGaveWay => "group-gave-way",
+            Self::HandedOver { .. } => "handed-over",
+            Self::StoodStill => "stood-still",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// Whether it only followed another member of its sync group.
     pub fn is_of_group(&self) -> bool {
         match self {
@@ -162,6 +183,48 @@ pub enum FaultReason {
     Process(String),
     /// Another member of the sync group is in FAULT.
     GroupMember(String),
+}
+
+impl FaultReason {
+    /// A word for programs, which never changes.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InterfaceMissing(_) => "interface-missing",
+            Self::Loopback(_) => "loopback",
+            Self::NoMulticast(_) => "no-multicast",
+            Self::LinkDown(_) => "link-down",
+            Self::NoSourceAddress { .. } => "no-source-address",
+            Self::NoUnicastPeer(_) => "no-unicast-peer",
+            Self::VipInterface(_) => "vip-interface",
+            Self::RouteInterface(_) => "route-interface",
+            Self::TrackedInterface(_) => "tracked-interface",
+            Self::Script(_) => "script",
+            Self::File { .. } => "file",
+            Self::Process(_) => "process",
+            Self::GroupMember(_) => "group-member",
+        }
+    }
+
+    /// The name of the interface, script, file, process or instance that it is about.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::InterfaceMissing(name)
+            | Self::Loopback(name)
+            | Self::NoMulticast(name)
+            | Self::LinkDown(name)
+            | Self::NoUnicastPeer(name)
+            | Self::VipInterface(name)
+            | Self::RouteInterface(name)
+            | Self::TrackedInterface(name)
+            | Self::Script(name)
+            | Self::Process(name)
+            | Self::GroupMember(name)
+            | Self::NoSourceAddress {
+                interface: name, ..
+            }
+            | Self::File { name, .. } => name,
+        }
+    }
 }
 
 impl fmt::Display for FaultReason {

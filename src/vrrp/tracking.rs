@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::config::model::{Instance, Script, SyncGroup, TrackInterface, TrackScript};
 use crate::ids::{Priority, ScriptId};
-use crate::time::Instant;
+use crate::time::{Instant, Interval};
 
 use super::event::Outcome;
 use super::interfaces::Interfaces;
@@ -39,6 +39,17 @@ pub enum Run {
     TimingOut,
 }
 
+/// How long the runs of a script took, those that were ended for it included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Durations {
+    /// How many runs have ended.
+    pub count: u64,
+    /// All of them together.
+    pub sum: Interval,
+    /// The last one.
+    pub last: Option<Interval>,
+}
+
 /// A script that some instance tracks.
 #[derive(Debug)]
 pub struct Tracked {
@@ -58,6 +69,10 @@ pub struct Tracked {
     counted: bool,
     /// A run was due while the last one was being ended.
     pub overdue: bool,
+    /// When the run began that is under way.
+    pub began: Option<Instant>,
+    /// How long the others took.
+    durations: Durations,
 }
 
 impl Tracked {
@@ -78,6 +93,8 @@ impl Tracked {
             status: 0,
             counted: false,
             overdue: false,
+            began: None,
+            durations: Durations::default(),
         }
     }
 
@@ -141,6 +158,20 @@ impl Tracked {
             result: self.counter,
             has_run: self.counted,
             last: self.last,
+            durations: self.durations,
+        }
+    }
+
+    /// The run that was under way has ended, with this result.
+    pub fn note_end(&mut self, outcome: Outcome, now: Instant) {
+        let began = self.began.take();
+        let is_run = !matches!(outcome, Outcome::NotRun(_));
+        if let Some(began) = began.filter(|_| is_run) {
+            let took = now.since(began);
+            let durations = &mut self.durations;
+            durations.count = durations.count.saturating_add(1);
+            durations.sum = durations.sum + took;
+            durations.last = Some(took);
         }
     }
 

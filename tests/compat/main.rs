@@ -37,6 +37,7 @@ mod kernel;
 mod lateness;
 mod mail;
 mod mail_hostile;
+mod metrics;
 mod notify;
 mod owner;
 mod realtime;
@@ -307,6 +308,14 @@ mod hostile_mail_servers {
     #[test]
     fn reload() {
         run(Ours, Ours, crate::mail_hostile::reload);
+    }
+}
+
+mod served_metrics {
+    use super::{Ours, run};
+    #[test]
+    fn flood() {
+        run(Ours, Ours, crate::metrics::flood);
     }
 }
 

@@ -211,7 +211,7 @@ fn one_leg_that_fails_moves_both_addresses() {
         ]
     );
     assert!(wire[0].logged("VRRP_Group(G) Syncing instances to FAULT state"));
-    assert!(wire[0].logged("(VI_2) in FAULT state because VI_1 of the same sync group is"));
+    assert!(wire[0].logged("(VI_2) MASTER -> FAULT: VI_1 of the same sync group is"));
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn a_script_of_the_group_counts_for_every_member() {
     wire.run_until(1_500_000);
     wire.script(0, Outcome::Exited(1));
     assert_eq!(state_of(&wire, 0), State::Fault);
-    assert!(wire[0].logged("because script chk fails"));
+    assert!(wire[0].logged(": script chk fails"));
 }
 
 #[test]

@@ -437,6 +437,12 @@ impl Node {
         })
     }
 
+    /// The log without our line for each change of state: what C would say.
+    pub fn log_as_c(&self) -> Vec<&str> {
+        let lines = self.log.iter().map(String::as_str);
+        lines.filter(|line| !line.contains(" -> ")).collect()
+    }
+
     pub fn logged(&self, text: &str) -> bool {
         self.times_logged(text) > 0
     }

@@ -179,6 +179,9 @@ impl Page {
         if let Some(reason) = it.reason.as_ref().filter(|reason| **reason != known) {
             self.field("Why", reason);
         }
+        if let Some(evidence) = it.evidence.as_ref().filter(|_| detailed) {
+            self.field("Seen then", evidence);
+        }
         self.fields("Fault", faults.into_iter().map(str::to_owned));
         if !it.awaits.is_empty() {
             let scripts = it.awaits.join(", ");
@@ -220,6 +223,9 @@ impl Page {
         let unusual = unusual(&it.counters);
         if !unusual.is_empty() {
             self.field("Counters", &unusual);
+        }
+        if it.notify_skipped > 0 {
+            self.field("Notify", &skipped(it.notify_skipped));
         }
         if detailed {
             let counters = &it.counters;
@@ -343,6 +349,9 @@ impl Page {
             let state = self.state(&group.state);
             let members = group.members.join(", ");
             self.hanging(&format!("{:name$}  {state}  {members}", group.name));
+            if group.notify_skipped > 0 {
+                self.hanging(&format!("{:name$}  {}", "", skipped(group.notify_skipped)));
+            }
         }
     }
 
@@ -386,6 +395,15 @@ impl Page {
             }
         }
     }
+}
+
+fn skipped(count: u64) -> String {
+    let what = if count == 1 {
+        "change was"
+    } else {
+        "changes were"
+    };
+    format!("{count} {what} not told, as a script still ran and later ones came")
 }
 
 fn priority(it: &Instance) -> String {

@@ -23,8 +23,9 @@ mod tracking;
 pub use addresses::{PreferredLifetime, VirtualAddress};
 pub use globals::{
     Buffer, Buffers, CheckBeforeReload, Dbus, DynamicInterfaces, Firewall, FlushOnStop, Globals,
-    InstanceDefaults, LifecycleScript, Lvs, MailDelivery, NotifyFifo, Places, Process, Processes,
-    ReceivePolicy, ReloadSettings, SmtpPassword, SmtpServer, SmtpTls, Snmp, Startup, SyncDaemon,
+    InstanceDefaults, LifecycleScript, Lvs, MailDelivery, MetricsListen, NotifyFifo, Places,
+    Process, Processes, ReceivePolicy, ReloadSettings, SmtpPassword, SmtpServer, SmtpTls, Snmp,
+    Startup, SyncDaemon,
 };
 pub use instance::{
     AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,

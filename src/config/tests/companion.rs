@@ -1,6 +1,6 @@
 //! `keepalived-rs.conf` beside the main file.
 
-use super::super::model::{MailDelivery, Secret, SmtpPassword, SmtpTls};
+use super::super::model::{MailDelivery, MetricsListen, Secret, SmtpPassword, SmtpTls};
 use super::super::source::Sources;
 use super::*;
 use crate::time::Interval;
@@ -245,5 +245,41 @@ fn what_is_incomplete_for_a_login_is_told() {
             told.len() == 1 && told[0].contains(expected),
             "{words}: {told:?}"
         );
+    }
+}
+
+#[test]
+fn metrics_are_served_on_this_machine_only() {
+    let listen = |word: &str| {
+        let loaded = beside(&format!("global_defs {{\nmetrics_listen {word}\n}}\n"));
+        let told = lines(&loaded).join("\n");
+        (loaded.config.globals.metrics_listen, told)
+    };
+    assert_eq!(beside("").config.globals.metrics_listen, None);
+    let (found, told) = listen("unix:/run/m");
+    assert_eq!(found, Some(MetricsListen::Unix("/run/m".into())));
+    assert_eq!(told, "");
+    for word in ["127.0.0.1:9165", "127.1.2.3:1", "[::1]:65535"] {
+        let address = word.parse().expect("an address");
+        assert_eq!(
+            listen(word),
+            (Some(MetricsListen::Loopback(address)), String::new())
+        );
+    }
+    let long = format!("unix:/{}", "x".repeat(107));
+    for (word, wrong) in [
+        ("0.0.0.0:9165", "only a loopback address is possible"),
+        ("192.0.2.1:9165", "only a loopback address is possible"),
+        ("[2001:db8::1]:9165", "only a loopback address is possible"),
+        ("127.0.0.1:0", "the port must not be 0"),
+        ("localhost:9165", "neither unix:PATH nor ADDRESS:PORT"),
+        ("9165", "neither unix:PATH nor ADDRESS:PORT"),
+        ("unix:m", "the path of a socket begins with /"),
+        (&long, "the path of a socket is too long"),
+    ] {
+        let (found, told) = listen(word);
+        assert_eq!(found, None, "{word}");
+        let expected = format!("Invalid metrics_listen '{word}': {wrong} - ignoring");
+        assert!(told.ends_with(&expected), "{told}");
     }
 }

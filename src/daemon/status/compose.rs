@@ -13,6 +13,7 @@ use super::document::{
 use super::{About, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
 use crate::daemon::process;
+use crate::system::scripts::Owner;
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::contention::Short;
 use crate::vrrp::event::Outcome;
@@ -20,6 +21,7 @@ use crate::vrrp::snapshot::{
     self, Contributor, FaultReason, InstanceSnapshot, PeerSnapshot, ScriptResult, ScriptSnapshot,
     Snapshot,
 };
+use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing, scripts_of};
 use crate::wire::advert::Family;
@@ -105,11 +107,12 @@ impl Times {
     }
 }
 
+/// A span in seconds.
 #[expect(
     clippy::cast_precision_loss,
     reason = "microseconds since 1970 fit for two more centuries"
 )]
-fn seconds(span: Interval) -> f64 {
+pub fn seconds(span: Interval) -> f64 {
     span.as_us() as f64 / 1e6
 }
 
@@ -136,7 +139,10 @@ fn document(view: &View, wanted: impl Fn(&str) -> bool) -> Document {
         }
         let group = group_of.get(name).copied();
         groups.extend(group.map(|group| &group.name));
-        instances.push(instance(it, group, &there, &times));
+        let mut told = instance(it, group, &there, &times);
+        let skipped = view.skipped.get(&Owner::Instance(told.name.clone()));
+        told.notify_skipped = skipped.copied().unwrap_or(0);
+        instances.push(told);
     }
     let trackers = trackers(snapshot, &group_of);
     let scripts = snapshot.scripts.iter().filter_map(|it| {
@@ -160,6 +166,10 @@ fn document(view: &View, wanted: impl Fn(&str) -> bool) -> Document {
                 name: group.config.name.clone(),
                 state: group.state.to_string(),
                 members: group.config.instances.clone(),
+                notify_skipped: {
+                    let owner = Owner::Group(group.config.name.clone());
+                    view.skipped.get(&owner).copied().unwrap_or(0)
+                },
             })
             .collect(),
     }
@@ -182,7 +192,7 @@ fn trackers<'a>(
 }
 
 /// Every address that the kernel has, by interface.
-fn there(snapshot: &Snapshot) -> HashSet<(&str, IpAddr)> {
+pub fn there(snapshot: &Snapshot) -> HashSet<(&str, IpAddr)> {
     let interfaces = snapshot.interfaces.iter();
     interfaces
         .flat_map(|on| {
@@ -230,6 +240,8 @@ fn instance(
         state: it.state.to_string(),
         since: times.moment(it.last_transition),
         reason: Some(it.cause.to_string()),
+        reason_code: Some(it.cause.code().to_owned()),
+        evidence: (it.state != State::Init).then(|| it.evidence.to_string()),
         vrrp_version: match config.version {
             Version::V2 => 2,
             Version::V3 => 3,
@@ -254,7 +266,8 @@ fn instance(
         peers: it.peers.iter().map(|it| peer(it, times)).collect(),
         contended: it.contended.map(|it| contended(it, times)),
         faults: it.fault_reasons.iter().map(fault).collect(),
-        awaits: it.awaited_scripts.clone(),
+        notify_skipped: 0,
+        awaits: [it.awaited_scripts.as_slice(), &it.awaited_watched].concat(),
         counters: Counters::from(it.statistics),
     }
 }
@@ -337,28 +350,13 @@ fn contended(it: snapshot::Contended, times: &Times) -> Contended {
 }
 
 fn fault(it: &FaultReason) -> Fault {
-    let (code, subject) = match it {
-        FaultReason::InterfaceMissing(name) => ("interface-missing", name),
-        FaultReason::Loopback(name) => ("loopback", name),
-        FaultReason::NoMulticast(name) => ("no-multicast", name),
-        FaultReason::LinkDown(name) => ("link-down", name),
-        FaultReason::NoSourceAddress { interface, .. } => ("no-source-address", interface),
-        FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
-        FaultReason::VipInterface(name) => ("vip-interface", name),
-        FaultReason::RouteInterface(name) => ("route-interface", name),
-        FaultReason::TrackedInterface(name) => ("tracked-interface", name),
-        FaultReason::Script(name) => ("script", name),
-        FaultReason::File { name, .. } => ("file", name),
-        FaultReason::Process(name) => ("process", name),
-        FaultReason::GroupMember(name) => ("group-member", name),
-    };
     let text = match it {
         FaultReason::GroupMember(name) => format!("{name} of the same sync group is in FAULT"),
         other => other.to_string(),
     };
     Fault {
-        code: code.to_owned(),
-        subject: subject.clone(),
+        code: it.code().to_owned(),
+        subject: it.subject().to_owned(),
         text,
     }
 }

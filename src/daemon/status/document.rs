@@ -108,6 +108,10 @@ pub struct Instance {
     pub since: Moment,
     /// Why it went there.
     pub reason: Option<String>,
+    /// The same as one word that never changes.
+    pub reason_code: Option<String>,
+    /// What it saw then.
+    pub evidence: Option<String>,
     /// The version of VRRP, 2 or 3.
     pub vrrp_version: u8,
     /// `IPv4` or `IPv6`.
@@ -136,8 +140,12 @@ pub struct Instance {
     pub contended: Option<Contended>,
     /// What stands against taking part.
     pub faults: Vec<Fault>,
-    /// The scripts without a result yet that it waits for.
+    /// The scripts without a result yet that it waits for; then, as `file NAME` and
+    /// `process NAME`, the tracked files and processes that were not looked at yet.
     pub awaits: Vec<String>,
+    /// How many changes its notify scripts were not told of, because later ones
+    /// overtook them.
+    pub notify_skipped: u64,
     /// Its counters.
     pub counters: Counters,
 }
@@ -305,6 +313,9 @@ pub struct Group {
     pub state: String,
     /// Their names.
     pub members: Vec<String>,
+    /// How many changes its notify scripts were not told of, because later ones
+    /// overtook them.
+    pub notify_skipped: u64,
 }
 
 /// A tracked script.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ScriptId;
+use crate::system::scripts::Owner;
 use crate::time::WallClock;
 use crate::vrrp::snapshot::Snapshot;
 
@@ -75,6 +76,9 @@ pub struct About {
     pub namespace: Option<String>,
     /// When it began to run, on the monotonic clock, in microseconds.
     pub started_us: u64,
+    /// When the configuration that runs was accepted, likewise.
+    #[serde(default)]
+    pub accepted_us: u64,
     /// How often a worker died and was replaced.
     pub replaced: u32,
     /// The last reload.
@@ -104,4 +108,6 @@ pub struct View {
     pub about: Arc<About>,
     /// Why scripts could not be run.
     pub refusals: BTreeMap<ScriptId, String>,
+    /// How many notices were overtaken by later ones before their scripts began.
+    pub skipped: BTreeMap<Owner, u64>,
 }

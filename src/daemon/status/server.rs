@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{SockFlag, accept4};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::client::{Client, line};
 pub use super::client::{PATIENCE, REQUEST_MAX};
@@ -40,15 +40,13 @@ const RETRY: Interval = Interval::from_ms(200);
 pub type ViewWanted = SyncSender<Box<View>>;
 
 /// Serves `listener`, a descriptor of a `StatusSocket`, on a thread of its own,
-/// for as long as the process lives. Each value that comes out asks for a view;
-/// none does if there is no socket.
+/// for as long as the process lives. Each value in `ask` asks for a view.
 ///
 /// # Errors
 /// There are too many threads.
-pub fn start(listener: Option<OwnedFd>) -> io::Result<UnboundedReceiver<ViewWanted>> {
-    let (ask, wanted) = unbounded_channel();
+pub fn start(listener: Option<OwnedFd>, ask: UnboundedSender<ViewWanted>) -> io::Result<()> {
     let Some(listener) = listener else {
-        return Ok(wanted);
+        return Ok(());
     };
     let server = Server {
         listener: UnixListener::from(listener),
@@ -60,7 +58,7 @@ pub fn start(listener: Option<OwnedFd>) -> io::Result<UnboundedReceiver<ViewWant
     std::thread::Builder::new()
         .name("status".to_owned())
         .spawn(move || server.run())?;
-    Ok(wanted)
+    Ok(())
 }
 
 /// Answers everybody who is waiting at `listener` without having been asked.

@@ -15,7 +15,7 @@ use super::{CLEANUP_LIMIT, Phase, Supervisor, WORKER, Worker, WorkerStart};
 use crate::config::model::Config;
 use crate::ids::{Errno, ScriptId};
 use crate::system::clock::now;
-use crate::system::scripts::{Ended, Purpose, Refusal};
+use crate::system::scripts::{Ended, Notice, Purpose, Refusal};
 use crate::time::Interval;
 use crate::vrrp::event::Outcome;
 
@@ -73,12 +73,21 @@ impl Supervisor<'_> {
             ToSupervisor::Stands(member, standing) => {
                 self.bus.tell(&ToService::Stands(member, standing), None);
             }
-            ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
+            ToSupervisor::RunNotify(notice) => self.run_notify(notice),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.stopped = true;
                 }
             }
+        }
+    }
+
+    fn run_notify(&mut self, notice: Notice) {
+        self.last_words.note(&notice);
+        let owner = notice.owner.clone();
+        let count = self.scripts.notify(notice, now());
+        if count > 0 {
+            self.tell(&ToWorker::NoticesSkipped { owner, count });
         }
     }
 
@@ -240,6 +249,11 @@ impl Supervisor<'_> {
         let Phase::Working(worker) = std::mem::replace(&mut self.phase, Phase::NoWorker) else {
             return;
         };
+        if self.stop.is_some() && !worker.stopped {
+            for notice in self.last_words.of_stop(&self.good.config) {
+                self.run_notify(notice);
+            }
+        }
         if let Some(file) = self.pid_files.worker.take() {
             file.remove();
         }

@@ -34,12 +34,14 @@ use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
 
 use bus::Bus;
+use last_words::LastWords;
 use pulse::Pulse;
 use stop::Stop;
 use under_way::Reloads;
 
 mod bus;
 mod children;
+mod last_words;
 mod planned;
 mod pulse;
 mod reload;
@@ -144,6 +146,7 @@ pub fn run(start: Start<'_>) -> u8 {
         phase: Phase::NoWorker,
         delay: Interval::ZERO,
         scripts,
+        last_words: LastWords::default(),
         signals: start.signals,
         manager: service_manager(),
         status: Keeper::new(start.settings),
@@ -240,6 +243,7 @@ struct Supervisor<'a> {
     /// How long the next replacement of a worker waits.
     delay: Interval,
     scripts: Scripts,
+    last_words: LastWords,
     signals: Signals,
     manager: ServiceManager,
     status: Keeper,

@@ -31,6 +31,7 @@ use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Uptime};
 use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
+use super::lateness::Lateness;
 use super::log_lines::{InstanceLine, LogLine};
 use super::peers::claims;
 use super::receive::{Arrival, check};
@@ -41,6 +42,7 @@ use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
 use super::tracking::{Scripts, Surroundings};
+use super::transition::Transitions;
 use super::watched::Watched;
 
 mod groups;
@@ -87,6 +89,8 @@ pub struct Engine {
     /// VRID that nobody here has, or while the first start was put off.
     ignored: u64,
     too_short_logged: bool,
+    /// How late the adverts of masters were.
+    lateness: Lateness,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +146,7 @@ impl Engine {
             moved: false,
             ignored: 0,
             too_short_logged: false,
+            lateness: Lateness::default(),
         };
         for instance in &config.instances {
             engine.add_instance(instance);
@@ -291,6 +296,7 @@ impl Engine {
             interfaces: self.interfaces.iter().cloned().collect(),
             config: self.config.clone(),
             ignored: self.ignored,
+            lateness: self.lateness,
         }
     }
 
@@ -298,6 +304,7 @@ impl Engine {
     pub fn clear_statistics(&mut self) {
         for running in self.instances.values_mut() {
             running.statistics = Statistics::default();
+            running.transitions = Transitions::default();
         }
     }
 

@@ -8,7 +8,7 @@ use super::super::action::Action;
 use super::super::event::InterfaceState;
 use super::super::kernel_set::tracked_interfaces;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
-use super::super::reasons::{FaultReason, in_words};
+use super::super::reasons::FaultReason;
 use super::super::state_machine::State;
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
 use super::super::watched::{files_of, is_file_fault, is_process_fault, processes_of};
@@ -186,6 +186,16 @@ impl Running {
         }
     }
 
+    /// Whether a file with a weight has ceased to stand against taking part: then C
+    /// words the change of the priority in another way, and with `-D` only.
+    pub(super) fn has_weighted_file_back(&self, before: &Faults) -> bool {
+        let is_in = |faults: &Faults, name: &str| faults.files.iter().any(|(it, _)| it == name);
+        files_of(&self.config, self.group.as_deref()).any(|tracked| {
+            let name = &tracked.file.name;
+            tracked.weight != 0 && is_in(before, name) && !is_in(&self.faults, name)
+        })
+    }
+
     /// The interface that it stands or falls with: its own or its VRF's; empty if
     /// it has neither.
     pub(super) fn link(&self) -> &str {
@@ -208,9 +218,7 @@ impl Running {
     pub(super) fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
         let interface = self.link().to_owned();
         if !first {
-            self.log(InstanceLine::EnteringFault, cx);
-            let reasons = in_words(&self.fault_reasons());
-            return self.log(InstanceLine::FaultReasons(reasons), cx);
+            return self.log(InstanceLine::EnteringFault, cx);
         }
         if let (Some(_), Some(group)) = (&self.fault_of, &self.group) {
             let line = GroupLine::SyncingMember(self.config.name.clone());

@@ -40,6 +40,7 @@ use super::sync_group::Health;
 use super::tracking::{
     Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
+use super::transition::{Evidence, Transitions};
 use super::watched::{files_of, processes_of};
 
 mod announce;
@@ -151,6 +152,10 @@ pub struct Running {
     contended: Option<Episode>,
     /// What brought it into its state.
     pub(super) cause: Cause,
+    /// What it saw then.
+    evidence: Evidence,
+    /// How often it entered which state.
+    pub transitions: Transitions,
     /// As BACKUP it waits for a skew time only.
     waits_skew: bool,
     /// A reload has changed what its adverts say.
@@ -203,6 +208,8 @@ impl Running {
             has_rivals: false,
             contended: None,
             cause: Cause::default(),
+            evidence: Evidence::default(),
+            transitions: Transitions::default(),
             waits_skew: false,
             says_anew: false,
             gained: None,
@@ -267,10 +274,15 @@ impl Running {
             rival: self.dispute.map(|dispute| dispute.rival),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
-            awaited: awaited_scripts.len().saturating_add(self.unknown(around)),
+            awaited: awaited_scripts
+                .len()
+                .saturating_add(self.unknown(around).count()),
             cause: self.cause.clone(),
+            evidence: self.evidence.clone(),
+            transitions: self.transitions.clone(),
             fault_reasons: self.fault_reasons(),
             awaited_scripts,
+            awaited_watched: self.unknown(around).collect(),
             contributions: self.contributions(around),
             peers: self.peers.iter().copied().collect(),
             contended: self.contended(),
@@ -303,6 +315,11 @@ impl Running {
         let next = transition(before, Input::Stop, self.params(now));
         self.state = next.state;
         self.send_effects(next.effects, cx);
+        if before != next.state {
+            self.cause = Cause::Stopped;
+            self.see(cx);
+            self.tell_why(before, cx);
+        }
         self.rest_of_effects(next.effects, None, now, cx);
         if removed && self.config.notify.tell_deleted {
             self.notify(NotifyState::Deleted, cx);
@@ -322,24 +339,28 @@ impl Running {
     pub fn look_around(&mut self, cx: &mut Context<'_>) {
         self.entered_at.get_or_insert(cx.now);
         self.follow_interface(cx);
-        self.follow_priority(cx);
         self.awaits_script = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
-        self.awaits_watched = self.unknown(cx.around()) > 0;
+        let awaits_watched = self.unknown(cx.around()).next().is_some();
+        self.awaits_watched = awaits_watched;
         let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
         self.log_files(&before, cx);
+        let file_is_back = self.has_weighted_file_back(&before);
+        self.change_priority(file_is_back, cx);
     }
 
-    /// How many files and processes nothing is known of yet. They are waited for
-    /// with any weight: they are looked at at once.
-    fn unknown(&self, around: Surroundings<'_>) -> usize {
+    /// The files and processes that nothing is known of yet. They are waited for with
+    /// any weight: they are looked at at once.
+    fn unknown(&self, around: Surroundings<'_>) -> impl Iterator<Item = String> {
         let group = self.group.as_deref();
         let files = files_of(&self.config, group);
-        let files = files.filter(|line| around.watched.value(&line.file).is_none());
+        let files = files.filter(move |line| around.watched.value(&line.file).is_none());
+        let files = files.map(|line| format!("file {}", line.file.name));
         let processes = processes_of(&self.config, group);
-        let processes = processes.filter(|line| around.watched.quorum(&line.process).is_none());
-        files.count().saturating_add(processes.count())
+        let processes =
+            processes.filter(move |line| around.watched.quorum(&line.process).is_none());
+        files.chain(processes.map(|line| format!("process {}", line.process.name)))
     }
 
     /// Whether it can take part, as far as it is concerned itself.
@@ -416,9 +437,13 @@ impl Running {
         self.room = room;
     }
 
+    fn follow_priority(&mut self, cx: &mut Context<'_>) {
+        self.change_priority(false, cx);
+    }
+
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
-    fn follow_priority(&mut self, cx: &mut Context<'_>) {
+    fn change_priority(&mut self, file_is_back: bool, cx: &mut Context<'_>) {
         let new = if self.has_given_way() {
             GAVE_WAY
         } else {
@@ -428,7 +453,11 @@ impl Running {
             return;
         }
         let old = std::mem::replace(&mut self.priority, new);
-        self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        let line = match file_is_back {
+            true => InstanceLine::PrioritySet(new),
+            false => InstanceLine::PriorityChanged { from: old, to: new },
+        };
+        self.log(line, cx);
         self.notify_priority(cx);
         self.follow_candidates(old);
         self.build_advert(cx);
@@ -659,7 +688,9 @@ impl Running {
         // The peers learn first: a packet costs microseconds, a line may not.
         self.send_effects(next.effects, cx);
         if before != next.state {
+            self.see(cx);
             self.entered(before, cx);
+            self.tell_why(before, cx);
         }
         self.rest_of_effects(next.effects, sender, base, cx);
         if before != next.state {
@@ -916,6 +947,7 @@ impl Running {
             state,
             previous,
             cause: self.cause.clone(),
+            evidence: self.evidence.clone(),
             priority: self.priority,
         }));
     }

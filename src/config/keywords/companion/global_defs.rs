@@ -1,8 +1,10 @@
 //! `global_defs` of `keepalived-rs.conf`.
 
+use std::net::SocketAddr;
+
 use super::super::super::diagnostic::Diagnostic;
 use super::super::super::lex::Word;
-use super::super::super::model::{Secret, SmtpPassword, SmtpTls};
+use super::super::super::model::{MetricsListen, Secret, SmtpPassword, SmtpTls};
 use super::super::{Context, Keyword, works};
 use crate::config::tree::Statement;
 use crate::time::Interval;
@@ -18,6 +20,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("smtp_password_file", "PATH", "File whose first line is the password", smtp_password_file),
     works("smtp_retry_for", "SECONDS", "For how long a mail that could not be delivered is tried again; 0: tried once; default 3600", smtp_retry_for),
     works("worker_stall_limit", "SECONDS", "A VRRP process that makes no turn for so long is killed and replaced, 2 to 86400; 0: never; default: three times the longest master-down time, at least 5", worker_stall_limit),
+    works("metrics_listen", "unix:PATH|ADDRESS:PORT", "Where metrics are served over HTTP: on a Unix socket, or on a loopback address; default: nowhere", metrics_listen),
 ];
 
 /// A day: nobody wants to read an older alert.
@@ -40,7 +43,12 @@ pub struct Draft {
     pub smtp_retry_for: Option<Interval>,
     /// `worker_stall_limit`
     pub worker_stall_limit: Option<Interval>,
+    /// `metrics_listen`
+    pub metrics_listen: Option<MetricsListen>,
 }
+
+/// What the kernel takes as the path of a socket, without the end of the text.
+const SOCKET_PATH_MAX: usize = 107;
 
 fn fast_handover(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.fast_handover = super::switch(statement, cx).or(draft.fast_handover);
@@ -126,5 +134,39 @@ fn worker_stall_limit(draft: &mut Draft, statement: &Statement, cx: &mut Context
         }
         Some(seconds) => draft.worker_stall_limit = Some(Interval::from_secs(seconds)),
         None => {}
+    }
+}
+
+/// Nobody but this machine is served: the answers are not encrypted, and anybody who
+/// can connect gets them.
+fn metrics_listen(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    let Some(word) = cx.argument(statement, 1) else {
+        return;
+    };
+    let listen = match word.text.strip_prefix("unix:") {
+        Some(path) if !path.starts_with('/') => Err("the path of a socket begins with /"),
+        Some(path) if path.len() > SOCKET_PATH_MAX => Err("the path of a socket is too long"),
+        Some(path) => Ok(MetricsListen::Unix(path.to_owned())),
+        None => match word.text.parse::<SocketAddr>() {
+            Ok(address) if !address.ip().is_loopback() => {
+                Err("only a loopback address is possible")
+            }
+            Ok(address) if address.port() == 0 => Err("the port must not be 0"),
+            Ok(address) => Ok(MetricsListen::Loopback(address)),
+            Err(_) => Err("neither unix:PATH nor ADDRESS:PORT"),
+        },
+    };
+    match listen {
+        Ok(listen) => draft.metrics_listen = Some(listen),
+        Err(wrong) => {
+            let text = format!("Invalid metrics_listen '{}': {wrong} - ignoring", word.text);
+            let found = Diagnostic::error("metrics-listen", text)
+                .at(&word.origin)
+                .help(
+                    "unix:/run/keepalived.metrics, 127.0.0.1:9165 and [::1]:9165 are possible."
+                        .to_owned(),
+                );
+            cx.found.push(found);
+        }
     }
 }
