@@ -235,6 +235,8 @@ fn worker(start: WorkerStart) -> u8 {
                 ToWorker::ScriptEnded { .. }
                 | ToWorker::ScriptRefused { .. }
                 | ToWorker::About(_)
+                | ToWorker::Announce(_)
+                | ToWorker::TellStandings
                 | ToWorker::Fifo { .. },
                 _,
             ))) => {}
