@@ -249,6 +249,8 @@ fn worker(start: WorkerStart) -> u8 {
                 | ToWorker::ScriptRefused { .. }
                 | ToWorker::About(_)
                 | ToWorker::NoticesSkipped { .. }
+                | ToWorker::Announce(_)
+                | ToWorker::TellStandings
                 | ToWorker::Fifo { .. },
                 _,
             ))) => {}
