@@ -24,6 +24,7 @@ pub mod interfaces;
 pub mod kernel_set;
 pub mod log_limits;
 pub mod log_lines;
+pub mod orders;
 pub mod outgoing;
 pub mod peers;
 pub mod plan;
