@@ -30,6 +30,7 @@ pub mod last_text;
 pub mod left_behind;
 pub mod lifecycle;
 pub mod notices;
+mod orders;
 pub mod pid_files;
 pub mod places;
 pub mod process;

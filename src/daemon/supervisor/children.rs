@@ -69,6 +69,8 @@ impl Supervisor<'_> {
             }
             ToSupervisor::States(line) => self.told(self.manager.status(&line)),
             ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
+            ToSupervisor::Ordered { number, outcome } => self.ordered(number, outcome, now()),
+            ToSupervisor::InForce { instance, orders } => self.note_in_force(instance, orders),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.stopped = true;
@@ -142,6 +144,7 @@ impl Supervisor<'_> {
             status: self.status.for_worker(),
             about: self.status.about(),
             fifos: self.fifos.for_worker(),
+            orders: self.orders.in_force.clone(),
         };
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
@@ -236,6 +239,7 @@ impl Supervisor<'_> {
             file.remove();
         }
         self.scripts.disown_checks(now());
+        self.give_up_orders(now());
         log_crash(outcome);
         let limit = self.good.config.globals.processes.vrrp.realtime_limit;
         if outcome == Outcome::Signalled(libc::SIGKILL) && limit.is_some() {
