@@ -50,6 +50,7 @@ use super::orders;
 use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
+use super::status::events::{self, Teller};
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
 use super::worker::Text;
@@ -138,6 +139,8 @@ pub struct Reactor {
     refusals: BTreeMap<ScriptId, String>,
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
+    /// Who wants to know what happens.
+    events: Teller,
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
     buffer: Vec<u8>,
@@ -168,7 +171,7 @@ impl Reactor {
             fifos.follow(which, &path, fd);
         }
         let state_files = state_files::Writer::start(settings.around.clone())?;
-        let views_wanted = status::server::start(settings.status.take())?;
+        let (views_wanted, events) = status::server::start(settings.status.take())?;
         let about = Arc::new(std::mem::take(&mut settings.about));
         let firewall = nftables::Options::from(&config.globals.firewall);
         let (netlink, reports) = Handle::start_with(&config.globals.buffers, firewall)?;
@@ -199,6 +202,7 @@ impl Reactor {
             about,
             refusals: BTreeMap::new(),
             views_wanted,
+            events,
             view_wanted: None,
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
@@ -244,6 +248,7 @@ impl Reactor {
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
         self.netlink.finish();
+        self.events.finish(FILES_LIMIT);
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -540,7 +545,7 @@ impl Reactor {
             ToWorker::Stop => self.stop(),
             ToWorker::Show(file) => self.show(file),
             ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
-            ToWorker::About(about) => self.about = Arc::new(about),
+            ToWorker::About(about) => self.follow_about(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
                 self.script_ended(id, outcome);
@@ -558,6 +563,18 @@ impl Reactor {
                 self.tell(&answer);
             }
         }
+    }
+
+    /// What the supervisor tells of itself.
+    fn follow_about(&mut self, about: About) {
+        if let Some(reload) = about
+            .reload
+            .as_ref()
+            .filter(|_| about.reload != self.about.reload)
+        {
+            self.events.tell(|| Some(events::Event::of_reload(reload)));
+        }
+        self.about = Arc::new(about);
     }
 
     /// An order of an administrator. What is in force is told before the answer: who
@@ -646,6 +663,7 @@ impl Reactor {
                 wall: wall_clock(),
                 about: Arc::clone(&self.about),
                 refusals: self.refusals.clone(),
+                events: self.events.last(),
             };
             // It may have stopped waiting.
             let _ = wanted.try_send(Box::new(view));
@@ -703,7 +721,10 @@ impl Reactor {
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
-                Action::Log(line) => log(&line),
+                Action::Log(line) => {
+                    self.events.tell(|| events::Event::of_line(&line));
+                    log(&line);
+                }
                 Action::Ready => {
                     self.signs.changed(now());
                     self.tell(&ToSupervisor::Ready);
@@ -796,12 +817,14 @@ impl Reactor {
 
     fn notify(&mut self, told: &Notification) {
         self.signs.changed(now());
+        self.events.tell(|| Some(events::Event::of_state(told)));
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
         self.fifos.write(&fifo::line_of(told));
     }
 
     fn notify_group(&mut self, told: &GroupNotification) {
+        self.events.tell(|| Some(events::Event::of_group(told)));
         self.mailer.send_group(told);
         self.run_notify(notices::of_group(told));
         self.fifos.write(&fifo::line_of_group(told));
