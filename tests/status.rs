@@ -13,6 +13,8 @@ mod lab;
 
 #[path = "status/clients.rs"]
 mod clients;
+#[path = "status/orders.rs"]
+mod orders;
 #[path = "status/rendering.rs"]
 mod rendering;
 

@@ -22,6 +22,7 @@ mod bench;
 mod checksums;
 mod container;
 mod contended;
+mod drain;
 mod election;
 mod families;
 mod fast_handover;
@@ -475,6 +476,22 @@ mod fast_handover_of_ours {
     #[test]
     fn alone() {
         run_scripts(Ours, Ours, crate::fast_handover::alone);
+    }
+}
+
+mod drained {
+    use super::{C, Ours, run};
+    #[test]
+    fn beside_ours() {
+        run(Ours, Ours, crate::drain::instance);
+    }
+    #[test]
+    fn beside_c() {
+        run(Ours, C, crate::drain::instance);
+    }
+    #[test]
+    fn alone() {
+        run(Ours, Ours, crate::drain::alone);
     }
 }
 
