@@ -37,20 +37,23 @@ use crate::vrrp::action::{
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event, Outcome, Uptime};
 use crate::vrrp::log_lines::LogLine;
+use crate::vrrp::orders::{Order, StandingOrders};
 use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::buffers::receive_bytes;
 use super::bus::Receipt;
-use super::bus::teller::Teller;
+use super::bus::teller::Teller as BusTeller;
 use super::channel::{ChannelError, Owner, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::metrics::Metrics;
 use super::notices;
+use super::orders;
 use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
+use super::status::events::{self, Teller};
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
 use super::worker::Text;
@@ -109,6 +112,8 @@ pub struct Settings {
     pub about: About,
     /// The notify FIFOs.
     pub fifos: Vec<Handed>,
+    /// What an administrator has ordered and is in force.
+    pub orders: StandingOrders,
 }
 
 /// The worker's loop and all that it holds.
@@ -133,7 +138,7 @@ pub struct Reactor {
     fifos: fifo::Writer,
     state_files: state_files::Writer,
     /// What D-Bus was told of the instances.
-    teller: Teller,
+    teller: BusTeller,
     /// It is to hear what has changed without being announced.
     standings_due: bool,
     about: Arc<About>,
@@ -144,6 +149,8 @@ pub struct Reactor {
     skipped: BTreeMap<Owner, u64>,
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
+    /// Who wants to know what happens.
+    events: Teller,
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
     metrics: Metrics,
@@ -176,7 +183,7 @@ impl Reactor {
         }
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let (ask, views_wanted) = mpsc::unbounded_channel();
-        status::server::start(settings.status.take(), ask.clone())?;
+        let events = status::server::start(settings.status.take(), ask.clone())?;
         let mut metrics = Metrics::new(ask);
         metrics.follow(&config.globals.metrics_listen)?;
         let about = Arc::new(std::mem::take(&mut settings.about));
@@ -206,12 +213,13 @@ impl Reactor {
             mailer,
             fifos,
             state_files,
-            teller: Teller::default(),
+            teller: BusTeller::default(),
             standings_due: false,
             about,
             refusals: BTreeMap::new(),
             skipped: BTreeMap::new(),
             views_wanted,
+            events,
             view_wanted: None,
             metrics,
             buffer: vec![0; DATAGRAM_MAX],
@@ -250,6 +258,7 @@ impl Reactor {
             self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();
+            self.tell_orders();
             self.give_signs(now);
             let due = self.engine.deadline();
             let sign_at = self.signs.deadline();
@@ -258,6 +267,7 @@ impl Reactor {
         }
         self.netlink.finish();
         self.metrics.finish(FILES_LIMIT);
+        self.events.finish(FILES_LIMIT);
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -501,6 +511,7 @@ impl Reactor {
             machine: machine_uptime(),
         };
         let tx = &mut self.sender;
+        self.engine.restore_orders(now, &self.settings.orders, tx);
         self.engine.event(now, Event::Uptime(up), tx);
         self.engine.event(now, Event::Command(Command::Start), tx);
     }
@@ -566,7 +577,7 @@ impl Reactor {
                 let skipped = self.skipped.entry(owner).or_default();
                 *skipped = skipped.saturating_add(count);
             }
-            ToWorker::About(about) => self.about = Arc::new(about),
+            ToWorker::About(about) => self.follow_about(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
                 self.script_ended(id, outcome);
@@ -575,6 +586,7 @@ impl Reactor {
                 self.refusals.insert(id, reason);
                 self.script_ended(id, Outcome::NotRun(errno));
             }
+            ToWorker::Order { number, order } => self.obey(number, &order),
             ToWorker::Reload => {
                 let answer = match self.reload(descriptor) {
                     Ok(()) => ToSupervisor::Reloaded,
@@ -583,6 +595,39 @@ impl Reactor {
                 self.tell(&answer);
             }
         }
+    }
+
+    /// What the supervisor tells of itself.
+    fn follow_about(&mut self, about: About) {
+        if let Some(reload) = about
+            .reload
+            .as_ref()
+            .filter(|_| about.reload != self.about.reload)
+        {
+            self.events.tell(|| Some(events::Event::of_reload(reload)));
+        }
+        self.about = Arc::new(about);
+    }
+
+    /// An order of an administrator. What is in force is told before the answer: who
+    /// was answered may rely on it, whatever becomes of us.
+    fn obey(&mut self, number: u64, order: &Order) {
+        let done = self.engine.order(now(), order, &mut self.sender);
+        self.tell_orders();
+        let outcome = orders::outcome(done, &self.engine);
+        self.tell(&ToSupervisor::Ordered { number, outcome });
+    }
+
+    /// Tells the supervisor which orders are in force, where that has changed.
+    fn tell_orders(&mut self) {
+        let Some(now_in_force) = self.engine.changed_orders() else {
+            return;
+        };
+        let told = &self.settings.orders;
+        for (instance, orders) in orders::changes(told, &now_in_force) {
+            self.tell(&ToSupervisor::InForce { instance, orders });
+        }
+        self.settings.orders = now_in_force;
     }
 
     fn script_ended(&mut self, id: ScriptId, outcome: Outcome) {
@@ -677,6 +722,7 @@ impl Reactor {
                 about: Arc::clone(&self.about),
                 refusals: self.refusals.clone(),
                 skipped: self.skipped.clone(),
+                events: self.events.last(),
             };
             // It may have stopped waiting.
             let _ = wanted.try_send(Box::new(view));
@@ -734,7 +780,10 @@ impl Reactor {
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
-                Action::Log(line) => log(&line),
+                Action::Log(line) => {
+                    self.events.tell(|| events::Event::of_line(&line));
+                    log(&line);
+                }
                 Action::Ready => {
                     self.signs.changed(now());
                     self.standings_due = true;
@@ -832,12 +881,14 @@ impl Reactor {
             let message = self.teller.announced(told);
             self.tell(&message);
         }
+        self.events.tell(|| Some(events::Event::of_state(told)));
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
         self.fifos.write(&fifo::line_of(told));
     }
 
     fn notify_group(&mut self, told: &GroupNotification) {
+        self.events.tell(|| Some(events::Event::of_group(told)));
         self.mailer.send_group(told);
         self.run_notify(notices::of_group(told));
         self.fifos.write(&fifo::line_of_group(told));

@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::document::{
-    Contended, Contribution, Counters, Daemon, Document, Fault, Group, Instance, LastRefusal,
-    LastRun, Master, Moment, Peer, Priority, Problem, Refusal, Reload, Script, Vip,
+    Contended, Contribution, Counters, Daemon, Document, Drained, Fault, Group, Instance,
+    LastRefusal, LastRun, Master, Moment, OrderedPriority, Peer, Priority, Problem, Refusal,
+    Reload, Script, Vip,
 };
-use super::{About, Request, STATUS, VERSION, View};
+use super::{About, EVENTS, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
 use crate::daemon::process;
 use crate::system::scripts::Owner;
@@ -54,7 +55,7 @@ pub fn understood(request: &Request) -> Result<(), Refusal> {
         );
         return Err(refusal("bad-request", text));
     }
-    if request.request != STATUS {
+    if ![STATUS, EVENTS].contains(&&*request.request) {
         let text = format!("request '{}' is not known", request.request);
         return Err(refusal("bad-request", text));
     }
@@ -268,6 +269,16 @@ fn instance(
         faults: it.fault_reasons.iter().map(fault).collect(),
         notify_skipped: 0,
         awaits: [it.awaited_scripts.as_slice(), &it.awaited_watched].concat(),
+        drained: it.orders.drained.map(|since| Drained {
+            since: times.moment(since),
+            handing_over: it.handing_over,
+        }),
+        ordered_priority: it.orders.priority.map(|ordered| OrderedPriority {
+            priority: ordered.priority.0,
+            seconds_left: ordered.until.map(|until| seconds(until.since(times.now))),
+        }),
+        nopreempt: config.nopreempt,
+        preempt_delay_seconds: seconds(config.preempt_delay),
         counters: Counters::from(it.statistics),
     }
 }
@@ -311,6 +322,8 @@ fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
         Contributor::Limit => ("limit", None, None, false),
         Contributor::Owner => ("owner", None, None, false),
         Contributor::Rival => ("rival", None, None, false),
+        Contributor::Order => ("order", None, None, false),
+        Contributor::Drained => ("drained", None, None, false),
     };
     Some(Contribution {
         kind: kind.to_owned(),
