@@ -14,6 +14,7 @@ use crate::wire::advert::Family;
 use super::action::Operation;
 use super::contention::Contended;
 use super::event::Outcome;
+use super::orders::{DRAINED, Lasting};
 use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
@@ -160,6 +161,28 @@ pub enum InstanceLine {
         /// Our own.
         ours: Priority,
     },
+    /// By order of an administrator.
+    Drained,
+    /// As a MASTER that was drained, and that knows nobody better.
+    AsksAnybody,
+    /// By order of an administrator.
+    Resumed,
+    /// By order of an administrator.
+    PriorityOrdered {
+        /// The priority, before weights.
+        to: Priority,
+        /// For how long.
+        lasts: Option<Interval>,
+    },
+    /// The priority of the configuration counts again.
+    PriorityOrderEnded {
+        /// The priority of the configuration.
+        to: Priority,
+        /// Its time was over.
+        in_time: bool,
+    },
+    /// By order of an administrator.
+    AnnouncesAgain,
     /// As MASTER.
     MasterGotPriorityZero,
     /// As BACKUP.
@@ -610,7 +633,7 @@ impl InstanceLine {
                     "Priority is {ours} again before a peer took over: staying MASTER"
                 )
             }
-            other => other.write_adverts(f),
+            other => other.write_orders(f),
         }
     }
 
@@ -671,6 +694,32 @@ impl InstanceLine {
             Self::PreemptDelayStopped => f.write_str("stop preempt delay"),
             Self::MasterChanged { from, to } => write!(f, "master changed from {from} to {to}"),
             other => other.write_owners(f),
+        }
+    }
+
+    /// The lines about orders of an administrator, after the name.
+    fn write_orders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drained => write!(
+                f,
+                "Drained: counts with priority {DRAINED} until it is resumed"
+            ),
+            Self::AsksAnybody => {
+                f.write_str("No better router is known: asking whoever is there to take over")
+            }
+            Self::Resumed => f.write_str("Resumed: not drained any more"),
+            Self::PriorityOrdered { to, lasts } => {
+                write!(f, "Priority {to} ordered{}", Lasting(*lasts))
+            }
+            Self::PriorityOrderEnded { to, in_time: true } => write!(
+                f,
+                "Priority {to} of the configuration counts again: the time of the order is over"
+            ),
+            Self::PriorityOrderEnded { to, in_time: false } => {
+                write!(f, "Priority {to} of the configuration counts again")
+            }
+            Self::AnnouncesAgain => f.write_str("Announcing the VIPs again by order"),
+            other => other.write_adverts(f),
         }
     }
 

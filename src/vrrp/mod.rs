@@ -25,6 +25,7 @@ pub mod kernel_set;
 pub mod lateness;
 pub mod log_limits;
 pub mod log_lines;
+pub mod orders;
 pub mod outgoing;
 pub mod peers;
 pub mod plan;

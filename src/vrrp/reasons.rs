@@ -324,6 +324,10 @@ pub enum Contributor {
     Owner,
     /// What it takes to be an owner that left its addresses to another one.
     Rival,
+    /// An administrator has set another priority than that of the configuration.
+    Order,
+    /// What it takes to have the lowest priority: it is drained.
+    Drained,
 }
 
 impl fmt::Display for Contributor {
@@ -333,6 +337,8 @@ impl fmt::Display for Contributor {
             Self::Limit => return f.write_str("kept within 1 to 254"),
             Self::Owner => return f.write_str("an owner's priority is fixed"),
             Self::Rival => return f.write_str("another node owns the addresses, too"),
+            Self::Order => return f.write_str("ordered by an administrator"),
+            Self::Drained => return f.write_str("drained"),
             Self::Script { name, of_group, .. } => ("script", name, of_group),
             Self::Interface { name, of_group, .. } => ("interface", name, of_group),
             Self::File { name, of_group, .. } => ("file", name, of_group),

@@ -15,6 +15,7 @@ pub use super::contention::{Contended, Contention};
 use super::event::{InterfaceState, Outcome};
 use super::instance::Sender;
 pub use super::lateness::Lateness;
+use super::orders::InForce;
 pub use super::reasons::{Cause, Contribution, Contributor, FaultReason};
 use super::receive::Reject;
 use super::state_machine::State;
@@ -109,6 +110,10 @@ pub struct InstanceSnapshot {
     pub peers: Vec<PeerSnapshot>,
     /// It is MASTER, and so is somebody else.
     pub contended: Option<Contended>,
+    /// What an administrator has ordered.
+    pub orders: InForce,
+    /// It is MASTER, has asked others to take over, and none has spoken yet.
+    pub handing_over: bool,
     /// Its counters.
     pub statistics: Statistics,
 }

@@ -358,13 +358,14 @@ pub fn interfaces_of<'c>(
     own.iter().chain(shared)
 }
 
-/// The priority of the configuration and everything that is added to it.
+/// The priority that an instance begins with, and everything that is added to it.
 pub fn total_priority(
+    base: Priority,
     instance: &Instance,
     group: Option<&SyncGroup>,
     around: Surroundings<'_>,
 ) -> i32 {
-    let own = i32::from(instance.priority.0);
+    let own = i32::from(base.0);
     let scripts = scripts_of(instance, group);
     let scripts = scripts.map(|tracked| contribution(tracked, around.standing(&tracked.script)));
     let interfaces = interfaces_of(instance, group);
@@ -382,14 +383,15 @@ pub fn total_priority(
 
 /// The effective priority: the sum, kept within 1 to 254; the owner's is fixed.
 pub fn effective_priority(
+    base: Priority,
     instance: &Instance,
     group: Option<&SyncGroup>,
     around: Surroundings<'_>,
 ) -> Priority {
-    if instance.priority.is_owner() {
+    if base.is_owner() {
         return Priority::OWNER;
     }
-    let total = total_priority(instance, group, around);
+    let total = total_priority(base, instance, group, around);
     Priority(u8::try_from(total.clamp(1, 254)).unwrap_or(Priority::DEFAULT.0))
 }
 

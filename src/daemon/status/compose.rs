@@ -311,6 +311,8 @@ fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
         Contributor::Limit => ("limit", None, None, false),
         Contributor::Owner => ("owner", None, None, false),
         Contributor::Rival => ("rival", None, None, false),
+        Contributor::Order => ("order", None, None, false),
+        Contributor::Drained => ("drained", None, None, false),
     };
     Some(Contribution {
         kind: kind.to_owned(),

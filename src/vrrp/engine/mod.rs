@@ -3,7 +3,8 @@
 //! The caller owns the clock and the world. It calls, in any order:
 //! [`Engine::event`] for what happened, [`Engine::expire`] when
 //! [`Engine::deadline`] has come (after it has emptied its sockets),
-//! [`Engine::apply`] for a new configuration; and after each of these
+//! [`Engine::apply`] for a new configuration, [`Engine::order`] for what an administrator
+//! orders; and after each of these
 //! [`Engine::poll`] until it returns `None`. Adverts leave at once through
 //! [`Transmit`]; everything else waits in that queue. Nothing is lazy: what a
 //! call decides has been decided when it returns.
@@ -47,6 +48,7 @@ use super::watched::Watched;
 
 mod groups;
 mod handover;
+mod orders;
 mod reload;
 mod scripts;
 mod sockets;
@@ -83,6 +85,8 @@ pub struct Engine {
     up: Uptime,
     /// The end of the delay of the first start, until then.
     delayed_until: Option<Instant>,
+    /// Orders in force have changed since they were last asked for.
+    orders_changed: bool,
     /// An instance may be on another interface than the sockets follow.
     moved: bool,
     /// Datagrams that were for no instance: of another protocol, too short, with a
@@ -143,6 +147,7 @@ impl Engine {
             wall: WallClock::default(),
             up: Uptime::default(),
             delayed_until: None,
+            orders_changed: false,
             moved: false,
             ignored: 0,
             too_short_logged: false,
@@ -223,6 +228,7 @@ impl Engine {
                 TimerKey::Rival(id) => {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
                 }
+                TimerKey::OrderedPriority(id) => self.ordered_priority_ended(now, id, tx),
                 TimerKey::StartupDelay => self.start_delay_ended(now, tx),
             }
         }

@@ -52,12 +52,14 @@ impl Engine {
         }
         let held = self.held(now, tx);
         let before = self.befores();
+        let orders = self.standing_orders();
         let token = self.requests.gather();
         self.end_or_go_on(now, &plan, tx);
         for instance in &plan.started {
             self.add_instance(instance);
         }
         self.adopt(now, plan.config);
+        self.hand_down_orders(now, &orders, (&plan.restarted, &plan.started), tx);
         self.moved = true;
         if self.phase == Phase::Running {
             self.start_scripts(now);

@@ -39,6 +39,8 @@ pub enum TimerKey {
     ProcessDelay(ProcessId),
     /// How long another owner of the addresses may be heard.
     Rival(InstanceId),
+    /// The end of a priority that was ordered for some time.
+    OrderedPriority(InstanceId),
     /// The end of the delay of the first start.
     StartupDelay,
 }

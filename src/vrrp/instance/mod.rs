@@ -4,7 +4,8 @@
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
 //! (`receive.rs`); does not know of other instances. What it has in the kernel is
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
-//! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
+//! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`, what
+//! an administrator orders in `ordered.rs`,
 //! another owner of its addresses in `rival.rs`, a reload in `reload.rs`, what it does after a standstill in
 //! `standstill.rs`, what it works with in `context.rs`.
 
@@ -28,6 +29,7 @@ use super::interfaces::place_of;
 use super::kernel_set::tracked_interfaces;
 use super::log_limits::{self, LogLimits};
 use super::log_lines::{InstanceLine, LogLine};
+use super::orders::{DRAINED, InForce};
 use super::outgoing::{Outgoing, Signing};
 use super::peers::Peers;
 use super::reasons::Cause;
@@ -50,6 +52,7 @@ mod context;
 mod faults;
 mod handover;
 mod installed;
+mod ordered;
 mod reload;
 mod rival;
 mod standstill;
@@ -142,6 +145,8 @@ pub struct Running {
     /// Another node claims to own its addresses, too.
     dispute: Option<Dispute>,
     handover: Handover,
+    /// What an administrator has ordered.
+    orders: InForce,
     /// The last acceptable advert, and when it came.
     heard: Option<(Sender, Instant)>,
     /// Who else has this VRID.
@@ -203,6 +208,7 @@ impl Running {
             entered_at: None,
             dispute: None,
             handover: Handover::default(),
+            orders: InForce::default(),
             heard: None,
             peers: Peers::new(&config),
             has_rivals: false,
@@ -266,7 +272,12 @@ impl Running {
             on: self.on,
             source: self.source,
             priority: self.priority,
-            total_priority: total_priority(&self.config, self.group.as_deref(), around),
+            total_priority: total_priority(
+                self.base_priority(),
+                &self.config,
+                self.group.as_deref(),
+                around,
+            ),
             master: self.master,
             heard_priority: self
                 .heard
@@ -286,6 +297,8 @@ impl Running {
             contributions: self.contributions(around),
             peers: self.peers.iter().copied().collect(),
             contended: self.contended(),
+            orders: self.orders,
+            handing_over: self.is_handing_over(),
             statistics: self.statistics,
         }
     }
@@ -397,7 +410,7 @@ impl Running {
     fn begins_as_owner(&self) -> bool {
         let group = self.group.as_ref();
         let wish = group.map_or(self.config.initial_state, |group| group.initial_state);
-        self.config.priority.is_owner() && wish == InitialState::Master
+        self.is_owner() && wish == InitialState::Master
     }
 
     /// Takes the interface's number, source address and MTU over, and rebuilds
@@ -444,10 +457,13 @@ impl Running {
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
     fn change_priority(&mut self, file_is_back: bool, cx: &mut Context<'_>) {
-        let new = if self.has_given_way() {
+        let new = if self.is_drained() {
+            DRAINED
+        } else if self.has_given_way() {
             GAVE_WAY
         } else {
-            effective_priority(&self.config, self.group.as_deref(), cx.around())
+            let base = self.base_priority();
+            effective_priority(base, &self.config, self.group.as_deref(), cx.around())
         };
         if new == self.priority {
             return;
@@ -575,7 +591,7 @@ impl Running {
     /// Whether an advert is dropped because we own the addresses
     /// (`owner_ignore_adverts`).
     pub fn ignores_as_owner(&mut self, sender: Sender, cx: &mut Context<'_>) -> bool {
-        let ignores = self.config.owner_ignore_adverts && self.config.priority.is_owner();
+        let ignores = self.config.owner_ignore_adverts && self.is_owner();
         if ignores {
             self.statistics.owner_ignored = self.statistics.owner_ignored.saturating_add(1);
             let line = InstanceLine::IgnoredAsOwner(sender.address);

@@ -157,18 +157,26 @@ impl Running {
                 of_group: number >= config.track_interfaces.len(),
             },
         });
-        let total = total_priority(config, group, around);
+        let total = total_priority(self.base_priority(), config, group, around);
         let limit = Contribution {
             amount: i32::from(self.priority.0).saturating_sub(total),
-            from: if self.has_given_way() {
+            from: if self.is_drained() {
+                Contributor::Drained
+            } else if self.has_given_way() {
                 Contributor::Rival
-            } else if config.priority.is_owner() {
+            } else if self.is_owner() {
                 Contributor::Owner
             } else {
                 Contributor::Limit
             },
         };
-        let parts = std::iter::once(base).chain(scripts).chain(interfaces);
+        let ordered = i32::from(self.base_priority().0).saturating_sub(base.amount);
+        let ordered = (ordered != 0).then_some(Contribution {
+            from: Contributor::Order,
+            amount: ordered,
+        });
+        let parts = std::iter::once(base).chain(ordered);
+        let parts = parts.chain(scripts).chain(interfaces);
         let parts = parts.chain(self.watched_contributions(around));
         parts.chain((limit.amount != 0).then_some(limit)).collect()
     }
