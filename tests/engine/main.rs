@@ -13,6 +13,7 @@ mod contended;
 mod counters;
 mod fast_handover;
 mod lower_priority;
+mod orders;
 mod other_checksum;
 mod owners;
 mod pacing;

@@ -16,6 +16,7 @@ use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
     Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
 };
+use keepalived_rs::vrrp::orders::{Order, Refused};
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
 use keepalived_rs::vrrp::statistics::Statistics;
@@ -646,6 +647,29 @@ impl Wire {
         let now = self.now;
         self.nodes[node].engine.apply(now, plan, &mut outbox);
         self.settle(node, outbox);
+    }
+
+    /// An administrator orders something; what was done, in words.
+    pub fn order(&mut self, node: usize, order: &Order) -> Result<Vec<String>, Refused> {
+        let mut outbox = Outbox::default();
+        let now = self.now;
+        let done = self.nodes[node].engine.order(now, order, &mut outbox);
+        self.settle(node, outbox);
+        done.map(|done| done.iter().map(ToString::to_string).collect())
+    }
+
+    /// The worker of a node died with all that it knew; a new one begins with the
+    /// orders that were in force.
+    pub fn replace_worker(&mut self, node: usize, config: Config) {
+        let orders = self.nodes[node].engine.standing_orders();
+        self.nodes[node].engine = Engine::new(config);
+        self.nodes[node].vips.clear();
+        let mut outbox = Outbox::default();
+        let now = self.now;
+        let engine = &mut self.nodes[node].engine;
+        engine.restore_orders(now, &orders, &mut outbox);
+        self.settle(node, outbox);
+        self.start_node(node);
     }
 
     /// Lets time pass; every deadline is met to the microsecond.

@@ -14,7 +14,7 @@ use crate::time::{Instant, Interval};
 
 use super::super::action::Transmit;
 use super::super::instance::Running;
-use super::super::orders::{Done, Deed, Order, Refused, InForce, StandingOrders};
+use super::super::orders::{Deed, Done, InForce, Order, Refused, StandingOrders};
 use super::super::plan::Restarted;
 use super::super::state_machine::State;
 use super::{Engine, Phase};
@@ -64,7 +64,12 @@ impl Engine {
 
     /// Takes over the orders that were in force in an engine that is gone. Before the
     /// start.
-    pub fn restore_orders(&mut self, now: Instant, orders: &StandingOrders, tx: &mut impl Transmit) {
+    pub fn restore_orders(
+        &mut self,
+        now: Instant,
+        orders: &StandingOrders,
+        tx: &mut impl Transmit,
+    ) {
         for id in self.all_ids() {
             let name = self.instances.get(&id).map(|it| it.config.name.as_str());
             if let Some(standing) = name.and_then(|name| orders.get(name)).copied() {
@@ -246,7 +251,9 @@ impl Engine {
         for members in groups {
             let running = || members.iter().filter_map(|id| self.instances.get(id));
             let standing = InForce {
-                drained: running().filter_map(|it| it.standing_orders().drained).min(),
+                drained: running()
+                    .filter_map(|it| it.standing_orders().drained)
+                    .min(),
                 priority: running().find_map(|it| it.standing_orders().priority),
             };
             if standing == InForce::default() {

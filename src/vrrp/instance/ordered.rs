@@ -13,7 +13,7 @@ use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 
 use super::super::log_lines::InstanceLine;
-use super::super::orders::{DRAINED, Deed, OrderedPriority, Refused, InForce};
+use super::super::orders::{DRAINED, Deed, InForce, OrderedPriority, Refused};
 use super::super::state_machine::{Input, State};
 use super::installed::Installed;
 use super::{Context, Running, TimerKey};
