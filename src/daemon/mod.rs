@@ -32,6 +32,7 @@ pub mod left_behind;
 pub mod lifecycle;
 pub mod metrics;
 pub mod notices;
+mod orders;
 pub mod pid_files;
 pub mod places;
 pub mod process;

@@ -37,6 +37,7 @@ use crate::vrrp::action::{
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event, Outcome, Uptime};
 use crate::vrrp::log_lines::LogLine;
+use crate::vrrp::orders::{Order, StandingOrders};
 use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
@@ -48,6 +49,7 @@ use super::channel::{ChannelError, Owner, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::metrics::Metrics;
 use super::notices;
+use super::orders;
 use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
@@ -109,6 +111,8 @@ pub struct Settings {
     pub about: About,
     /// The notify FIFOs.
     pub fifos: Vec<Handed>,
+    /// What an administrator has ordered and is in force.
+    pub orders: StandingOrders,
 }
 
 /// The worker's loop and all that it holds.
@@ -250,6 +254,7 @@ impl Reactor {
             self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();
+            self.tell_orders();
             self.give_signs(now);
             let due = self.engine.deadline();
             let sign_at = self.signs.deadline();
@@ -501,6 +506,7 @@ impl Reactor {
             machine: machine_uptime(),
         };
         let tx = &mut self.sender;
+        self.engine.restore_orders(now, &self.settings.orders, tx);
         self.engine.event(now, Event::Uptime(up), tx);
         self.engine.event(now, Event::Command(Command::Start), tx);
     }
@@ -575,6 +581,7 @@ impl Reactor {
                 self.refusals.insert(id, reason);
                 self.script_ended(id, Outcome::NotRun(errno));
             }
+            ToWorker::Order { number, order } => self.obey(number, &order),
             ToWorker::Reload => {
                 let answer = match self.reload(descriptor) {
                     Ok(()) => ToSupervisor::Reloaded,
@@ -583,6 +590,27 @@ impl Reactor {
                 self.tell(&answer);
             }
         }
+    }
+
+    /// An order of an administrator. What is in force is told before the answer: who
+    /// was answered may rely on it, whatever becomes of us.
+    fn obey(&mut self, number: u64, order: &Order) {
+        let done = self.engine.order(now(), order, &mut self.sender);
+        self.tell_orders();
+        let outcome = orders::outcome(done, &self.engine);
+        self.tell(&ToSupervisor::Ordered { number, outcome });
+    }
+
+    /// Tells the supervisor which orders are in force, where that has changed.
+    fn tell_orders(&mut self) {
+        let Some(now_in_force) = self.engine.changed_orders() else {
+            return;
+        };
+        let told = &self.settings.orders;
+        for (instance, orders) in orders::changes(told, &now_in_force) {
+            self.tell(&ToSupervisor::InForce { instance, orders });
+        }
+        self.settings.orders = now_in_force;
     }
 
     fn script_ended(&mut self, id: ScriptId, outcome: Outcome) {

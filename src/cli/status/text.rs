@@ -190,6 +190,7 @@ impl Page {
         if let Some(contended) = &it.contended {
             self.contended(contended);
         }
+        self.orders(it);
         let (version, family) = (it.vrrp_version, &it.family);
         let source = it.source.as_ref().map(|source| format!(" from {source}"));
         let source = source.unwrap_or_default();
@@ -238,6 +239,26 @@ impl Page {
         }
     }
 
+    /// What an administrator has ordered.
+    fn orders(&mut self, it: &Instance) {
+        if let Some(drained) = &it.drained {
+            let since = self.since(drained.since);
+            let so = match (it.state.as_str(), drained.handing_over) {
+                ("MASTER", true) => "; has asked others to take over",
+                ("MASTER", false) => "; MASTER, as nobody took over",
+                _ => "",
+            };
+            self.field("DRAINED", &format!("since {since}{so}"));
+        }
+        if let Some(ordered) = &it.ordered_priority {
+            let left = ordered
+                .seconds_left
+                .map(|left| format!("for {} more", span(left)));
+            let left = left.unwrap_or_else(|| "until it is taken back".to_owned());
+            self.field("Order", &format!("priority {}, {left}", ordered.priority));
+        }
+    }
+
     fn contended(&mut self, contended: &Contended) {
         let text = format!(
             "with {}, priority {}, since {}",
@@ -274,7 +295,8 @@ impl Page {
         for it in instances {
             let padding = " ".repeat(6_usize.saturating_sub(it.state.len()));
             let master = match (&it.master, it.state.as_str()) {
-                (_, "MASTER") => it.contended.as_ref().map(|_| "CONTENDED".to_owned()),
+                (_, "MASTER") if it.contended.is_some() => Some("CONTENDED".to_owned()),
+                (_, "MASTER") => it.drained.as_ref().map(|_| "DRAINED".to_owned()),
                 (Some(master), _) => Some(master.address.clone()),
                 (None, _) => None,
             };
@@ -308,6 +330,11 @@ impl Page {
                     "contended with {}: {}",
                     contended.peer, contended.reason
                 ));
+            }
+            if it.drained.is_some() {
+                troubles.push("drained".to_owned());
+            } else if let Some(ordered) = &it.ordered_priority {
+                troubles.push(format!("priority {} by order", ordered.priority));
             }
             if it.state == "MASTER" {
                 let missing = it.vips.iter().filter(|vip| !vip.installed);
@@ -428,6 +455,8 @@ fn added(it: &Contribution) -> String {
         "limit" => "(kept within 1 to 254)".to_owned(),
         "owner" => "(the owner's is fixed)".to_owned(),
         "rival" => "(another node owns the addresses, too)".to_owned(),
+        "order" => "by order".to_owned(),
+        "drained" => "(drained)".to_owned(),
         kind => format!("{kind} {name}{of_group}"),
     };
     let idle = match it.weight {

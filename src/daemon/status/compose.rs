@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::document::{
-    Contended, Contribution, Counters, Daemon, Document, Fault, Group, Instance, LastRefusal,
-    LastRun, Master, Moment, Peer, Priority, Problem, Refusal, Reload, Script, Vip,
+    Contended, Contribution, Counters, Daemon, Document, Drained, Fault, Group, Instance,
+    LastRefusal, LastRun, Master, Moment, OrderedPriority, Peer, Priority, Problem, Refusal,
+    Reload, Script, Vip,
 };
 use super::{About, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
@@ -268,6 +269,16 @@ fn instance(
         faults: it.fault_reasons.iter().map(fault).collect(),
         notify_skipped: 0,
         awaits: [it.awaited_scripts.as_slice(), &it.awaited_watched].concat(),
+        drained: it.orders.drained.map(|since| Drained {
+            since: times.moment(since),
+            handing_over: it.handing_over,
+        }),
+        ordered_priority: it.orders.priority.map(|ordered| OrderedPriority {
+            priority: ordered.priority.0,
+            seconds_left: ordered.until.map(|until| seconds(until.since(times.now))),
+        }),
+        nopreempt: config.nopreempt,
+        preempt_delay_seconds: seconds(config.preempt_delay),
         counters: Counters::from(it.statistics),
     }
 }

@@ -74,6 +74,8 @@ impl Supervisor<'_> {
                 self.bus.tell(&ToService::Stands(member, standing), None);
             }
             ToSupervisor::RunNotify(notice) => self.run_notify(notice),
+            ToSupervisor::Ordered { number, outcome } => self.ordered(number, outcome, now()),
+            ToSupervisor::InForce { instance, orders } => self.note_in_force(instance, orders),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.stopped = true;
@@ -157,6 +159,7 @@ impl Supervisor<'_> {
             status: self.status.for_worker(),
             about: self.status.about(),
             fifos: self.fifos.for_worker(),
+            orders: self.orders.in_force.clone(),
         };
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
@@ -258,6 +261,7 @@ impl Supervisor<'_> {
             file.remove();
         }
         self.scripts.disown_checks(now());
+        self.give_up_orders(now());
         log_crash(outcome);
         let limit = self.good.config.globals.processes.vrrp.realtime_limit;
         if outcome == Outcome::Signalled(libc::SIGKILL) && limit.is_some() {
