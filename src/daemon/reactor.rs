@@ -53,6 +53,7 @@ use super::orders;
 use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
+use super::status::events;
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
 use super::worker::Text;
@@ -148,6 +149,8 @@ pub struct Reactor {
     skipped: BTreeMap<Owner, u64>,
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
+    /// Who wants to know what happens.
+    events: events::Teller,
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
     metrics: Metrics,
@@ -180,7 +183,7 @@ impl Reactor {
         }
         let state_files = state_files::Writer::start(settings.around.clone())?;
         let (ask, views_wanted) = mpsc::unbounded_channel();
-        status::server::start(settings.status.take(), ask.clone())?;
+        let events = status::server::start(settings.status.take(), ask.clone())?;
         let mut metrics = Metrics::new(ask);
         metrics.follow(&config.globals.metrics_listen)?;
         let about = Arc::new(std::mem::take(&mut settings.about));
@@ -216,6 +219,7 @@ impl Reactor {
             refusals: BTreeMap::new(),
             skipped: BTreeMap::new(),
             views_wanted,
+            events,
             view_wanted: None,
             metrics,
             buffer: vec![0; DATAGRAM_MAX],
@@ -263,6 +267,7 @@ impl Reactor {
         }
         self.netlink.finish();
         self.metrics.finish(FILES_LIMIT);
+        self.events.finish(FILES_LIMIT);
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -572,7 +577,7 @@ impl Reactor {
                 let skipped = self.skipped.entry(owner).or_default();
                 *skipped = skipped.saturating_add(count);
             }
-            ToWorker::About(about) => self.about = Arc::new(about),
+            ToWorker::About(about) => self.follow_about(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
                 self.script_ended(id, outcome);
@@ -590,6 +595,18 @@ impl Reactor {
                 self.tell(&answer);
             }
         }
+    }
+
+    /// What the supervisor tells of itself.
+    fn follow_about(&mut self, about: About) {
+        if let Some(reload) = about
+            .reload
+            .as_ref()
+            .filter(|_| about.reload != self.about.reload)
+        {
+            self.events.tell(|| Some(events::Event::of_reload(reload)));
+        }
+        self.about = Arc::new(about);
     }
 
     /// An order of an administrator. What is in force is told before the answer: who
@@ -705,6 +722,7 @@ impl Reactor {
                 about: Arc::clone(&self.about),
                 refusals: self.refusals.clone(),
                 skipped: self.skipped.clone(),
+                events: self.events.last(),
             };
             // It may have stopped waiting.
             let _ = wanted.try_send(Box::new(view));
@@ -762,7 +780,10 @@ impl Reactor {
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
-                Action::Log(line) => log(&line),
+                Action::Log(line) => {
+                    self.events.tell(|| events::Event::of_line(&line));
+                    log(&line);
+                }
                 Action::Ready => {
                     self.signs.changed(now());
                     self.standings_due = true;
@@ -860,12 +881,14 @@ impl Reactor {
             let message = self.teller.announced(told);
             self.tell(&message);
         }
+        self.events.tell(|| Some(events::Event::of_state(told)));
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
         self.fifos.write(&fifo::line_of(told));
     }
 
     fn notify_group(&mut self, told: &GroupNotification) {
+        self.events.tell(|| Some(events::Event::of_group(told)));
         self.mailer.send_group(told);
         self.run_notify(notices::of_group(told));
         self.fifos.write(&fifo::line_of_group(told));

@@ -11,7 +11,7 @@ use super::document::{
     LastRefusal, LastRun, Master, Moment, OrderedPriority, Peer, Priority, Problem, Refusal,
     Reload, Script, Vip,
 };
-use super::{About, Request, STATUS, VERSION, View};
+use super::{About, EVENTS, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
 use crate::daemon::process;
 use crate::system::scripts::Owner;
@@ -55,7 +55,7 @@ pub fn understood(request: &Request) -> Result<(), Refusal> {
         );
         return Err(refusal("bad-request", text));
     }
-    if request.request != STATUS {
+    if ![STATUS, EVENTS].contains(&&*request.request) {
         let text = format!("request '{}' is not known", request.request);
         return Err(refusal("bad-request", text));
     }

@@ -3,7 +3,8 @@
 //!
 //! Decides what is asked and answered: a client sends one line of JSON
 //! ([`Request`]) and gets one line of JSON, a [`document::Document`] or a
-//! [`document::Refusal`]; then the connection ends. What stands in a document is
+//! [`document::Refusal`]; then the connection ends, unless it asked for events, which
+//! come line by line for as long as it stays (`events.rs`, `listeners.rs`). What stands in a document is
 //! decided in `compose.rs` and described in `document.rs`, who is served and for
 //! how long in `server.rs`, where the socket lies in `socket.rs`.
 //!
@@ -25,7 +26,9 @@ use crate::vrrp::snapshot::Snapshot;
 pub mod client;
 pub mod compose;
 pub mod document;
+pub mod events;
 pub mod keeper;
+pub mod listeners;
 pub mod server;
 pub mod socket;
 
@@ -36,12 +39,16 @@ pub const VERSION: u32 = 1;
 /// What is asked when the daemon shall tell how it stands.
 pub const STATUS: &str = "status";
 
+/// What is asked when the daemon shall tell what happens as it happens, beginning with
+/// how it stands.
+pub const EVENTS: &str = "events";
+
 /// What a client sends, on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// [`VERSION`]
     pub version: u32,
-    /// [`STATUS`]
+    /// [`STATUS`] or [`EVENTS`]
     pub request: String,
     /// Only this instance, its group and its scripts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +68,14 @@ impl Request {
             version: VERSION,
             request: STATUS.to_owned(),
             instance,
+        }
+    }
+
+    /// Asks for what happens, to everything or to one instance.
+    pub fn events(instance: Option<String>) -> Self {
+        Self {
+            request: EVENTS.to_owned(),
+            ..Self::status(instance)
         }
     }
 }
@@ -110,4 +125,6 @@ pub struct View {
     pub refusals: BTreeMap<ScriptId, String>,
     /// How many notices were overtaken by later ones before their scripts began.
     pub skipped: BTreeMap<Owner, u64>,
+    /// It shows what has happened up to the event of this number.
+    pub events: u64,
 }
