@@ -22,6 +22,7 @@ pub mod scripts;
 pub mod settled;
 pub mod signals;
 pub mod sockets;
+pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod watch;

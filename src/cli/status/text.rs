@@ -433,7 +433,8 @@ fn skipped(count: u64) -> String {
     format!("{count} {what} not told, as a script still ran and later ones came")
 }
 
-fn priority(it: &Instance) -> String {
+/// A priority and what it is made of.
+pub fn priority(it: &Instance) -> String {
     let priority = &it.priority;
     let added: Vec<String> = priority.contributions.iter().map(added).collect();
     if added.is_empty() {
@@ -586,7 +587,7 @@ fn seconds(value: f64) -> String {
 }
 
 /// A span by its two largest units: `2 d 3 h`, `5 min 2 s`, `0.4 s`.
-fn span(value: f64) -> String {
+pub fn span(value: f64) -> String {
     let all = whole(value);
     let (days, hours, minutes) = (all / 86_400, all / 3_600 % 24, all / 60 % 60);
     match (days, hours, minutes) {
@@ -622,7 +623,7 @@ fn whole(value: f64) -> u64 {
 }
 
 /// Lines of at most `width` characters, without counting colours. At least one.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut used = 0;
     for word in text.split(' ') {
