@@ -15,6 +15,8 @@ mod lab;
 mod clients;
 #[path = "status/metrics.rs"]
 mod metrics;
+#[path = "status/orders.rs"]
+mod orders;
 #[path = "status/rendering.rs"]
 mod rendering;
 

@@ -36,7 +36,7 @@ pub fn run(task: &Task) -> Answer {
         Err((code, why)) if task.is_instance => failed(code, why),
         Err((code, why)) => {
             let name = &task.name;
-            let text = format!("No message has the code '{name}'. If it is an instance:\n{why}");
+            let text = format!("No message has the code '{name}'\nIf it is an instance: {why}");
             failed(code, text)
         }
     }

@@ -52,6 +52,11 @@ pub enum Cause {
     },
     /// The daemon was told to stop.
     Stop,
+    /// An administrator orders something.
+    Order {
+        /// The names of the instances that it wants to be drained.
+        drained: Vec<String>,
+    },
     /// A reload.
     Reload {
         /// The names of the instances that it ends.

@@ -24,6 +24,7 @@ mod container;
 mod contended;
 #[cfg(feature = "dbus")]
 mod dbus;
+mod drain;
 mod election;
 mod families;
 mod fast_handover;
@@ -486,6 +487,22 @@ mod fast_handover_of_ours {
     #[test]
     fn alone() {
         run_scripts(Ours, Ours, crate::fast_handover::alone);
+    }
+}
+
+mod drained {
+    use super::{C, Ours, run};
+    #[test]
+    fn beside_ours() {
+        run(Ours, Ours, crate::drain::instance);
+    }
+    #[test]
+    fn beside_c() {
+        run(Ours, C, crate::drain::instance);
+    }
+    #[test]
+    fn alone() {
+        run(Ours, Ours, crate::drain::alone);
     }
 }
 
