@@ -251,6 +251,7 @@ fn worker(start: WorkerStart) -> u8 {
                 | ToWorker::NoticesSkipped { .. }
                 | ToWorker::Announce(_)
                 | ToWorker::TellStandings
+                | ToWorker::Order { .. }
                 | ToWorker::Fifo { .. },
                 _,
             ))) => {}

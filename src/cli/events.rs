@@ -5,7 +5,6 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
 use super::Answer;
@@ -72,8 +71,16 @@ pub fn run(task: &Task) -> Answer {
         if !std::mem::replace(&mut is_told, true) && say(LOST).is_err() {
             return Answer::default();
         }
-        sleep(LOOK_EVERY);
+        pause(LOOK_EVERY);
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nobody tells when a daemon comes, and this is none"
+)]
+pub(super) fn pause(span: Duration) {
+    std::thread::sleep(span);
 }
 
 /// The line that says that the daemon is gone.

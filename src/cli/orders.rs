@@ -7,15 +7,17 @@
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Answer;
+use super::events::pause;
 use super::place::Place;
 use super::status::{ask, capitalised, failed, no_answer};
 use crate::daemon::control::{Obeyed, Request};
 use crate::daemon::status;
 use crate::daemon::status::document::{Document, Instance, Refusal};
+use crate::system::clock::now;
+use crate::time::{Instant, Interval};
 use crate::vrrp::orders::Order;
 
 /// It was not done, or nobody took over.
@@ -32,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long it is waited for somebody to take over: longer than the longest skew time,
 /// that of version 3 with adverts every 40 s.
-const HANDOVER_LIMIT: Duration = Duration::from_secs(45);
+const HANDOVER_LIMIT: Interval = Interval::from_secs(45);
 
 /// How often it is looked whether somebody has.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -51,7 +53,7 @@ pub struct Task {
 /// Sends the order, and says what came of it.
 pub fn run(task: &Task) -> Answer {
     let path = task.place.control_socket();
-    let begun = Instant::now();
+    let begun = now();
     let line = match ask(&path, &Request::order(task.order.clone()), PATIENCE) {
         Ok(line) => line,
         Err(error) => return failed(NO_ANSWER, not_ordered(&path, &error)),
@@ -118,11 +120,11 @@ fn await_handover(said: &mut Answer, instance: Option<&str>, place: &Place, begu
         };
         let concerned = concerned(&seen, instance);
         let asks = |it: &&Instance| it.drained.as_ref().is_some_and(|it| it.handing_over);
-        if Instant::now() < until && concerned.iter().any(|it| asks(it)) {
-            sleep(LOOK_EVERY);
+        if now() < until && concerned.iter().any(asks) {
+            pause(LOOK_EVERY);
             continue;
         }
-        return conclude(said, &concerned, begun.elapsed());
+        return conclude(said, &concerned, now().since(begun));
     }
 }
 
@@ -146,14 +148,14 @@ fn concerned<'d>(seen: &'d Document, name: Option<&str>) -> Vec<&'d Instance> {
     seen.instances.iter().filter(is_meant).collect()
 }
 
-fn conclude(said: &mut Answer, concerned: &[&Instance], took: Duration) {
+fn conclude(said: &mut Answer, concerned: &[&Instance], took: Interval) {
     let drained = concerned.iter().filter(|it| it.drained.is_some());
     let here: Vec<&str> = drained
         .filter(|it| it.state == "MASTER")
         .map(|it| it.name.as_str())
         .collect();
     if here.is_empty() {
-        let seconds = took.as_secs_f64();
+        let seconds = Duration::from(took).as_secs_f64();
         let _ = writeln!(
             said.stdout,
             "No address is here any more after {seconds:.1} s."
@@ -263,11 +265,11 @@ mod tests {
         };
         let (gone, stays) = (instance("A", "BACKUP"), instance("B", "MASTER"));
         let mut said = Answer::default();
-        conclude(&mut said, &[&gone], Duration::from_millis(640));
+        conclude(&mut said, &[&gone], Interval::from_ms(640));
         assert_eq!(said.code, 0);
         assert_eq!(said.stdout, "No address is here any more after 0.6 s.\n");
         let mut said = Answer::default();
-        conclude(&mut said, &[&gone, &stays], Duration::from_secs(1));
+        conclude(&mut said, &[&gone, &stays], Interval::from_secs(1));
         assert_eq!(said.code, REFUSED);
         assert!(
             said.stderr.starts_with("Nobody took over B: "),

@@ -37,6 +37,9 @@ const NO_INSTANCE: u8 = 3;
 /// How long the daemon may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same for a screen, on which somebody may press `q` meanwhile.
+const PATIENCE_OF_SCREEN: Duration = Duration::from_secs(2);
+
 /// Longer than any answer: 20,000 instances take a tenth of it.
 const ANSWER_MAX: u64 = 256 * 1024 * 1024;
 
@@ -106,8 +109,9 @@ fn is_dumb() -> bool {
 
 /// What is shown now, or why nothing is.
 fn seen(task: &Task, path: &Path, colour: bool) -> watch::Seen {
-    let asked = ask(path, &Request::status(task.instance.clone()), PATIENCE);
-    let line = asked.map_err(|error| no_answer(path, &error, PATIENCE))?;
+    let patience = PATIENCE_OF_SCREEN;
+    let asked = ask(path, &Request::status(task.instance.clone()), patience);
+    let line = asked.map_err(|error| no_answer(path, &error, patience))?;
     let answer = answer(&line, task, colour);
     match answer.code {
         0 => Ok(answer.stdout),

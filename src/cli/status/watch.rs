@@ -5,8 +5,9 @@
 //! in `system/terminal.rs`.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::system::clock::now;
 use crate::system::terminal::{Key, Screen};
 
 /// How a turn came out: the text, or why there is none.
@@ -18,7 +19,7 @@ pub fn run(screen: &mut Screen, every: Duration, mut look: impl FnMut() -> Seen)
     let mut text = String::new();
     let mut top = 0_usize;
     'frames: loop {
-        let begun = Instant::now();
+        let begun = now();
         let problem = match look() {
             Ok(new) => {
                 text = new;
@@ -32,7 +33,8 @@ pub fn run(screen: &mut Screen, every: Duration, mut look: impl FnMut() -> Seen)
             if screen.draw(canvas.draw(lines, size).as_bytes()).is_err() {
                 return;
             }
-            let left = every.saturating_sub(begun.elapsed());
+            let elapsed = || Duration::from(now().since(begun));
+            let left = every.saturating_sub(elapsed());
             match screen.key(left) {
                 Some(Key::Quit) => return,
                 Some(Key::Up) => top = top.saturating_sub(1),
@@ -40,7 +42,7 @@ pub fn run(screen: &mut Screen, every: Duration, mut look: impl FnMut() -> Seen)
                 Some(Key::Other) => {}
                 None => continue 'frames,
             }
-            if begun.elapsed() >= every {
+            if elapsed() >= every {
                 continue 'frames;
             }
         }

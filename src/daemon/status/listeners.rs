@@ -139,3 +139,80 @@ fn hung_up(stream: &UnixStream) -> bool {
     let ready = poll(&mut fds, PollTimeout::ZERO);
     ready.is_ok_and(|count| count > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn event(instance: &str) -> Event {
+        Event {
+            version: 1,
+            event: "state".to_owned(),
+            instance: Some(instance.to_owned()),
+            ..Event::default()
+        }
+    }
+
+    fn pair(instance: Option<&str>) -> (Listener, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let instance = instance.map(str::to_owned);
+        let now = Instant::ZERO;
+        let listener = Listener::new(ours, instance, &[event("first")], 7, now);
+        (listener, theirs)
+    }
+
+    fn heard(theirs: &mut UnixStream) -> String {
+        let mut text = [0; 4096];
+        let length = theirs.read(&mut text).unwrap_or(0);
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    }
+
+    #[test]
+    fn only_what_is_news_and_concerns_it_is_told() {
+        let (mut listener, mut theirs) = pair(Some("VI_1"));
+        assert!(heard(&mut theirs).contains("first"));
+        let now = Instant::ZERO;
+        listener.hear(7, &event("VI_1"), now);
+        listener.hear(8, &event("VI_2"), now);
+        listener.go_on(now);
+        assert_eq!(heard(&mut theirs), "");
+        listener.hear(9, &event("VI_1"), now);
+        listener.go_on(now);
+        assert_eq!(heard(&mut theirs).lines().count(), 1);
+        assert!(!listener.is_gone() && listener.deadline().is_none());
+        drop(theirs);
+        listener.go_on(now);
+        assert!(listener.is_gone());
+    }
+
+    #[test]
+    fn who_does_not_read_is_given_up() {
+        // What the kernel keeps and what may wait are full some time.
+        let (mut listener, _theirs) = pair(None);
+        let long = "x".repeat(1000);
+        let told = (8..10_000).take_while(|number| {
+            listener.hear(*number, &event(&long), Instant::ZERO);
+            listener.go_on(Instant::ZERO);
+            !listener.is_gone()
+        });
+        let told = told.count();
+        assert!((200..9_000).contains(&told), "{told}");
+
+        // And somebody who reads nothing of what little there is.
+        let (mut listener, theirs) = pair(None);
+        while listener.deadline().is_none() {
+            let number = listener.knows.saturating_add(1);
+            listener.hear(number, &event(&long), Instant::ZERO);
+            listener.go_on(Instant::ZERO);
+        }
+        let until = listener.deadline().unwrap();
+        assert_eq!(until, Instant::ZERO + PATIENCE);
+        listener.go_on(until);
+        assert!(listener.is_gone());
+        drop(theirs);
+    }
+}
