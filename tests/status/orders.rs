@@ -182,6 +182,39 @@ fn a_drained_node_stays_so_over_a_reload_and_the_death_of_its_worker() {
     });
 }
 
+/// Who waits for an answer gets one, and the reason, if the worker dies over it.
+#[test]
+fn a_worker_that_dies_over_an_order_keeps_nobody_waiting() {
+    in_lab(|lab| {
+        let [a, _b] = pair(lab)?;
+        let worker = a.json(&[])?["daemon"]["vrrp_pid"].to_string();
+        let signal = |name: &str| {
+            a.node.inside(|| {
+                let kill = Command::new("kill").args([name, &worker]).status();
+                assert!(kill.is_ok_and(|status| status.success()));
+                Ok(())
+            })
+        };
+        signal("-STOP")?;
+        let child = a.node.inside(|| {
+            let mut command = Command::new(program());
+            let child = command.arg("drain").stderr(Stdio::piped()).spawn();
+            child.map_err(|error| Failure::new(error.to_string()))
+        })?;
+        a.process.await_line(PATIENCE, "Order of uid 0, process ")?;
+        signal("-KILL")?;
+        let output = child.wait_with_output().expect("a child");
+        let told = String::from_utf8_lossy(&output.stderr);
+        let text = "The VRRP process died; look at the status before you try again.\n";
+        assert_eq!((&*told, output.status.code()), (text, Some(2)));
+        let seen = a.json_when("a new worker", |seen| {
+            seen["daemon"]["replaced"] == 1 && state(seen, 0) != "none"
+        })?;
+        assert_eq!(seen["instances"][0]["drained"], Value::Null);
+        Ok(())
+    });
+}
+
 #[test]
 fn a_priority_for_some_time_and_an_announcement() {
     in_lab(|lab| {
