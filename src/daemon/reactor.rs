@@ -44,7 +44,7 @@ use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::buffers::receive_bytes;
 use super::bus::Receipt;
-use super::bus::teller::Teller as BusTeller;
+use super::bus::teller::Teller;
 use super::channel::{ChannelError, Owner, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::metrics::Metrics;
@@ -53,7 +53,7 @@ use super::orders;
 use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
-use super::status::events::{self, Teller};
+use super::status::events;
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
 use super::worker::Text;
@@ -138,7 +138,7 @@ pub struct Reactor {
     fifos: fifo::Writer,
     state_files: state_files::Writer,
     /// What D-Bus was told of the instances.
-    teller: BusTeller,
+    teller: Teller,
     /// It is to hear what has changed without being announced.
     standings_due: bool,
     about: Arc<About>,
@@ -150,7 +150,7 @@ pub struct Reactor {
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
     /// Who wants to know what happens.
-    events: Teller,
+    events: events::Teller,
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
     metrics: Metrics,
@@ -213,7 +213,7 @@ impl Reactor {
             mailer,
             fifos,
             state_files,
-            teller: BusTeller::default(),
+            teller: Teller::default(),
             standings_due: false,
             about,
             refusals: BTreeMap::new(),

@@ -19,7 +19,7 @@ use super::client::{Client, line};
 pub use super::client::{PATIENCE, REQUEST_MAX};
 use super::compose::{answer, refusal};
 use super::document::Document;
-use super::events::{self, Hearer, Item, Teller};
+use super::events::{self, Hearer, Item};
 use super::listeners::{LISTENERS_MAX, Listener};
 use super::{EVENTS, Request, View};
 use crate::system::clock::{epoch_us, now};
@@ -43,11 +43,14 @@ pub type ViewWanted = SyncSender<Box<View>>;
 
 /// Serves `listener`, a descriptor of a `StatusSocket`, on a thread of its own,
 /// for as long as the process lives. Each value in `ask` asks for a view. What happens
-/// is told to the end that is given back.
+/// is told to what is given back.
 ///
 /// # Errors
 /// There are too many threads or descriptors.
-pub fn start(listener: Option<OwnedFd>, ask: UnboundedSender<ViewWanted>) -> io::Result<Teller> {
+pub fn start(
+    listener: Option<OwnedFd>,
+    ask: UnboundedSender<ViewWanted>,
+) -> io::Result<events::Teller> {
     let (teller, hearer) = events::pair()?;
     let Some(listener) = listener else {
         return Ok(teller);
