@@ -139,7 +139,7 @@ pub struct Reactor {
     state_files: state_files::Writer,
     /// What D-Bus was told of the instances.
     teller: Teller,
-    /// It is to hear what has changed without being announced.
+    /// D-Bus is to hear what has changed without being announced.
     standings_due: bool,
     about: Arc<About>,
     /// Why scripts could not be run, for the status socket.
@@ -283,10 +283,9 @@ impl Reactor {
             return self.signs.put_off(now);
         }
         if self.signs.life_is_due(now) {
-            self.standings_due = true;
             self.tell(&ToSupervisor::Turned);
         }
-        if std::mem::take(&mut self.standings_due) {
+        if std::mem::take(&mut self.standings_due) || self.signs.states_are_due(now) {
             self.tell_standings();
         }
         if let Some(line) = self.signs.states(now, &self.engine) {
