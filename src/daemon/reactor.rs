@@ -154,6 +154,8 @@ pub struct Reactor {
     started: bool,
     realtime: Realtime,
     signs: Signs,
+    /// The supervisor is looking who may take addresses away.
+    seeks_culprits: bool,
     /// State files that were asked for before the start.
     asked_early: Vec<StateFile>,
 }
@@ -213,6 +215,7 @@ impl Reactor {
             started: false,
             realtime,
             signs: Signs::default(),
+            seeks_culprits: false,
             asked_early: Vec::new(),
         })
     }
@@ -551,6 +554,11 @@ impl Reactor {
                 self.standings_due = true;
             }
             ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
+            ToWorker::Culprits(names) => {
+                self.seeks_culprits = false;
+                let event = Event::Culprits(&names);
+                self.engine.event(now(), event, &mut self.sender);
+            }
             ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
@@ -712,6 +720,7 @@ impl Reactor {
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
+                Action::FindCulprits => self.find_culprits(),
                 Action::Log(line) => log(&line),
                 Action::Ready => {
                     self.signs.changed(now());
@@ -801,6 +810,13 @@ impl Reactor {
                 errno.0,
                 on.0
             );
+        }
+    }
+
+    /// One look is enough for all who ask meanwhile.
+    fn find_culprits(&mut self) {
+        if !std::mem::replace(&mut self.seeks_culprits, true) {
+            self.tell(&ToSupervisor::FindCulprits);
         }
     }
 

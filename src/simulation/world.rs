@@ -503,6 +503,7 @@ impl World {
             | Action::NotifyGroup(_)
             | Action::NotifyLowerPriority(_)
             | Action::NotifyPriority(_)
+            | Action::FindCulprits
             | Action::Ready
             | Action::Stopped => {}
         }

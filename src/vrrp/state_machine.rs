@@ -64,6 +64,8 @@ pub enum Input {
     Stop,
     /// `fast_handover`: a peer is better now and shall take over.
     HandOver,
+    /// `vip_loss reelect`: somebody else took away what it had in the kernel.
+    Lost,
 }
 
 /// What the table has to know of the configuration.
@@ -199,7 +201,8 @@ const fn init(input: Input, params: Params) -> Transition {
         | Input::TimerHeld
         | Input::GroupGaveWay
         | Input::Superseded
-        | Input::HandOver => to(State::Init, Effects::NONE),
+        | Input::HandOver
+        | Input::Lost => to(State::Init, Effects::NONE),
     }
 }
 
@@ -226,7 +229,8 @@ const fn backup(input: Input, params: Params) -> Transition {
         | Input::Recovered
         | Input::GroupGaveWay
         | Input::Superseded
-        | Input::HandOver => to(State::Backup, Effects::NONE),
+        | Input::HandOver
+        | Input::Lost => to(State::Backup, Effects::NONE),
     }
 }
 
@@ -261,6 +265,14 @@ const fn master(input: Input, params: Params) -> Transition {
             State::Master,
             Effects::SEND_PRIORITY_ZERO.and(Effects::ARM_SKEW),
         ),
+        // Specification F.9: all that is left goes too, and whoever is best after a skew
+        // time, often itself, puts everything on.
+        Input::Lost => to(
+            State::Backup,
+            Effects::SEND_PRIORITY_ZERO
+                .and(Effects::REMOVE)
+                .and(Effects::ARM_SKEW),
+        ),
         Input::Ready | Input::Recovered | Input::TimerHeld => to(State::Master, Effects::NONE),
     }
 }
@@ -279,7 +291,8 @@ const fn fault(input: Input) -> Transition {
         | Input::TimerHeld
         | Input::GroupGaveWay
         | Input::Superseded
-        | Input::HandOver => to(State::Fault, Effects::NONE),
+        | Input::HandOver
+        | Input::Lost => to(State::Fault, Effects::NONE),
     }
 }
 

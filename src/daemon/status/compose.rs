@@ -350,6 +350,7 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::Script(name) => ("script", name),
         FaultReason::File { name, .. } => ("file", name),
         FaultReason::Process(name) => ("process", name),
+        FaultReason::Fight(fight) => ("vip-lost", &fight.what),
         FaultReason::GroupMember(name) => ("group-member", name),
     };
     let text = match it {
