@@ -338,7 +338,7 @@ mod tests {
         State::Fault,
         State::Stopped,
     ];
-    const INPUTS: [Input; 15] = [
+    const INPUTS: [Input; 16] = [
         Input::Ready,
         Input::TimerExpired,
         Input::PriorityZero,
@@ -354,6 +354,7 @@ mod tests {
         Input::GroupGaveWay,
         Input::Superseded,
         Input::HandOver,
+        Input::Lost,
     ];
 
     /// The effects by name, so that the expectation is read and not recomputed.
@@ -377,7 +378,7 @@ mod tests {
         })
     }
 
-    fn check(params: Params, state: State, expected: [(State, &str); 15]) {
+    fn check(params: Params, state: State, expected: [(State, &str); 16]) {
         for (input, (next, names)) in INPUTS.into_iter().zip(expected) {
             let got = transition(state, input, params);
             let want = Transition {
@@ -418,6 +419,7 @@ mod tests {
                 "no RFC: they know no groups; specification F.7"
             }
             (_, Input::HandOver) => "no RFC: fast_handover departs from them",
+            (_, Input::Lost) => "no RFC: they know no thief; specification F.9",
             (_, Input::Superseded) => "no RFC: they know no standstill; specification F.9",
             // What ended, or has not begun, hears nothing; what runs is ready already.
             (State::Stopped, _) | (State::Init, _) | (_, Input::Ready) => {
@@ -431,7 +433,7 @@ mod tests {
     fn init_waits_until_it_is_ready() {
         let rest = [(State::Init, ""); 7];
         let row = |first| {
-            let mut cells = [(State::Init, ""); 15];
+            let mut cells = [(State::Init, ""); 16];
             cells[0] = first;
             cells[1..8].copy_from_slice(&rest);
             cells[8] = (State::Fault, "");
@@ -465,6 +467,7 @@ mod tests {
                 (State::Backup, ""),
                 (State::Stopped, "disarm"),
                 (State::Backup, "arm-down"),
+                (State::Backup, ""),
                 (State::Backup, ""),
                 (State::Backup, ""),
                 (State::Backup, ""),
@@ -502,6 +505,7 @@ mod tests {
                 (State::Backup, "remove arm-down"),
                 (State::Backup, "remove arm-down"),
                 (State::Master, "zero arm-skew"),
+                (State::Backup, "zero remove arm-skew"),
             ]
         };
         for params in [PLAIN, OWNER, NOPREEMPT] {
@@ -521,7 +525,7 @@ mod tests {
     /// No RFC has this state; specification F.6.
     #[test]
     fn fault_ignores_everything_but_its_end() {
-        let mut row = [(State::Fault, ""); 15];
+        let mut row = [(State::Fault, ""); 16];
         row[9] = (State::Backup, "arm-down");
         row[10] = (State::Stopped, "disarm");
         for params in ALL {
@@ -534,7 +538,7 @@ mod tests {
     #[test]
     fn stopped_is_the_end() {
         for params in ALL {
-            check(params, State::Stopped, [(State::Stopped, ""); 15]);
+            check(params, State::Stopped, [(State::Stopped, ""); 16]);
         }
     }
 

@@ -158,7 +158,7 @@ fn f9_the_group_follows() {
         let limit = Some(limit);
         let mut wire = one_node_of_two_legs(VipLoss { answer, limit });
         wire.run_until(CALM);
-        assert!(wire[0].vips.contains(&INSIDE_VIP));
+        assert!(wire[0].vips.contains(&INSIDE_VIP.into()));
         take_away(&mut wire, [0]);
         let states: Vec<State> = wire[0].engine.instances().map(|it| it.state).collect();
         assert_eq!(states, [state, state]);
