@@ -249,7 +249,7 @@ impl Reactor {
             self.timer
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
-        self.netlink.finish();
+        self.netlink.finish(self.settings.keep_addresses);
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -480,6 +480,12 @@ impl Reactor {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
             }
+            Report::FirewallDisturbed(Ok(())) => {
+                tracing::info!("Firewall drop rules removed, not by us - put back");
+            }
+            Report::FirewallDisturbed(Err(errno)) => tracing::error!(
+                "Firewall drop rules removed, not by us - unable to put them back: {errno}"
+            ),
             Report::Failed(errno) => return Err(io::Error::from_raw_os_error(errno.0)),
         }
         self.act()

@@ -226,6 +226,15 @@ impl Bench {
         self.expect_holder_of(holder, vip)
     }
 
+    /// Waits until the second node has announced `VIP`, and answers for it.
+    pub fn await_holder_elsewhere(&self, mark: Mark) -> Result<()> {
+        let mac = self.b.node.mac();
+        let observer = &self.lab.observer;
+        observer.await_announcement(mark, PATIENCE, VIP, mac)?;
+        self.b.expect_addresses(&[VIP])?;
+        self.expect_answer(VIP, &[mac])
+    }
+
     /// Checks that `holder` alone has exactly `VIP`.
     pub fn expect_holder(&self, holder: &Machine) -> Result<()> {
         self.expect_holder_of(holder, VIP)
