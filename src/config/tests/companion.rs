@@ -289,7 +289,7 @@ fn the_nearest_word_about_losses_counts() {
 #[test]
 fn words_about_losses_that_mean_nothing_are_told() {
     for (line, expected) in [
-        ("vip_loss", "Missing parameter"),
+        ("vip_loss", "is missing a parameter"),
         ("vip_loss never", "Invalid vip_loss 'never' - ignoring"),
         (
             "vip_loss_limit 1001",
