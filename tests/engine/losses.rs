@@ -47,7 +47,7 @@ fn reasons(wire: &Wire) -> Vec<String> {
 }
 
 #[test]
-fn f9_a_loss_is_healed_without_an_election_and_told_once() {
+fn a_loss_is_healed_without_an_election_and_told_once() {
     let mut wire = master(instance(150));
     let (told, sent) = (wire[0].told.len(), wire[0].sent.len());
     let announced = wire[0].announced.len();
@@ -65,7 +65,7 @@ fn f9_a_loss_is_healed_without_an_election_and_told_once() {
 }
 
 #[test]
-fn f9_five_losses_in_ten_seconds_are_a_fight_that_is_given_up() {
+fn five_losses_in_ten_seconds_are_a_fight_that_is_given_up() {
     let mut wire = master(instance(150));
     wire.feed(0, Event::Culprits(&["systemd-networkd".to_owned()]));
     take_away(&mut wire, (0..4).map(|n| n * 2 * SECOND));
@@ -101,21 +101,21 @@ fn f9_five_losses_in_ten_seconds_are_a_fight_that_is_given_up() {
 }
 
 #[test]
-fn f9_losses_that_are_rarer_are_healed_for_ever() {
+fn losses_that_are_rarer_are_healed_for_ever() {
     let mut wire = master(instance(150));
     take_away(&mut wire, (0..50).map(|n| n * 2_600_000));
     assert_eq!((wire[0].state(), wire[0].vips.len()), (State::Master, 1));
 }
 
 #[test]
-fn f9_without_a_limit_no_fight_is_given_up() {
+fn without_a_limit_no_fight_is_given_up() {
     let mut wire = master(with(LossAnswer::Heal, None));
     take_away(&mut wire, (0..1_000).map(|n| n * 1_000));
     assert_eq!((wire[0].state(), wire[0].vips.len()), (State::Master, 1));
 }
 
 #[test]
-fn f9_the_limit_is_that_of_the_configuration() {
+fn the_limit_is_that_of_the_configuration() {
     let limit = LossLimit {
         count: 1,
         within: Interval::from_secs(1),
@@ -128,7 +128,7 @@ fn f9_the_limit_is_that_of_the_configuration() {
 /// As C: priority 0, everything off, and MASTER again after a skew time, if nobody is
 /// faster.
 #[test]
-fn f9_reelect_gives_up_and_is_elected_again() {
+fn reelect_gives_up_and_is_elected_again() {
     let mut wire = master(with(LossAnswer::Reelect, VipLoss::default().limit));
     let told = wire[0].told.len();
     take_away(&mut wire, [0]);
@@ -146,7 +146,7 @@ fn f9_reelect_gives_up_and_is_elected_again() {
 
 /// The other members follow, whichever way it is given up.
 #[test]
-fn f9_the_group_follows() {
+fn the_group_follows() {
     let limit = LossLimit {
         count: 1,
         within: Interval::from_secs(1),
