@@ -37,7 +37,8 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 /// How far a timer may seem early: the frame before it was stamped late.
 const EARLY: Duration = Duration::from_millis(30);
 
-const CONFIGURATION: &str = "/run/keepalived.conf";
+/// The configuration file of every node.
+pub const CONFIGURATION: &str = "/run/keepalived.conf";
 /// The pid file of the daemon.
 pub const PID_FILE: &str = "/run/keepalived.pid";
 /// The pid file of its VRRP process.

@@ -706,6 +706,10 @@ mod tricks_of_operators {
         run(Ours, Ours, tricks::firewall_flushed);
     }
     #[test]
+    fn left_closed() {
+        run(Ours, Ours, tricks::left_closed);
+    }
+    #[test]
     fn fight() {
         run(Ours, Ours, tricks::fight);
     }

@@ -4,7 +4,8 @@
 //! where it belongs, the network knows it, and nobody was elected for nothing.
 
 use crate::bench::{
-    Bench, Machine, PATIENCE, Program, VIP, VRID, configuration, expect, find_program,
+    Bench, CONFIGURATION, Machine, PATIENCE, PID_FILE, Program, VIP, VRID, VRRP_PID_FILE,
+    configuration, expect, find_program,
 };
 use crate::firewall::connected;
 use crate::lab::{Context, Failure, Mark, Result};
@@ -151,11 +152,6 @@ pub fn firewall_flushed(bench: &mut Bench) -> Result<()> {
         .replace("VI_1", "VI_2")
         .replace(&format!("virtual_router_id {VRID}"), "virtual_router_id 52")
         .replace(&VIP.to_string(), &second.to_string());
-    let without_password = |text: &str| {
-        let begin = text.find("authentication").unwrap_or_default();
-        let end = text.find("virtual_ipaddress").unwrap_or_default();
-        format!("{}{}", &text[..begin], &text[end..])
-    };
     bench.a.start(&format!(
         "{}{}",
         without_password(&one),
@@ -182,6 +178,37 @@ pub fn firewall_flushed(bench: &mut Bench) -> Result<()> {
         }
     }
     bench.a.stop()
+}
+
+/// `-V` leaves the address behind, and with it what drops packets to it.
+pub fn left_closed(bench: &mut Bench) -> Result<()> {
+    let text = configuration(150, "no_accept");
+    let text = text.replace("advert_int 1", "advert_int 1\n    version 3");
+    bench
+        .a
+        .node
+        .write_file(CONFIGURATION, &without_password(&text))?;
+    let program = Program::Ours.path();
+    let program = program.ok_or_else(|| Failure::new("no such program"))?;
+    let arguments = ["-n", "-l", "-D", "-V", "-f", CONFIGURATION];
+    let files = ["-p", PID_FILE, "-r", VRRP_PID_FILE];
+    let arguments = [&arguments[..], &files[..]].concat();
+    let daemon = bench.a.node.start(&program, &arguments, &[])?;
+    let line = format!("Sending/queueing gratuitous ARPs on eth0 for {VIP}");
+    daemon.await_line(PATIENCE, &line)?;
+    daemon.signal(libc::SIGTERM);
+    daemon.await_end(PATIENCE)?;
+    bench.a.expect_addresses(&[VIP])?;
+    let seen = connected(&bench.b, VIP.into())?;
+    expect(seen == ErrorKind::TimedOut, || {
+        format!("nobody to answer at {VIP}, not {seen}")
+    })
+}
+
+fn without_password(text: &str) -> String {
+    let begin = text.find("authentication").unwrap_or_default();
+    let end = text.find("virtual_ipaddress").unwrap_or_default();
+    format!("{}{}", &text[..begin], &text[end..])
 }
 
 /// A program that takes the address away again and again: a fight that is given up, and
