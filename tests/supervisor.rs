@@ -235,6 +235,7 @@ fn worker(start: WorkerStart) -> u8 {
                 ToWorker::ScriptEnded { .. }
                 | ToWorker::ScriptRefused { .. }
                 | ToWorker::About(_)
+                | ToWorker::Culprits(_)
                 | ToWorker::Fifo { .. },
                 _,
             ))) => {}
