@@ -248,12 +248,12 @@ pub(super) fn texts(features: &Features, count: usize, random: &mut Random) -> V
 }
 
 /// The `keepalived-rs.conf` of each node: most have the switch. What becomes of VIPs
-/// that vanish follows from other features, so that the worlds stay what they were.
+/// that vanish follows from other features, so that the worlds stay what they were; no
+/// fight over them is given up, because a pause is no rest.
 pub(super) fn companions(features: &Features, count: usize, random: &mut Random) -> Vec<String> {
     let losses = match (features.unicast, features.ipv6, features.group) {
-        (true, true, false) => "    vip_loss reelect\n",
-        (true, false, _) => "    vip_loss_limit 2 3600\n",
-        _ => "",
+        (true, true, false) => "vip_loss reelect",
+        _ => "vip_loss_limit 0",
     };
     (0..count)
         .map(|_| {
@@ -261,10 +261,7 @@ pub(super) fn companions(features: &Features, count: usize, random: &mut Random)
                 true => "    fast_handover\n",
                 false => "",
             };
-            match (switch, losses) {
-                ("", "") => String::new(),
-                _ => format!("global_defs {{\n{switch}{losses}}}\n"),
-            }
+            format!("global_defs {{\n{switch}    {losses}\n}}\n")
         })
         .collect()
 }
