@@ -252,6 +252,7 @@ fn worker(start: WorkerStart) -> u8 {
                 | ToWorker::Announce(_)
                 | ToWorker::TellStandings
                 | ToWorker::Order { .. }
+                | ToWorker::Culprits(_)
                 | ToWorker::Fifo { .. },
                 _,
             ))) => {}

@@ -77,6 +77,8 @@ pub enum ToWorker {
         /// How many, since this was said last.
         count: u64,
     },
+    /// Programs that run here and may take addresses away, by name.
+    Culprits(Vec<String>),
     /// Write a file that shows the state; with a descriptor, one for a `bus::Receipt`.
     Show(StateFile),
     /// Somebody asks over D-Bus that the instance of this name announces its addresses.
@@ -120,6 +122,9 @@ pub enum ToSupervisor {
     },
     /// Run notify scripts, when it is their turn (specification E.6).
     RunNotify(Notice),
+    /// Find out which programs run here that may take addresses away; answer
+    /// `Culprits`.
+    FindCulprits,
     /// A turn was made; said once a second.
     Turned,
     /// Where the instances stand, for people; said when it has changed.

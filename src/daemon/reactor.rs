@@ -166,6 +166,8 @@ pub struct Reactor {
     started: bool,
     realtime: Realtime,
     signs: Signs,
+    /// The supervisor is looking who may take addresses away.
+    seeks_culprits: bool,
     /// State files that were asked for before the start.
     asked_early: Vec<StateFile>,
 }
@@ -231,6 +233,7 @@ impl Reactor {
             started: false,
             realtime,
             signs: Signs::default(),
+            seeks_culprits: false,
             asked_early: Vec::new(),
         })
     }
@@ -265,7 +268,7 @@ impl Reactor {
             self.timer
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
-        self.netlink.finish();
+        self.netlink.finish(self.settings.keep_addresses);
         self.metrics.finish(FILES_LIMIT);
         self.events.finish(FILES_LIMIT);
         self.fifos.finish(FILES_LIMIT);
@@ -497,6 +500,12 @@ impl Reactor {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
             }
+            Report::FirewallDisturbed(Ok(())) => {
+                tracing::info!("Firewall drop rules removed, not by us - put back");
+            }
+            Report::FirewallDisturbed(Err(errno)) => tracing::error!(
+                "Firewall drop rules removed, not by us - unable to put them back: {errno}"
+            ),
             Report::Failed(errno) => return Err(io::Error::from_raw_os_error(errno.0)),
         }
         self.act()
@@ -575,6 +584,11 @@ impl Reactor {
             ToWorker::NoticesSkipped { owner, count } => {
                 let skipped = self.skipped.entry(owner).or_default();
                 *skipped = skipped.saturating_add(count);
+            }
+            ToWorker::Culprits(names) => {
+                self.seeks_culprits = false;
+                let event = Event::Culprits(&names);
+                self.engine.event(now(), event, &mut self.sender);
             }
             ToWorker::About(about) => self.follow_about(about),
             ToWorker::ScriptEnded { id, outcome } => {
@@ -779,6 +793,7 @@ impl Reactor {
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
+                Action::FindCulprits => self.find_culprits(),
                 Action::Log(line) => {
                     self.events.tell(|| events::Event::of_line(&line));
                     log(&line);
@@ -871,6 +886,13 @@ impl Reactor {
                 errno.0,
                 on.0
             );
+        }
+    }
+
+    /// One look is enough for all who ask meanwhile.
+    fn find_culprits(&mut self) {
+        if !std::mem::replace(&mut self.seeks_culprits, true) {
+            self.tell(&ToSupervisor::FindCulprits);
         }
     }
 

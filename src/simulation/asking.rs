@@ -36,6 +36,8 @@ pub struct Step<'a> {
     pub heard: Option<Heard>,
     /// The skew time of the new priority.
     pub skew: Interval,
+    /// Somebody took a VIP away, and `vip_loss reelect` is set.
+    pub is_reelected: bool,
 }
 
 impl Asking {
@@ -54,6 +56,7 @@ impl Asking {
                 return self.judge_question(step, &said, turn);
             }
             let lets_go = step.states == [State::Master, State::Backup] && asks;
+            let lets_go = lets_go && !step.is_reelected;
             return lets_go.then(|| "let go before anybody better had spoken".to_owned());
         }
         if asks {

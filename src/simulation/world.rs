@@ -505,6 +505,7 @@ impl World {
             | Action::NotifyGroup(_)
             | Action::NotifyLowerPriority(_)
             | Action::NotifyPriority(_)
+            | Action::FindCulprits
             | Action::Ready
             | Action::Stopped => {}
         }

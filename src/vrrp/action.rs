@@ -107,6 +107,9 @@ pub enum Action {
     /// Tell the FIFOs of a change of the effective priority
     /// (`notify_priority_changes`).
     NotifyPriority(PriorityChanged),
+    /// Find out which programs run here that take addresses away; report
+    /// `Event::Culprits`. There is no hurry.
+    FindCulprits,
     /// Write a line to the log.
     Log(LogLine),
     /// Every instance has begun and its receive socket was asked for: the

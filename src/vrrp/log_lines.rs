@@ -71,9 +71,18 @@ pub enum LogLine {
         address: IpAddr,
         /// The interface it was on.
         interface: String,
+        /// It is put back.
+        is_put_back: bool,
     },
     /// A route or a rule of ours was taken out by somebody else.
-    WayRemoved(String),
+    WayRemoved {
+        /// What it was.
+        what: String,
+        /// It is put back.
+        is_put_back: bool,
+    },
+    /// Programs that run here and take away what they have not put in.
+    Culprits(Vec<String>),
     /// The kernel did not do one operation.
     Refused {
         /// The name and the number of the request.
@@ -183,6 +192,12 @@ pub enum InstanceLine {
     },
     /// By order of an administrator.
     AnnouncesAgain,
+    /// What somebody else takes away is put back; told at the first time.
+    Heals,
+    /// A fight over what it has in the kernel is given up for this time.
+    GivesUpFight(Interval),
+    /// That time is over.
+    EndsPause,
     /// As MASTER.
     MasterGotPriorityZero,
     /// As BACKUP.
@@ -419,6 +434,21 @@ const fn version_of(family: Family) -> u8 {
     }
 }
 
+/// What becomes of what somebody took away.
+const fn putting_back(is_put_back: bool) -> &'static str {
+    if is_put_back {
+        " - putting it back"
+    } else {
+        ""
+    }
+}
+
+/// `A runs`, or `A and B run`.
+fn running(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "runs" } else { "run" };
+    format!("{} {verb}", names.join(" and "))
+}
+
 impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -461,17 +491,26 @@ impl fmt::Display for LogLine {
                     "IPv{version} VRRP packet{header} too short - {length} bytes"
                 )
             }
-            Self::AddressRemoved { address, interface } => write!(
+            Self::AddressRemoved {
+                address,
+                interface,
+                is_put_back,
+            } => write!(
                 f,
-                "Netlink reflector reports IP {address} removed from {interface}, \
-                 not by us - putting it back"
+                "Netlink reflector reports IP {address} removed from {interface}, not by us{}",
+                putting_back(*is_put_back)
             ),
-            Self::WayRemoved(what) => {
-                write!(
-                    f,
-                    "Netlink reflector reports {what} removed, not by us - putting it back"
-                )
-            }
+            Self::WayRemoved { what, is_put_back } => write!(
+                f,
+                "Netlink reflector reports {what} removed, not by us{}",
+                putting_back(*is_put_back)
+            ),
+            Self::Culprits(names) => write!(
+                f,
+                "{} on this machine and may have taken it away - how to stop that is in \
+                 the documentation, operating/healing.md",
+                running(names)
+            ),
             Self::Refused {
                 request: (name, number),
                 errno,
@@ -765,6 +804,16 @@ impl InstanceLine {
             Self::RemovingRoutes => f.write_str("removing Virtual Routes"),
             Self::SettingRules => f.write_str("setting Virtual Rules"),
             Self::RemovingRules => f.write_str("removing Virtual Rules"),
+            Self::Heals => f.write_str(
+                "What others take away from a MASTER is put back: \
+                 `keepalived-rs drain` moves it to another node",
+            ),
+            Self::GivesUpFight(pause) => write!(
+                f,
+                "Giving up a fight for {} s, or until a reload",
+                pause.as_secs()
+            ),
+            Self::EndsPause => f.write_str("Trying again after a fight"),
             Self::Announcing { on, address } => {
                 let what = match address {
                     IpAddr::V4(_) => "gratuitous ARPs",

@@ -70,6 +70,8 @@ pub enum Cause {
     },
     /// It stood still for so long that another node must have taken over.
     StoodStill,
+    /// Somebody else took away what it had in the kernel, and `vip_loss reelect` is set.
+    Lost,
     /// The daemon stops, or a reload ends the instance.
     Stopped,
 }
@@ -92,6 +94,7 @@ impl Cause {
             Self::GroupGaveWay => "group-gave-way",
             Self::HandedOver { .. } => "handed-over",
             Self::StoodStill => "stood-still",
+            Self::Lost => "lost",
             Self::Stopped => "stopped",
         }
     }
@@ -139,6 +142,7 @@ impl fmt::Display for Cause {
                 write!(f, "handed over to {address}, whose priority is {priority}")
             }
             Self::StoodStill => f.write_str("stood still for too long"),
+            Self::Lost => f.write_str("somebody else took away what it had in the kernel"),
             Self::Stopped => f.write_str("stopped"),
         }
     }
@@ -181,6 +185,8 @@ pub enum FaultReason {
     },
     /// A process of `track_process` lacks its quorum, or with `reverse` has it.
     Process(String),
+    /// Somebody else took the same thing away again and again (`vip_loss_limit`).
+    Fight(Fight),
     /// Another member of the sync group is in FAULT.
     GroupMember(String),
 }
@@ -201,6 +207,7 @@ impl FaultReason {
             Self::Script(_) => "script",
             Self::File { .. } => "file",
             Self::Process(_) => "process",
+            Self::Fight(_) => "vip-lost",
             Self::GroupMember(_) => "group-member",
         }
     }
@@ -223,7 +230,38 @@ impl FaultReason {
                 interface: name, ..
             }
             | Self::File { name, .. } => name,
+            Self::Fight(fight) => &fight.what,
         }
+    }
+}
+
+/// A fight over what a MASTER has in the kernel, which it has given up for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fight {
+    /// The address, route or rule.
+    pub what: String,
+    /// How often it was lost.
+    pub count: u16,
+    /// Within this time.
+    pub within: Interval,
+    /// How long the instance keeps out of it.
+    pub pause: Interval,
+    /// Programs that run on this machine and do such things, by name.
+    pub culprits: Vec<String>,
+}
+
+impl fmt::Display for Fight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, within) = (self.count, self.within.as_secs());
+        let what = &self.what;
+        write!(
+            f,
+            "{what} was taken away by somebody else {count} times within {within} s"
+        )?;
+        if !self.culprits.is_empty() {
+            write!(f, " (likely {})", self.culprits.join(" or "))?;
+        }
+        write!(f, "; tried again after {} s", self.pause.as_secs())
     }
 }
 
@@ -248,6 +286,7 @@ impl fmt::Display for FaultReason {
             Self::Process(name) => {
                 return write!(f, "tracked process {name} is not as it must be");
             }
+            Self::Fight(fight) => return fight.fmt(f),
             Self::GroupMember(name) => {
                 return write!(f, "{name} of the same sync group is in FAULT");
             }

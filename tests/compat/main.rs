@@ -50,6 +50,7 @@ mod setups;
 mod start_delays;
 mod sync_groups;
 mod tracking;
+mod tricks;
 mod wire_format;
 mod words;
 
@@ -671,6 +672,76 @@ mod life_and_death {
     #[test]
     fn told_to_systemd() {
         run(Ours, Ours, crate::realtime::told_to_systemd);
+    }
+}
+
+mod tricks_of_operators {
+    use super::{C, Ours, run};
+    use crate::tricks;
+    #[test]
+    fn address_deleted() {
+        run(Ours, C, tricks::address_deleted);
+    }
+    #[test]
+    fn address_deleted_from_c() {
+        run(C, Ours, tricks::address_deleted);
+    }
+    #[test]
+    fn addresses_flushed() {
+        run(Ours, C, tricks::addresses_flushed);
+    }
+    #[test]
+    fn addresses_flushed_from_c() {
+        run(C, Ours, tricks::addresses_flushed);
+    }
+    #[test]
+    fn source_removed() {
+        run(Ours, C, tricks::source_removed);
+    }
+    #[test]
+    fn source_removed_from_c() {
+        run(C, Ours, tricks::source_removed);
+    }
+    #[test]
+    fn link_down_and_up() {
+        run(Ours, C, tricks::link_down_and_up);
+    }
+    #[test]
+    fn link_of_c_down_and_up() {
+        run(C, Ours, tricks::link_down_and_up);
+    }
+    #[test]
+    fn interface_made_again() {
+        run(Ours, C, tricks::interface_made_again);
+    }
+    #[test]
+    fn interface_of_c_made_again() {
+        run(C, Ours, tricks::interface_made_again);
+    }
+    #[test]
+    fn reelect() {
+        run(Ours, C, tricks::reelect);
+    }
+    #[test]
+    fn reelect_of_c() {
+        run(C, Ours, tricks::reelect);
+    }
+    // C has none of this.
+    #[test]
+    fn firewall_flushed() {
+        run(Ours, Ours, tricks::firewall_flushed);
+    }
+    #[test]
+    fn left_closed() {
+        run(Ours, Ours, tricks::left_closed);
+    }
+    #[test]
+    fn fight() {
+        run(Ours, Ours, tricks::fight);
+    }
+    #[test]
+    fn thousand() {
+        run(Ours, Ours, tricks::thousand);
     }
 }
 

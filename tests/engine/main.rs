@@ -12,6 +12,7 @@ mod checklist;
 mod contended;
 mod counters;
 mod fast_handover;
+mod losses;
 mod lower_priority;
 mod orders;
 mod other_checksum;

@@ -378,6 +378,8 @@ pub struct Node {
     pub runs: Vec<(u64, ScriptId)>,
     /// Scripts whose end was asked for, with the time.
     pub ended: Vec<(u64, ScriptId)>,
+    /// How often it was asked which programs take addresses away.
+    pub looks_for_culprits: usize,
 }
 
 impl Node {
@@ -407,6 +409,7 @@ impl Node {
             answer: None,
             runs: Vec::new(),
             ended: Vec::new(),
+            looks_for_culprits: 0,
         }
     }
 
@@ -816,6 +819,7 @@ impl Wire {
                     .push(format!("PRIORITY {name} {state} {priority}"));
             }
             Action::Log(line) => here.log.push(line.to_string()),
+            Action::FindCulprits => here.looks_for_culprits += 1,
             Action::Ready => {}
             Action::Stopped => here.stopped = true,
         }

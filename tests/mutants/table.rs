@@ -105,7 +105,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant("leftovers of a killed daemon stay on", "engine/mod.rs",
         "self.each(now, tx, |instance, cx| instance.remove_leftovers(cx));",
         ""),
-    mutant("a VIP that was taken away stays away", "instance/installed.rs",
+    mutant("a VIP that was taken away stays away", "instance/losses.rs",
         "cx.request(Purpose::Restore(self.id), operations);",
         "drop(operations);"),
     mutant("who is no master any more still announces", "instance/installed.rs",

@@ -242,6 +242,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("weight-needs-difference", "A weight moves the addresses only if it is greater than the difference between the priorities of the nodes. Give both files to `check` to see whether it is."),
     ("weight-option", "A word behind a weight is none of `reverse`, `noreverse`."),
     ("weight-twice", "A weight is set twice. The first is used."),
+    ("vip-loss", "`vip_loss` is `heal` (what somebody else takes away from a MASTER is put back at once) or `reelect` (as C keepalived: the instance gives up and is elected again)."),
     ("who-is-master", "Who becomes MASTER if both nodes are well, and what follows when it fails and comes back."),
     ("worker-stall-limit", "`worker_stall_limit` is the time in seconds after which a VRRP process that makes no turn is killed and replaced: 2 to 86400, or 0 for never. The process gives a sign of life once a second, so that 1 could not be told from none."),
 ];

@@ -16,6 +16,7 @@ use crate::time::Interval;
 mod addresses;
 mod globals;
 mod instance;
+mod losses;
 mod routes;
 mod rules;
 mod tracking;
@@ -31,6 +32,7 @@ pub use instance::{
     AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
     Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
 };
+pub use losses::{LossAnswer, LossLimit, VipLoss};
 pub use routes::{
     Encapsulation, Family, IpEncapsulation, Lockable, NextHop, PROTOCOL_KEEPALIVED, Prefix, Realms,
     Route, RouteCreate, RouteMetrics, RouteType, RoutingName,

@@ -283,3 +283,73 @@ fn metrics_are_served_on_this_machine_only() {
         assert!(told.ends_with(&expected), "{told}");
     }
 }
+
+/// What A, B and C do about losses.
+fn losses(own: &str) -> [String; 3] {
+    let loaded = beside(own);
+    assert_eq!(lines(&loaded), [""; 0], "in\n{own}");
+    ["A", "B", "C"].map(|name| {
+        let mut instances = loaded.config.instances.iter();
+        let instance = instances.find(|it| it.name == name).unwrap();
+        instance.vip_loss.to_string()
+    })
+}
+
+#[test]
+fn the_nearest_word_about_losses_counts() {
+    let default = "heal, limit 5 in 10 s";
+    assert_eq!(losses(""), [default; 3]);
+    assert_eq!(
+        losses("global_defs {\nvip_loss reelect\n}\n"),
+        ["reelect"; 3]
+    );
+    let global_defs = "global_defs {\nvip_loss_limit 0\n}\n";
+    let group = "vrrp_sync_group G {\nvip_loss_limit 3 60\n}\n";
+    let instance = "vrrp_instance C {\nvip_loss reelect\n}\n";
+    assert_eq!(
+        losses(&format!("{instance}{group}{global_defs}")),
+        ["heal, without a limit", "heal, limit 3 in 60 s", "reelect"]
+    );
+    // Each word for itself: the group's limit is that of C when it heals.
+    let back = "vrrp_instance C {\nvip_loss heal\n}\nglobal_defs {\nvip_loss reelect\n}\n";
+    assert_eq!(
+        losses(&format!("{back}{group}")),
+        ["reelect", "reelect", "heal, limit 3 in 60 s"]
+    );
+    assert_eq!(
+        losses("global_defs {\nvip_loss_limit 1000\n}\n"),
+        ["heal, limit 1000 in 10 s"; 3]
+    );
+}
+
+#[test]
+fn words_about_losses_that_mean_nothing_are_told() {
+    for (line, expected) in [
+        ("vip_loss", "is missing a parameter"),
+        ("vip_loss never", "Invalid vip_loss 'never' - ignoring"),
+        (
+            "vip_loss_limit 1001",
+            "vip_loss_limit '1001' must be in [0, 1000] - ignoring",
+        ),
+        (
+            "vip_loss_limit 5 0",
+            "vip_loss_limit: '0' seconds must be in [1, 3600] - ignoring",
+        ),
+        (
+            "vip_loss_limit 5 3601",
+            "vip_loss_limit: '3601' seconds must be in [1, 3600] - ignoring",
+        ),
+    ] {
+        let loaded = beside(&format!("global_defs {{\n{line}\n}}\n"));
+        let lines = lines(&loaded);
+        let told = lines
+            .iter()
+            .any(|it| it.to_lowercase().contains(&expected.to_lowercase()));
+        assert!(told, "{line}: {lines:?}");
+        let limits = loaded.config.instances.iter().map(|it| it.vip_loss);
+        assert!(
+            limits.into_iter().all(|it| it == Default::default()),
+            "{line}"
+        );
+    }
+}

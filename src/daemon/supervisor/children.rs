@@ -15,6 +15,7 @@ use super::{CLEANUP_LIMIT, Phase, Supervisor, WORKER, Worker, WorkerStart};
 use crate::config::model::Config;
 use crate::ids::{Errno, ScriptId};
 use crate::system::clock::now;
+use crate::system::culprits;
 use crate::system::scripts::{Ended, Notice, Purpose, Refusal};
 use crate::time::Interval;
 use crate::vrrp::event::Outcome;
@@ -64,6 +65,7 @@ impl Supervisor<'_> {
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
+            ToSupervisor::FindCulprits => self.tell(&ToWorker::Culprits(culprits::running())),
             ToSupervisor::Turned => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.pulse.turned();

@@ -48,6 +48,7 @@ use super::watched::Watched;
 
 mod groups;
 mod handover;
+mod losses;
 mod orders;
 mod reload;
 mod scripts;
@@ -78,6 +79,8 @@ pub struct Engine {
     pacer: Pacer,
     requests: Requests,
     statics: Statics,
+    /// Programs that may take addresses away, as found last.
+    culprits: Vec<String>,
     actions: VecDeque<Action>,
     phase: Phase,
     wall: WallClock,
@@ -142,6 +145,7 @@ impl Engine {
             pacer: Pacer::default(),
             requests: Requests::default(),
             statics: Statics::default(),
+            culprits: Vec::new(),
             actions: VecDeque::new(),
             phase: Phase::New,
             wall: WallClock::default(),
@@ -172,10 +176,7 @@ impl Engine {
                 address,
                 prefix_length,
             } => {
-                self.static_address_removed(on, address, prefix_length);
-                self.each(now, tx, |instance, cx| {
-                    instance.address_removed(on, address, prefix_length, cx);
-                });
+                self.address_removed(now, (on, address, prefix_length), tx);
             }
             Event::WayRemoved(lost) => self.way_removed(now, lost, tx),
             Event::Refused {
@@ -191,6 +192,7 @@ impl Engine {
             Event::Script { id, outcome } => self.script_ended(now, id, outcome, tx),
             Event::File { file, value } => self.file_told(now, file, value, tx),
             Event::Processes { process, count } => self.processes_told(now, process, count, tx),
+            Event::Culprits(names) => self.culprits_told(now, names, tx),
             Event::WallClock(wall) => self.wall = wall,
             Event::Uptime(up) => self.up = up,
             Event::Command(Command::Start) => self.start(now, tx),
@@ -229,6 +231,7 @@ impl Engine {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
                 }
                 TimerKey::OrderedPriority(id) => self.ordered_priority_ended(now, id, tx),
+                TimerKey::LossPause(id) => self.pause_ended(now, id, tx),
                 TimerKey::StartupDelay => self.start_delay_ended(now, tx),
             }
         }
@@ -503,8 +506,7 @@ impl Engine {
         for state in states {
             self.interface(now, state, tx);
         }
-        // What was removed while nobody listened shows as missing now.
-        self.each(now, tx, |instance, cx| instance.restore_missing(cx));
+        self.put_back_missing(now, tx);
     }
 
     fn note_deleted(&mut self, name: &str) {
@@ -596,7 +598,7 @@ impl Engine {
                 self.one(now, id, tx, |it, cx| it.installed(token, result, cx));
             }
             Purpose::Restore(id) => {
-                self.one(now, id, tx, |it, cx| it.restored(result, cx));
+                self.one(now, id, tx, |it, cx| it.restored(result.is_ok(), cx));
             }
             Purpose::TryAgain(id) => {
                 self.one(now, id, tx, |it, cx| it.tried_again(token, cx));

@@ -62,6 +62,8 @@ impl Engine {
         self.hand_down_orders(now, &orders, (&plan.restarted, &plan.started), tx);
         self.moved = true;
         if self.phase == Phase::Running {
+            // Whoever reloads has mended something.
+            self.each(now, tx, |it, cx| it.end_pause(cx));
             self.start_scripts(now);
             self.evaluate_all(now, tx);
             self.note_gathering_groups();

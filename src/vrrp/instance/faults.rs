@@ -8,7 +8,7 @@ use super::super::action::Action;
 use super::super::event::InterfaceState;
 use super::super::kernel_set::tracked_interfaces;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
-use super::super::reasons::FaultReason;
+use super::super::reasons::{FaultReason, Fight};
 use super::super::state_machine::State;
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
 use super::super::watched::{files_of, is_file_fault, is_process_fault, processes_of};
@@ -34,6 +34,8 @@ pub(super) struct Faults {
     /// Files, with the number in them.
     files: Vec<(String, i32)>,
     processes: Vec<String>,
+    /// A fight over what it has in the kernel, while it keeps out of it.
+    fight: Option<Fight>,
 }
 
 impl Faults {
@@ -61,6 +63,7 @@ impl Faults {
             .saturating_add(self.scripts.len())
             .saturating_add(self.files.len())
             .saturating_add(self.processes.len())
+            .saturating_add(usize::from(self.fight.is_some()))
     }
 
     /// Each of them, for an instance on `interface`, which is empty where it has none.
@@ -94,11 +97,18 @@ impl Faults {
             .chain(scripts.map(FaultReason::Script))
             .chain(files)
             .chain(processes.map(FaultReason::Process))
+            .chain(self.fight.iter().cloned().map(FaultReason::Fight))
             .collect()
     }
 }
 
 impl Running {
+    /// What is known of who takes things away.
+    pub fn note_culprits(&mut self, culprits: &[String]) {
+        self.losses.note_culprits(culprits);
+        self.faults.fight = self.losses.fight().cloned();
+    }
+
     pub(super) fn find_faults(&self, cx: &Context<'_>) -> Faults {
         let mut faults = Faults::default();
         let link = cx.interfaces.named(self.link());
@@ -119,6 +129,7 @@ impl Running {
             }
         }
         faults.no_peer = self.config.fault_without_peer;
+        faults.fight = self.losses.fight().cloned();
         let around = cx.around();
         for vip in self.config.all_addresses() {
             let own = vip.interface == self.config.interface;

@@ -4,8 +4,8 @@
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
 //! (`receive.rs`); does not know of other instances. What it has in the kernel is
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
-//! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`, what
-//! an administrator orders in `ordered.rs`,
+//! it from taking part in `faults.rs`, what others take away in `losses.rs`, whom it
+//! asks to take over in `handover.rs`, what an administrator orders in `ordered.rs`,
 //! another owner of its addresses in `rival.rs`, a reload in `reload.rs`, what it does after a standstill in
 //! `standstill.rs`, what it works with in `context.rs`.
 
@@ -52,18 +52,22 @@ mod context;
 mod faults;
 mod handover;
 mod installed;
+mod losses;
 mod ordered;
 mod reload;
 mod rival;
 mod standstill;
 mod why;
 
+use blocking::blocked_place;
 pub use blocking::{Blocked, block, unblock};
 use contended::Episode;
 pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
 use handover::Handover;
 use installed::Installed;
+pub use losses::Loss;
+use losses::Losses;
 pub use reload::Before;
 use reload::Gained;
 use rival::{Dispute, GAVE_WAY};
@@ -127,6 +131,10 @@ pub struct Running {
     ways: Vec<Operation>,
     /// What of these the kernel refused.
     refusals: Refusals,
+    /// What somebody else took away of these.
+    losses: Losses,
+    /// How many requests that put addresses back are under way.
+    restoring: u32,
     limits: LogLimits,
     send_failure_logged: bool,
     /// How many of its VIPs an advert has room for.
@@ -196,6 +204,8 @@ impl Running {
             put_on: Vec::new(),
             ways: Vec::new(),
             refusals: Refusals::default(),
+            losses: Losses::default(),
+            restoring: 0,
             limits: LogLimits::default(),
             send_failure_logged: false,
             room: usize::MAX,

@@ -34,6 +34,7 @@ impl Running {
             (Input::Recovered, _) => Cause::Recovered,
             (Input::GroupGaveWay, _) => Cause::GroupGaveWay,
             (Input::Superseded, _) => Cause::StoodStill,
+            (Input::Lost, _) => Cause::Lost,
             (Input::Ready, _) if self.begins_as_owner() => Cause::Owner,
             (Input::TimerExpired, _) if !own_timer => Cause::GroupTookOver,
             (Input::TimerExpired, _) => self.why_master(now),

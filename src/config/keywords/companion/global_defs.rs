@@ -13,6 +13,8 @@ use crate::time::Interval;
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("fast_handover", "[BOOL]", "Default for all instances: a MASTER that falls behind a peer hands over at once", fast_handover),
+    works("vip_loss", "heal|reelect", "Default for all instances: what somebody else takes away from a MASTER is put back (default), or the instance gives up and is elected again, as with C", vip_loss),
+    works("vip_loss_limit", "LOSSES [SECONDS]", "Default for all instances: the same VIP, route or rule lost so often within this time means FAULT for a while; 1 to 1000 within 1 to 3600; LOSSES 0: never; default 5 10", vip_loss_limit),
     works("smtp_tls", "off|opportunistic|starttls|tls", "Encryption of mail: never, where the server offers STARTTLS, with STARTTLS or no mail, from the first byte; default off", smtp_tls),
     works("smtp_ca_file", "PATH", "Whose certificates are believed (PEM), instead of those that this machine believes", smtp_ca_file),
     works("smtp_user", "NAME", "Who logs in to the mail server; needs a password, and smtp_tls starttls or tls", smtp_user),
@@ -31,6 +33,8 @@ const RETRY_FOR_MAX_S: u64 = 86_400;
 pub struct Draft {
     /// `fast_handover`
     pub fast_handover: Option<bool>,
+    /// `vip_loss` and `vip_loss_limit`
+    pub vip_loss: super::VipLossDraft,
     /// `smtp_tls`
     pub smtp_tls: Option<SmtpTls>,
     /// `smtp_ca_file`
@@ -52,6 +56,14 @@ const SOCKET_PATH_MAX: usize = 107;
 
 fn fast_handover(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.fast_handover = super::switch(statement, cx).or(draft.fast_handover);
+}
+
+fn vip_loss(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.vip_loss.read_answer(statement, cx);
+}
+
+fn vip_loss_limit(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.vip_loss.read_limit(statement, cx);
 }
 
 fn smtp_tls(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
