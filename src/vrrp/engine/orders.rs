@@ -55,7 +55,7 @@ impl Engine {
                 self.hand_over(now, tx);
                 done
             }
-            Order::Announce { .. } => self.announce(now, &named, tx)?,
+            Order::Announce { .. } => self.announce_ordered(now, &named, tx)?,
         };
         self.orders_changed |= self.standing_orders() != before;
         self.settle(now);
@@ -157,7 +157,7 @@ impl Engine {
         Ok(self.for_each_of(now, ids, tx, Running::make_way))
     }
 
-    fn announce(
+    fn announce_ordered(
         &mut self,
         now: Instant,
         ids: &[InstanceId],
