@@ -407,6 +407,7 @@ impl Reactor {
                     process,
                     count: *count,
                 },
+                watch::Report::Link { interface, up } => Event::Linkbeat { interface, up: *up },
             };
             self.engine.event(now(), event, &mut self.sender);
             self.act()?;

@@ -22,6 +22,7 @@ mod garp;
 mod instance;
 pub mod interfaces;
 pub mod kernel_set;
+mod link_states;
 pub mod log_limits;
 pub mod log_lines;
 pub mod outgoing;

@@ -28,6 +28,7 @@ impl Statics {
     pub fn follow(&mut self, config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
         let wanted = wanted(config, interfaces);
         let operations = difference(&self.put_in, &wanted);
+        self.refusals.keep(&wanted);
         self.put_in = wanted;
         operations
     }
@@ -62,6 +63,38 @@ impl Statics {
     /// Notes a refusal; whether that is news.
     pub fn refused(&mut self, token: Token, operation: &Operation, errno: Errno) -> bool {
         !operation.adds() || self.refusals.note(token, operation, errno)
+    }
+}
+
+/// The interfaces of what is static and has this track group, each once.
+pub fn interfaces_of(config: &Config, group: &str) -> Vec<String> {
+    let is_in = |named: &Option<String>| named.as_deref() == Some(group);
+    let addresses = config.static_addresses.iter();
+    let addresses = addresses.filter(|it| is_in(&it.track_group));
+    let addresses = addresses.map(|it| it.interface.as_str());
+    let routes = config.static_routes.iter();
+    let routes = routes.filter(|it| is_in(&it.track_group));
+    let routes = routes.filter_map(|it| it.interface.as_deref());
+    let rules = config.static_rules.iter();
+    let rules = rules.filter(|it| is_in(&it.track_group));
+    let rules = rules.flat_map(|it| [&it.input_interface, &it.output_interface]);
+    let rules = rules.filter_map(|name| name.as_deref());
+    let mut names: Vec<String> = Vec::new();
+    for name in addresses.chain(routes).chain(rules) {
+        if names.iter().all(|it| it != name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// The track group of what this puts in.
+pub fn group_of(operation: &Operation) -> Option<&str> {
+    match operation {
+        Operation::AddAddress { address, .. } => address.track_group.as_deref(),
+        Operation::AddRoute(route) => route.track_group.as_deref(),
+        Operation::AddRule(rule) => rule.track_group.as_deref(),
+        _ => None,
     }
 }
 

@@ -346,6 +346,8 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
         FaultReason::VipInterface(name) => ("vip-interface", name),
         FaultReason::RouteInterface(name) => ("route-interface", name),
+        FaultReason::StaticInterface(name) => ("static-interface", name),
+        FaultReason::StaticMissing(what) => ("static-missing", what),
         FaultReason::TrackedInterface(name) => ("tracked-interface", name),
         FaultReason::Script(name) => ("script", name),
         FaultReason::File { name, .. } => ("file", name),

@@ -133,6 +133,11 @@ impl Engine {
         deadline: Instant,
         tx: &mut impl Transmit,
     ) {
+        let is_backup = self.state_of(id) == State::Backup;
+        self.settle_link_of(now, id, tx);
+        if is_backup && self.state_of(id) != State::Backup {
+            return;
+        }
         let group = self.members_with(id);
         let Some(members) = group.filter(|_| self.state_of(id) == State::Backup) else {
             let effects = self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));

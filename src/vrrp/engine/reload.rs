@@ -58,6 +58,7 @@ impl Engine {
             self.add_instance(instance);
         }
         self.adopt(now, plan.config);
+        self.settle_links(now, tx);
         self.moved = true;
         if self.phase == Phase::Running {
             self.start_scripts(now);
@@ -72,6 +73,7 @@ impl Engine {
         self.requests.end_gathering();
         self.change_addresses(now, token, &held, tx);
         self.follow_statics();
+        self.follow_missing_statics(now, tx);
         self.settle(now);
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use crate::ids::{InstanceId, ProcessId, ScriptId};
+use crate::ids::{IfIndex, InstanceId, ProcessId, ScriptId};
 use crate::time::{Instant, WallClock};
 
 use super::super::action::{Action, Operation, Token, Transmit};
@@ -37,6 +37,8 @@ pub enum TimerKey {
     ScriptTimeout(ScriptId),
     /// The end of the delay of a quorum that was gained or lost.
     ProcessDelay(ProcessId),
+    /// A link that has changed passes for what it is from then on.
+    Link(IfIndex),
     /// How long another owner of the addresses may be heard.
     Rival(InstanceId),
     /// The end of the delay of the first start.

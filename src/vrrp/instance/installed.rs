@@ -294,6 +294,15 @@ impl Running {
         }
     }
 
+    /// The link was away, for so short that nobody was to notice: as MASTER, puts back
+    /// what the kernel has dropped with it, and tells switches that have forgotten.
+    pub fn link_returned(&mut self, cx: &mut Context<'_>) {
+        if self.installed == Installed::Yes {
+            self.restore_missing(cx);
+            self.announce_all_at(cx.now, cx);
+        }
+    }
+
     /// After reports were missed: puts back, as MASTER, what is not there.
     pub fn restore_missing(&mut self, cx: &mut Context<'_>) {
         let is_there = |on: IfIndex, vip: &VirtualAddress| {
