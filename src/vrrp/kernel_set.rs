@@ -25,6 +25,7 @@ pub fn additions_of<'a>(
 /// nothing leads to an address that is gone.
 pub fn removals<'a>(additions: impl IntoIterator<Item = &'a Operation>) -> Vec<Operation> {
     let (mut addresses, mut routes, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    let mut settings = Vec::new();
     for addition in additions {
         match addition {
             Operation::AddAddress { on, address } => addresses.push(Operation::RemoveAddress {
@@ -33,11 +34,13 @@ pub fn removals<'a>(additions: impl IntoIterator<Item = &'a Operation>) -> Vec<O
             }),
             Operation::AddRoute(route) => routes.push(Operation::RemoveRoute(route.clone())),
             Operation::AddRule(rule) => rules.push(Operation::RemoveRule(rule.clone())),
+            Operation::Promote { on } => settings.push(Operation::Unpromote { on: *on }),
             _ => {}
         }
     }
     rules.append(&mut routes);
     rules.append(&mut addresses);
+    rules.append(&mut settings);
     rules
 }
 

@@ -1,8 +1,11 @@
 //! Addresses, routes and rules that belong to no instance: `static_ipaddress`,
-//! `static_routes`, `static_rules` (specification B.1, C.4).
+//! `static_routes`, `static_rules`, and the setting that `promote_secondaries` asks for
+//! (specification B.1, C.4, D.7).
 //!
 //! Decides when they are put in and taken out: from the start to the stop, whatever
 //! the instances do. A worker that was replaced finds those of the one before.
+
+use std::collections::BTreeSet;
 
 use crate::config::model::Config;
 use crate::ids::Errno;
@@ -104,7 +107,14 @@ fn wanted(config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
         let address = address.clone();
         Some(Operation::AddAddress { on, address })
     });
-    addresses
+    let mut promoting = BTreeSet::new();
+    for instance in config.instances.iter().filter(|it| it.promote_secondaries) {
+        let state = interfaces.named(&instance.interface);
+        promoting.extend(state.map(|state| state.index));
+    }
+    let settings = promoting.into_iter().map(|on| Operation::Promote { on });
+    settings
+        .chain(addresses)
         .chain(additions_of(&config.static_routes, &config.static_rules))
         .collect()
 }

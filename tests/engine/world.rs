@@ -499,6 +499,8 @@ pub struct Wire {
     pub cut: bool,
     /// Nothing arrives that was sent out of these.
     pub cut_wires: Vec<IfIndex>,
+    /// What no kernel does.
+    pub refuses: Vec<Operation>,
 }
 
 impl Index<usize> for Wire {
@@ -521,6 +523,7 @@ impl Wire {
             now: Instant::ZERO,
             cut: false,
             cut_wires: Vec::new(),
+            refuses: Vec::new(),
         }
     }
 
@@ -732,11 +735,24 @@ impl Wire {
             Action::Leave { group, .. } => here.groups.retain(|other| *other != Some(group)),
             Action::Unlisten { on, .. } => here.listening.retain(|other| *other != on),
             Action::Kernel { token, operations } => {
+                let mut result = Ok(());
                 for operation in operations {
-                    here.kernel(&operation);
-                    here.operations.push(operation);
+                    let here = &mut self.nodes[node];
+                    here.operations.push(operation.clone());
+                    if !self.refuses.contains(&operation) {
+                        here.kernel(&operation);
+                        continue;
+                    }
+                    let errno = Errno(101);
+                    result = Err(errno);
+                    let operation = &operation;
+                    let event = Event::Refused {
+                        token,
+                        operation,
+                        errno,
+                    };
+                    self.feed(node, event);
                 }
-                let result = Ok(());
                 self.feed(node, Event::KernelDone { token, result });
             }
             Action::Announce {

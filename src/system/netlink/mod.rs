@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
+use crate::system::settings::Promotion;
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
 
@@ -127,6 +128,7 @@ impl Handle {
                     socket: requests_socket,
                     names: Names::default(),
                     firewall: Firewall::new(firewall),
+                    promotion: Promotion::default(),
                 };
                 let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
                 // Nobody listens any more, and the next daemon begins by doing the same.
@@ -252,6 +254,7 @@ struct Kernel {
     socket: RequestSocket,
     names: Names,
     firewall: Firewall,
+    promotion: Promotion,
 }
 
 impl Kernel {
@@ -275,12 +278,14 @@ impl Kernel {
     }
 
     fn carry_out_one(&mut self, operation: &Operation) -> Result<(), Errno> {
-        let of_firewall = match operation {
+        let done = match operation {
             Operation::Block { on, address } => self.firewall.block(*on, *address),
             Operation::Unblock { on, address } => self.firewall.unblock(*on, *address),
+            Operation::Promote { on } => self.promotion.begin(*on),
+            Operation::Unpromote { on } => self.promotion.end(*on),
             other => return operation::carry_out(&mut self.socket, &mut self.names, other),
         };
-        of_firewall.map_err(errno_of)
+        done.map_err(errno_of)
     }
 }
 
