@@ -57,6 +57,13 @@ pub enum Action {
         /// The multicast group to leave.
         group: IpAddr,
     },
+    /// The kernel may have forgotten which groups the receive sockets of this interface
+    /// had joined, and its packets may have got larger: join them anew, and fit the
+    /// buffers. None may be open.
+    Relisten {
+        /// The interface.
+        on: IfIndex,
+    },
     /// Close the receive socket of this interface.
     Unlisten {
         /// The interface.

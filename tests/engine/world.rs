@@ -368,6 +368,8 @@ pub struct Node {
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
     pub listening: Vec<IfIndex>,
+    /// Where sockets were to join their groups anew.
+    pub relistened: Vec<IfIndex>,
     /// The groups that were joined and not left since, in the order in which they
     /// were asked for.
     pub groups: Vec<Option<IpAddr>>,
@@ -402,6 +404,7 @@ impl Node {
             log: Vec::new(),
             operations: Vec::new(),
             listening: Vec::new(),
+            relistened: Vec::new(),
             groups: Vec::new(),
             answer: None,
             runs: Vec::new(),
@@ -733,6 +736,7 @@ impl Wire {
                 here.groups.push(group);
             }
             Action::Leave { group, .. } => here.groups.retain(|other| *other != Some(group)),
+            Action::Relisten { on } => here.relistened.push(on),
             Action::Unlisten { on, .. } => here.listening.retain(|other| *other != on),
             Action::Kernel { token, operations } => {
                 let mut result = Ok(());

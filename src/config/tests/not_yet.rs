@@ -12,7 +12,7 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
         ),
         (
             format!("global_defs {{\nlvs_sync_daemon e0\n}}\n{}", with("")),
-            "(Line 2) 'lvs_sync_daemon' does not work yet",
+            "(Line 2) 'lvs_sync_daemon e0' does not work yet",
         ),
         (
             format!(

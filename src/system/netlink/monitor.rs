@@ -245,6 +245,9 @@ struct Address {
     prefix: IpAddr,
     scope: u8,
     secondary: bool,
+    /// The kernel sends nothing from an address that is not yet, or was found not to be,
+    /// its own.
+    usable: bool,
 }
 
 impl Table {
@@ -280,7 +283,11 @@ impl Table {
             NEW_ADDRESS => {
                 if let Some((index, address)) = parse_address(message.payload)
                     && let Some(entry) = self.interfaces.get_mut(&index)
-                    && entry.insert(address)
+                    && match address.usable {
+                        true => entry.insert(address),
+                        // One that was in use may become a duplicate when a link returns.
+                        false => entry.remove(address),
+                    }
                 {
                     changes.touched.insert(index);
                 }
@@ -352,6 +359,7 @@ impl Table {
     fn append(&mut self, message: Message<'_>) {
         if message.kind == NEW_ADDRESS
             && let Some((index, address)) = parse_address(message.payload)
+            && address.usable
             && let Some(entry) = self.interfaces.get_mut(&index)
         {
             entry.addresses.push(address);
@@ -546,11 +554,7 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
     }
     // IPv6 has a local address only where there is a peer.
     let address = local.or(prefix)?;
-    // The kernel sends nothing from an address that is not yet, or was found
-    // not to be, its own.
-    if address.is_ipv6() && header.flags.bits() & (FLAG_TENTATIVE | FLAG_DUPLICATE) != 0 {
-        return None;
-    }
+    let unusable = header.flags.bits() & (FLAG_TENTATIVE | FLAG_DUPLICATE) != 0;
     Some((
         header.index,
         Address {
@@ -561,6 +565,7 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
             prefix: prefix.unwrap_or(address),
             scope: header.scope.into(),
             // IPv6 uses the same bit for "temporary".
+            usable: address.is_ipv4() || !unusable,
             secondary: address.is_ipv4() && header.flags.bits() & FLAG_SECONDARY != 0,
         },
     ))

@@ -138,7 +138,16 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn start(program: &Path) -> Self {
-        Self(Command::new(program).arg("1000").spawn().unwrap())
+        // Another test that forks holds the copied program open for a moment.
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        loop {
+            match Command::new(program).arg("1000").spawn() {
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy
+                        && std::time::Instant::now() < limit => {}
+                started => return Self(started.unwrap()),
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::ids::{IfIndex, InstanceId};
 use crate::time::Instant;
 
-use super::super::action::Transmit;
+use super::super::action::{Action, Transmit};
 use super::super::event::InterfaceState;
 use super::super::instance::{Running, TimerKey};
 use super::super::link_states::Verdict;
@@ -126,6 +126,15 @@ impl Engine {
         let is_up = self.interfaces.get(on).is_some_and(|state| state.up);
         if waits && is_up {
             self.link_settled(now, on, tx);
+        }
+    }
+
+    /// Listens anew where the kernel may have dropped the groups of a receive socket: it
+    /// does with a family that goes, which a small MTU brings about, too; and where
+    /// packets have got another size.
+    pub(super) fn listen_anew(&mut self, on: IfIndex) {
+        if self.phase == Phase::Running && self.sockets.hears(on) {
+            self.actions.push_back(Action::Relisten { on });
         }
     }
 

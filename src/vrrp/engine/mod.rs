@@ -447,7 +447,12 @@ impl Engine {
         let was_down = self.links.is_told_down(state.index);
         let passing = self.as_it_passes(now, state);
         let returned = was_down && state.up && passing.up;
+        let before = self.interfaces.get(state.index);
+        let resized = before.is_some_and(|before| before.mtu != state.mtu);
         self.interface_passes(now, &passing, returned, tx);
+        if resized || (was_down && state.up) {
+            self.listen_anew(state.index);
+        }
     }
 
     /// The same with the link as it passes. `returned`: in the kernel it was down.
@@ -517,6 +522,7 @@ impl Engine {
         }
         for state in states {
             self.interface(now, state, tx);
+            self.listen_anew(state.index);
         }
         // What was removed while nobody listened shows as missing now.
         self.each(now, tx, |instance, cx| instance.restore_missing(cx));
