@@ -613,6 +613,58 @@ mod tests {
         }
     }
 
+    /// A message about an address of interface 7, with these flags.
+    fn address_with(flags: u8) -> Vec<u8> {
+        let mut bytes = vec![0; 8];
+        bytes[0] = 10;
+        bytes[1] = 64;
+        bytes[2] = flags;
+        bytes[4] = 7;
+        bytes.extend(20_u16.to_ne_bytes());
+        bytes.extend(ADDRESS_ADDRESS.to_ne_bytes());
+        bytes.extend(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7).octets());
+        bytes
+    }
+
+    /// The kernel looks for duplicates again when a link returns.
+    #[test]
+    fn an_address_is_usable_as_long_as_it_is_nobody_elses() {
+        let mut table = Table::default();
+        let mut learn = |kind, payload: &[u8]| {
+            let mut changes = Changes::default();
+            let (flags, sequence) = (0, 0);
+            let message = Message {
+                kind,
+                flags,
+                sequence,
+                payload,
+            };
+            table.learn(message, &mut changes);
+            table.report_touched(&mut changes);
+            let count = table.states().first().map(|state| state.addresses.len());
+            (count, changes.reports.len())
+        };
+        assert_eq!(learn(NEW_LINK, &link(&[2; 6])), (Some(0), 1));
+        assert_eq!(
+            learn(NEW_ADDRESS, &address_with(FLAG_TENTATIVE)),
+            (Some(0), 0)
+        );
+        assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 1));
+        assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 0));
+        let duplicate = address_with(FLAG_TENTATIVE | FLAG_DUPLICATE);
+        assert_eq!(learn(NEW_ADDRESS, &duplicate), (Some(0), 1));
+        assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 1));
+        // Gone, whatever the message says besides: the state, and that it was taken off.
+        assert_eq!(
+            learn(DELETED_ADDRESS, &address_with(FLAG_TENTATIVE)),
+            (Some(0), 2)
+        );
+        assert_eq!(
+            learn(DELETED_ADDRESS, &address_with(FLAG_TENTATIVE)),
+            (Some(0), 0)
+        );
+    }
+
     #[test]
     fn a_message_that_is_cut_anywhere_is_read_as_far_as_it_goes() {
         let whole = link(&[2, 0, 0, 0, 0, 1]);
