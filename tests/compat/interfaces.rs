@@ -25,7 +25,7 @@ fn file(priority: u8, extra: &str) -> String {
 }
 
 /// Runs `ip` inside a node.
-fn ip(machine: &Machine, words: &str) -> Result<String> {
+pub fn ip(machine: &Machine, words: &str) -> Result<String> {
     let program = find_program("ip").ok_or_else(|| Failure::new("there is no ip"))?;
     let output = machine.node.inside(|| {
         let output = Command::new(&program).args(words.split(' ')).output();
@@ -488,4 +488,51 @@ pub fn settings(bench: &mut Bench) -> Result<()> {
     bench.a.expect_stopped()?;
     let after = all(&bench.a)?;
     expect(after == before, || format!("{before:?}, not {after:?}"))
+}
+
+/// What is static and has a track group: its interface counts for the instances, and it
+/// is put back when somebody takes it out.
+pub fn track_group(bench: &mut Bench) -> Result<()> {
+    bench.a.node.add_spare("spare")?;
+    let statics = "track_group G {\ngroup {\nVI_1\n}\n}\nstatic_ipaddress {\n\
+                   198.51.100.1/24 dev spare track_group G\n}\nstatic_routes {\n\
+                   10.4.0.0/16 via 198.51.100.9 dev spare track_group G\n}\n\
+                   static_rules {\nfrom 10.5.0.0/16 iif spare table 100 priority 77 \
+                   track_group G\n}\n";
+    bench.start(&format!("{statics}{}", file(200, "")), &file(100, ""))?;
+    bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
+    let all_there = |machine: &Machine| -> Result<bool> {
+        Ok(
+            ip(machine, "addr show dev spare")?.contains("198.51.100.1/24")
+                && ip(machine, "route show 10.4.0.0/16")?.contains("198.51.100.9")
+                && ip(machine, "rule show priority 77")?.contains("spare"),
+        )
+    };
+    let await_all = |machine: &Machine| -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while !all_there(machine)? {
+            expect(Instant::now() < deadline, || "all that is static".into())?;
+        }
+        Ok(())
+    };
+    await_all(&bench.a)?;
+    for words in ["addr del 198.51.100.1/24 dev spare", "rule del priority 77"] {
+        ip(&bench.a, words)?;
+        bench.a.expect_line("Restoring deleted static")?;
+        // With the only address of an interface go its routes, and C leaves it at that.
+        if bench.a.program == crate::bench::Program::Ours {
+            await_all(&bench.a)?;
+        }
+    }
+    let faults = bench.a.daemon()?.count_lines("Entering FAULT STATE");
+    expect(faults == 0, || format!("no fault, not {faults}"))?;
+    let mark = bench.lab.observer.mark();
+    bench.a.node.set_link_up("spare", false)?;
+    bench.await_holder(mark, &bench.b)?;
+    let mark = bench.lab.observer.mark();
+    bench.a.node.set_link_up("spare", true)?;
+    bench.await_holder(mark, &bench.a)?;
+    await_all(&bench.a)?;
+    bench.stop()?;
+    expect(!all_there(&bench.a)?, || "nothing left behind".into())
 }

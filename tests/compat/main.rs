@@ -15,6 +15,7 @@
 mod lab;
 
 mod announcements;
+mod any_lines;
 mod anywhere;
 mod authentication;
 mod balancers;
@@ -551,6 +552,14 @@ mod read_by_tshark {
     }
 }
 
+mod any_lines_of_the_kernel {
+    use super::{Ours, run};
+    #[test]
+    fn are_there_and_leave_nothing() {
+        run(Ours, Ours, crate::any_lines::any_lines);
+    }
+}
+
 mod changing_interfaces {
     use super::{C, Ours, run};
     use crate::interfaces;
@@ -605,6 +614,14 @@ mod changing_interfaces {
     #[test]
     fn polled_by_c() {
         run(C, C, interfaces::polled);
+    }
+    #[test]
+    fn track_group() {
+        run(Ours, Ours, interfaces::track_group);
+    }
+    #[test]
+    fn track_group_of_c() {
+        run(C, C, interfaces::track_group);
     }
     #[test]
     fn settings() {

@@ -54,10 +54,12 @@ impl Engine {
                 && it.interface == interface.name
                 && !it.no_track
         });
-        if let Some(address) = lost.cloned() {
-            self.log(LogLine::RestoringStatic(address.address));
-            let operation = Operation::AddAddress { on, address };
-            self.ask_static(Purpose::Static, vec![operation]);
+        if let Some(address) = lost.map(|lost| lost.address) {
+            // With the last address the kernel drops the routes of an interface, and says
+            // nothing of them.
+            let operations = self.statics.of_interface(&interface.name);
+            self.log(LogLine::RestoringStatic(address));
+            self.ask_static(Purpose::Static, operations);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::ids::{Errno, IfIndex};
 use super::super::action::{Action, NotifyState, Operation, Token};
 use super::super::event::{InterfaceState, LostWay};
 use super::super::interfaces::Interfaces;
-use super::super::kernel_set::{additions_of, is_lost, is_surely_ours, removals};
+use super::super::kernel_set::{additions_of, comes_off_later, is_lost, is_surely_ours, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
 use super::blocking::{block, unblock};
 use super::{Context, Purpose, Running};
@@ -70,6 +70,7 @@ impl Running {
                 there.push((on, vip));
             }
         }
+        there.sort_by_key(|(_, vip)| comes_off_later(vip));
         self.ways.clear();
         let mut operations = removals(&ways_of(&self.config));
         let addresses = there.into_iter();
