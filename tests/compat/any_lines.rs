@@ -82,11 +82,16 @@ struct Set {
     routes: Vec<Line>,
     rules: Vec<Line>,
     foreign: Vec<String>,
+    /// All of it but the VIP belongs to no instance.
+    is_static: bool,
 }
 
 impl Set {
     fn new(dice: &mut Dice) -> Self {
-        let mut set = Self::default();
+        let mut set = Self {
+            is_static: dice.one_in(4),
+            ..Self::default()
+        };
         set.addresses.push(Line::new(VIP.to_string(), &[]));
         for number in 0..dice.roll(6) {
             set.addresses.push(address(dice, number));
@@ -112,23 +117,40 @@ impl Set {
     }
 
     fn file(&self, priority: u8) -> String {
-        let mut file = format!(
-            "vrrp_instance VI_1 {{\nstate BACKUP\ninterface eth0\nvirtual_router_id 51\n\
-             version 3\npriority {priority}\nadvert_int 0.1\n"
-        );
-        for (word, lines) in [
-            ("virtual_ipaddress", &self.addresses),
-            ("virtual_ipaddress_excluded", &self.excluded),
-            ("virtual_routes", &self.routes),
-            ("virtual_rules", &self.rules),
-        ] {
-            let lines: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+        let words = match self.is_static {
+            true => ["static_ipaddress", "static_routes", "static_rules"],
+            false => [
+                "virtual_ipaddress_excluded",
+                "virtual_routes",
+                "virtual_rules",
+            ],
+        };
+        let texts = |lines: &[Line]| -> Vec<String> {
+            lines.iter().map(|line| line.text.clone()).collect()
+        };
+        let (mut vips, mut others) = (texts(&self.addresses), texts(&self.excluded));
+        if self.is_static {
+            let rest = vips.split_off(1);
+            others.splice(0..0, rest);
+        }
+        let mut blocks = String::new();
+        let lists = [others, texts(&self.routes), texts(&self.rules)];
+        for (word, lines) in words.into_iter().zip(lists) {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             if !lines.is_empty() {
-                file.push_str(&block(word, &lines));
+                blocks.push_str(&block(word, &lines));
             }
         }
-        file.push_str("}\n");
-        file
+        let vips: Vec<&str> = vips.iter().map(String::as_str).collect();
+        let vips = block("virtual_ipaddress", &vips);
+        let (before, within) = match self.is_static {
+            true => (blocks.as_str(), ""),
+            false => ("", blocks.as_str()),
+        };
+        format!(
+            "{before}vrrp_instance VI_1 {{\nstate BACKUP\ninterface eth0\nvirtual_router_id 51\n\
+             version 3\npriority {priority}\nadvert_int 0.1\n{vips}{within}}}\n"
+        )
     }
 
     fn lines(&self) -> impl Iterator<Item = &Line> {
@@ -212,6 +234,8 @@ fn route(dice: &mut Dice, number: u64) -> Line {
         if dice.one_in(2) {
             line.add(dice.pick(&["table 100", "table 1000", "metric 7"]));
         }
+        // A type alone means `add`, which gives way to a foreign route.
+        line.text.push_str(" prepend");
         return line;
     }
     let mut line = Line::new(to.clone(), &[&to]);
@@ -285,7 +309,7 @@ fn route6(dice: &mut Dice, number: u64) -> Line {
     match dice.roll(4) {
         0 => line.add("via fe80::9 dev eth0"),
         1 => {
-            line.text = format!("unreachable {to}");
+            line.text = format!("unreachable {to} prepend");
             line.shown = vec![format!("unreachable {to}")];
         }
         2 => {
@@ -298,8 +322,15 @@ fn route6(dice: &mut Dice, number: u64) -> Line {
     for option in ["metric 5", "table 200", "mtu 1300", "pref high"] {
         // Of a route that leads nowhere the kernel takes no preference.
         let fits = option != "pref high" || !line.text.starts_with("unreachable");
+        // One with a gateway joins a foreign one of its metric, which has other settings.
         if dice.one_in(4) && fits {
-            line.add(option);
+            match option.starts_with("mtu") || option.starts_with("pref") {
+                true if line.text.contains("via") => {
+                    line.text.push(' ');
+                    line.text.push_str(option);
+                }
+                _ => line.add(option),
+            }
         }
     }
     line
@@ -351,6 +382,13 @@ fn foreign(dice: &mut Dice) -> Vec<String> {
         lines.push(format!(
             "route replace {to} dev eth0 metric {}",
             dice.roll(3) * 21
+        ));
+    }
+    for _ in 0..dice.roll(3) {
+        let number = 0x100 + dice.roll(8);
+        let metric = dice.pick(&[5, 1024]);
+        lines.push(format!(
+            "-6 route replace 2001:db8:{number:x}::/48 via fe80::5 dev eth0 metric {metric}"
         ));
     }
     lines.retain(|_| !dice.one_in(3));
@@ -423,6 +461,9 @@ fn try_one(bench: &mut Bench, set: &Set) -> Result<()> {
     let lower = set.file(100);
     bench.a.start(&lower)?;
     expect_all(&bench.a, set, 1)?;
+    if set.is_static {
+        return expect_nothing_left(bench, &before);
+    }
     // A better one takes over, with the one address that counts, and leaves again.
     let better = Set {
         addresses: vec![Line::new(VIP.to_string(), &[])],
@@ -435,10 +476,15 @@ fn try_one(bench: &mut Bench, set: &Set) -> Result<()> {
     await_snapshot(&bench.a, &before, "it is BACKUP")?;
     bench.b.stop()?;
     expect_all(&bench.a, set, 2)?;
+    expect_nothing_left(bench, &before)
+}
+
+/// Stops it, and checks that everything is as it was.
+fn expect_nothing_left(bench: &Bench, before: &[String]) -> Result<()> {
     bench.a.daemon()?.signal(libc::SIGTERM);
     let (_, status) = bench.a.daemon()?.await_end(PATIENCE)?;
     expect(status.success(), || format!("exit status 0, not {status}"))?;
-    await_snapshot(&bench.a, &before, "it has stopped")
+    await_snapshot(&bench.a, before, "it has stopped")
 }
 
 /// Checks that each line is in the kernel, once it is MASTER for this time.
