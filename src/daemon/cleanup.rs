@@ -15,7 +15,7 @@ use crate::system::sockets::tx::Sender;
 use crate::vrrp::action::Operation;
 use crate::vrrp::authentication::Sequences;
 use crate::vrrp::interfaces::{Interfaces, Place, place_of};
-use crate::vrrp::kernel_set::{additions_of, is_surely_ours, removals};
+use crate::vrrp::kernel_set::{additions_of, comes_off_later, is_surely_ours, removals};
 use crate::vrrp::outgoing::{Outgoing, Signing};
 
 use super::exit_code;
@@ -25,11 +25,12 @@ use super::exit_code;
 /// so that they need not wait for the master-down time. Runs in a process of its own;
 /// returns its exit code, 0 for success.
 pub fn run(config: &Config) -> u8 {
-    let vips = config
+    let mut vips = config
         .instances
         .iter()
         .flat_map(|instance| instance.all_addresses().cloned())
         .collect::<Vec<_>>();
+    vips.sort_by_key(comes_off_later);
     let mut removed = Vec::new();
     let cleaned = netlink::clean_up(&vips, &mut removed);
     let opened = open_firewall(config);

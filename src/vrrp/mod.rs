@@ -23,6 +23,7 @@ mod instance;
 pub mod interfaces;
 pub mod kernel_set;
 pub mod lateness;
+mod link_states;
 pub mod log_limits;
 pub mod log_lines;
 pub mod orders;

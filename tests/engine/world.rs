@@ -369,6 +369,8 @@ pub struct Node {
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
     pub listening: Vec<IfIndex>,
+    /// Where sockets were to join their groups anew.
+    pub relistened: Vec<IfIndex>,
     /// The groups that were joined and not left since, in the order in which they
     /// were asked for.
     pub groups: Vec<Option<IpAddr>>,
@@ -405,6 +407,7 @@ impl Node {
             log: Vec::new(),
             operations: Vec::new(),
             listening: Vec::new(),
+            relistened: Vec::new(),
             groups: Vec::new(),
             answer: None,
             runs: Vec::new(),
@@ -509,6 +512,8 @@ pub struct Wire {
     pub cut: bool,
     /// Nothing arrives that was sent out of these.
     pub cut_wires: Vec<IfIndex>,
+    /// What no kernel does.
+    pub refuses: Vec<Operation>,
 }
 
 impl Index<usize> for Wire {
@@ -531,6 +536,7 @@ impl Wire {
             now: Instant::ZERO,
             cut: false,
             cut_wires: Vec::new(),
+            refuses: Vec::new(),
         }
     }
 
@@ -763,13 +769,27 @@ impl Wire {
                 here.groups.push(group);
             }
             Action::Leave { group, .. } => here.groups.retain(|other| *other != Some(group)),
+            Action::Relisten { on } => here.relistened.push(on),
             Action::Unlisten { on, .. } => here.listening.retain(|other| *other != on),
             Action::Kernel { token, operations } => {
+                let mut result = Ok(());
                 for operation in operations {
-                    here.kernel(&operation);
-                    here.operations.push(operation);
+                    let here = &mut self.nodes[node];
+                    here.operations.push(operation.clone());
+                    if !self.refuses.contains(&operation) {
+                        here.kernel(&operation);
+                        continue;
+                    }
+                    let errno = Errno(101);
+                    result = Err(errno);
+                    let operation = &operation;
+                    let event = Event::Refused {
+                        token,
+                        operation,
+                        errno,
+                    };
+                    self.feed(node, event);
                 }
-                let result = Ok(());
                 self.feed(node, Event::KernelDone { token, result });
             }
             Action::Announce {

@@ -851,7 +851,6 @@ fn nothing_that_does_not_work_gets_past() {
     for lines in [
         "use_vmac",
         "use_ipvlan 10.0.0.1",
-        "promote_secondaries",
         "lvs_sync_daemon_interface e0",
     ] {
         let loaded = parse(&with(lines));
@@ -867,7 +866,8 @@ fn nothing_that_does_not_work_gets_past() {
 #[test]
 fn what_works_is_held() {
     type Held = fn(&Instance) -> bool;
-    let cases: [(&str, Held); 29] = [
+    let cases: [(&str, Held); 30] = [
+        ("promote_secondaries", |it| it.promote_secondaries),
         ("no_accept", |it| !it.accept),
         ("version 3\nstrict_mode", |it| it.strict && !it.accept),
         ("virtual_routes {\n10.0.0.0/8 dev e0\n}", |it| {

@@ -11,8 +11,8 @@ fn what_would_change_the_cluster_is_refused_with_its_place() {
             "(Line 5) 'use_vmac' does not work yet",
         ),
         (
-            format!("global_defs {{\ndisable_local_igmp\n}}\n{}", with("")),
-            "(Line 2) 'disable_local_igmp' does not work yet",
+            format!("global_defs {{\nlvs_sync_daemon e0\n}}\n{}", with("")),
+            "(Line 2) 'lvs_sync_daemon e0' does not work yet",
         ),
         (
             format!(

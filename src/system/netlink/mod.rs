@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
+use crate::system::settings::Promotion;
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
 
@@ -135,6 +136,7 @@ impl Handle {
                     socket: requests_socket,
                     names: Names::default(),
                     firewall: Firewall::new(firewall),
+                    promotion: Promotion::default(),
                 };
                 let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
                 if !leaves.load(Ordering::Relaxed) {
@@ -272,6 +274,7 @@ struct Kernel {
     socket: RequestSocket,
     names: Names,
     firewall: Firewall,
+    promotion: Promotion,
 }
 
 impl Kernel {
@@ -305,12 +308,14 @@ impl Kernel {
     }
 
     fn carry_out_one(&mut self, operation: &Operation) -> Result<(), Errno> {
-        let of_firewall = match operation {
+        let done = match operation {
             Operation::Block { on, address } => self.firewall.block(*on, *address),
             Operation::Unblock { on, address } => self.firewall.unblock(*on, *address),
+            Operation::Promote { on } => self.promotion.begin(*on),
+            Operation::Unpromote { on } => self.promotion.end(*on),
             other => return operation::carry_out(&mut self.socket, &mut self.names, other),
         };
-        of_firewall.map_err(errno_of)
+        done.map_err(errno_of)
     }
 }
 
