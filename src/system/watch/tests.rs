@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::*;
 use crate::config::model::{LinkbeatMethod, ParameterMatch};
+use crate::system::clock::now;
 use crate::system::testing::{in_namespace, ip, make_cable};
 use crate::time::Interval;
 
@@ -139,12 +140,11 @@ struct Sleeper(Child);
 impl Sleeper {
     fn start(program: &Path) -> Self {
         // Another test that forks holds the copied program open for a moment.
-        let limit = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let limit = now() + Interval::from_secs(5);
         loop {
             match Command::new(program).arg("1000").spawn() {
                 Err(error)
-                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy
-                        && std::time::Instant::now() < limit => {}
+                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy && now() < limit => {}
                 started => return Self(started.unwrap()),
             }
         }
