@@ -27,7 +27,7 @@ pub use globals::{
     ReceivePolicy, ReloadSettings, SmtpPassword, SmtpServer, SmtpTls, Snmp, Startup, SyncDaemon,
 };
 pub use instance::{
-    AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
+    AuthHmac, Authentication, Garp, HardwareAddress, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
     Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
 };
 pub use routes::{
