@@ -461,6 +461,11 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            Report::LinkFlawed { link, part, errno } => {
+                let (part, errno) = (*part, *errno);
+                self.engine
+                    .event(now, Event::LinkFlawed { link, part, errno }, tx);
+            }
             &Report::Done { token, result } => {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);

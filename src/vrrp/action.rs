@@ -12,6 +12,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::wire::advert::Family;
 
 use super::log_lines::LogLine;
+pub use super::own_link::{OwnLink, OwnLinkKind};
 pub use super::reasons::Cause;
 
 /// Sends adverts. `frame` is a whole IP packet, header included.
@@ -160,16 +161,31 @@ pub enum Operation {
         /// The address.
         address: IpAddr,
     },
+    /// Make an interface, with its settings, those of its parent and its firewall rules,
+    /// and set it up. One of that name that fits is taken over; if it is right already,
+    /// nothing happens. `EEXIST`: the name belongs to something else.
+    AddLink(Box<OwnLink>),
+    /// Delete an interface that was made so, and what belongs to it. That it is not
+    /// there is no error.
+    RemoveLink {
+        /// The interface.
+        on: IfIndex,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Operation {
     /// Whether something is put in.
     pub const fn adds(&self) -> bool {
         match self {
-            Self::AddAddress { .. } | Self::AddRoute(_) | Self::AddRule(_) | Self::Block { .. } => {
-                true
-            }
+            Self::AddAddress { .. }
+            | Self::AddRoute(_)
+            | Self::AddRule(_)
+            | Self::Block { .. }
+            | Self::AddLink(_) => true,
             Self::RemoveAddress { .. }
+            | Self::RemoveLink { .. }
             | Self::RemoveRoute(_)
             | Self::RemoveRule(_)
             | Self::Unblock { .. } => false,
@@ -188,6 +204,8 @@ impl Operation {
             Self::RemoveRule(_) => ("RTM_DELRULE", 33),
             Self::Block { .. } => ("NFT_MSG_NEWSETELEM", 12),
             Self::Unblock { .. } => ("NFT_MSG_DELSETELEM", 14),
+            Self::AddLink(_) => ("RTM_NEWLINK", 16),
+            Self::RemoveLink { .. } => ("RTM_DELLINK", 17),
         }
     }
 }
@@ -204,6 +222,8 @@ impl fmt::Display for Operation {
             Self::Block { address, .. } | Self::Unblock { address, .. } => {
                 write!(f, "firewall drop rule of {address}")
             }
+            Self::AddLink(link) => write!(f, "interface {}", link.name),
+            Self::RemoveLink { name, .. } => write!(f, "interface {name}"),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::wire::advert::Family;
 
 use super::action::Operation;
 use super::contention::Contended;
-use super::event::Outcome;
+use super::event::{LinkPart, Outcome};
 use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
@@ -80,6 +80,15 @@ pub enum LogLine {
         errno: Errno,
         /// What it was about.
         what: String,
+    },
+    /// An interface of our own is there, but without a part of what belongs to it.
+    LinkFlawed {
+        /// Its name.
+        link: String,
+        /// What is missing.
+        part: LinkPart,
+        /// Why.
+        errno: Errno,
     },
     /// What the kernel had refused is in now.
     InAtLast(String),
@@ -455,6 +464,9 @@ impl fmt::Display for LogLine {
                 "Netlink: error: {errno}({}), type={name}({number}) - {what}",
                 errno.0
             ),
+            Self::LinkFlawed { link, part, errno } => {
+                write!(f, "Unable to set {part} of {link}: {errno}")
+            }
             Self::InAtLast(what) => write!(f, "The kernel has {what} now"),
             Self::RestoringStatic(address) => {
                 write!(f, "Restoring deleted static address {address}")

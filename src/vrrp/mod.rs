@@ -25,6 +25,7 @@ pub mod kernel_set;
 pub mod log_limits;
 pub mod log_lines;
 pub mod outgoing;
+mod own_link;
 pub mod peers;
 pub mod plan;
 pub mod reasons;

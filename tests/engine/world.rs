@@ -14,7 +14,8 @@ use keepalived_rs::vrrp::Engine;
 use keepalived_rs::vrrp::action::{Action, GroupNotification, Notification, Operation, Transmit};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
-    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
+    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, LinkDetails, Outcome,
+    Uptime,
 };
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
@@ -89,6 +90,7 @@ pub fn interface(node: u8) -> InterfaceState {
         forwarding: false,
         mac: MacAddress([2, 0, 0, 0, 0, node]),
         mtu: 1500,
+        link: LinkDetails::default(),
         addresses: vec![
             InterfaceAddress {
                 address: source(node).into(),

@@ -179,7 +179,7 @@ pub struct Ipvlan {
 }
 
 /// Which ports of an ipvlan see each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IpvlanMode {
     /// `bridge`
     Bridge,

@@ -15,7 +15,7 @@ use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
 use crate::vrrp::action::{Operation, Token};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkPart, LostWay};
 
 use monitor::{Monitor, Table};
 use names::Names;
@@ -23,6 +23,7 @@ use nftables::Firewall;
 use socket::RequestSocket;
 
 mod address;
+mod link_kind;
 mod metrics;
 mod monitor;
 mod names;
@@ -62,6 +63,16 @@ pub enum Report {
         operation: Operation,
         /// Why. `ENODEV`: there is no such interface. `ENODATA`: a name, of a table say,
         /// is in no file of this machine.
+        errno: Errno,
+    },
+    /// An interface that a request asked for is there, but without a part of what
+    /// belongs to it. `Done` follows, and does not count it.
+    LinkFlawed {
+        /// Its name.
+        link: String,
+        /// What is missing.
+        part: LinkPart,
+        /// Why.
         errno: Errno,
     },
     /// A request has been carried out. What it changed has been reported before.

@@ -173,6 +173,10 @@ impl Engine {
                 operation,
                 errno,
             } => self.refused(now, token, operation, errno, tx),
+            Event::LinkFlawed { link, part, errno } => {
+                let link = link.to_owned();
+                self.log(LogLine::LinkFlawed { link, part, errno });
+            }
             Event::KernelDone { token, result } => {
                 if let Some(purpose) = self.requests.finish(token) {
                     self.kernel_done(now, purpose, token, result, tx);
