@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::config::model::Instance;
+use crate::config::model::{Config, Instance, VirtualAddress};
 use crate::ids::{IfIndex, MacAddress};
 use crate::wire::advert::Family;
 
-use super::event::InterfaceState;
+use super::event::{InterfaceState, LinkKind};
+use super::virtual_links::{LinkKey, Standing, Unwanted, VirtualLinks, link_of, own_link};
 
 /// What is known of the interfaces.
 #[derive(Debug, Default)]
 pub struct Interfaces {
     by_index: BTreeMap<IfIndex, InterfaceState>,
+    /// Those of our own.
+    pub links: VirtualLinks,
 }
 
 impl Interfaces {
@@ -43,6 +46,58 @@ impl Interfaces {
         self.by_index.values().find(holds)
     }
 
+    /// The interface that an address is on, once that is there: the one that it names,
+    /// or a link of our own.
+    pub fn of_vip(&self, instance: &Instance, vip: &VirtualAddress) -> Option<&InterfaceState> {
+        match link_of(instance, vip) {
+            None => self.named(&vip.interface),
+            Some(key) => self.of_link(&key),
+        }
+    }
+
+    /// A link of our own, once it is there with all that belongs to it.
+    pub fn of_link(&self, key: &LinkKey) -> Option<&InterfaceState> {
+        self.get(self.links.get(key)?.on?)
+    }
+
+    /// The name of a link of our own that it has or would be given first.
+    pub fn link_name(&self, key: &LinkKey) -> String {
+        let link = self.links.get(key);
+        let name = link.and_then(|link| link.name.clone().or_else(|| link.wish.names().next()));
+        name.unwrap_or_default()
+    }
+
+    /// Whether this is a link of our own.
+    pub fn is_own_link(&self, index: IfIndex) -> bool {
+        let mut links = self.links.iter();
+        links.any(|(_, link)| link.on == Some(index))
+    }
+
+    /// Whether a link of our own can be used.
+    pub fn standing(&self, key: &LinkKey) -> Standing {
+        let parent = self.named(&key.parent);
+        self.links.get(key).map_or(Standing::Awaited, |link| {
+            link.standing(parent, self.of_link(key))
+        })
+    }
+
+    /// The interface below a link of our own; any other one is that itself.
+    pub fn base_of<'s>(&'s self, state: &'s InterfaceState) -> &'s InterfaceState {
+        if matches!(state.link.kind, LinkKind::Other | LinkKind::Vrf) {
+            return state;
+        }
+        let mut links = self.links.iter();
+        let own = links.find(|(_, link)| link.on == Some(state.index));
+        own.and_then(|(key, _)| self.named(&key.parent))
+            .unwrap_or(state)
+    }
+
+    /// Goes over to the links of our own that `config` wants; gives those that it does
+    /// not want any more.
+    pub fn follow_links(&mut self, config: &Config) -> Vec<Unwanted> {
+        self.links.follow(config)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
         self.by_index.values()
@@ -58,6 +113,9 @@ pub struct Place {
     /// The interface; for unicast without one that of its VRF, or
     /// [`IfIndex::ANY`].
     pub on: IfIndex,
+    /// Where adverts leave: a virtual MAC, or `on`. While a virtual MAC is missing they
+    /// leave below it, since silence would end a mastership.
+    pub via: IfIndex,
     /// The address that adverts are sent from, while there is one.
     pub source: Option<IpAddr>,
     /// The interface's hardware address; none where routes choose the interface.
@@ -74,9 +132,18 @@ pub fn place_of(
     vips: &BTreeSet<IpAddr>,
 ) -> Option<Place> {
     if !instance.interface.is_empty() {
-        let state = interfaces.named(&instance.interface);
-        return state.map(|state| Place {
+        let state = match own_link(instance) {
+            // It has an address of its own, which only it hears.
+            Some(link) if instance.ipvlan.is_some() => interfaces.of_link(&link),
+            _ => interfaces.named(&instance.interface),
+        }?;
+        let via = match own_link(instance) {
+            Some(link) if !instance.vmac_transmit_on_base => interfaces.of_link(&link),
+            _ => None,
+        };
+        return Some(Place {
             on: state.index,
+            via: via.map_or(state.index, |link| link.index),
             source: source_address(instance, Some(state), vips),
             mac: Some(state.mac),
             mtu: state.mtu,
@@ -90,6 +157,7 @@ pub fn place_of(
     let carrier = source.and_then(|source| interfaces.with_address(source));
     Some(Place {
         on,
+        via: on,
         source: source.filter(|_| carrier.is_some()),
         mac: None,
         mtu: carrier.map_or(0, |state| state.mtu.min(ROUTED_MTU_MAX)),
@@ -107,6 +175,9 @@ pub fn source_address(
 ) -> Option<IpAddr> {
     if instance.source_address.is_some() {
         return instance.source_address;
+    }
+    if let Some((address, _)) = instance.ipvlan.as_ref().and_then(|it| it.address) {
+        return Some(address);
     }
     let family = instance.family();
     let link_local = instance

@@ -14,6 +14,7 @@ use crate::wire::advert::Family;
 use super::action::Operation;
 use super::contention::Contended;
 use super::event::{LinkPart, Outcome};
+use super::link_lines::LinkLine;
 use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
@@ -81,6 +82,8 @@ pub enum LogLine {
         /// What it was about.
         what: String,
     },
+    /// What has become of a link of our own.
+    OwnLink(LinkLine),
     /// An interface of our own is there, but without a part of what belongs to it.
     LinkFlawed {
         /// Its name.
@@ -464,6 +467,7 @@ impl fmt::Display for LogLine {
                 "Netlink: error: {errno}({}), type={name}({number}) - {what}",
                 errno.0
             ),
+            Self::OwnLink(line) => line.fmt(f),
             Self::LinkFlawed { link, part, errno } => {
                 write!(f, "Unable to set {part} of {link}: {errno}")
             }

@@ -22,6 +22,7 @@ mod garp;
 mod instance;
 pub mod interfaces;
 pub mod kernel_set;
+pub mod link_lines;
 pub mod log_limits;
 pub mod log_lines;
 pub mod outgoing;
@@ -38,6 +39,7 @@ pub mod statistics;
 pub mod sync_group;
 mod timers;
 pub mod tracking;
+pub mod virtual_links;
 pub mod watched;
 
 pub use engine::Engine;

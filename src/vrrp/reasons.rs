@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::ids::Priority;
+use crate::ids::{Errno, Priority};
 use crate::time::Interval;
 use crate::wire::advert::Family;
 
@@ -134,6 +134,13 @@ pub enum FaultReason {
     NoMulticast(String),
     /// The interface is down or has no carrier.
     LinkDown(String),
+    /// The kernel did not make a link of our own.
+    LinkRefused {
+        /// Its name.
+        name: String,
+        /// Why.
+        errno: Errno,
+    },
     /// The interface has no address that adverts could be sent from.
     NoSourceAddress {
         /// The interface.
@@ -171,6 +178,9 @@ impl fmt::Display for FaultReason {
             Self::Loopback(name) => (name, "is a loopback interface"),
             Self::NoMulticast(name) => (name, "has no multicast"),
             Self::LinkDown(name) => (name, "is down"),
+            Self::LinkRefused { name, errno } => {
+                return write!(f, "interface {name} could not be made: {errno}");
+            }
             Self::NoSourceAddress { interface, .. } => (interface, "has no address to send from"),
             Self::NoUnicastPeer(name) => (name, "has no unicast peer in the configuration"),
             Self::VipInterface(name) => (name, "of a VIP is down or missing"),

@@ -179,9 +179,10 @@ pub struct Ipvlan {
 }
 
 /// Which ports of an ipvlan see each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum IpvlanMode {
     /// `bridge`
+    #[default]
     Bridge,
     /// `private`
     Private,

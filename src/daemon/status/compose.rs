@@ -342,6 +342,7 @@ fn fault(it: &FaultReason) -> Fault {
         FaultReason::Loopback(name) => ("loopback", name),
         FaultReason::NoMulticast(name) => ("no-multicast", name),
         FaultReason::LinkDown(name) => ("link-down", name),
+        FaultReason::LinkRefused { name, .. } => ("link-refused", name),
         FaultReason::NoSourceAddress { interface, .. } => ("no-source-address", interface),
         FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
         FaultReason::VipInterface(name) => ("vip-interface", name),

@@ -45,6 +45,7 @@ use super::watched::Watched;
 
 mod groups;
 mod handover;
+mod links;
 mod reload;
 mod scripts;
 mod sockets;
@@ -52,6 +53,7 @@ mod startup;
 mod statics;
 mod watched;
 
+use links::Leaving;
 use sockets::Sockets;
 
 /// The decisions of one daemon.
@@ -74,6 +76,7 @@ pub struct Engine {
     pacer: Pacer,
     requests: Requests,
     statics: Statics,
+    leaving: Leaving,
     actions: VecDeque<Action>,
     phase: Phase,
     wall: WallClock,
@@ -134,6 +137,7 @@ impl Engine {
             pacer: Pacer::default(),
             requests: Requests::default(),
             statics: Statics::default(),
+            leaving: Leaving::default(),
             actions: VecDeque::new(),
             phase: Phase::New,
             wall: WallClock::default(),
@@ -146,6 +150,7 @@ impl Engine {
         for instance in &config.instances {
             engine.add_instance(instance);
         }
+        engine.interfaces.follow_links(&config);
         engine.adopt(Instant::ZERO, config);
         engine
     }
@@ -222,6 +227,7 @@ impl Engine {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
                 }
                 TimerKey::StartupDelay => self.start_delay_ended(now, tx),
+                TimerKey::OwnLinks => self.look_at_links(now, tx),
             }
         }
         self.settle(now);
@@ -339,6 +345,7 @@ impl Engine {
         self.each(now, tx, |instance, cx| instance.remove_leftovers(cx));
         self.follow_statics();
         self.start_scripts(now);
+        self.follow_links(now);
         self.evaluate_all(now, tx);
         // The receive sockets are part of being ready.
         self.follow_sockets();
@@ -353,6 +360,7 @@ impl Engine {
         self.end_scripts();
         self.each(now, tx, |instance, cx| instance.input(Input::Stop, cx));
         self.remove_statics();
+        self.remove_all_links();
     }
 
     /// What every call ends with: sockets that follow the instances, pacing
@@ -438,8 +446,11 @@ impl Engine {
         }
         let known = before.as_ref().filter(|before| before.name == state.name);
         let came_up = state.up && known.is_some_and(|before| !before.up);
-        let used = self.instances.values().any(|it| it.uses(&state.name));
-        if used && self.phase == Phase::Running {
+        let is_link = self.interfaces.links.has_name(&state.name);
+        let used = is_link || self.instances.values().any(|it| it.uses(&state.name));
+        // What becomes of a link while it is made is told when that is done.
+        let is_told = !self.interfaces.links.is_making(&state.name);
+        if used && is_told && self.phase == Phase::Running {
             match known {
                 None => self.log(LogLine::InterfaceAdded(state.name.clone())),
                 Some(before) if before.up != state.up => self.log(LogLine::Link {
@@ -452,6 +463,9 @@ impl Engine {
         // A source address that may be anywhere comes and goes anywhere.
         let anywhere = self.instances.values().any(Running::is_anywhere);
         let is_new = known.is_none();
+        if used || renamed.is_some() {
+            self.follow_links(now);
+        }
         if used || anywhere || renamed.is_some() {
             self.evaluate_all(now, tx);
         }
@@ -467,6 +481,8 @@ impl Engine {
     fn interface_gone(&mut self, now: Instant, index: IfIndex, tx: &mut impl Transmit) {
         if let Some(before) = self.interfaces.remove(index) {
             self.note_deleted(&before.name);
+            self.forget_interface(index);
+            self.follow_links(now);
             self.evaluate_all(now, tx);
         }
     }
@@ -490,7 +506,8 @@ impl Engine {
     }
 
     fn note_deleted(&mut self, name: &str) {
-        let used = self.instances.values().any(|it| it.uses(name));
+        let is_link = self.interfaces.links.has_name(name);
+        let used = is_link || self.instances.values().any(|it| it.uses(name));
         if used && self.phase == Phase::Running {
             self.log(LogLine::InterfaceDeleted(name.to_owned()));
         }
@@ -587,6 +604,7 @@ impl Engine {
             // What was refused has been told of.
             Purpose::Static | Purpose::Renew(_) => {}
             Purpose::Reload => self.reload_done(now, token, result, tx),
+            Purpose::Links => self.links_done(now, token, result, tx),
             Purpose::Remove(id) => {
                 if let Err(errno) = result {
                     let adding = false;

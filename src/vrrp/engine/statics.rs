@@ -96,7 +96,8 @@ impl Engine {
                 return self.static_refused(token, operation, errno);
             }
             Some(Purpose::Reload) => return self.reload_refused(token, operation, errno),
-            None => return,
+            // What was refused of links is told when they are done.
+            Some(Purpose::Links) | None => return,
         };
         self.one(now, id, tx, |it, cx| {
             it.refused(token, operation, errno, cx);

@@ -41,6 +41,8 @@ pub enum TimerKey {
     Rival(InstanceId),
     /// The end of the delay of the first start.
     StartupDelay,
+    /// Links of our own are to be looked at again.
+    OwnLinks,
 }
 
 /// What a kernel request was for.
@@ -56,6 +58,8 @@ pub enum Purpose {
     Renew(InstanceId),
     /// What the kernel had refused to an instance.
     TryAgain(InstanceId),
+    /// Links of our own.
+    Links,
     /// What belongs to no instance.
     Static,
     /// What the kernel had refused of that.

@@ -4,6 +4,7 @@
 //! When they go on and off is decided in `state_machine.rs`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::config::model::{Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
@@ -308,6 +309,45 @@ impl Running {
         }
     }
 
+    /// A link of our own is there: as MASTER, puts the VIPs on it that belong there;
+    /// else takes off what an earlier run left.
+    pub fn link_ready(&mut self, on: IfIndex, cx: &mut Context<'_>) {
+        let config = Arc::clone(&self.config);
+        let state = cx.interfaces.get(on);
+        let own: Vec<VirtualAddress> = Self::vips(&config, cx.interfaces)
+            .filter(|(index, _)| *index == on)
+            .map(|(_, vip)| vip.clone())
+            .collect();
+        if self.installed == Installed::No {
+            let left = own.into_iter();
+            let left = left.filter(|vip| state.is_some_and(|state| holds(state, vip)));
+            let operations: Vec<_> = left
+                .map(|address| Operation::RemoveAddress { on, address })
+                .collect();
+            if !operations.is_empty() {
+                cx.request(Purpose::Remove(self.id), operations);
+            }
+            return;
+        }
+        if own.is_empty() {
+            return;
+        }
+        self.put_on.retain(|(index, _)| *index != on);
+        self.put_on.extend(own.iter().map(|vip| (on, vip.clone())));
+        let mut operations: Vec<_> = self.blocked().map(block).collect();
+        let addresses = own.into_iter();
+        operations.extend(addresses.map(|address| Operation::AddAddress { on, address }));
+        // The kernel dropped the routes over what was there before.
+        operations.extend(self.ways.iter().cloned());
+        cx.request(Purpose::Restore(self.id), operations);
+    }
+
+    /// An interface is gone, with what was on it.
+    pub fn forget_interface(&mut self, index: IfIndex) {
+        self.put_on.retain(|(on, _)| *on != index);
+        self.refusals.forget_interface(index);
+    }
+
     /// A VIP is back: announces all of them once more.
     pub fn restored(&mut self, result: Result<(), Errno>, cx: &mut Context<'_>) {
         match result {
@@ -331,7 +371,7 @@ impl Running {
         interfaces: &'c Interfaces,
     ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
         config.all_addresses().filter_map(|vip| {
-            let state = interfaces.named(&vip.interface)?;
+            let state = interfaces.of_vip(config, vip)?;
             Some((state.index, vip))
         })
     }

@@ -91,6 +91,8 @@ pub struct Running {
     /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
     /// without one.
     pub on: Option<IfIndex>,
+    /// The interface that its adverts leave by: `on`, or its virtual MAC.
+    via: Option<IfIndex>,
     /// The master it has last heard.
     pub master: Option<Sender>,
     /// Its counters.
@@ -114,6 +116,8 @@ pub struct Running {
     awaits_script: bool,
     /// A file or process that counts for it was not looked at yet.
     awaits_watched: bool,
+    /// A link of its own is being made.
+    awaits_link: bool,
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
@@ -168,6 +172,7 @@ impl Running {
             state: State::Init,
             priority: config.priority,
             on: None,
+            via: None,
             master: None,
             statistics: Statistics::default(),
             sequences: Sequences::new(&config),
@@ -181,6 +186,7 @@ impl Running {
             fault_of: None,
             awaits_script: false,
             awaits_watched: false,
+            awaits_link: false,
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
@@ -326,6 +332,7 @@ impl Running {
         self.awaits_script = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
         self.awaits_watched = self.unknown(cx.around()) > 0;
+        self.awaits_link = self.is_link_awaited(cx);
         let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
         self.log_files(&before, cx);
@@ -344,7 +351,8 @@ impl Running {
 
     /// Whether it can take part, as far as it is concerned itself.
     pub fn health(&self) -> Health {
-        match (self.faults.any(), self.awaits_script || self.awaits_watched) {
+        let awaits = self.awaits_script || self.awaits_watched || self.awaits_link;
+        match (self.faults.any(), awaits) {
             (true, _) => Health::Faulty,
             (false, true) => Health::Unknown,
             (false, false) => Health::Well,
@@ -354,8 +362,9 @@ impl Running {
     /// Moves in or out of FAULT. `health` is that of the whole group, if it is
     /// in one, and `faulty` the member that is to blame.
     pub fn act(&mut self, health: Health, faulty: Option<&str>, cx: &mut Context<'_>) {
-        // Files and processes are looked at at once: that is no wait to speak of.
-        let moment = self.awaits_watched && !self.awaits_script;
+        // Files and processes are looked at at once, and links are made at once: that is
+        // no wait to speak of.
+        let moment = (self.awaits_watched || self.awaits_link) && !self.awaits_script;
         self.waited |= health == Health::Unknown && !moment;
         self.fault_of = faulty.filter(|_| !self.faults.any()).map(str::to_owned);
         match (self.state, health) {
@@ -384,6 +393,7 @@ impl Running {
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
         let place = place_of(&self.config, cx.interfaces, cx.vips);
         self.on = place.map(|place| place.on);
+        self.via = place.map(|place| place.via);
         let source = match place {
             Some(place) => place.source,
             // What is configured holds while the interface does not exist, too.
@@ -841,7 +851,7 @@ impl Running {
 
     fn send(&mut self, resigning: bool, cx: &mut Context<'_>) {
         // Without an interface or a source there is nobody to tell.
-        let (Some(via), Some(_)) = (self.on, self.source) else {
+        let (Some(via), Some(_)) = (self.via, self.source) else {
             return;
         };
         let signing = &mut Signing {

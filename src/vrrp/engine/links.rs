@@ -1,0 +1,310 @@
+//! The links of our own: when they are made, and when they are taken away
+//! (specification F.9, F.10, F.12).
+//!
+//! One that is wanted is there as long as the interface below it, whatever becomes of
+//! it. One that somebody deletes again and again is made once in a while only. What a
+//! link is, and which address is on it, is decided in `virtual_links.rs`.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{Errno, IfIndex};
+use crate::time::{Instant, Interval};
+
+use super::super::action::{Operation, OwnLink, OwnLinkKind, Token, Transmit};
+use super::super::event::{InterfaceState, LinkKind};
+use super::super::instance::{Purpose, Running, TimerKey};
+use super::super::link_lines::{LinkLine, LinkNews};
+use super::super::log_lines::LogLine;
+use super::super::virtual_links::{Link, LinkKey, Unwanted};
+use super::{Engine, Phase};
+
+/// A link is made anew no more often than this, and has this long to come up.
+const MAKING_GAP: Interval = Interval::from_secs(1);
+
+/// After this long it is tried again what the kernel refused.
+const RETRY_AFTER: Interval = Interval::from_secs(5);
+
+/// Links that are on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    /// Those that are being taken away.
+    removing: BTreeMap<Token, Vec<Unwanted>>,
+    /// Those that are not wanted any more and are still being made.
+    making: BTreeMap<Token, Unwanted>,
+}
+
+impl Engine {
+    /// Asks for every link that is wanted and not there.
+    pub(super) fn follow_links(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for key in self.interfaces.links.keys_in_order() {
+            self.follow_link(now, &key);
+        }
+        let links = self.interfaces.links.iter();
+        let waiting = links.filter(|(_, link)| {
+            link.settling || (link.on.is_none() && link.asked.is_none())
+        });
+        let next = waiting.map(|(_, link)| link.not_before).min();
+        match next.filter(|next| *next > now) {
+            Some(next) => self.timers.arm(TimerKey::OwnLinks, next),
+            None => self.timers.disarm(TimerKey::OwnLinks),
+        }
+    }
+
+    fn follow_link(&mut self, now: Instant, key: &LinkKey) {
+        let is_right = self.is_right(key);
+        let below = self.interfaces.named(&key.parent).map(|it| it.index);
+        let own_state = self.interfaces.of_link(key);
+        let own = own_state.map(|state| (state.name.clone(), state.up));
+        let Some(link) = self.interfaces.links.get_mut(key) else {
+            return;
+        };
+        if below.is_none() {
+            (link.on, link.refused, link.not_before) = (None, None, Instant::ZERO);
+            return;
+        }
+        if let Some((name, is_up)) = own.filter(|_| is_right) {
+            // Somebody may have given it another one.
+            link.name = Some(name);
+            link.settling = link.settling && !is_up && now < link.not_before;
+            return;
+        }
+        link.on = None;
+        link.settling = false;
+        if link.asked.is_none() && now >= link.not_before {
+            self.ask_for_link(key);
+        }
+    }
+
+    /// Whether a link is there and what it is to be.
+    fn is_right(&self, key: &LinkKey) -> bool {
+        let state = self.interfaces.of_link(key);
+        state.is_some_and(|state| self.may_be(key, state))
+    }
+
+    /// Whether an interface is, whatever its name, what a link is to be.
+    fn may_be(&self, key: &LinkKey, state: &InterfaceState) -> bool {
+        let below = self.interfaces.named(&key.parent);
+        let (Some(below), Some(link)) = (below, self.interfaces.links.get(key)) else {
+            return false;
+        };
+        let has_parent = state.link.parent == self.below(below);
+        let is_kind = match (link.wish.kind, state.link.kind) {
+            (OwnLinkKind::Macvlan(mac), LinkKind::Macvlan { private: true }) => state.mac == mac,
+            (OwnLinkKind::Ipvlan(mode), LinkKind::Ipvlan(Some(other))) => mode == other,
+            _ => false,
+        };
+        let is_ours = link.on == Some(state.index) || !self.interfaces.is_own_link(state.index);
+        has_parent && is_kind && is_ours
+    }
+
+    /// What the kernel says a link on this interface stands on: of a macvlan, the
+    /// interface below it, which may be in another network namespace.
+    fn below(&self, interface: &InterfaceState) -> Option<IfIndex> {
+        match interface.link.kind {
+            LinkKind::Macvlan { .. } => interface.link.parent,
+            _ => Some(interface.index),
+        }
+    }
+
+    fn ask_for_link(&mut self, key: &LinkKey) {
+        let Some((name, is_there)) = self.name_for(key) else {
+            return;
+        };
+        let Some(below) = self.interfaces.named(&key.parent) else {
+            return;
+        };
+        let parent = match self.below(below) {
+            Some(parent) if self.interfaces.get(parent).is_some() => parent,
+            _ => below.index,
+        };
+        let (group, vrf) = (below.link.group, self.vrf_of(below));
+        let Some(link) = self.interfaces.links.get_mut(key) else {
+            return;
+        };
+        let own = OwnLink {
+            name: name.clone(),
+            parent,
+            kind: link.wish.kind,
+            group: link.wish.group.unwrap_or(group),
+            vrf,
+            ipv4: link.wish.ipv4,
+            ipv6: link.wish.ipv6,
+            notify: link.wish.notify,
+        };
+        let operations = vec![Operation::AddLink(Box::new(own))];
+        let token = self
+            .requests
+            .ask(Purpose::Links, operations, &mut self.actions);
+        link.asked = Some(token);
+        link.name = Some(name);
+        link.is_found = is_there;
+    }
+
+    /// The VRF that an interface is in.
+    fn vrf_of(&self, interface: &InterfaceState) -> Option<IfIndex> {
+        let master = self.interfaces.get(interface.link.master?)?;
+        (master.link.kind == LinkKind::Vrf).then_some(master.index)
+    }
+
+    /// The name that a link gets, and whether an interface that may be it has that
+    /// already, of an earlier run for example.
+    fn name_for(&self, key: &LinkKey) -> Option<(String, bool)> {
+        let link = self.interfaces.links.get(key)?;
+        let mut there = self.interfaces.iter();
+        let found = there.find(|it| link.wish.fits(&it.name) && self.may_be(key, it));
+        if let Some(found) = found {
+            return Some((found.name.clone(), true));
+        }
+        if let Some(name) = link.wish.given_name() {
+            return Some((name.to_owned(), false));
+        }
+        let is_free = |name: &String| {
+            let is_own = link.name.as_ref() == Some(name);
+            let taken = self.interfaces.links.has_name(name) && !is_own;
+            !taken && self.interfaces.named(name).is_none()
+        };
+        let before = link.name.clone().into_iter();
+        let mut names = before.chain(link.wish.names());
+        Some((names.find(is_free)?, false))
+    }
+
+    /// The kernel has answered to what was asked for links.
+    pub(super) fn links_done(
+        &mut self,
+        now: Instant,
+        token: Token,
+        result: Result<(), Errno>,
+        tx: &mut impl Transmit,
+    ) {
+        if let Some(removed) = self.leaving.removing.remove(&token) {
+            return self.tell_of_removed(&removed, result);
+        }
+        if let Some(unwanted) = self.leaving.making.remove(&token) {
+            return self.remove_links(vec![unwanted]);
+        }
+        let Some(key) = self.interfaces.links.asked(token) else {
+            return;
+        };
+        match result {
+            Ok(()) => self.link_made(now, &key, tx),
+            Err(errno) => self.link_refused(now, &key, errno),
+        }
+        self.follow_links(now);
+        self.evaluate_all(now, tx);
+    }
+
+    fn link_made(&mut self, now: Instant, key: &LinkKey, tx: &mut impl Transmit) {
+        let name = self.interfaces.link_name(key);
+        let state = self.interfaces.named(&name);
+        let seen = state.map(|state| (state.index, state.up));
+        let Some(link) = self.interfaces.links.get_mut(key) else {
+            return;
+        };
+        link.asked = None;
+        link.refused = None;
+        link.not_before = now + MAKING_GAP;
+        link.on = seen.map(|(index, _)| index);
+        link.settling = seen.is_some_and(|(_, is_up)| !is_up);
+        let what = match link.is_found {
+            true => LinkNews::Found,
+            false => LinkNews::Made,
+        };
+        let (address, line) = (link.wish.address.clone(), line(link, name, what));
+        self.log(LogLine::OwnLink(line));
+        let Some((on, _)) = seen else { return };
+        if let Some(address) = address {
+            let operations = vec![Operation::AddAddress { on, address }];
+            self.requests
+                .ask(Purpose::Links, operations, &mut self.actions);
+        }
+        self.each(now, tx, |it, cx| it.link_ready(on, cx));
+    }
+
+    fn link_refused(&mut self, now: Instant, key: &LinkKey, errno: Errno) {
+        let name = self.interfaces.link_name(key);
+        let Some(link) = self.interfaces.links.get_mut(key) else {
+            return;
+        };
+        link.asked = None;
+        link.not_before = now + RETRY_AFTER;
+        let is_news = link.refused.replace(errno) != Some(errno);
+        let line = line(link, name, LinkNews::NotMade(errno));
+        if is_news {
+            self.log(LogLine::OwnLink(line));
+        }
+    }
+
+    /// The links that a new configuration does not want. Their addresses are gone or
+    /// asked to go.
+    pub(super) fn remove_links(&mut self, unwanted: Vec<Unwanted>) {
+        let (mut operations, mut removing) = (Vec::new(), Vec::new());
+        for it in unwanted {
+            if let Some(token) = it.asked.filter(|token| self.requests.purpose(*token).is_some()) {
+                self.leaving.making.insert(token, it);
+                continue;
+            }
+            let there = self.interfaces.named(&it.name).map(|state| state.index);
+            let Some(on) = it.on.or(there) else { continue };
+            operations.push(Operation::RemoveLink {
+                on,
+                name: it.name.clone(),
+            });
+            removing.push(it);
+        }
+        if !operations.is_empty() {
+            let token = self
+                .requests
+                .ask(Purpose::Links, operations, &mut self.actions);
+            self.leaving.removing.insert(token, removing);
+        }
+    }
+
+    /// At a stop, once the addresses are asked to go.
+    pub(super) fn remove_all_links(&mut self) {
+        let unwanted = self.interfaces.links.take_all();
+        self.remove_links(unwanted);
+    }
+
+    fn tell_of_removed(&mut self, removed: &[Unwanted], result: Result<(), Errno>) {
+        for it in removed {
+            let is_gone = it.on.is_none_or(|on| self.interfaces.get(on).is_none());
+            let what = match result {
+                _ if is_gone => LinkNews::Removed,
+                Err(errno) => LinkNews::NotRemoved(errno),
+                // It was left on purpose.
+                Ok(()) => continue,
+            };
+            self.log(LogLine::OwnLink(LinkLine {
+                instance: it.instance.clone(),
+                link: it.name.clone(),
+                kind: it.kind,
+                what,
+            }));
+        }
+    }
+
+    /// It is time to look again at links that are not there, or not up.
+    pub(super) fn look_at_links(&mut self, now: Instant, tx: &mut impl Transmit) {
+        self.follow_links(now);
+        self.evaluate_all(now, tx);
+    }
+
+    /// An interface is gone, with what was on it.
+    pub(super) fn forget_interface(&mut self, index: IfIndex) {
+        self.instances
+            .values_mut()
+            .for_each(|it: &mut Running| it.forget_interface(index));
+    }
+}
+
+fn line(link: &Link, name: String, what: LinkNews) -> LinkLine {
+    LinkLine {
+        instance: link.wish.instance.clone(),
+        link: name,
+        kind: link.wish.kind,
+        what,
+    }
+}
