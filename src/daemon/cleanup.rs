@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, Instance, VirtualAddress};
 use crate::ids::Errno;
 use crate::system::clock::epoch_us;
 use crate::system::netlink::{self, nftables};
@@ -17,6 +17,7 @@ use crate::vrrp::authentication::Sequences;
 use crate::vrrp::interfaces::{Interfaces, Place, place_of};
 use crate::vrrp::kernel_set::{additions_of, is_surely_ours, removals};
 use crate::vrrp::outgoing::{Outgoing, Signing};
+use crate::vrrp::virtual_links::links_of;
 
 use super::exit_code;
 
@@ -25,20 +26,15 @@ use super::exit_code;
 /// so that they need not wait for the master-down time. Runs in a process of its own;
 /// returns its exit code, 0 for success.
 pub fn run(config: &Config) -> u8 {
-    let vips = config
-        .instances
-        .iter()
-        .flat_map(|instance| instance.all_addresses().cloned())
-        .collect::<Vec<_>>();
     let mut removed = Vec::new();
-    let cleaned = netlink::clean_up(&vips, &mut removed);
+    let cleaned = take_off(config, &mut removed);
     let opened = open_firewall(config);
     if let Err(error) = &opened {
         tracing::error!("Unable to remove the firewall drop rules: {error}");
     }
     let held = |instance: &&Arc<Instance>| {
         let mut own = instance.all_addresses();
-        own.any(|vip| removed.contains(vip))
+        own.any(|vip| removed.contains(&(&***instance, vip)))
     };
     let cleaned = cleaned.and(netlink::take_out(&ways(config, held)));
     if let Err(error) = &cleaned {
@@ -53,6 +49,43 @@ pub fn run(config: &Config) -> u8 {
         Ok(()) => exit_code::OK,
         Err(_) => exit_code::FATAL,
     }
+}
+
+/// Takes the VIPs off the interfaces that they are on, and adds those that were there
+/// to `removed`, with their instances.
+fn take_off<'c>(
+    config: &'c Config,
+    removed: &mut Vec<(&'c Instance, &'c VirtualAddress)>,
+) -> std::io::Result<()> {
+    let interfaces = interfaces(config)?;
+    let (mut vips, mut owners) = (Vec::new(), Vec::new());
+    for instance in &config.instances {
+        for vip in instance.all_addresses() {
+            let Some(state) = interfaces.of_vip(instance, vip) else {
+                continue;
+            };
+            let mut there = vip.clone();
+            there.interface.clone_from(&state.name);
+            owners.push((there.clone(), (&**instance, vip)));
+            vips.push(there);
+        }
+    }
+    let mut were_there = Vec::new();
+    let outcome = netlink::clean_up(&vips, &mut were_there);
+    let were_on = owners.into_iter().filter(|(vip, _)| were_there.contains(vip));
+    removed.extend(were_on.map(|(_, owner)| owner));
+    outcome
+}
+
+/// What there is, with the links of our own that `config` has.
+fn interfaces(config: &Config) -> std::io::Result<Interfaces> {
+    let mut interfaces = Interfaces::default();
+    for state in netlink::interfaces_now()? {
+        interfaces.insert(&state);
+    }
+    interfaces.follow_links(config);
+    interfaces.find_links();
+    Ok(interfaces)
 }
 
 /// What takes out the routes and rules of instances: of one that had no VIP on only
@@ -72,17 +105,15 @@ fn ways(config: &Config, held: impl Fn(&&Arc<Instance>) -> bool) -> Vec<Operatio
 
 /// Takes away what drops packets to VIPs, if anything may have been put there.
 fn open_firewall(config: &Config) -> std::io::Result<()> {
-    if config.instances.iter().all(|instance| instance.accept) {
+    let is_there = |it: &Arc<Instance>| !it.accept || links_of(it).next().is_some();
+    if !config.instances.iter().any(is_there) {
         return Ok(());
     }
     nftables::clean_up(nftables::Options::from(&config.globals.firewall))
 }
 
 fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std::io::Result<()> {
-    let mut interfaces = Interfaces::default();
-    for state in netlink::interfaces_now()? {
-        interfaces.insert(&state);
-    }
+    let interfaces = interfaces(config)?;
     let mut sender = Sender::open()?;
     let vips = config
         .instances
@@ -123,5 +154,5 @@ fn send_priority_zero(
         sequences: &mut sequences,
         unix_us,
     };
-    outgoing.send_priority_zero(instance, place.on, &mut signing, sender)
+    outgoing.send_priority_zero(instance, place.via, &mut signing, sender)
 }

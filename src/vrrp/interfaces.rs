@@ -7,6 +7,7 @@ use crate::config::model::{Config, Instance, VirtualAddress};
 use crate::ids::{IfIndex, MacAddress};
 use crate::wire::advert::Family;
 
+use super::action::OwnLinkKind;
 use super::event::{InterfaceState, LinkKind};
 use super::virtual_links::{LinkKey, Standing, Unwanted, VirtualLinks, link_of, own_link};
 
@@ -67,6 +68,39 @@ impl Interfaces {
         name.unwrap_or_default()
     }
 
+    /// Whether an interface is, whatever its name, what a link of our own is to be.
+    pub fn may_be(&self, key: &LinkKey, state: &InterfaceState) -> bool {
+        let (Some(below), Some(link)) = (self.named(&key.parent), self.links.get(key)) else {
+            return false;
+        };
+        let is_kind = match (link.wish.kind, state.link.kind) {
+            (OwnLinkKind::Macvlan(mac), LinkKind::Macvlan { private: true }) => state.mac == mac,
+            (OwnLinkKind::Ipvlan(mode), LinkKind::Ipvlan(Some(other))) => mode == other,
+            _ => false,
+        };
+        let is_ours = link.on == Some(state.index) || !self.is_own_link(state.index);
+        is_kind && is_ours && state.link.parent == stands_on(below)
+    }
+
+    /// The interface that may be a link of our own and has a name like that, one that an
+    /// earlier run left for example.
+    pub fn find_link(&self, key: &LinkKey) -> Option<&InterfaceState> {
+        let link = self.links.get(key)?;
+        let mut there = self.by_index.values();
+        there.find(|it| link.wish.fits(&it.name) && self.may_be(key, it))
+    }
+
+    /// Takes what is there for the links of our own.
+    pub fn find_links(&mut self) {
+        for key in self.links.keys_in_order() {
+            let found = self.find_link(&key);
+            let found = found.map(|state| (state.index, state.name.clone()));
+            if let (Some((index, name)), Some(link)) = (found, self.links.get_mut(&key)) {
+                (link.on, link.name) = (Some(index), Some(name));
+            }
+        }
+    }
+
     /// Whether this is a link of our own.
     pub fn is_own_link(&self, index: IfIndex) -> bool {
         let mut links = self.links.iter();
@@ -101,6 +135,15 @@ impl Interfaces {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &InterfaceState> {
         self.by_index.values()
+    }
+}
+
+/// What the kernel says a link above this interface stands on: above a macvlan, the
+/// interface below that, which may be in another network namespace.
+pub fn stands_on(interface: &InterfaceState) -> Option<IfIndex> {
+    match interface.link.kind {
+        LinkKind::Macvlan { .. } => interface.link.parent,
+        _ => Some(interface.index),
     }
 }
 

@@ -126,20 +126,16 @@ impl Wish {
         number.is_some_and(|number| number.bytes().all(|it| it.is_ascii_digit()))
     }
 
-    /// The names that it may get, the best first (specification F.12).
+    /// The names that it may get, the best first (specification F.12). Where the one that
+    /// the configuration gives is that of another interface it gets one as if there were
+    /// none.
     pub fn names(&self) -> impl Iterator<Item = String> + '_ {
-        let given = self.name.clone();
-        let count = if given.is_some() { 0 } else { NUMBER_MAX };
         let (prefix, vrid) = (&self.prefix, self.vrid);
-        let first = (count > 0 && self.is_ipv6_first).then(|| format!("{prefix}6.{vrid}"));
-        let plain = (count > 0).then(|| format!("{prefix}.{vrid}"));
-        let numbered = (1..=count).map(move |number| format!("{prefix}{number}.{vrid}"));
-        given.into_iter().chain(first).chain(plain).chain(numbered)
-    }
-
-    /// The name that the configuration gives it.
-    pub fn given_name(&self) -> Option<&str> {
-        self.name.as_deref()
+        let first = self.is_ipv6_first.then(|| format!("{prefix}6.{vrid}"));
+        let plain = std::iter::once_with(move || format!("{prefix}.{vrid}"));
+        let numbered = (1..=NUMBER_MAX).map(move |number| format!("{prefix}{number}.{vrid}"));
+        let given = self.name.clone().into_iter();
+        given.chain(first).chain(plain).chain(numbered)
     }
 
     /// Whether the kernel is to be told when `self` takes the place of `old`.
@@ -206,7 +202,8 @@ impl VirtualLinks {
         let mut before = std::mem::take(&mut self.0);
         for (key, wish) in wishes(config) {
             let fits = |link: &Link| {
-                let name_fits = link.name.as_deref().is_none_or(|name| wish.fits(name));
+                let same = link.wish.name == wish.name && link.wish.prefix == wish.prefix;
+                let name_fits = same || link.name.as_deref().is_none_or(|name| wish.fits(name));
                 // The mode of an ipvlan cannot be changed.
                 name_fits && (link.wish.kind == wish.kind)
             };
@@ -261,6 +258,15 @@ impl VirtualLinks {
         links.any(|link| link.asked.is_some() && link.name.as_deref() == Some(name))
     }
 
+    /// Whether another one than `key` has this name, or is to have it.
+    pub fn is_taken(&self, name: &str, key: &LinkKey) -> bool {
+        let mut others = self.0.iter().filter(|(other, _)| *other != key);
+        others.any(|(_, link)| {
+            let given = link.wish.name.as_deref();
+            link.name.as_deref().or(given) == Some(name)
+        })
+    }
+
     /// Whether one has this name, or will have it.
     pub fn has_name(&self, name: &str) -> bool {
         let mut links = self.0.values();
@@ -299,6 +305,13 @@ pub fn link_of(instance: &Instance, vip: &VirtualAddress) -> Option<LinkKey> {
         parent: vip.interface.clone(),
         what: What::Macvlan(hardware_address(instance, is_ipv6)),
     })
+}
+
+/// All links of an instance, some of them more than once.
+pub fn links_of(instance: &Instance) -> impl Iterator<Item = LinkKey> {
+    let vips = instance.all_addresses();
+    let of_vips = vips.filter_map(|vip| link_of(instance, vip));
+    own_link(instance).into_iter().chain(of_vips)
 }
 
 /// The hardware address of a virtual router (RFC 9568 section 7.3), or the configured

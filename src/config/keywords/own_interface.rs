@@ -98,17 +98,17 @@ pub fn use_vmac(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) 
             }
             "name" => {
                 if let Some(value) = option_value(draft, word, &mut words, cx) {
-                    vmac_name(&mut vmac, value, cx);
+                    vmac_name(&mut vmac, value, draft, cx);
                 }
             }
             text if text.contains(':') => hardware_address(&mut vmac, word, cx),
-            _ => vmac_name(&mut vmac, word, cx),
+            _ => vmac_name(&mut vmac, word, draft, cx),
         }
     }
     draft.vmac = Some(vmac);
 }
 
-fn vmac_name(vmac: &mut Vmac, word: &Word, cx: &mut Context<'_>) {
+fn vmac_name(vmac: &mut Vmac, word: &Word, draft: &mut Draft, cx: &mut Context<'_>) {
     let text = &word.text;
     if vmac.interface.is_some() {
         cx.error(
@@ -118,6 +118,7 @@ fn vmac_name(vmac: &mut Vmac, word: &Word, cx: &mut Context<'_>) {
         );
     } else if is_interface_name(text) {
         vmac.interface = Some(text.clone());
+        draft.link_name = Some(word.origin);
     } else {
         let text =
             format!("VMAC interface name '{text}' too long or invalid characters - ignoring");
@@ -207,11 +208,12 @@ fn ipvlan_twice(draft: &Draft, what: &str, word: &Word, cx: &mut Context<'_>) {
     cx.error("ipvlan-twice", word, text);
 }
 
-fn ipvlan_name(ipvlan: &mut Ipvlan, word: &Word, draft: &Draft, cx: &mut Context<'_>) {
+fn ipvlan_name(ipvlan: &mut Ipvlan, word: &Word, draft: &mut Draft, cx: &mut Context<'_>) {
     if ipvlan.interface.is_some() {
         ipvlan_twice(draft, "IPVLAN interface", word, cx);
     } else if is_interface_name(&word.text) {
         ipvlan.interface = Some(word.text.clone());
+        draft.link_name = Some(word.origin);
     } else {
         let text = format!(
             "({}) IPVLAN interface name '{}' too long - ignoring",

@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use crate::ids::{Errno, IfIndex};
 use crate::time::{Instant, Interval};
 
-use super::super::action::{Operation, OwnLink, OwnLinkKind, Token, Transmit};
+use super::super::action::{Operation, OwnLink, Token, Transmit};
 use super::super::event::{InterfaceState, LinkKind};
 use super::super::instance::{Purpose, Running, TimerKey};
+use super::super::interfaces::stands_on;
 use super::super::link_lines::{LinkLine, LinkNews};
 use super::super::log_lines::LogLine;
 use super::super::virtual_links::{Link, LinkKey, Unwanted};
@@ -54,9 +55,9 @@ impl Engine {
     }
 
     fn follow_link(&mut self, now: Instant, key: &LinkKey) {
-        let is_right = self.is_right(key);
-        let below = self.interfaces.named(&key.parent).map(|it| it.index);
         let own_state = self.interfaces.of_link(key);
+        let is_right = own_state.is_some_and(|state| self.interfaces.may_be(key, state));
+        let below = self.interfaces.named(&key.parent).map(|it| it.index);
         let own = own_state.map(|state| (state.name.clone(), state.up));
         let Some(link) = self.interfaces.links.get_mut(key) else {
             return;
@@ -78,37 +79,6 @@ impl Engine {
         }
     }
 
-    /// Whether a link is there and what it is to be.
-    fn is_right(&self, key: &LinkKey) -> bool {
-        let state = self.interfaces.of_link(key);
-        state.is_some_and(|state| self.may_be(key, state))
-    }
-
-    /// Whether an interface is, whatever its name, what a link is to be.
-    fn may_be(&self, key: &LinkKey, state: &InterfaceState) -> bool {
-        let below = self.interfaces.named(&key.parent);
-        let (Some(below), Some(link)) = (below, self.interfaces.links.get(key)) else {
-            return false;
-        };
-        let has_parent = state.link.parent == self.below(below);
-        let is_kind = match (link.wish.kind, state.link.kind) {
-            (OwnLinkKind::Macvlan(mac), LinkKind::Macvlan { private: true }) => state.mac == mac,
-            (OwnLinkKind::Ipvlan(mode), LinkKind::Ipvlan(Some(other))) => mode == other,
-            _ => false,
-        };
-        let is_ours = link.on == Some(state.index) || !self.interfaces.is_own_link(state.index);
-        has_parent && is_kind && is_ours
-    }
-
-    /// What the kernel says a link on this interface stands on: of a macvlan, the
-    /// interface below it, which may be in another network namespace.
-    fn below(&self, interface: &InterfaceState) -> Option<IfIndex> {
-        match interface.link.kind {
-            LinkKind::Macvlan { .. } => interface.link.parent,
-            _ => Some(interface.index),
-        }
-    }
-
     fn ask_for_link(&mut self, key: &LinkKey) {
         let Some((name, is_there)) = self.name_for(key) else {
             return;
@@ -116,7 +86,7 @@ impl Engine {
         let Some(below) = self.interfaces.named(&key.parent) else {
             return;
         };
-        let parent = match self.below(below) {
+        let parent = match stands_on(below) {
             Some(parent) if self.interfaces.get(parent).is_some() => parent,
             _ => below.index,
         };
@@ -153,17 +123,11 @@ impl Engine {
     /// already, of an earlier run for example.
     fn name_for(&self, key: &LinkKey) -> Option<(String, bool)> {
         let link = self.interfaces.links.get(key)?;
-        let mut there = self.interfaces.iter();
-        let found = there.find(|it| link.wish.fits(&it.name) && self.may_be(key, it));
-        if let Some(found) = found {
+        if let Some(found) = self.interfaces.find_link(key) {
             return Some((found.name.clone(), true));
         }
-        if let Some(name) = link.wish.given_name() {
-            return Some((name.to_owned(), false));
-        }
         let is_free = |name: &String| {
-            let is_own = link.name.as_ref() == Some(name);
-            let taken = self.interfaces.links.has_name(name) && !is_own;
+            let taken = self.interfaces.links.is_taken(name, key);
             !taken && self.interfaces.named(name).is_none()
         };
         let before = link.name.clone().into_iter();

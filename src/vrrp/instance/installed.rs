@@ -332,6 +332,7 @@ impl Running {
         if own.is_empty() {
             return;
         }
+        self.tell_setting(cx);
         self.put_on.retain(|(index, _)| *index != on);
         self.put_on.extend(own.iter().map(|vip| (on, vip.clone())));
         let mut operations: Vec<_> = self.blocked().map(block).collect();

@@ -33,13 +33,14 @@ use super::peers::Peers;
 use super::reasons::Cause;
 use super::receive::{Reject, Remarks};
 use super::refusals::Refusals;
-use super::snapshot::InstanceSnapshot;
+use super::snapshot::{InstanceSnapshot, LinkSnapshot};
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
 use super::sync_group::Health;
 use super::tracking::{
     Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
+use super::virtual_links::{link_of, own_link};
 use super::watched::{files_of, processes_of};
 
 mod announce;
@@ -263,6 +264,8 @@ impl Running {
             timer,
             master_down: self.timing().master_down_time(self.priority),
             on: self.on,
+            own_link: own_link(&self.config).map(|link| around.link_snapshot(&link)),
+            vip_links: self.vip_links(around),
             source: self.source,
             priority: self.priority,
             total_priority: total_priority(&self.config, self.group.as_deref(), around),
@@ -282,6 +285,14 @@ impl Running {
             contended: self.contended(),
             statistics: self.statistics,
         }
+    }
+
+    fn vip_links(&self, around: Surroundings<'_>) -> Vec<Option<LinkSnapshot>> {
+        let links = self.config.all_addresses().map(|vip| {
+            let link = link_of(&self.config, vip)?;
+            Some(around.link_snapshot(&link))
+        });
+        links.collect()
     }
 
     /// The address that adverts are sent from.

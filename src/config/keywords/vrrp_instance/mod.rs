@@ -119,6 +119,8 @@ pub struct Draft {
     pub vrf: Option<Word>,
     /// `use_vmac`
     pub vmac: Option<Vmac>,
+    /// The name that it or `use_ipvlan` gives.
+    pub link_name: Option<Origin>,
     /// `use_vmac_addr`
     pub vmac_addresses: bool,
     /// `vmac_xmit_base`
@@ -234,6 +236,7 @@ impl Draft {
             lacks_interface_name: false,
             vrf: None,
             vmac: None,
+            link_name: None,
             vmac_addresses: false,
             vmac_transmit_on_base: None,
             ipvlan: None,
