@@ -20,6 +20,7 @@ pub mod scripts;
 pub mod settled;
 pub mod signals;
 pub mod sockets;
+pub mod sysctl;
 #[cfg(test)]
 mod testing;
 pub mod watch;

@@ -20,15 +20,19 @@ use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkPart, LostWay};
 use monitor::{Monitor, Table};
 use names::Names;
 use nftables::Firewall;
+use own_links::OwnLinks;
+pub use own_links::{LeftLink, clean_up_links};
 use socket::RequestSocket;
 
 mod address;
+mod link;
 mod link_kind;
 mod metrics;
 mod monitor;
 mod names;
 pub mod nftables;
 mod operation;
+mod own_links;
 mod route;
 mod rule;
 mod socket;
@@ -138,6 +142,7 @@ impl Handle {
                     socket: requests_socket,
                     names: Names::default(),
                     firewall: Firewall::new(firewall),
+                    own_links: OwnLinks::default(),
                 };
                 let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
                 // Nobody listens any more, and the next daemon begins by doing the same.
@@ -254,6 +259,7 @@ async fn serve(
         let outcome = request.map(|request| kernel.carry_out(request));
         // What the request changed is known before it is called done.
         monitor.take(&mut kernel.socket, &mut reports)?;
+        kernel.notice(&reports);
         reports.extend(outcome.into_iter().flatten());
     }
 }
@@ -263,6 +269,7 @@ struct Kernel {
     socket: RequestSocket,
     names: Names,
     firewall: Firewall,
+    own_links: OwnLinks,
 }
 
 impl Kernel {
@@ -272,7 +279,7 @@ impl Kernel {
         let mut reports = Vec::new();
         let mut result = Ok(());
         for operation in request.operations {
-            if let Err(errno) = self.carry_out_one(&operation) {
+            if let Err(errno) = self.carry_out_one(&operation, &mut reports) {
                 result = result.and(Err(errno));
                 reports.push(Report::Refused {
                     token,
@@ -285,13 +292,36 @@ impl Kernel {
         reports
     }
 
-    fn carry_out_one(&mut self, operation: &Operation) -> Result<(), Errno> {
-        let of_firewall = match operation {
-            Operation::Block { on, address } => self.firewall.block(*on, *address),
-            Operation::Unblock { on, address } => self.firewall.unblock(*on, *address),
-            other => return operation::carry_out(&mut self.socket, &mut self.names, other),
+    fn carry_out_one(
+        &mut self,
+        operation: &Operation,
+        reports: &mut Vec<Report>,
+    ) -> Result<(), Errno> {
+        let (socket, firewall) = (&mut self.socket, &mut self.firewall);
+        let own_links = &mut self.own_links;
+        let result = match operation {
+            Operation::Block { on, address } => firewall.block(*on, *address),
+            Operation::Unblock { on, address } => firewall.unblock(*on, *address),
+            Operation::AddLink(link) => own_links.add(socket, firewall, link).map(|flaws| {
+                reports.extend(flaws.into_iter().map(|(part, errno)| Report::LinkFlawed {
+                    link: link.name.clone(),
+                    part,
+                    errno,
+                }));
+            }),
+            Operation::RemoveLink { on, name } => own_links.remove(socket, firewall, *on, name),
+            other => return operation::carry_out(socket, &mut self.names, other),
         };
-        of_firewall.map_err(errno_of)
+        result.map_err(errno_of)
+    }
+
+    /// Takes notice of interfaces that are gone.
+    fn notice(&mut self, reports: &[Report]) {
+        for report in reports {
+            if let Report::Gone(index) = report {
+                self.own_links.gone(&mut self.firewall, *index);
+            }
+        }
     }
 }
 

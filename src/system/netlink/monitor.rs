@@ -431,7 +431,7 @@ fn link_header(payload: &[u8]) -> Option<LinkHeader> {
 
 /// A message about a link, without addresses. Only the attributes that are
 /// needed are read: one that is unknown or malformed does no harm.
-fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
+pub(super) fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
     let header = link_header(payload)?;
     let mut name = None;
     let mut mtu = 0;

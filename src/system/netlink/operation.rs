@@ -23,9 +23,8 @@ pub(super) fn carry_out(
         Operation::RemoveRule(rule) => rule::remove(socket, names, rule).map(|_| ()),
         // These are not for this socket.
         Operation::Block { .. } | Operation::Unblock { .. } => Ok(()),
-        Operation::AddLink(_) | Operation::RemoveLink { .. } => {
-            Err(std::io::Error::from_raw_os_error(libc::EOPNOTSUPP))
-        }
+        // These need more than one change each.
+        Operation::AddLink(_) | Operation::RemoveLink { .. } => Ok(()),
     };
     result.map_err(errno_of)
 }

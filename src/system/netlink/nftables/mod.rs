@@ -1,9 +1,11 @@
 //! Drops packets to and from VIPs that a MASTER holds without being their owner
-//! (`no_accept`, strict mode; RFC 9568 section 6.4.3, specification D.7).
+//! (`no_accept`, strict mode; RFC 9568 section 6.4.3, specification D.7), and what
+//! VMACs would send of their own accord (specification F.12).
 //!
 //! Speaks to nf_tables itself: a failover runs no command. Everything lies in one
 //! table for each family, which is ours alone and taken away as a whole, so that no
-//! rule of anybody else is ever touched. Does not decide which address is blocked when.
+//! rule of anybody else is ever touched. Does not decide which address is blocked when, nor which
+//! VMACs there are.
 
 use std::io;
 use std::net::IpAddr;
@@ -57,24 +59,51 @@ pub fn clean_up(options: Options) -> io::Result<()> {
     Firewall::new(options).clear()
 }
 
+/// A VMAC that must not be heard with what the kernel sends of its own accord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Guard {
+    pub(super) on: IfIndex,
+    /// The interface below, which sends its multicast reports.
+    pub(super) parent: IfIndex,
+}
+
+/// What there is of the table of a family.
+#[derive(Debug, Clone, Copy, Default)]
+struct Made {
+    table: bool,
+    vips: bool,
+    guards: bool,
+}
+
+/// One half of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Addresses.
+    Vips,
+    /// VMACs.
+    Guards,
+}
+
 /// The tables of one daemon. Nothing is opened and nothing made before the first
-/// address is blocked.
+/// address is blocked, or the first VMAC made.
 #[derive(Debug)]
 pub(super) struct Firewall {
     options: Options,
     socket: Option<Socket>,
     sequence: u32,
-    /// Which families have their table: IPv4, IPv6.
-    made: [bool; 2],
+    /// Of IPv4 and IPv6.
+    made: [Made; 2],
+    guards: Vec<(model::Family, Guard)>,
 }
 
 impl Firewall {
-    pub(super) const fn new(options: Options) -> Self {
+    pub(super) fn new(options: Options) -> Self {
         Self {
             options,
             socket: None,
             sequence: 0,
-            made: [false; 2],
+            made: [Made::default(); 2],
+            guards: Vec::new(),
         }
     }
 
@@ -83,28 +112,50 @@ impl Firewall {
     /// table away, it is made again.
     pub(super) fn block(&mut self, on: IfIndex, address: IpAddr) -> io::Result<()> {
         let family = family_of(address);
-        self.make(family)?;
-        match self.change(Request::NewElement, on, address) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-                self.made[place(family)] = false;
-                self.make(family)?;
-                self.change(Request::NewElement, on, address)
-            }
-            result => result,
-        }
+        self.made_or_again(family, Part::Vips, |it| {
+            it.change(Request::NewElement, on, address)
+        })
     }
 
     /// Lets it through again. That it is not blocked is no error.
     pub(super) fn unblock(&mut self, on: IfIndex, address: IpAddr) -> io::Result<()> {
-        if !self.made[place(family_of(address))] {
+        if !self.made[place(family_of(address))].vips {
             return Ok(());
         }
         absent_is_fine(self.change(Request::DeleteElement, on, address))
     }
 
+    /// Keeps a VMAC from being heard with reports of multicast groups, which leave by
+    /// its parent, and with solicitations of routers. If somebody took the table away,
+    /// it is made again.
+    pub(super) fn guard(&mut self, family: model::Family, guard: Guard) -> io::Result<()> {
+        if self.guards.contains(&(family, guard)) {
+            return Ok(());
+        }
+        self.made_or_again(family.into(), Part::Guards, |it| {
+            it.change_guard(Request::NewElement, family.into(), guard)
+        })?;
+        self.guards.push((family, guard));
+        Ok(())
+    }
+
+    /// Forgets a VMAC, which may be gone already.
+    pub(super) fn unguard(&mut self, on: IfIndex) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for (family, guard) in std::mem::take(&mut self.guards) {
+            if guard.on == on {
+                let removed = self.change_guard(Request::DeleteElement, family.into(), guard);
+                outcome = outcome.and(absent_is_fine(removed));
+            } else {
+                self.guards.push((family, guard));
+            }
+        }
+        outcome
+    }
+
     /// Takes away the tables that it has made.
     pub(super) fn close(&mut self) -> io::Result<()> {
-        if self.made == [false; 2] {
+        if !self.made.iter().any(|made| made.table) {
             return Ok(());
         }
         self.clear()
@@ -114,23 +165,71 @@ impl Firewall {
     pub(super) fn clear(&mut self) -> io::Result<()> {
         let mut outcome = Ok(());
         for family in [Family::Inet, Family::Inet6] {
-            self.made[place(family)] = false;
+            self.made[place(family)] = Made::default();
             let result = absent_is_fine(self.delete(family));
             outcome = outcome.and(result);
         }
         outcome
     }
 
-    /// Makes the table of a family, after what an earlier daemon may have left.
-    fn make(&mut self, family: Family) -> io::Result<()> {
-        if self.made[place(family)] {
+    /// Changes an element, in a table that is made if it is not there, or was taken
+    /// away by somebody.
+    fn made_or_again(
+        &mut self,
+        family: Family,
+        part: Part,
+        change: impl Fn(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.make(family, part)?;
+        match change(self) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+                self.made[place(family)] = Made::default();
+                self.make_guards_again(family)?;
+                self.make(family, part)?;
+                change(self)
+            }
+            result => result,
+        }
+    }
+
+    fn make_guards_again(&mut self, family: Family) -> io::Result<()> {
+        for (of, guard) in self.guards.clone() {
+            if family == of.into() {
+                self.make(family, Part::Guards)?;
+                self.change_guard(Request::NewElement, family, guard)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a half of the table of a family, after what an earlier daemon may have left.
+    fn make(&mut self, family: Family, part: Part) -> io::Result<()> {
+        let made = self.made[place(family)];
+        let is_there = match part {
+            Part::Vips => made.vips,
+            Part::Guards => made.guards,
+        };
+        if is_there {
             return Ok(());
         }
-        absent_is_fine(self.delete(family))?;
+        if !made.table {
+            absent_is_fine(self.delete(family))?;
+        }
         let mut batch = Batch::new(self.sequence);
-        rules::create(&mut batch, family, &self.options);
+        if !made.table {
+            rules::create(&mut batch, family, &self.options);
+        }
+        match part {
+            Part::Vips => rules::create_vips(&mut batch, family, &self.options),
+            Part::Guards => rules::create_guards(&mut batch, family, &self.options),
+        }
         self.send(batch)?;
-        self.made[place(family)] = true;
+        let made = &mut self.made[place(family)];
+        made.table = true;
+        match part {
+            Part::Vips => made.vips = true,
+            Part::Guards => made.guards = true,
+        }
         Ok(())
     }
 
@@ -154,6 +253,19 @@ impl Firewall {
             }
             IpAddr::V6(address) => rules::elements(it, table, rules::VIPS, [address.octets()]),
         });
+        self.send(batch)
+    }
+
+    fn change_guard(&mut self, request: Request, family: Family, guard: Guard) -> io::Result<()> {
+        let mut batch = Batch::new(self.sequence);
+        let table = self.options.table.as_str();
+        batch.ask(request, family, |it| rules::guarded(it, table, guard));
+        if family == Family::Inet6 {
+            let key = guard.on.0.to_ne_bytes();
+            batch.ask(request, family, |it| {
+                rules::elements(it, table, rules::SILENT, [key]);
+            });
+        }
         self.send(batch)
     }
 
@@ -202,6 +314,15 @@ fn open() -> io::Result<Socket> {
         &TimeVal::seconds(ANSWER_LIMIT_S),
     )?;
     Ok(socket)
+}
+
+impl From<model::Family> for Family {
+    fn from(family: model::Family) -> Self {
+        match family {
+            model::Family::Inet => Self::Inet,
+            model::Family::Inet6 => Self::Inet6,
+        }
+    }
 }
 
 const fn family_of(address: IpAddr) -> Family {

@@ -1,0 +1,254 @@
+//! Reads interfaces, makes and changes them.
+//!
+//! Knows the messages, and nothing of which interface is wanted. Settings of IPv4 go
+//! with the interface's number through netlink, so that they can be made where
+//! /proc/sys may not be written, as in a container. Source: rtnetlink(7),
+//! linux/if_link.h.
+
+use std::io;
+
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoIpVlan, InfoKind,
+    InfoMacVlan, IpVlanFlags, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    MacVlanMode,
+};
+
+use super::monitor::{attributes, parse_link};
+use super::socket::{Message, RequestSocket};
+use crate::config::model::IpvlanMode;
+use crate::ids::{IfIndex, MacAddress};
+use crate::vrrp::action::{OwnLink, OwnLinkKind};
+use crate::vrrp::event::InterfaceState;
+
+/// Attributes of a link (rtnetlink(7)).
+const LINK_ALIAS: u16 = 20;
+const LINK_FAMILIES: u16 = 26;
+
+/// Within the attribute of all families that of IPv4, and in it the settings.
+const FAMILY_IPV4: u16 = 2;
+const IPV4_SETTINGS: u16 = 1;
+
+/// A setting of IPv4 (`IPV4_DEVCONF_` in linux/ip.h), with its name below /proc/sys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ipv4Setting {
+    number: u16,
+    pub(super) key: &'static str,
+}
+
+impl Ipv4Setting {
+    pub(super) const RP_FILTER: Self = Self::new(8, "rp_filter");
+    pub(super) const ARP_FILTER: Self = Self::new(13, "arp_filter");
+    pub(super) const ARP_IGNORE: Self = Self::new(19, "arp_ignore");
+    pub(super) const PROMOTE_SECONDARIES: Self = Self::new(20, "promote_secondaries");
+    pub(super) const ACCEPT_LOCAL: Self = Self::new(23, "accept_local");
+
+    const fn new(number: u16, key: &'static str) -> Self {
+        Self { number, key }
+    }
+}
+
+/// An interface as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    /// All but its addresses.
+    pub(super) state: InterfaceState,
+    /// What somebody wrote to it (`ip link set alias`).
+    pub(super) alias: Option<String>,
+    /// Its settings of IPv4, the first of which has number 1.
+    ipv4: Vec<u32>,
+}
+
+impl Link {
+    /// A setting of IPv4, if the kernel tells it.
+    pub(super) fn ipv4(&self, setting: Ipv4Setting) -> Option<u32> {
+        let place = usize::from(setting.number).checked_sub(1)?;
+        self.ipv4.get(place).copied()
+    }
+
+    fn parse(payload: &[u8]) -> Option<Self> {
+        let state = parse_link(payload)?;
+        let (mut alias, mut ipv4) = (None, Vec::new());
+        for attribute in attributes(payload.get(16..)?) {
+            let value = attribute.value();
+            match attribute.kind() {
+                LINK_ALIAS => {
+                    let text = value.strip_suffix(&[0]).unwrap_or(value);
+                    alias = Some(String::from_utf8_lossy(text).into_owned());
+                }
+                LINK_FAMILIES => ipv4 = ipv4_settings(value).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        Some(Self { state, alias, ipv4 })
+    }
+}
+
+fn ipv4_settings(families: &[u8]) -> Option<Vec<u32>> {
+    let find = |bytes, kind| attributes(bytes).find(|it| it.kind() == kind);
+    let ipv4 = find(families, FAMILY_IPV4)?;
+    let settings = find(ipv4.value(), IPV4_SETTINGS)?;
+    let numbers = settings.value().as_chunks::<4>().0;
+    Some(numbers.iter().map(|it| u32::from_ne_bytes(*it)).collect())
+}
+
+/// The interface of this name, if there is one.
+pub(super) fn by_name(socket: &mut RequestSocket, name: &str) -> io::Result<Option<Link>> {
+    let mut message = LinkMessage::default();
+    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    get(socket, message)
+}
+
+/// The interface with this number, if there is one.
+pub(super) fn by_index(socket: &mut RequestSocket, index: IfIndex) -> io::Result<Option<Link>> {
+    get(socket, message(index))
+}
+
+fn get(socket: &mut RequestSocket, message: LinkMessage) -> io::Result<Option<Link>> {
+    let request = RouteNetlinkMessage::GetLink(message);
+    match socket.get(request, |answer| Link::parse(answer.payload)) {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        result => result,
+    }
+}
+
+/// Every interface there is.
+pub(super) fn all(socket: &mut RequestSocket) -> io::Result<Vec<Link>> {
+    let mut links: Vec<Link> = Vec::new();
+    let each: fn(&mut Vec<Link>, Message<'_>) =
+        |links, message| links.extend(Link::parse(message.payload));
+    let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    socket.dump(&request, &mut links, Vec::clear, each)?;
+    Ok(links)
+}
+
+/// Makes an interface, which is down. `EEXIST`: there is one of that name.
+pub(super) fn create(socket: &mut RequestSocket, link: &OwnLink) -> io::Result<()> {
+    let request = RouteNetlinkMessage::NewLink(message_to_create(link));
+    socket.change(request, NLM_F_CREATE | NLM_F_EXCL)
+}
+
+fn message_to_create(link: &OwnLink) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    let (kind, data) = match link.kind {
+        OwnLinkKind::Macvlan(_) => {
+            let mode = InfoMacVlan::Mode(MacVlanMode::Private);
+            (InfoKind::MacVlan, InfoData::MacVlan(vec![mode]))
+        }
+        OwnLinkKind::Ipvlan(mode) => {
+            let flags = match mode {
+                IpvlanMode::Bridge => IpVlanFlags::empty(),
+                IpvlanMode::Private => IpVlanFlags::Private,
+                IpvlanMode::Vepa => IpVlanFlags::Vepa,
+            };
+            let mode = InfoIpVlan::Mode(IpVlanMode::L2);
+            let data = vec![mode, InfoIpVlan::Flags(flags)];
+            (InfoKind::IpVlan, InfoData::IpVlan(data))
+        }
+    };
+    message.attributes = vec![
+        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind), LinkInfo::Data(data)]),
+        LinkAttribute::Link(link.parent.0),
+        LinkAttribute::IfName(link.name.clone()),
+    ];
+    if let OwnLinkKind::Macvlan(mac) = link.kind {
+        message.attributes.push(address(mac));
+    }
+    if link.group != 0 {
+        message.attributes.push(LinkAttribute::Group(link.group));
+    }
+    message
+}
+
+fn address(mac: MacAddress) -> LinkAttribute {
+    LinkAttribute::Address(mac.0.to_vec())
+}
+
+/// Changes the hardware address.
+pub(super) fn set_mac(
+    socket: &mut RequestSocket,
+    index: IfIndex,
+    mac: MacAddress,
+) -> io::Result<()> {
+    set(socket, index, address(mac))
+}
+
+/// Puts it into a group of interfaces.
+pub(super) fn set_group(socket: &mut RequestSocket, index: IfIndex, group: u32) -> io::Result<()> {
+    set(socket, index, LinkAttribute::Group(group))
+}
+
+/// Puts it into a VRF, or takes it out of the one it is in.
+pub(super) fn set_vrf(
+    socket: &mut RequestSocket,
+    index: IfIndex,
+    vrf: Option<IfIndex>,
+) -> io::Result<()> {
+    let master = vrf.unwrap_or(IfIndex::ANY);
+    set(socket, index, LinkAttribute::Controller(master.0))
+}
+
+/// Writes a text to it. Of an interface that is up, the kernel tells everybody anew.
+pub(super) fn set_alias(socket: &mut RequestSocket, index: IfIndex, alias: &str) -> io::Result<()> {
+    set(socket, index, LinkAttribute::IfAlias(alias.to_owned()))
+}
+
+/// Sees to it that it gives itself no link-local address of IPv6.
+pub(super) fn set_no_link_local(socket: &mut RequestSocket, index: IfIndex) -> io::Result<()> {
+    let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+    let families = vec![AfSpecUnspec::Inet6(vec![mode])];
+    set(socket, index, LinkAttribute::AfSpecUnspec(families))
+}
+
+/// Makes one setting of IPv4.
+pub(super) fn set_ipv4(
+    socket: &mut RequestSocket,
+    index: IfIndex,
+    setting: Ipv4Setting,
+    value: u32,
+) -> io::Result<()> {
+    set(socket, index, ipv4_setting(setting, value))
+}
+
+fn ipv4_setting(setting: Ipv4Setting, value: u32) -> LinkAttribute {
+    // Asked for one by one, and told as an array.
+    let mut bytes = 8_u16.to_ne_bytes().to_vec();
+    bytes.extend(setting.number.to_ne_bytes());
+    bytes.extend(value.to_ne_bytes());
+    let settings = AfSpecInet::Other(DefaultNla::new(IPV4_SETTINGS, bytes));
+    LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet(vec![settings])])
+}
+
+/// Sets it up.
+pub(super) fn set_up(socket: &mut RequestSocket, index: IfIndex) -> io::Result<()> {
+    let mut message = message(index);
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    socket.change(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// Deletes it; whether it was there.
+pub(super) fn delete(socket: &mut RequestSocket, index: IfIndex) -> io::Result<bool> {
+    // Without a number the kernel would look for other things to delete.
+    if index == IfIndex::ANY {
+        return Ok(false);
+    }
+    match socket.change(RouteNetlinkMessage::DelLink(message(index)), 0) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn set(socket: &mut RequestSocket, index: IfIndex, attribute: LinkAttribute) -> io::Result<()> {
+    let mut message = message(index);
+    message.attributes = vec![attribute];
+    socket.change(RouteNetlinkMessage::NewLink(message), 0)
+}
+
+fn message(index: IfIndex) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index.0;
+    message
+}

@@ -1,0 +1,370 @@
+//! Interfaces of our own on a real kernel, each test in a namespace of its own.
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::ids::MacAddress;
+use crate::system::netlink::{Handle, Report};
+use crate::system::testing::{block_on, in_namespace, ip, make_cable};
+use crate::vrrp::action::{Operation, Token};
+use crate::vrrp::event::InterfaceState;
+
+const VIRTUAL: MacAddress = MacAddress([0, 0, 0x5e, 0, 1, 51]);
+
+fn index(name: &str) -> IfIndex {
+    IfIndex(nix::net::if_::if_nametoindex(name).expect("the interface"))
+}
+
+fn setting(family: Family, name: &str, key: &str) -> i64 {
+    sysctl::read(family, name, key).expect("a setting")
+}
+
+fn ipv4(name: &str, key: &str) -> i64 {
+    setting(Family::Inet, name, key)
+}
+
+/// A VMAC of IPv4 on `left`.
+fn vmac(name: &str) -> OwnLink {
+    OwnLink {
+        name: name.into(),
+        parent: index("left"),
+        kind: OwnLinkKind::Macvlan(VIRTUAL),
+        group: 0,
+        vrf: None,
+        ipv4: true,
+        ipv6: false,
+        notify: false,
+    }
+}
+
+/// The thread, and what it has told.
+struct Thread {
+    handle: Handle,
+    reports: UnboundedReceiver<Report>,
+    number: u64,
+}
+
+impl Thread {
+    fn start() -> Self {
+        let (handle, reports) = Handle::start().expect("started");
+        let mut thread = Self {
+            handle,
+            reports,
+            number: 0,
+        };
+        thread.until_done(Vec::new());
+        thread
+    }
+
+    /// What is told until the request is done.
+    fn until_done(&mut self, operations: Vec<Operation>) -> Vec<Report> {
+        self.number += 1;
+        let token = Token(self.number);
+        self.handle.carry_out(token, operations);
+        let mut told = Vec::new();
+        block_on(async {
+            loop {
+                let report = self.reports.recv().await.expect("the thread lives");
+                if matches!(report, Report::Done { token: done, .. } if done == token) {
+                    return told;
+                }
+                told.push(report);
+            }
+        })
+    }
+
+    /// Makes the link, with nothing missing; its last state.
+    fn add(&mut self, link: &OwnLink) -> InterfaceState {
+        let told = self.until_done(vec![Operation::AddLink(Box::new(link.clone()))]);
+        let bad = |it: &&Report| matches!(it, Report::Refused { .. } | Report::LinkFlawed { .. });
+        assert_eq!(told.iter().find(bad), None);
+        let mut states = told.into_iter().rev().filter_map(|it| match it {
+            Report::Interface(state) if state.name == link.name => Some(state),
+            _ => None,
+        });
+        states.next().unwrap_or_else(|| state(&link.name))
+    }
+
+    fn remove(&mut self, on: IfIndex, name: &str) {
+        let name = name.to_owned();
+        let told = self.until_done(vec![Operation::RemoveLink { on, name }]);
+        let bad = |it: &&Report| matches!(it, Report::Refused { .. });
+        assert_eq!(told.iter().find(bad), None);
+    }
+}
+
+fn state(name: &str) -> InterfaceState {
+    let all = crate::system::netlink::interfaces_now().expect("a dump");
+    all.into_iter()
+        .find(|it| it.name == name)
+        .expect("the interface")
+}
+
+fn is_there(name: &str) -> bool {
+    nix::net::if_::if_nametoindex(name).is_ok()
+}
+
+/// The settings of `left` that VMACs change.
+fn of_parent() -> [i64; 2] {
+    ["arp_ignore", "arp_filter"].map(|key| ipv4("left", key))
+}
+
+#[test]
+fn a_vmac_is_made_as_keepalived_makes_it() {
+    in_namespace(|| {
+        make_cable();
+        let mut thread = Thread::start();
+        let told = thread.add(&vmac("vrrp.51"));
+        assert!(told.up, "{told:?}");
+        assert_eq!(told.mac, VIRTUAL);
+        assert!(told.link.is_of(&vmac("vrrp.51").kind, index("left")));
+        let shown = ip("-d link show dev vrrp.51");
+        for part in [
+            "vrrp.51@left",
+            "link/ether 00:00:5e:00:01:33",
+            "macvlan mode private",
+            "addrgenmode none",
+            "alias keepalived-rs arp_ignore=0 arp_filter=0",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        for (key, value) in [
+            ("arp_ignore", 1),
+            ("rp_filter", 0),
+            ("accept_local", 1),
+            ("promote_secondaries", 1),
+            ("arp_filter", 0),
+        ] {
+            assert_eq!(ipv4("vrrp.51", key), value, "{key}");
+        }
+        assert_eq!(setting(Family::Inet6, "vrrp.51", "disable_ipv6"), 1);
+        assert_eq!(of_parent(), [1, 1]);
+        thread.remove(told.index, "vrrp.51");
+        assert!(!is_there("vrrp.51"));
+        assert_eq!(of_parent(), [0, 0]);
+    });
+}
+
+#[test]
+fn a_vmac_of_ipv6_gives_itself_no_address_and_leaves_its_parent_alone() {
+    in_namespace(|| {
+        make_cable();
+        let link = OwnLink {
+            kind: OwnLinkKind::Macvlan(MacAddress([0, 0, 0x5e, 0, 2, 51])),
+            group: 7,
+            ipv4: false,
+            ipv6: true,
+            notify: true,
+            ..vmac("vrrp6.51")
+        };
+        let mut thread = Thread::start();
+        let told = thread.add(&link);
+        assert_eq!((told.link.group, told.addresses.len()), (7, 0));
+        let shown = ip("-d link show dev vrrp6.51");
+        assert!(
+            shown.contains("alias keepalived-rs \n") || shown.contains("alias keepalived-rs\n"),
+            "{shown}"
+        );
+        for (key, value) in [("accept_ra", 0), ("autoconf", 0), ("disable_ipv6", 0)] {
+            assert_eq!(setting(Family::Inet6, "vrrp6.51", key), value, "{key}");
+        }
+        assert_eq!(ipv4("vrrp6.51", "arp_ignore"), 1);
+        assert_eq!(of_parent(), [0, 0]);
+        assert_eq!(ip("-6 addr show dev vrrp6.51"), "");
+    });
+}
+
+/// `net.ipv4.conf.all.rp_filter` is of every interface.
+#[test]
+fn a_filter_of_all_interfaces_is_met_by_a_milder_one_on_the_vmac() {
+    in_namespace(|| {
+        make_cable();
+        write_of_all("rp_filter", 1);
+        let mut thread = Thread::start();
+        thread.add(&vmac("vrrp.51"));
+        assert_eq!(ipv4("vrrp.51", "rp_filter"), 2);
+        assert_eq!(ipv4("all", "rp_filter"), 1);
+        assert_eq!(ipv4("left", "rp_filter"), 0);
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
+fn write_of_all(key: &str, value: u32) {
+    let path = format!("/proc/sys/net/ipv4/conf/all/{key}");
+    std::fs::write(path, value.to_string()).expect("written");
+}
+
+#[test]
+fn one_that_fits_is_taken_over_and_put_right() {
+    in_namespace(|| {
+        make_cable();
+        ip("link add vrrp.51 link left address 02:00:00:00:00:09 type macvlan mode private");
+        let before = index("vrrp.51");
+        let mut thread = Thread::start();
+        let told = thread.add(&OwnLink {
+            group: 3,
+            ..vmac("vrrp.51")
+        });
+        assert_eq!((told.index, told.mac), (before, VIRTUAL));
+        assert!(told.up && told.link.group == 3, "{told:?}");
+        assert_eq!(ipv4("vrrp.51", "arp_ignore"), 1);
+        // Again, with nothing to do.
+        assert_eq!(thread.add(&vmac("vrrp.51")).index, before);
+        assert_eq!(thread.add(&vmac("vrrp.51")).link.group, 0);
+    });
+}
+
+#[test]
+fn one_of_another_kind_or_place_is_left_alone() {
+    in_namespace(|| {
+        make_cable();
+        ip("link add one type veth peer name two");
+        ip("link add open link left type macvlan mode bridge");
+        ip("link add elsewhere link right type macvlan mode private");
+        let mut thread = Thread::start();
+        for name in ["one", "open", "elsewhere", "left"] {
+            let before = ip(&format!("-d link show dev {name}"));
+            let link = Box::new(vmac(name));
+            let told = thread.until_done(vec![Operation::AddLink(link)]);
+            let refused = |it: &Report| matches!(it, Report::Refused { errno, .. } if *errno == Errno(libc::EEXIST));
+            assert!(told.iter().any(refused), "{name}: {told:?}");
+            assert_eq!(ip(&format!("-d link show dev {name}")), before);
+        }
+        let link = Box::new(OwnLink {
+            parent: IfIndex(777),
+            ..vmac("vrrp.51")
+        });
+        let told = thread.until_done(vec![Operation::AddLink(link)]);
+        assert!(
+            matches!(told.as_slice(), [Report::Refused { .. }]),
+            "{told:?}"
+        );
+        assert!(!is_there("vrrp.51"));
+        assert_eq!(of_parent(), [0, 0]);
+    });
+}
+
+#[test]
+fn the_parent_is_as_before_when_the_last_vmac_goes() {
+    in_namespace(|| {
+        make_cable();
+        sysctl::write(Family::Inet, "left", "arp_ignore", 2).expect("written");
+        let mut thread = Thread::start();
+        let first = thread.add(&vmac("vrrp.51")).index;
+        let mac = MacAddress([0, 0, 0x5e, 0, 1, 52]);
+        let second = thread.add(&OwnLink {
+            kind: OwnLinkKind::Macvlan(mac),
+            ..vmac("vrrp.52")
+        });
+        assert_eq!(of_parent(), [1, 1]);
+        thread.remove(first, "vrrp.51");
+        assert_eq!(of_parent(), [1, 1]);
+        // Deleted by somebody, and made anew.
+        ip("link del vrrp.52");
+        let again = thread.add(&OwnLink {
+            kind: OwnLinkKind::Macvlan(mac),
+            ..vmac("vrrp.52")
+        });
+        assert_ne!(again.index, second.index);
+        assert_eq!(of_parent(), [1, 1]);
+        // Deleted by somebody, and not wanted any more.
+        ip("link del vrrp.52");
+        thread.remove(again.index, "vrrp.52");
+        assert_eq!(of_parent(), [2, 0]);
+        thread.remove(again.index, "vrrp.52");
+    });
+}
+
+#[test]
+fn a_setting_that_somebody_changed_since_is_his() {
+    in_namespace(|| {
+        make_cable();
+        let mut thread = Thread::start();
+        let on = thread.add(&vmac("vrrp.51")).index;
+        sysctl::write(Family::Inet, "left", "arp_ignore", 8).expect("written");
+        thread.remove(on, "vrrp.51");
+        assert_eq!(of_parent(), [8, 0]);
+    });
+}
+
+/// The number of a VMAC that is gone may belong to something else by now.
+#[test]
+fn nothing_is_deleted_that_has_another_name() {
+    in_namespace(|| {
+        make_cable();
+        let mut thread = Thread::start();
+        thread.remove(index("left"), "vrrp.51");
+        assert!(is_there("left"));
+        // Unless it is marked as ours.
+        let on = thread.add(&vmac("vrrp.51")).index;
+        ip("link set vrrp.51 down");
+        ip("link set vrrp.51 name other");
+        thread.remove(on, "vrrp.51");
+        assert!(!is_there("other"));
+    });
+}
+
+#[test]
+fn what_a_killed_daemon_left_is_taken_away_and_nothing_else() {
+    in_namespace(|| {
+        make_cable();
+        sysctl::write(Family::Inet, "left", "arp_filter", 1).expect("written");
+        let mut killed = Thread::start();
+        killed.add(&vmac("vrrp.51"));
+        let another = OwnLinkKind::Macvlan(MacAddress([0, 0, 0x5e, 0, 1, 52]));
+        killed.add(&OwnLink {
+            kind: another,
+            ..vmac("mine")
+        });
+        drop(killed);
+        // Somebody else's: another address, another parent, no mark.
+        ip("link add other link left address 02:00:00:00:00:09 type macvlan mode private");
+        ip("link add right1 link right address 00:00:5e:00:01:33 type macvlan mode private");
+        ip("link add unmarked link left address 00:00:5e:00:01:33 type macvlan mode private");
+        let left = |name: Option<&str>| LeftLink {
+            name: name.map(Into::into),
+            parent: "left".into(),
+            kind: OwnLinkKind::Macvlan(VIRTUAL),
+        };
+        let mut removed = Vec::new();
+        let wrong = [left(Some("mine")), left(Some("vrrp.52"))];
+        clean_up_links(&wrong, &mut removed).expect("cleaned up");
+        assert_eq!(removed, [""; 0]);
+        let mine = LeftLink {
+            kind: another,
+            ..left(Some("mine"))
+        };
+        clean_up_links(&[mine], &mut removed).expect("cleaned up");
+        assert_eq!(removed, ["mine"]);
+        assert_eq!(of_parent(), [1, 1]);
+        clean_up_links(&[left(None), left(Some("gone"))], &mut removed).expect("cleaned up");
+        assert_eq!(removed, ["mine", "vrrp.51"]);
+        assert_eq!(of_parent(), [0, 1]);
+        assert!(is_there("other") && is_there("right1") && is_there("unmarked"));
+        clean_up_links(&[left(Some("unmarked"))], &mut removed).expect("cleaned up");
+        assert!(!is_there("unmarked"));
+    });
+}
+
+/// What a daemon that was killed has left counts as changed by it.
+#[test]
+fn a_new_daemon_knows_what_the_parent_was_before_the_last_one() {
+    in_namespace(|| {
+        make_cable();
+        let mut killed = Thread::start();
+        killed.add(&vmac("vrrp.51"));
+        drop(killed);
+        let mut thread = Thread::start();
+        let mac = MacAddress([0, 0, 0x5e, 0, 1, 52]);
+        let second = thread.add(&OwnLink {
+            kind: OwnLinkKind::Macvlan(mac),
+            ..vmac("vrrp.52")
+        });
+        thread.remove(second.index, "vrrp.52");
+        // The other one is there still.
+        assert_eq!(of_parent(), [1, 1]);
+        let first = thread.add(&vmac("vrrp.51"));
+        thread.remove(first.index, "vrrp.51");
+        assert_eq!(of_parent(), [0, 0]);
+    });
+}
