@@ -378,4 +378,6 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
 }
 
 #[cfg(test)]
+mod beside_c;
+#[cfg(test)]
 mod tests;

@@ -40,6 +40,16 @@ const TYPE_IPV6_AND_INTERFACE: u32 = TYPE_IPV6 << 6 | TYPE_INTERFACE;
 /// The set never changes (`NFT_SET_CONSTANT`).
 const CONSTANT: u32 = 2;
 
+/// What `nft` notes beside a set of numbers in the byte order of the machine, so that
+/// it prints them as names: what it is said of, four bytes, `BYTEORDER_HOST_ENDIAN`.
+const KEYS_AS_HERE: [u8; 6] = in_order_of_host(0);
+const VALUES_AS_HERE: [u8; 6] = in_order_of_host(1);
+
+const fn in_order_of_host(kind: u8) -> [u8; 6] {
+    let [a, b, c, d] = 1_u32.to_ne_bytes();
+    [kind, 4, a, b, c, d]
+}
+
 /// The set has a value for each key (`NFT_SET_MAP`).
 const MAP: u32 = 8;
 
@@ -135,11 +145,11 @@ pub(super) fn create_vips(batch: &mut Batch, family: Family, options: &Options) 
 /// in its chain: what goes to the chain of link-local addresses does not come back.
 pub(super) fn create_guards(batch: &mut Batch, family: Family, options: &Options) {
     let builder = &mut Builder::new(batch, family, options);
-    builder.map(PARENTS, 4, TYPE_INTERFACE, 4);
+    builder.map(PARENTS, 4);
     match family {
         Family::Inet => builder.redirect_reports_ipv4(),
         Family::Inet6 => {
-            builder.set(SILENT, 5, TYPE_INTERFACE, 4, 0);
+            builder.interfaces(SILENT, 5);
             builder.drop_solicitations();
             builder.redirect_reports_ipv6();
         }
@@ -205,8 +215,9 @@ impl Builder<'_> {
         });
     }
 
-    /// A map from keys of some type to values of the same.
-    fn map(&mut self, name: &str, number: u32, kind: u32, bytes: u32) {
+    /// A map from interfaces to interfaces.
+    fn map(&mut self, name: &str, number: u32) {
+        let (kind, bytes) = (TYPE_INTERFACE, 4);
         let table = &self.options.table;
         self.batch.ask(Request::NewSet, self.family, |it| {
             it.text(1, table);
@@ -217,6 +228,21 @@ impl Builder<'_> {
             it.number(6, kind);
             it.number(7, bytes);
             it.number(10, number);
+            it.bytes(13, &[KEYS_AS_HERE, VALUES_AS_HERE].concat());
+        });
+    }
+
+    /// A set of interfaces.
+    fn interfaces(&mut self, name: &str, number: u32) {
+        let table = &self.options.table;
+        self.batch.ask(Request::NewSet, self.family, |it| {
+            it.text(1, table);
+            it.text(2, name);
+            it.number(3, 0);
+            it.number(4, TYPE_INTERFACE);
+            it.number(5, 4);
+            it.number(10, number);
+            it.bytes(13, &KEYS_AS_HERE);
         });
     }
 

@@ -3,15 +3,16 @@
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
+use crate::config::model::Buffers;
 use crate::ids::MacAddress;
-use crate::system::netlink::{Handle, Report};
+use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::testing::{block_on, in_namespace, ip, make_cable};
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::InterfaceState;
 
 const VIRTUAL: MacAddress = MacAddress([0, 0, 0x5e, 0, 1, 51]);
 
-fn index(name: &str) -> IfIndex {
+pub(super) fn index(name: &str) -> IfIndex {
     IfIndex(nix::net::if_::if_nametoindex(name).expect("the interface"))
 }
 
@@ -38,7 +39,7 @@ fn vmac(name: &str) -> OwnLink {
 }
 
 /// The thread, and what it has told.
-struct Thread {
+pub(super) struct Thread {
     handle: Handle,
     reports: UnboundedReceiver<Report>,
     number: u64,
@@ -46,7 +47,12 @@ struct Thread {
 
 impl Thread {
     fn start() -> Self {
-        let (handle, reports) = Handle::start().expect("started");
+        Self::start_with(nftables::Options::default())
+    }
+
+    pub(super) fn start_with(firewall: nftables::Options) -> Self {
+        let buffers = Buffers::default();
+        let (handle, reports) = Handle::start_with(&buffers, firewall).expect("started");
         let mut thread = Self {
             handle,
             reports,
@@ -57,7 +63,7 @@ impl Thread {
     }
 
     /// What is told until the request is done.
-    fn until_done(&mut self, operations: Vec<Operation>) -> Vec<Report> {
+    pub(super) fn until_done(&mut self, operations: Vec<Operation>) -> Vec<Report> {
         self.number += 1;
         let token = Token(self.number);
         self.handle.carry_out(token, operations);
@@ -74,7 +80,7 @@ impl Thread {
     }
 
     /// Makes the link, with nothing missing; its last state.
-    fn add(&mut self, link: &OwnLink) -> InterfaceState {
+    pub(super) fn add(&mut self, link: &OwnLink) -> InterfaceState {
         let told = self.until_done(vec![Operation::AddLink(Box::new(link.clone()))]);
         let bad = |it: &&Report| matches!(it, Report::Refused { .. } | Report::LinkFlawed { .. });
         assert_eq!(told.iter().find(bad), None);
