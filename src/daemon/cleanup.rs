@@ -10,14 +10,14 @@ use std::sync::Arc;
 use crate::config::model::{Config, Instance, VirtualAddress};
 use crate::ids::Errno;
 use crate::system::clock::epoch_us;
-use crate::system::netlink::{self, nftables};
+use crate::system::netlink::{self, LeftLink, nftables};
 use crate::system::sockets::tx::Sender;
 use crate::vrrp::action::Operation;
 use crate::vrrp::authentication::Sequences;
 use crate::vrrp::interfaces::{Interfaces, Place, place_of};
 use crate::vrrp::kernel_set::{additions_of, is_surely_ours, removals};
 use crate::vrrp::outgoing::{Outgoing, Signing};
-use crate::vrrp::virtual_links::links_of;
+use crate::vrrp::virtual_links::{VirtualLinks, links_of};
 
 use super::exit_code;
 
@@ -45,7 +45,12 @@ pub fn run(config: &Config) -> u8 {
     if let Err(error) = &told {
         tracing::error!("Unable to tell the peers: {error}");
     }
-    match cleaned.and(opened).and(told) {
+    // Not before: a virtual MAC is what their adverts leave by.
+    let deleted = remove_links(config);
+    if let Err(error) = &deleted {
+        tracing::error!("Unable to remove every virtual MAC: {error}");
+    }
+    match cleaned.and(opened).and(told).and(deleted) {
         Ok(()) => exit_code::OK,
         Err(_) => exit_code::FATAL,
     }
@@ -74,6 +79,24 @@ fn take_off<'c>(
     let outcome = netlink::clean_up(&vips, &mut were_there);
     let were_on = owners.into_iter().filter(|(vip, _)| were_there.contains(vip));
     removed.extend(were_on.map(|(_, owner)| owner));
+    outcome
+}
+
+/// Deletes the links that were made for instances of `config`.
+fn remove_links(config: &Config) -> std::io::Result<()> {
+    let mut links = VirtualLinks::default();
+    links.follow(config);
+    let left = links.iter().map(|(key, link)| LeftLink {
+        name: None,
+        parent: key.parent.clone(),
+        kind: link.wish.kind,
+    });
+    let left: Vec<LeftLink> = left.collect();
+    let mut removed = Vec::new();
+    let outcome = netlink::clean_up_links(&left, &mut removed);
+    for name in removed {
+        tracing::info!("Success removing VMAC interface {name}");
+    }
     outcome
 }
 

@@ -77,8 +77,10 @@ pub struct Link {
     pub is_found: bool,
     /// It could not be made.
     pub refused: Option<Errno>,
-    /// It is new, and the kernel may take a moment to call it up.
-    pub settling: bool,
+    /// Until then it may be down: it is new, or on its way out, and then it is made anew.
+    pub settles_until: Option<Instant>,
+    /// It was up when it was last looked at.
+    pub was_up: bool,
     /// It is asked for again no earlier.
     pub not_before: Instant,
 }
@@ -154,7 +156,8 @@ impl Link {
             asked: None,
             is_found: false,
             refused: None,
-            settling: false,
+            settles_until: None,
+            was_up: false,
             not_before: Instant::ZERO,
         }
     }
@@ -433,7 +436,9 @@ impl Link {
         match (own, self.refused, parent) {
             (Some(state), _, _) if state.up => Standing::Up,
             (_, _, None) => Standing::NoParent,
-            (Some(_), _, Some(parent)) if self.settling && parent.up => Standing::Awaited,
+            (Some(_), _, Some(parent)) if self.settles_until.is_some() && parent.up => {
+                Standing::Awaited
+            }
             (Some(_), _, _) => Standing::Down,
             (None, Some(errno), _) => Standing::Refused(errno),
             (None, None, Some(_)) => Standing::Awaited,

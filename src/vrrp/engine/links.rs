@@ -22,6 +22,9 @@ use super::{Engine, Phase};
 /// A link is made anew no more often than this, and has this long to come up.
 const MAKING_GAP: Interval = Interval::from_secs(1);
 
+/// What is deleted goes down first: for so long that may be what happens.
+const DELETION_MAX: Interval = Interval::from_ms(100);
+
 /// After this long it is tried again what the kernel refused.
 const RETRY_AFTER: Interval = Interval::from_secs(5);
 
@@ -44,11 +47,12 @@ impl Engine {
             self.follow_link(now, &key);
         }
         let links = self.interfaces.links.iter();
-        let waiting = links.filter(|(_, link)| {
-            link.settling || (link.on.is_none() && link.asked.is_none())
+        let times = links.filter_map(|(_, link)| {
+            let is_missing = link.on.is_none() && link.asked.is_none();
+            let next = is_missing.then_some(link.not_before);
+            link.settles_until.or(next).filter(|next| *next > now)
         });
-        let next = waiting.map(|(_, link)| link.not_before).min();
-        match next.filter(|next| *next > now) {
+        match times.min() {
             Some(next) => self.timers.arm(TimerKey::OwnLinks, next),
             None => self.timers.disarm(TimerKey::OwnLinks),
         }
@@ -69,11 +73,16 @@ impl Engine {
         if let Some((name, is_up)) = own.filter(|_| is_right) {
             // Somebody may have given it another one.
             link.name = Some(name);
-            link.settling = link.settling && !is_up && now < link.not_before;
+            let was_up = std::mem::replace(&mut link.was_up, is_up);
+            link.settles_until = match link.settles_until {
+                _ if is_up => None,
+                None if was_up => Some(now + DELETION_MAX),
+                until => until.filter(|until| *until > now),
+            };
             return;
         }
         link.on = None;
-        link.settling = false;
+        link.settles_until = None;
         if link.asked.is_none() && now >= link.not_before {
             self.ask_for_link(key);
         }
@@ -171,7 +180,8 @@ impl Engine {
         link.refused = None;
         link.not_before = now + MAKING_GAP;
         link.on = seen.map(|(index, _)| index);
-        link.settling = seen.is_some_and(|(_, is_up)| !is_up);
+        link.was_up = seen.is_some_and(|(_, is_up)| is_up);
+        link.settles_until = (!link.was_up).then_some(now + MAKING_GAP);
         let what = match link.is_found {
             true => LinkNews::Found,
             false => LinkNews::Made,
