@@ -252,3 +252,110 @@ fn message(index: IfIndex) -> LinkMessage {
     message.header.index = index.0;
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::Emitable;
+
+    use super::*;
+    use crate::vrrp::event::{LinkDetails, LinkKind};
+
+    fn bytes(message: &LinkMessage) -> Vec<u8> {
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        bytes
+    }
+
+    fn ipvlan(mode: IpvlanMode) -> OwnLink {
+        OwnLink {
+            name: "vrrp.51".into(),
+            parent: IfIndex(3),
+            kind: OwnLinkKind::Ipvlan(mode),
+            group: 7,
+            vrf: None,
+            ipv4: true,
+            ipv6: false,
+            notify: false,
+        }
+    }
+
+    /// Written out by hand, from linux/if_link.h: many a kernel has no ipvlan to try it.
+    #[test]
+    fn an_ipvlan_is_asked_for_byte_by_byte() {
+        if cfg!(target_endian = "big") {
+            return;
+        }
+        let asked = bytes(&message_to_create(&ipvlan(IpvlanMode::Private)));
+        let mut expected = vec![0; 16];
+        // IFLA_LINKINFO with kind and data, of which mode and flags have two bytes.
+        expected.extend([36, 0, 18, 0, 11, 0, 1, 0]);
+        expected.extend(b"ipvlan\0\0");
+        expected.extend([20, 0, 2, 0, 6, 0, 1, 0, 0, 0, 0, 0, 6, 0, 2, 0, 1, 0, 0, 0]);
+        // IFLA_LINK, IFLA_IFNAME and IFLA_GROUP.
+        expected.extend([8, 0, 5, 0, 3, 0, 0, 0]);
+        expected.extend([12, 0, 3, 0]);
+        expected.extend(b"vrrp.51\0");
+        expected.extend([8, 0, 27, 0, 7, 0, 0, 0]);
+        assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn an_ipvlan_is_read_as_it_was_asked_for() {
+        for mode in [IpvlanMode::Bridge, IpvlanMode::Private, IpvlanMode::Vepa] {
+            let asked = bytes(&message_to_create(&ipvlan(mode)));
+            let found = Link::parse(&asked).expect("a link").state.link;
+            let expected = LinkDetails {
+                parent: Some(IfIndex(3)),
+                master: None,
+                kind: LinkKind::Ipvlan(Some(mode)),
+                group: 7,
+            };
+            assert_eq!(found, expected);
+            assert!(found.is_of(&OwnLinkKind::Ipvlan(mode), IfIndex(3)));
+            assert!(!found.is_of(&OwnLinkKind::Ipvlan(mode), IfIndex(4)));
+        }
+        let vepa = OwnLinkKind::Ipvlan(IpvlanMode::Vepa);
+        let asked = bytes(&message_to_create(&ipvlan(IpvlanMode::Bridge)));
+        let found = Link::parse(&asked).expect("a link").state.link;
+        assert!(!found.is_of(&vepa, IfIndex(3)));
+    }
+
+    #[test]
+    fn a_message_that_is_cut_anywhere_does_no_harm() {
+        let whole = bytes(&message_to_create(&ipvlan(IpvlanMode::Bridge)));
+        for length in 0..whole.len() {
+            let _ = Link::parse(&whole[..length]);
+        }
+    }
+
+    #[test]
+    fn a_vrf_and_what_is_in_it_are_told() {
+        let mut vrf = message(IfIndex(9));
+        vrf.attributes = vec![
+            LinkAttribute::IfName("blue".into()),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Vrf)]),
+        ];
+        let found = Link::parse(&bytes(&vrf)).expect("a link").state.link;
+        assert_eq!(found.kind, LinkKind::Vrf);
+        let mut member = message(IfIndex(3));
+        member.attributes = vec![
+            LinkAttribute::IfName("eth0".into()),
+            LinkAttribute::Controller(9),
+        ];
+        let found = Link::parse(&bytes(&member)).expect("a link").state.link;
+        assert_eq!(found.master, Some(IfIndex(9)));
+    }
+
+    /// The number of a parent means something else here.
+    #[test]
+    fn a_parent_in_another_namespace_is_none() {
+        let mut link = message(IfIndex(3));
+        link.attributes = vec![
+            LinkAttribute::IfName("eth0".into()),
+            LinkAttribute::Link(2),
+            LinkAttribute::LinkNetNsId(0),
+        ];
+        let found = Link::parse(&bytes(&link)).expect("a link").state.link;
+        assert_eq!(found.parent, None);
+    }
+}

@@ -115,7 +115,7 @@ fn settings(interface: &str) -> Vec<(String, String)> {
 }
 
 /// What `nft list ruleset` prints, without what was counted.
-fn rules() -> String {
+pub(super) fn rules() -> String {
     let output = Command::new("nft").args(["list", "ruleset"]).output();
     let text = String::from_utf8(output.expect("the nft command").stdout).expect("text");
     let mut rules = String::new();

@@ -374,3 +374,122 @@ fn a_new_daemon_knows_what_the_parent_was_before_the_last_one() {
         assert_eq!(of_parent(), [0, 0]);
     });
 }
+
+/// Frames that arrive at the other end of the cable.
+struct Ear(socket2::Socket);
+
+impl Ear {
+    fn open() -> Self {
+        // ETH_P_ALL, in the order of the network.
+        let all = i32::from(3_u16.to_be());
+        let kind = socket2::Type::RAW;
+        let protocol = socket2::Protocol::from(all);
+        let socket = socket2::Socket::new(socket2::Domain::PACKET, kind, Some(protocol));
+        let socket = socket.expect("a packet socket");
+        let interface = b"right";
+        socket.bind_device(Some(interface)).expect("bound");
+        let limit = Some(std::time::Duration::from_secs(10));
+        socket.set_read_timeout(limit).expect("a limit");
+        Self(socket)
+    }
+
+    /// Hears frames until one has this address in it, which is given back; none of them
+    /// may come from a virtual hardware address.
+    fn until(&self, wanted: &[u8]) -> Vec<u8> {
+        use std::io::Read;
+        let mut buffer = [0; 2048];
+        loop {
+            let length = (&self.0).read(&mut buffer).expect("a frame in time");
+            let frame = &buffer[..length];
+            assert_ne!(frame[6..10], [0, 0, 0x5e, 0], "{frame:x?}");
+            if frame[14..].windows(wanted.len()).any(|part| part == wanted) {
+                return frame.to_vec();
+            }
+        }
+    }
+}
+
+/// A switch that hears a virtual hardware address from a BACKUP sends it what is for the
+/// MASTER.
+#[test]
+fn reports_of_groups_leave_by_the_parent_with_its_own_address() {
+    in_namespace(|| {
+        make_cable();
+        ip("link set left address 02:00:00:00:00:01");
+        let ear = Ear::open();
+        let mut thread = Thread::start();
+        thread.add(&OwnLink {
+            ipv6: true,
+            ..vmac("vrrp.51")
+        });
+        let on = index("vrrp.51").0;
+        let socket = |domain| {
+            let kind = socket2::Type::DGRAM;
+            socket2::Socket::new(domain, kind, None).expect("a socket")
+        };
+        let ipv4 = std::net::Ipv4Addr::new(239, 1, 2, 3);
+        let joined = socket(socket2::Domain::IPV4);
+        let interface = socket2::InterfaceIndexOrAddress::Index(on);
+        joined
+            .join_multicast_v4_n(&ipv4, &interface)
+            .expect("joined");
+        let frame = ear.until(&ipv4.octets());
+        assert_eq!(frame[6..12], [2, 0, 0, 0, 0, 1]);
+        let ipv6: std::net::Ipv6Addr = "ff05::1:3".parse().expect("an address");
+        let joined6 = socket(socket2::Domain::IPV6);
+        joined6.join_multicast_v6(&ipv6, on).expect("joined");
+        let frame = ear.until(&ipv6.octets());
+        assert_eq!(frame[6..12], [2, 0, 0, 0, 0, 1]);
+    });
+}
+
+/// `nft flush ruleset`, and then one more VMAC.
+#[test]
+fn rules_that_somebody_took_away_come_back_for_all() {
+    in_namespace(|| {
+        make_cable();
+        let mut thread = Thread::start();
+        thread.add(&vmac("vrrp.51"));
+        let options = nftables::Options::default();
+        nftables::clean_up(options).expect("taken away");
+        thread.add(&OwnLink {
+            kind: OwnLinkKind::Macvlan(MacAddress([0, 0, 0x5e, 0, 1, 52])),
+            ..vmac("vrrp.52")
+        });
+        let rules = super::beside_c::rules();
+        assert!(
+            rules.contains("{ \"vrrp.51\" : \"left\", \"vrrp.52\" : \"left\" }"),
+            "{rules}"
+        );
+        // One that was deleted by somebody leaves no element behind.
+        ip("link del vrrp.51");
+        thread.add(&vmac("vrrp.51"));
+        let rules = super::beside_c::rules();
+        assert_eq!(rules.matches(" : \"left\"").count(), 2, "{rules}");
+    });
+}
+
+/// Addresses of a MASTER are blocked first, and an instance with a VMAC comes later, by
+/// a reload.
+#[test]
+fn rules_of_vmacs_come_before_those_of_addresses() {
+    in_namespace(|| {
+        make_cable();
+        let mut thread = Thread::start();
+        let address = "2001:db8::1".parse().expect("an address");
+        let on = index("left");
+        thread.until_done(vec![Operation::Block { on, address }]);
+        thread.add(&OwnLink {
+            ipv6: true,
+            ..vmac("vrrp.51")
+        });
+        let rules = super::beside_c::rules();
+        let place = |text: &str| {
+            rules
+                .find(text)
+                .unwrap_or_else(|| panic!("{text}: {rules}"))
+        };
+        assert!(place("mld2-listener-report") < place("nd-router-solicit"));
+        assert!(place("nd-router-solicit") < place("goto out_link_local"));
+    });
+}
