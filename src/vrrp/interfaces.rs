@@ -153,9 +153,11 @@ const ROUTED_MTU_MAX: u32 = 1500;
 /// Where an instance sends and hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// The interface; for unicast without one that of its VRF, or
-    /// [`IfIndex::ANY`].
-    pub on: IfIndex,
+    /// Where it hears: the interface; for unicast without one that of its VRF, or
+    /// [`IfIndex::ANY`]. Multicast is heard on a virtual MAC, once that is there: to
+    /// that, and to nothing else, the kernel gives what another MASTER sends with the same
+    /// virtual MAC.
+    pub on: Option<IfIndex>,
     /// Where adverts leave: a virtual MAC, or `on`. While a virtual MAC is missing they
     /// leave below it, since silence would end a mastership.
     pub via: IfIndex,
@@ -180,13 +182,18 @@ pub fn place_of(
             Some(link) if instance.ipvlan.is_some() => interfaces.of_link(&link),
             _ => interfaces.named(&instance.interface),
         }?;
-        let via = match own_link(instance) {
-            Some(link) if !instance.vmac_transmit_on_base => interfaces.of_link(&link),
-            _ => None,
-        };
+        let own = own_link(instance);
+        let link = own.as_ref().and_then(|link| interfaces.of_link(link));
+        let link = link.map(|link| link.index);
+        let is_multicast = instance.unicast_peers.is_empty();
         return Some(Place {
-            on: state.index,
-            via: via.map_or(state.index, |link| link.index),
+            on: match own {
+                Some(_) if is_multicast => link,
+                _ => Some(state.index),
+            },
+            via: link
+                .filter(|_| !instance.vmac_transmit_on_base)
+                .unwrap_or(state.index),
             source: source_address(instance, Some(state), vips),
             mac: Some(state.mac),
             mtu: state.mtu,
@@ -199,7 +206,7 @@ pub fn place_of(
     let source = instance.source_address;
     let carrier = source.and_then(|source| interfaces.with_address(source));
     Some(Place {
-        on,
+        on: Some(on),
         via: on,
         source: source.filter(|_| carrier.is_some()),
         mac: None,

@@ -56,8 +56,8 @@ pub struct Wish {
     /// What its name begins with if there is none.
     prefix: String,
     vrid: Vrid,
-    /// The name of one for IPv6 is tried first.
-    is_ipv6_first: bool,
+    /// It is for IPv6 in the first place.
+    is_ipv6: bool,
     /// Its place among all wishes.
     place: usize,
 }
@@ -133,11 +133,11 @@ impl Wish {
     /// none.
     pub fn names(&self) -> impl Iterator<Item = String> + '_ {
         let (prefix, vrid) = (&self.prefix, self.vrid);
-        let first = self.is_ipv6_first.then(|| format!("{prefix}6.{vrid}"));
         let plain = std::iter::once_with(move || format!("{prefix}.{vrid}"));
+        let second = self.is_ipv6.then(|| format!("{prefix}6.{vrid}"));
         let numbered = (1..=NUMBER_MAX).map(move |number| format!("{prefix}{number}.{vrid}"));
         let given = self.name.clone().into_iter();
-        given.chain(first).chain(plain).chain(numbered)
+        given.chain(plain).chain(second).chain(numbered)
     }
 
     /// Whether the kernel is to be told when `self` takes the place of `old`.
@@ -368,7 +368,7 @@ fn wish_of_instance(instance: &Instance, globals: &Globals) -> Option<(LinkKey, 
             name: vmac.interface.clone(),
             group: vmac.group,
             notify: vmac.netlink_notify,
-            is_ipv6_first: instance.ipv6,
+            is_ipv6: instance.ipv6,
             ..plain
         },
         (None, Some(ipvlan)) => Wish {
@@ -400,7 +400,7 @@ fn wish_of_address(
     Wish {
         ipv4: !is_ipv6,
         ipv6: is_ipv6,
-        is_ipv6_first: is_ipv6,
+        is_ipv6,
         ..plain(instance, key, prefix.unwrap_or(&globals.vmac_prefix))
     }
 }
@@ -421,7 +421,7 @@ fn plain(instance: &Instance, key: &LinkKey, prefix: &str) -> Wish {
         name: None,
         prefix: prefix.to_owned(),
         vrid: instance.vrid,
-        is_ipv6_first: false,
+        is_ipv6: false,
         place: 0,
     }
 }

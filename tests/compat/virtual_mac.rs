@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 const VIRTUAL: Mac = Mac([0, 0, 0x5e, 0, 1, VRID]);
 const VIRTUAL_6: Mac = Mac([0, 0, 0x5e, 0, 2, VRID]);
 const LINK: &str = "vrrp.51";
-const LINK_6: &str = "vrrp6.51";
 const V6: Speech = Speech {
     ipv6: true,
     ..Speech::V3
@@ -25,10 +24,6 @@ const MUTTERING: Duration = Duration::from_millis(2_500);
 
 fn mac_of(speech: &Speech) -> Mac {
     if speech.ipv6 { VIRTUAL_6 } else { VIRTUAL }
-}
-
-fn link_of(speech: &Speech) -> &'static str {
-    if speech.ipv6 { LINK_6 } else { LINK }
 }
 
 /// Whether `machine` has all virtual addresses on an interface, or none of them.
@@ -62,7 +57,7 @@ fn await_addresses(bench: &Bench, speech: &Speech, holder: &Machine, link: &str)
     };
     until("the addresses to be on one node alone", || {
         let here = holds(holder, speech, link)? == Some(true);
-        let there = [link_of(speech), "eth0"].iter();
+        let there = [LINK, "eth0"].into_iter();
         let there = there.map(|link| holds(other, speech, link));
         let free = there.collect::<Result<Vec<_>>>()?;
         Ok(here && free.iter().all(|it| *it == Some(false)))
@@ -103,7 +98,7 @@ fn await_virtual_holder(bench: &Bench, speech: &Speech, mark: Mark, holder: &Mac
     observer.await_advert(mark, PATIENCE, &what, |advert| {
         advert.priority == priority && advert.source_mac == mac
     })?;
-    await_addresses(bench, speech, holder, link_of(speech))?;
+    await_addresses(bench, speech, holder, LINK)?;
     for vip in speech.vips() {
         bench.expect_answer(vip, &[mac])?;
     }
@@ -159,7 +154,7 @@ fn life(bench: &mut Bench, speech: &Speech) -> Result<()> {
     bench.start(&file_a, &file_b)?;
     await_virtual_holder(bench, speech, bench.lab.observer.beginning(), &bench.a)?;
     // It is there with the BACKUP too, without a word of it.
-    await_link(&bench.b, link_of(speech), true)?;
+    await_link(&bench.b, LINK, true)?;
 
     let mark = bench.lab.observer.mark();
     bench.a.node.power_off()?;
@@ -191,7 +186,7 @@ fn silence(bench: &mut Bench, speech: &Speech) -> Result<()> {
     let [_, file_b] = speech.configurations(bench, "use_vmac");
     bench.start(&file_a, &file_b)?;
     bench.b.expect_line("(VI_1) Entering BACKUP STATE")?;
-    await_link(&bench.b, link_of(speech), true)?;
+    await_link(&bench.b, LINK, true)?;
     std::thread::sleep(MUTTERING);
     let observer = &bench.lab.observer;
     let seen = frames_from(observer, observer.beginning(), mac_of(speech));
@@ -243,6 +238,7 @@ pub fn transmitted_on_base(bench: &mut Bench) -> Result<()> {
         let mac = bench.a.node.mac();
         expect(advert.source_mac == mac, || format!("{mac}, not {advert:?}"))?;
     }
+    bench.b.expect_line("(VI_1) Entering BACKUP STATE")?;
     bench.stop()
 }
 
@@ -435,7 +431,7 @@ pub fn taken_names(bench: &mut Bench) -> Result<()> {
         ip("link add vrrp.51 link eth0 type macvlan mode private")?;
         ip("link set vrrp.51 address 00:00:5e:00:01:33")?;
         ip("addr add 192.0.2.100/24 dev vrrp.51")?;
-        ip("link add vrrp.52 type dummy")
+        ip("link add vrrp.52 link eth0 type macvlan mode bridge")
     })?;
     let before = index_of(&bench.a, LINK)?;
     let [file, _] = Speech::V3.configurations(bench, "use_vmac");

@@ -253,6 +253,12 @@ impl Engine {
         self.interfaces.get(index)
     }
 
+    /// Whether an instance is on an interface, or on a virtual MAC that this is.
+    pub fn is_on(&self, instance: &Instance, interface: &InterfaceState) -> bool {
+        let base = self.interfaces.base_of(interface);
+        base.name == instance.interface
+    }
+
     /// The instances, in the order in which they began.
     pub fn instances(&self) -> impl Iterator<Item = InstanceView<'_>> {
         self.instances.values().map(|running| InstanceView {
@@ -474,6 +480,10 @@ impl Engine {
         } else if came_up {
             self.renew_statics(&state.name);
             self.each(now, tx, Running::renew_ways);
+            if is_link {
+                // It may have lost its IPv6 addresses.
+                self.each(now, tx, |instance, cx| instance.restore_missing(cx));
+            }
         }
         self.try_again(now, tx);
     }

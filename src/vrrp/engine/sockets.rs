@@ -168,6 +168,19 @@ impl Engine {
         instances.filter(move |it| it.on != Some(on) && (is_wide || it.is_anywhere()))
     }
 
+    /// Whether an instance with this VRID hears the same on a virtual MAC above `on`: what
+    /// has another sender comes to both.
+    fn is_heard_above(&self, on: IfIndex, vrid: u8, family: Family) -> bool {
+        let Some(state) = self.interfaces.get(on) else {
+            return false;
+        };
+        let mut instances = self.instances.values();
+        instances.any(|it| {
+            let same = (it.config.vrid.get(), it.config.family()) == (vrid, family);
+            same && it.config.interface == state.name && it.on.is_some_and(|other| other != on)
+        })
+    }
+
     /// A datagram whose VRID nobody behind this socket has. One that another
     /// socket takes is not counted here.
     pub(super) fn for_nobody(
@@ -180,6 +193,9 @@ impl Engine {
         let family = Family::of(arrival.source);
         let multicast = arrival.destination.is_multicast();
         if !multicast && self.behind_others(on, family, vrid).next().is_some() {
+            return;
+        }
+        if multicast && self.is_heard_above(on, vrid, family) {
             return;
         }
         self.ignored = self.ignored.saturating_add(1);

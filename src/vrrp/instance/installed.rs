@@ -260,7 +260,13 @@ impl Running {
                 && !vip.no_track
         });
         let Some((_, vip)) = lost else { return };
-        let (vip, interface) = (vip.clone(), vip.interface.clone());
+        let state = cx.interfaces.get(on);
+        // It is on its way out, with all that is on it.
+        if cx.interfaces.is_own_link(on) && state.is_none_or(|state| !state.up) {
+            return;
+        }
+        let name = state.map_or(&vip.interface, |state| &state.name);
+        let (vip, interface) = (vip.clone(), name.clone());
         let line = LogLine::AddressRemoved { address, interface };
         cx.actions.push_back(Action::Log(line));
         let mut operations: Vec<_> = self.blocked().map(block).collect();

@@ -403,7 +403,7 @@ impl Running {
     /// the advert when one of them is another than before.
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
         let place = place_of(&self.config, cx.interfaces, cx.vips);
-        self.on = place.map(|place| place.on);
+        self.on = place.and_then(|place| place.on);
         self.via = place.map(|place| place.via);
         let source = match place {
             Some(place) => place.source,
