@@ -20,10 +20,10 @@ const LOOPBACK: IfIndex = IfIndex(1);
 /// A loopback interface with two addresses of each family beside its own.
 fn make_addresses() {
     ip("link set lo up");
-    for address in ["10.9.0.1/32", "10.9.0.2/32", "2001:db8::1/128"] {
+    for address in ["10.9.0.1/32", "10.9.0.2/32", "2001:db8::1/128 nodad"] {
         ip(&format!("addr add {address} dev lo"));
     }
-    ip("addr add fe80::1/64 dev lo");
+    ip("addr add fe80::1/64 nodad dev lo");
 }
 
 /// Whether a datagram to `address` arrives. One to another address follows, on the
