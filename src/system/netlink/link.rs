@@ -40,6 +40,7 @@ pub(super) struct Ipv4Setting {
 impl Ipv4Setting {
     pub(super) const RP_FILTER: Self = Self::new(8, "rp_filter");
     pub(super) const ARP_FILTER: Self = Self::new(13, "arp_filter");
+    pub(super) const ARP_ANNOUNCE: Self = Self::new(18, "arp_announce");
     pub(super) const ARP_IGNORE: Self = Self::new(19, "arp_ignore");
     pub(super) const PROMOTE_SECONDARIES: Self = Self::new(20, "promote_secondaries");
     pub(super) const ACCEPT_LOCAL: Self = Self::new(23, "accept_local");

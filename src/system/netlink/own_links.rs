@@ -27,10 +27,6 @@ mod mark;
 
 pub use left::{LeftLink, clean_up_links};
 
-/// What the settings of the interface below a VMAC of IPv4 must be: the VIP is not its
-/// own to answer for, and neither are addresses that are reached another way.
-const OF_PARENT: u32 = 1;
-
 /// A part that is missing, and why.
 pub(super) type Flaw = (LinkPart, Errno);
 
@@ -213,9 +209,9 @@ fn put_back(socket: &mut RequestSocket, parent: IfIndex, before: Settings) -> io
         return Ok(());
     };
     let mut outcome = Ok(());
-    for (setting, value) in before.each() {
-        if now.ipv4(setting) == Some(OF_PARENT) && value != OF_PARENT {
-            let result = link::set_ipv4(socket, parent, setting, value);
+    for (setting, wanted, before) in before.each() {
+        if now.ipv4(setting) == Some(wanted) && before != wanted {
+            let result = link::set_ipv4(socket, parent, setting, before);
             outcome = outcome.and(result);
         }
     }
@@ -318,8 +314,8 @@ impl Work<'_> {
     fn set_parent(&mut self) {
         match link::by_index(self.socket, self.link.parent) {
             Ok(Some(parent)) => {
-                for key in Settings::KEYS {
-                    self.set_ipv4(&parent, key, OF_PARENT, of_parent(key));
+                for (key, wanted) in Settings::WANTED {
+                    self.set_ipv4(&parent, key, wanted, of_parent(key));
                 }
             }
             Ok(None) => {}
