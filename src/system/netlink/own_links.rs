@@ -97,6 +97,23 @@ impl OwnLinks {
         Ok(work.flaws)
     }
 
+    /// Deletes several interfaces at once; what belongs to them is there still, and so
+    /// are those that cannot be deleted. `remove` of each must follow.
+    pub(super) fn delete_together<'a>(
+        &self,
+        socket: &mut RequestSocket,
+        links: impl Iterator<Item = (IfIndex, &'a str)>,
+    ) {
+        let is_own = |(index, name): &(IfIndex, &str)| {
+            self.links.get(index).is_some_and(|it| it.name == *name)
+        };
+        let own: Vec<IfIndex> = links.filter(is_own).map(|(index, _)| index).collect();
+        if own.len() > 1 {
+            // What went wrong shows when each is removed.
+            let _ = link::delete_together(socket, &own);
+        }
+    }
+
     /// Deletes an interface with all that belongs to it. That it is gone is no error.
     pub(super) fn remove(
         &mut self,

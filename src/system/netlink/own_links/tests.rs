@@ -373,6 +373,61 @@ fn a_new_daemon_knows_what_the_parent_was_before_the_last_one() {
     });
 }
 
+/// A kernel takes its time for each that is deleted alone.
+#[test]
+fn many_go_at_once_and_nothing_else_with_them() {
+    in_namespace(|| {
+        make_cable();
+        ip("link add other link left type macvlan mode private");
+        ip("link set other group 1801546870");
+        let mut thread = Thread::start();
+        let numbers = 1..=40_u8;
+        let links: Vec<OwnLink> = numbers
+            .map(|vrid| OwnLink {
+                kind: OwnLinkKind::Macvlan(MacAddress([0, 0, 0x5e, 0, 1, vrid])),
+                group: 7,
+                ..vmac(&format!("vrrp.{vrid}"))
+            })
+            .collect();
+        for link in &links {
+            thread.add(link);
+        }
+        let (together, left) = links.split_at(20);
+        let remove = |link: &OwnLink| Operation::RemoveLink {
+            on: index(&link.name),
+            name: link.name.clone(),
+        };
+        let mut operations: Vec<Operation> = together.iter().map(remove).collect();
+        // One that is not the one it was.
+        operations.push(Operation::RemoveLink {
+            on: index("other"),
+            name: "vrrp.41".into(),
+        });
+        let told = thread.until_done(operations);
+        let gone = |it: &&Report| matches!(it, Report::Gone(_));
+        assert_eq!(told.iter().filter(gone).count(), 20);
+        assert!(!told.iter().any(|it| matches!(it, Report::Refused { .. })));
+        assert_eq!(of_parent(), [1, 1, 2]);
+        assert!(together.iter().all(|link| !is_there(&link.name)));
+        assert!(left.iter().all(|link| is_there(&link.name)));
+        drop(thread);
+        let lost: Vec<LeftLink> = left
+            .iter()
+            .map(|link| LeftLink {
+                name: None,
+                parent: "left".into(),
+                kind: link.kind,
+            })
+            .collect();
+        let mut removed = Vec::new();
+        clean_up_links(&lost, &mut removed).expect("cleaned up");
+        assert_eq!(removed.len(), 20);
+        assert!(left.iter().all(|link| !is_there(&link.name)));
+        assert_eq!(of_parent(), [0, 0, 0]);
+        assert!(is_there("other") && is_there("left"));
+    });
+}
+
 /// Frames that arrive at the other end of the cable.
 struct Ear(socket2::Socket);
 
