@@ -44,7 +44,8 @@ pub enum OwnLinkKind {
 /// How an interface stands to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LinkDetails {
-    /// What it stands on, if that is in this network namespace.
+    /// What it stands on, if that is in this network namespace; of a cable between two
+    /// namespaces (veth) the other end.
     pub parent: Option<IfIndex>,
     /// The bridge, bond or VRF that it is part of.
     pub master: Option<IfIndex>,

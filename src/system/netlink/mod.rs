@@ -278,14 +278,26 @@ impl Kernel {
         let token = request.token;
         let mut reports = Vec::new();
         let mut result = Ok(());
-        for operation in request.operations {
-            if let Err(errno) = self.carry_out_one(&operation, &mut reports) {
-                result = result.and(Err(errno));
-                reports.push(Report::Refused {
-                    token,
-                    operation,
-                    errno,
-                });
+        let removes = |it: &Operation| matches!(it, Operation::RemoveLink { .. });
+        for run in request
+            .operations
+            .chunk_by(|one, next| removes(one) && removes(next))
+        {
+            let links = run.iter().filter_map(|it| match it {
+                Operation::RemoveLink { on, name } => Some((*on, name.as_str())),
+                _ => None,
+            });
+            self.own_links.delete_together(&mut self.socket, links);
+            for operation in run {
+                if let Err(errno) = self.carry_out_one(operation, &mut reports) {
+                    result = result.and(Err(errno));
+                    let operation = operation.clone();
+                    reports.push(Report::Refused {
+                        token,
+                        operation,
+                        errno,
+                    });
+                }
             }
         }
         reports.push(Report::Done { token, result });

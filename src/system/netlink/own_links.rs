@@ -27,10 +27,6 @@ mod mark;
 
 pub use left::{LeftLink, clean_up_links};
 
-/// What the settings of the interface below a VMAC of IPv4 must be: the VIP is not its
-/// own to answer for, and neither are addresses that are reached another way.
-const OF_PARENT: u32 = 1;
-
 /// A part that is missing, and why.
 pub(super) type Flaw = (LinkPart, Errno);
 
@@ -99,6 +95,23 @@ impl OwnLinks {
             link::set_alias(work.socket, index, &alias.unwrap_or_default())?;
         }
         Ok(work.flaws)
+    }
+
+    /// Deletes several interfaces at once; what belongs to them is there still, and so
+    /// are those that cannot be deleted. `remove` of each must follow.
+    pub(super) fn delete_together<'a>(
+        &self,
+        socket: &mut RequestSocket,
+        links: impl Iterator<Item = (IfIndex, &'a str)>,
+    ) {
+        let is_own = |(index, name): &(IfIndex, &str)| {
+            self.links.get(index).is_some_and(|it| it.name == *name)
+        };
+        let own: Vec<IfIndex> = links.filter(is_own).map(|(index, _)| index).collect();
+        if own.len() > 1 {
+            // What went wrong shows when each is removed.
+            let _ = link::delete_together(socket, &own);
+        }
     }
 
     /// Deletes an interface with all that belongs to it. That it is gone is no error.
@@ -213,9 +226,9 @@ fn put_back(socket: &mut RequestSocket, parent: IfIndex, before: Settings) -> io
         return Ok(());
     };
     let mut outcome = Ok(());
-    for (setting, value) in before.each() {
-        if now.ipv4(setting) == Some(OF_PARENT) && value != OF_PARENT {
-            let result = link::set_ipv4(socket, parent, setting, value);
+    for (setting, wanted, before) in before.each() {
+        if now.ipv4(setting) == Some(wanted) && before != wanted {
+            let result = link::set_ipv4(socket, parent, setting, before);
             outcome = outcome.and(result);
         }
     }
@@ -318,8 +331,8 @@ impl Work<'_> {
     fn set_parent(&mut self) {
         match link::by_index(self.socket, self.link.parent) {
             Ok(Some(parent)) => {
-                for key in Settings::KEYS {
-                    self.set_ipv4(&parent, key, OF_PARENT, of_parent(key));
+                for (key, wanted) in Settings::WANTED {
+                    self.set_ipv4(&parent, key, wanted, of_parent(key));
                 }
             }
             Ok(None) => {}

@@ -51,20 +51,21 @@ pub fn clean_up_links(links: &[LeftLink], removed: &mut Vec<String>) -> io::Resu
     }
     let mut socket = RequestSocket::open()?;
     let there = link::all(&mut socket)?;
+    let is_left = |found: &&Link| links.iter().any(|left| left.is(found, &there));
+    let left: Vec<&Link> = there.iter().filter(is_left).collect();
+    let indices: Vec<IfIndex> = left.iter().map(|it| it.state.index).collect();
     let mut outcome = Ok(());
+    if indices.len() > 1 {
+        // What is there still is tried again, one by one.
+        let _ = link::delete_together(&mut socket, &indices);
+    }
     let mut parents = Vec::new();
-    for found in &there {
-        if !links.iter().any(|left| left.is(found, &there)) {
+    for found in left {
+        if let Err(error) = link::delete(&mut socket, found.state.index) {
+            outcome = outcome.and(Err(error));
             continue;
         }
-        match link::delete(&mut socket, found.state.index) {
-            Ok(true) => removed.push(found.state.name.clone()),
-            Ok(false) => {}
-            Err(error) => {
-                outcome = outcome.and(Err(error));
-                continue;
-            }
-        }
+        removed.push(found.state.name.clone());
         let before = Mark::of(found).and_then(|mark| mark.parent);
         parents.extend(found.state.link.parent.zip(before));
     }

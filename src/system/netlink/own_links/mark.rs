@@ -18,30 +18,42 @@ pub(super) struct Mark {
     pub(super) parent: Option<Settings>,
 }
 
-/// Settings of an interface with VMACs that the VMACs need to be 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::system::netlink) struct Settings {
-    arp_ignore: u32,
-    arp_filter: u32,
-}
+/// How many settings of an interface are changed for the VMACs on it.
+const COUNT: usize = 3;
+
+/// What those settings were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::system::netlink) struct Settings([u32; COUNT]);
 
 impl Settings {
-    /// Which ones they are.
-    pub(super) const KEYS: [Ipv4Setting; 2] = [Ipv4Setting::ARP_IGNORE, Ipv4Setting::ARP_FILTER];
+    /// Which ones they are, and what they must be. The VIP is not its own to answer
+    /// for, nor is an address that is reached another way; and it must not ask in the
+    /// name of the VIP, which would tell everybody its hardware address for it.
+    pub(super) const WANTED: [(Ipv4Setting, u32); COUNT] = [
+        (Ipv4Setting::ARP_IGNORE, 1),
+        (Ipv4Setting::ARP_FILTER, 1),
+        (Ipv4Setting::ARP_ANNOUNCE, 2),
+    ];
 
     /// Those of this interface, now.
     pub(super) fn of(link: &Link) -> Self {
-        let value = |setting| link.ipv4(setting).unwrap_or_default();
-        Self {
-            arp_ignore: value(Ipv4Setting::ARP_IGNORE),
-            arp_filter: value(Ipv4Setting::ARP_FILTER),
-        }
+        Self(Self::WANTED.map(|(setting, _)| link.ipv4(setting).unwrap_or_default()))
     }
 
-    /// Each with its value.
-    pub(super) fn each(self) -> [(Ipv4Setting, u32); 2] {
-        let [ignore, filter] = Self::KEYS;
-        [(ignore, self.arp_ignore), (filter, self.arp_filter)]
+    /// Each with what it must be, and what it was.
+    pub(super) fn each(self) -> impl Iterator<Item = (Ipv4Setting, u32, u32)> {
+        let pairs = Self::WANTED.into_iter().zip(self.0);
+        pairs.map(|((setting, wanted), before)| (setting, wanted, before))
+    }
+
+    /// Words as they are written; `None` unless they are all there.
+    fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut values = [0; COUNT];
+        for ((setting, _), value) in Self::WANTED.into_iter().zip(&mut values) {
+            let (key, number) = words.next()?.split_once('=')?;
+            *value = number.parse().ok().filter(|_| key == setting.key)?;
+        }
+        Some(Self(values))
     }
 }
 
@@ -56,16 +68,7 @@ impl Mark {
         if words.next() != Some(OURS) {
             return None;
         }
-        let mut value = |key: Ipv4Setting| {
-            let (name, value) = words.next()?.split_once('=')?;
-            (name == key.key).then(|| value.parse().ok())?
-        };
-        let [ignore, filter] = Settings::KEYS;
-        let parent = value(ignore).zip(value(filter));
-        let parent = parent.map(|(arp_ignore, arp_filter)| Settings {
-            arp_ignore,
-            arp_filter,
-        });
+        let parent = Settings::parse(words);
         Some(Self { parent })
     }
 }
@@ -73,8 +76,8 @@ impl Mark {
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(OURS)?;
-        for (setting, value) in self.parent.into_iter().flat_map(Settings::each) {
-            write!(f, " {}={value}", setting.key)?;
+        for (setting, _, before) in self.parent.into_iter().flat_map(Settings::each) {
+            write!(f, " {}={before}", setting.key)?;
         }
         Ok(())
     }
@@ -86,15 +89,12 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let settings = Settings {
-            arp_ignore: 2,
-            arp_filter: 0,
-        };
+        let settings = Settings([2, 0, 1]);
         for parent in [None, Some(settings)] {
             let mark = Mark { parent };
             assert_eq!(Mark::parse(&mark.to_string()), Some(mark), "{mark}");
         }
-        let text = "keepalived-rs arp_ignore=2 arp_filter=0";
+        let text = "keepalived-rs arp_ignore=2 arp_filter=0 arp_announce=1";
         let mark = Mark {
             parent: Some(settings),
         };
@@ -109,9 +109,10 @@ mod tests {
         for alias in [
             "keepalived-rs ",
             "keepalived-rs arp_ignore=0",
-            "keepalived-rs arp_ignore=x arp_filter=0",
-            "keepalived-rs arp_filter=0 arp_ignore=0",
-            "keepalived-rs arp_ignore=-1 arp_filter=99999999999",
+            "keepalived-rs arp_ignore=0 arp_filter=0",
+            "keepalived-rs arp_ignore=x arp_filter=0 arp_announce=0",
+            "keepalived-rs arp_filter=0 arp_ignore=0 arp_announce=0",
+            "keepalived-rs arp_ignore=-1 arp_filter=99999999999 arp_announce=0",
         ] {
             let mark = Mark { parent: None };
             assert_eq!(Mark::parse(alias), Some(mark), "{alias}");

@@ -111,8 +111,8 @@ fn is_there(name: &str) -> bool {
 }
 
 /// The settings of `left` that VMACs change.
-fn of_parent() -> [i64; 2] {
-    ["arp_ignore", "arp_filter"].map(|key| ipv4("left", key))
+fn of_parent() -> [i64; 3] {
+    ["arp_ignore", "arp_filter", "arp_announce"].map(|key| ipv4("left", key))
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_vmac_is_made_as_keepalived_makes_it() {
             "link/ether 00:00:5e:00:01:33",
             "macvlan mode private",
             "addrgenmode none",
-            "alias keepalived-rs arp_ignore=0 arp_filter=0",
+            "alias keepalived-rs arp_ignore=0 arp_filter=0 arp_announce=0",
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
@@ -144,10 +144,10 @@ fn a_vmac_is_made_as_keepalived_makes_it() {
             assert_eq!(ipv4("vrrp.51", key), value, "{key}");
         }
         assert_eq!(setting(Family::Inet6, "vrrp.51", "disable_ipv6"), 1);
-        assert_eq!(of_parent(), [1, 1]);
+        assert_eq!(of_parent(), [1, 1, 2]);
         thread.remove(told.index, "vrrp.51");
         assert!(!is_there("vrrp.51"));
-        assert_eq!(of_parent(), [0, 0]);
+        assert_eq!(of_parent(), [0, 0, 0]);
     });
 }
 
@@ -175,7 +175,7 @@ fn a_vmac_of_ipv6_gives_itself_no_address_and_leaves_its_parent_alone() {
             assert_eq!(setting(Family::Inet6, "vrrp6.51", key), value, "{key}");
         }
         assert_eq!(ipv4("vrrp6.51", "arp_ignore"), 1);
-        assert_eq!(of_parent(), [0, 0]);
+        assert_eq!(of_parent(), [0, 0, 0]);
         assert_eq!(ip("-6 addr show dev vrrp6.51"), "");
     });
 }
@@ -241,12 +241,10 @@ fn one_of_another_kind_or_place_is_left_alone() {
             ..vmac("vrrp.51")
         });
         let told = thread.until_done(vec![Operation::AddLink(link)]);
-        assert!(
-            matches!(told.as_slice(), [Report::Refused { .. }]),
-            "{told:?}"
-        );
+        let refused = |it: &Report| matches!(it, Report::Refused { .. });
+        assert!(told.iter().any(refused), "{told:?}");
         assert!(!is_there("vrrp.51"));
-        assert_eq!(of_parent(), [0, 0]);
+        assert_eq!(of_parent(), [0, 0, 0]);
     });
 }
 
@@ -262,9 +260,9 @@ fn the_parent_is_as_before_when_the_last_vmac_goes() {
             kind: OwnLinkKind::Macvlan(mac),
             ..vmac("vrrp.52")
         });
-        assert_eq!(of_parent(), [1, 1]);
+        assert_eq!(of_parent(), [1, 1, 2]);
         thread.remove(first, "vrrp.51");
-        assert_eq!(of_parent(), [1, 1]);
+        assert_eq!(of_parent(), [1, 1, 2]);
         // Deleted by somebody, and made anew.
         ip("link del vrrp.52");
         let again = thread.add(&OwnLink {
@@ -272,11 +270,11 @@ fn the_parent_is_as_before_when_the_last_vmac_goes() {
             ..vmac("vrrp.52")
         });
         assert_ne!(again.index, second.index);
-        assert_eq!(of_parent(), [1, 1]);
+        assert_eq!(of_parent(), [1, 1, 2]);
         // Deleted by somebody, and not wanted any more.
         ip("link del vrrp.52");
         thread.remove(again.index, "vrrp.52");
-        assert_eq!(of_parent(), [2, 0]);
+        assert_eq!(of_parent(), [2, 0, 0]);
         thread.remove(again.index, "vrrp.52");
     });
 }
@@ -289,7 +287,7 @@ fn a_setting_that_somebody_changed_since_is_his() {
         let on = thread.add(&vmac("vrrp.51")).index;
         sysctl::write(Family::Inet, "left", "arp_ignore", 8).expect("written");
         thread.remove(on, "vrrp.51");
-        assert_eq!(of_parent(), [8, 0]);
+        assert_eq!(of_parent(), [8, 0, 0]);
     });
 }
 
@@ -342,10 +340,10 @@ fn what_a_killed_daemon_left_is_taken_away_and_nothing_else() {
         };
         clean_up_links(&[mine], &mut removed).expect("cleaned up");
         assert_eq!(removed, ["mine"]);
-        assert_eq!(of_parent(), [1, 1]);
+        assert_eq!(of_parent(), [1, 1, 2]);
         clean_up_links(&[left(None), left(Some("gone"))], &mut removed).expect("cleaned up");
         assert_eq!(removed, ["mine", "vrrp.51"]);
-        assert_eq!(of_parent(), [0, 1]);
+        assert_eq!(of_parent(), [0, 1, 0]);
         assert!(is_there("other") && is_there("right1") && is_there("unmarked"));
         clean_up_links(&[left(Some("unmarked"))], &mut removed).expect("cleaned up");
         assert!(!is_there("unmarked"));
@@ -368,10 +366,65 @@ fn a_new_daemon_knows_what_the_parent_was_before_the_last_one() {
         });
         thread.remove(second.index, "vrrp.52");
         // The other one is there still.
-        assert_eq!(of_parent(), [1, 1]);
+        assert_eq!(of_parent(), [1, 1, 2]);
         let first = thread.add(&vmac("vrrp.51"));
         thread.remove(first.index, "vrrp.51");
-        assert_eq!(of_parent(), [0, 0]);
+        assert_eq!(of_parent(), [0, 0, 0]);
+    });
+}
+
+/// A kernel takes its time for each that is deleted alone.
+#[test]
+fn many_go_at_once_and_nothing_else_with_them() {
+    in_namespace(|| {
+        make_cable();
+        ip("link add other link left type macvlan mode private");
+        ip("link set other group 1801546870");
+        let mut thread = Thread::start();
+        let numbers = 1..=40_u8;
+        let links: Vec<OwnLink> = numbers
+            .map(|vrid| OwnLink {
+                kind: OwnLinkKind::Macvlan(MacAddress([0, 0, 0x5e, 0, 1, vrid])),
+                group: 7,
+                ..vmac(&format!("vrrp.{vrid}"))
+            })
+            .collect();
+        for link in &links {
+            thread.add(link);
+        }
+        let (together, left) = links.split_at(20);
+        let remove = |link: &OwnLink| Operation::RemoveLink {
+            on: index(&link.name),
+            name: link.name.clone(),
+        };
+        let mut operations: Vec<Operation> = together.iter().map(remove).collect();
+        // One that is not the one it was.
+        operations.push(Operation::RemoveLink {
+            on: index("other"),
+            name: "vrrp.41".into(),
+        });
+        let told = thread.until_done(operations);
+        let gone = |it: &&Report| matches!(it, Report::Gone(_));
+        assert_eq!(told.iter().filter(gone).count(), 20);
+        assert!(!told.iter().any(|it| matches!(it, Report::Refused { .. })));
+        assert_eq!(of_parent(), [1, 1, 2]);
+        assert!(together.iter().all(|link| !is_there(&link.name)));
+        assert!(left.iter().all(|link| is_there(&link.name)));
+        drop(thread);
+        let lost: Vec<LeftLink> = left
+            .iter()
+            .map(|link| LeftLink {
+                name: None,
+                parent: "left".into(),
+                kind: link.kind,
+            })
+            .collect();
+        let mut removed = Vec::new();
+        clean_up_links(&lost, &mut removed).expect("cleaned up");
+        assert_eq!(removed.len(), 20);
+        assert!(left.iter().all(|link| !is_there(&link.name)));
+        assert_eq!(of_parent(), [0, 0, 0]);
+        assert!(is_there("other") && is_there("left"));
     });
 }
 
