@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 const VIRTUAL: Mac = Mac([0, 0, 0x5e, 0, 1, VRID]);
 const VIRTUAL_6: Mac = Mac([0, 0, 0x5e, 0, 2, VRID]);
 const LINK: &str = "vrrp.51";
+/// Once a second: a node of a busy machine must not seem silent.
+const SLOW: Speech = Speech {
+    interval_cs: 100,
+    ..Speech::V3
+};
 const V6: Speech = Speech {
     ipv6: true,
     ..Speech::V3
@@ -217,17 +222,18 @@ fn is_report(frame: &[u8]) -> bool {
 }
 
 pub fn silence_v4(bench: &mut Bench) -> Result<()> {
-    silence(bench, &Speech::V3)
+    silence(bench, &SLOW)
 }
 
 pub fn silence_v6(bench: &mut Bench) -> Result<()> {
-    silence(bench, &V6)
+    let speech = Speech { ipv6: true, ..SLOW };
+    silence(bench, &speech)
 }
 
 /// With `vmac_xmit_base` adverts have the MAC of the interface; the addresses have the
 /// virtual one.
 pub fn transmitted_on_base(bench: &mut Bench) -> Result<()> {
-    let speech = Speech::V3;
+    let speech = SLOW;
     let [file_a, file_b] = speech.configurations(bench, "use_vmac\nvmac_xmit_base");
     bench.start(&file_a, &file_b)?;
     let observer = &bench.lab.observer;
@@ -284,10 +290,7 @@ pub fn link_down(bench: &mut Bench) -> Result<()> {
 /// Somebody deletes the virtual MAC of the MASTER: it is made anew at once, and nobody
 /// else becomes MASTER.
 pub fn deleted(bench: &mut Bench) -> Result<()> {
-    let speech = Speech {
-        interval_cs: 100,
-        ..Speech::V3
-    };
+    let speech = SLOW;
     let [file_a, file_b] = speech.configurations(bench, "use_vmac");
     bench.start(&file_a, &file_b)?;
     await_virtual_holder(bench, &speech, bench.lab.observer.beginning(), &bench.a)?;
@@ -316,10 +319,7 @@ fn transitions(machine: &Machine) -> Result<usize> {
 /// MASTER but for the last, and the address is where it belongs. Another instance is not
 /// touched by any of it.
 pub fn reloaded(bench: &mut Bench) -> Result<()> {
-    let speech = Speech {
-        interval_cs: 100,
-        ..Speech::V3
-    };
+    let speech = SLOW;
     let other = "vrrp_instance OTHER {\ninterface eth0\nvirtual_router_id 60\npriority 150\n\
                  use_vmac\nvirtual_ipaddress {\n192.0.2.160/24\n}\n}\n";
     let files = |extra: &str| speech.configurations(bench, extra).map(|file| file + other);

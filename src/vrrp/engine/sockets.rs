@@ -195,10 +195,10 @@ impl Engine {
         if !multicast && self.behind_others(on, family, vrid).next().is_some() {
             return;
         }
+        self.ignored = self.ignored.saturating_add(1);
         if multicast && self.is_heard_above(on, vrid, family) {
             return;
         }
-        self.ignored = self.ignored.saturating_add(1);
         let route = (on, family, vrid);
         // A known VRID in another group is no unknown one.
         if !self.sockets.routes.contains_key(&route) && self.sockets.is_news(now, route) {

@@ -339,9 +339,14 @@ impl Running {
             return;
         }
         self.tell_setting(cx);
-        self.put_on.retain(|(index, _)| *index != on);
+        let before: Vec<_> = self.blocked().collect();
+        self.put_on
+            .retain(|(index, _)| *index != on && cx.interfaces.get(*index).is_some());
         self.put_on.extend(own.iter().map(|vip| (on, vip.clone())));
-        let mut operations: Vec<_> = self.blocked().map(block).collect();
+        let blocked: Vec<_> = self.blocked().collect();
+        let old = before.into_iter().filter(|it| !blocked.contains(it));
+        let mut operations: Vec<_> = old.map(unblock).collect();
+        operations.extend(blocked.iter().copied().map(block));
         let addresses = own.into_iter();
         operations.extend(addresses.map(|address| Operation::AddAddress { on, address }));
         // The kernel dropped the routes over what was there before.
@@ -351,7 +356,6 @@ impl Running {
 
     /// An interface is gone, with what was on it.
     pub fn forget_interface(&mut self, index: IfIndex) {
-        self.put_on.retain(|(on, _)| *on != index);
         self.refusals.forget_interface(index);
     }
 
