@@ -294,13 +294,13 @@ pub fn own_link(instance: &Instance) -> Option<LinkKey> {
 
 /// The link that an address is on; `None` if it is on the interface that it names.
 ///
-/// An address of the family of its instance is on the link of the instance wherever it
-/// names its interface. With `use_vmac`, and all others with `use_vmac_addr`, are on a
+/// An address of the family of its instance is on the virtual MAC of the instance
+/// wherever it names its interface; an ipvlan has its own address alone. With `use_vmac`, and all others with `use_vmac_addr`, are on a
 /// link of their own above their interface.
 pub fn link_of(instance: &Instance, vip: &VirtualAddress) -> Option<LinkKey> {
     let is_ipv6 = vip.address.is_ipv6();
     let is_at_home = vip.interface == instance.interface && is_ipv6 == instance.ipv6;
-    if is_at_home && (instance.vmac.is_some() || instance.ipvlan.is_some()) {
+    if is_at_home && instance.vmac.is_some() {
         return own_link(instance);
     }
     let has_own = vip.use_vmac || (instance.vmac_addresses && !is_at_home);

@@ -124,19 +124,19 @@ mod virtual_mac_of_ours {
     use super::{C, Ours, run};
     use crate::virtual_mac;
     #[test]
-    fn silence_v4_beside_ours() {
+    fn a3_silence_v4_beside_ours() {
         run(Ours, Ours, virtual_mac::silence_v4);
     }
     #[test]
-    fn silence_v4_beside_c() {
+    fn a3_silence_v4_beside_c() {
         run(C, Ours, virtual_mac::silence_v4);
     }
     #[test]
-    fn silence_v6_beside_ours() {
+    fn a3_silence_v6_beside_ours() {
         run(Ours, Ours, virtual_mac::silence_v6);
     }
     #[test]
-    fn silence_v6_beside_c() {
+    fn a3_silence_v6_beside_c() {
         run(C, Ours, virtual_mac::silence_v6);
     }
     #[test]
@@ -164,7 +164,7 @@ mod virtual_mac_of_ours {
         run(Ours, Ours, virtual_mac::taken_names);
     }
     #[test]
-    fn killed() {
+    fn a5_killed() {
         run(Ours, Ours, virtual_mac::killed);
     }
 }

@@ -65,7 +65,7 @@ fn put_on(wire: &Wire, address: IpAddr) -> Option<IfIndex> {
 }
 
 #[test]
-fn it_is_there_before_the_first_state_and_everything_leaves_by_it() {
+fn f7_it_is_there_before_the_first_state_and_everything_leaves_by_it() {
     let mut wire = alone(with_vmac(instance(100)));
     let Some(Operation::AddLink(link)) = wire[0].operations.first() else {
         panic!("{:?}", wire[0].operations);

@@ -36,7 +36,7 @@ impl Running {
                 on,
                 mac: state.mac,
                 address: vip.address,
-                router: state.forwarding,
+                router: cx.interfaces.base_of(state).forwarding,
             });
         }
     }
