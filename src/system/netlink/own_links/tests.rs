@@ -194,7 +194,6 @@ fn a_filter_of_all_interfaces_is_met_by_a_milder_one_on_the_vmac() {
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
 fn write_of_all(key: &str, value: u32) {
     let path = format!("/proc/sys/net/ipv4/conf/all/{key}");
     std::fs::write(path, value.to_string()).expect("written");
