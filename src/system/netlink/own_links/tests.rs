@@ -372,6 +372,47 @@ fn a_new_daemon_knows_what_the_parent_was_before_the_last_one() {
     });
 }
 
+/// As in most containers, where netlink may be used all the same.
+#[test]
+fn where_settings_cannot_be_written_what_is_missing_is_told() {
+    in_namespace(|| {
+        make_cable();
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("mounts of our own");
+        for words in [
+            "--make-rprivate /",
+            "--bind /proc/sys /proc/sys",
+            "-o remount,ro,bind /proc/sys",
+        ] {
+            let status = std::process::Command::new("mount")
+                .args(words.split(' '))
+                .status();
+            assert!(status.expect("the mount command").success(), "{words}");
+        }
+        let mut thread = Thread::start();
+        let link = Box::new(vmac("vrrp.51"));
+        let told = thread.until_done(vec![Operation::AddLink(link)]);
+        let missing: Vec<String> = told
+            .iter()
+            .filter_map(|it| match it {
+                Report::LinkFlawed { link, part, errno } => {
+                    Some(format!("{link}: {part}: {errno}"))
+                }
+                Report::Refused { .. } => Some(format!("{it:?}")),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            missing,
+            ["vrrp.51: the ipv6 setting disable_ipv6: Read-only file system"]
+        );
+        assert_eq!(ipv4("vrrp.51", "arp_ignore"), 1);
+        assert_eq!(of_parent(), [1, 1, 2]);
+        assert!(state("vrrp.51").up);
+        thread.remove(index("vrrp.51"), "vrrp.51");
+        assert_eq!(of_parent(), [0, 0, 0]);
+    });
+}
+
 /// Whether this kernel can make such interfaces; it says so if not.
 fn can_make(what: &str) -> bool {
     let words = format!("link add probe {what}");
