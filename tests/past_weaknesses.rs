@@ -267,12 +267,61 @@ fn empty_names_are_answered() {
 fn nothing_that_is_installed_gives_rights_to_others() {
     for path in files("systemd").into_iter().chain(files("etc")) {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        for word in ["busconfig", "send_destination", "setuid", "NOPASSWD"] {
+        let is_policy = path.parent().is_some_and(|it| it.ends_with("etc/dbus-1"));
+        let of_policies = ["busconfig", "send_destination"].into_iter();
+        let words = of_policies.filter(|_| !is_policy);
+        for word in words.chain(["setuid", "NOPASSWD"]) {
             assert!(!text.contains(word), "{}: {word}", path.display());
         }
         let mode = std::fs::metadata(&path).expect("there").mode();
         assert_eq!(mode & 0o6000, 0, "{}", path.display());
     }
+}
+
+/// Each rule is about our own service, what is not allowed is denied, and what
+/// everybody may do is to look.
+#[test]
+fn the_policy_of_dbus_is_about_our_service_alone() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/dbus-1/org.keepalived.Vrrp1.conf");
+    let text = std::fs::read_to_string(path).expect("the policy");
+    let (_, rules) = text.split_once("<busconfig>").expect("a policy");
+    let everybody = rules
+        .split("<policy user=\"root\">")
+        .next()
+        .expect("a part");
+    assert!(
+        everybody
+            .trim_start()
+            .contains("<policy context=\"default\">")
+    );
+    let mut elements = everybody.split('<').filter(|it| !it.starts_with("!--"));
+    let mut kinds = Vec::new();
+    for element in rules.split('<').map(str::trim) {
+        if element.starts_with("allow") || element.starts_with("deny") {
+            let ours = [
+                "own=\"org.keepalived.Vrrp1\"",
+                "send_destination=\"org.keepalived.Vrrp1\"",
+            ];
+            assert!(ours.iter().any(|it| element.contains(it)), "{element}");
+            assert!(!element.contains('*'), "{element}");
+        }
+    }
+    for element in elements
+        .by_ref()
+        .filter(|it| it.starts_with("allow") || it.starts_with("deny"))
+    {
+        kinds.push(element.starts_with("deny"));
+        let looks = ["Introspectable", "Peer", "Properties"];
+        let looks = looks
+            .iter()
+            .any(|it| element.contains(&format!("send_interface=\"org.freedesktop.DBus.{it}\"")));
+        assert!(looks || element.starts_with("deny"), "{element}");
+    }
+    assert_eq!(
+        kinds,
+        [true, true, false, false, false],
+        "denied before it is allowed"
+    );
 }
 
 /// Signals are read from a descriptor: nothing runs at a moment of their choice.

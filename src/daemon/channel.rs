@@ -18,6 +18,7 @@ use nix::sys::socket::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::bus::{Member, Standing};
 use super::state_files::StateFile;
 use super::status::About;
 pub use crate::config::model::Command as ScriptCommand;
@@ -67,8 +68,13 @@ pub enum ToWorker {
         /// Where it is, for the log.
         path: String,
     },
-    /// Write a file that shows the state.
+    /// Write a file that shows the state; with a descriptor, one for a `bus::Receipt`.
     Show(StateFile),
+    /// Somebody asks over D-Bus that the instance of this name announces its addresses.
+    /// Comes with a `bus::Receipt`.
+    Announce(String),
+    /// The D-Bus service is new: it has to learn where all instances stand.
+    TellStandings,
     /// What the status socket shows of the supervisor has changed.
     About(About),
     /// Leave every mastership, take everything off, say `Stopped`, exit with 0.
@@ -102,6 +108,8 @@ pub enum ToSupervisor {
     Turned,
     /// Where the instances stand, for people; said when it has changed.
     States(String),
+    /// Where an instance stands now, for D-Bus; said in the order of the changes.
+    Stands(Member, Standing),
     /// Everything is taken off; the worker exits next.
     Stopped,
 }

@@ -6,7 +6,7 @@
 //! place of one that died goes on where that one stopped. Source: specification
 //! B.2, E.6.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use crate::config::model::{Config, Globals, NotifyFifo};
@@ -101,6 +101,12 @@ impl Fifos {
         let open = Which::ALL.into_iter().zip(&self.open);
         open.filter_map(|(which, kept)| kept.as_ref()?.hand(which))
             .collect()
+    }
+
+    /// What a child closes that has nothing to do with them.
+    pub fn raw_fds(&self) -> impl Iterator<Item = RawFd> {
+        let open = self.open.iter().flatten();
+        open.map(|kept| kept.opened.file.as_raw_fd())
     }
 
     /// Closes all, and removes those that were made here.

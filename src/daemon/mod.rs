@@ -19,6 +19,7 @@ use crate::system::machine::ThisMachine;
 use crate::system::signals::Signals;
 
 pub mod buffers;
+pub mod bus;
 pub mod channel;
 pub mod check;
 pub mod cleanup;

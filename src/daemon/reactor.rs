@@ -42,6 +42,8 @@ use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::buffers::receive_bytes;
+use super::bus::Receipt;
+use super::bus::teller::Teller;
 use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
 use super::notices;
@@ -129,6 +131,10 @@ pub struct Reactor {
     mailer: Mailer,
     fifos: fifo::Writer,
     state_files: state_files::Writer,
+    /// What D-Bus was told of the instances.
+    teller: Teller,
+    /// It is to hear what has changed without being announced.
+    standings_due: bool,
     about: Arc<About>,
     /// Why scripts could not be run, for the status socket.
     refusals: BTreeMap<ScriptId, String>,
@@ -192,6 +198,8 @@ impl Reactor {
             mailer,
             fifos,
             state_files,
+            teller: Teller::default(),
+            standings_due: false,
             about,
             refusals: BTreeMap::new(),
             views_wanted,
@@ -254,7 +262,11 @@ impl Reactor {
             return self.signs.put_off(now);
         }
         if self.signs.life_is_due(now) {
+            self.standings_due = true;
             self.tell(&ToSupervisor::Turned);
+        }
+        if std::mem::take(&mut self.standings_due) {
+            self.tell_standings();
         }
         if let Some(line) = self.signs.states(now, &self.engine) {
             self.tell(&ToSupervisor::States(line));
@@ -429,7 +441,7 @@ impl Reactor {
                     }
                     self.begin(now);
                     for file in std::mem::take(&mut self.asked_early) {
-                        self.show(file);
+                        self.show(file, None);
                     }
                 }
             }
@@ -490,7 +502,7 @@ impl Reactor {
     fn drain_signals(&mut self) {
         while let Some(signal) = self.signals.get_ref().next() {
             match StateFile::of(signal) {
-                Some(file) => self.show(file),
+                Some(file) => self.show(file, None),
                 None if signal == Signal::Stop => self.stop(),
                 None if signal == Signal::Reload => self.reload_own(),
                 // The others are the supervisor's business.
@@ -537,7 +549,12 @@ impl Reactor {
     fn message(&mut self, message: ToWorker, descriptor: Option<OwnedFd>) {
         match message {
             ToWorker::Stop => self.stop(),
-            ToWorker::Show(file) => self.show(file),
+            ToWorker::Show(file) => self.show(file, descriptor.map(Receipt::new)),
+            ToWorker::Announce(name) => self.announce_asked(&name, descriptor.map(Receipt::new)),
+            ToWorker::TellStandings => {
+                self.teller.forget();
+                self.standings_due = true;
+            }
             ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
             ToWorker::About(about) => self.about = Arc::new(about),
             ToWorker::ScriptEnded { id, outcome } => {
@@ -593,7 +610,7 @@ impl Reactor {
     }
 
     /// Has a state file written. What is counted from now on is in the next one.
-    fn show(&mut self, file: StateFile) {
+    fn show(&mut self, file: StateFile, receipt: Option<Receipt>) {
         if !self.started {
             // Nothing is known yet. Once is enough.
             if !self.asked_early.contains(&file) {
@@ -601,9 +618,29 @@ impl Reactor {
             }
             return;
         }
-        let accepted = self.state_files.ask(file, self.view());
+        let accepted = self.state_files.ask(file, self.view(), receipt);
         if accepted && file == StateFile::StatisticsAndClear {
             self.engine.clear_statistics();
+        }
+    }
+
+    /// Somebody asks over D-Bus for gratuitous ARP. Who is not MASTER has nothing to
+    /// announce, and that is no error, as in C.
+    fn announce_asked(&mut self, name: &str, receipt: Option<Receipt>) {
+        tracing::info!("Sending garps on {name} on DBus request");
+        let event = Event::Announce(name);
+        self.engine.event(now(), event, &mut self.sender);
+        if let Some(receipt) = receipt {
+            receipt.done();
+        }
+    }
+
+    /// Tells D-Bus what has changed without being announced.
+    fn tell_standings(&mut self) {
+        if self.started && self.engine.config().globals.dbus.enabled {
+            for message in self.teller.differences(&self.engine) {
+                self.tell(&message);
+            }
         }
     }
 
@@ -683,6 +720,7 @@ impl Reactor {
                 Action::Log(line) => log(&line),
                 Action::Ready => {
                     self.signs.changed(now());
+                    self.standings_due = true;
                     self.tell(&ToSupervisor::Ready);
                 }
                 Action::Stopped => {
@@ -773,6 +811,10 @@ impl Reactor {
 
     fn notify(&mut self, told: &Notification) {
         self.signs.changed(now());
+        if self.engine.config().globals.dbus.enabled {
+            let message = self.teller.announced(told);
+            self.tell(&message);
+        }
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
         self.fifos.write(&fifo::line_of(told));

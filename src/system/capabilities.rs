@@ -1,10 +1,36 @@
 //! Which of root's rights the kernel grants this process.
 //!
-//! Decides nothing: what the daemon needs is in `daemon/rights.rs`.
+//! Decides nothing: what the daemon needs is in `daemon/rights.rs`, and who gives all
+//! of them up, in `daemon/bus/service.rs`.
 //! Source: capabilities(7).
 
 use std::fmt;
 use std::fs;
+use std::io;
+
+/// Gives up all rights of root, for good: this process, and whatever it might execute,
+/// can do what any process of its user can. To be called while there is one thread.
+///
+/// # Errors
+/// Whatever the kernel says; some rights may be left then.
+pub fn give_up_all() -> io::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3`, with two words for each of the three sets.
+    const VERSION: u32 = 0x2008_0522;
+    let header = [VERSION, 0];
+    let none = [0_u32; 6];
+    // SAFETY: the kernel reads two words and six, which outlive the calls; the rest are
+    // numbers.
+    let outcome = unsafe {
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr())
+    };
+    match outcome {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
 
 /// One of root's rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

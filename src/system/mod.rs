@@ -6,6 +6,8 @@ pub mod braces;
 pub mod calendar;
 pub mod capabilities;
 pub mod clock;
+#[cfg(feature = "dbus")]
+pub mod dbus;
 pub mod fifo;
 pub mod files;
 pub mod logging;

@@ -7,9 +7,10 @@ use crate::authentication;
 use crate::bench::{Bench, Machine, PATIENCE, Program, VIP, VRID, configuration, expect};
 use crate::families::{Speech, VIP_GLOBAL, VIP_LINK_LOCAL};
 use crate::lab::frames::{Advert, Covers, PROTOCOL_VRRP, advert_message, ip_frame};
-use crate::lab::{Failure, Mac, Result};
+use crate::lab::{Context, Failure, Mac, Mark, Result, isolation};
 use keepalived_rs::wire::auth::ah;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,14 @@ const FLOOD: usize = 20_000;
 /// Frames that are sent in one go.
 const BATCH: usize = 100;
 const BATCH_PERIOD: Duration = Duration::from_millis(10);
+/// Different frames by scapy, which the flood repeats.
+const BY_SCAPY: usize = 2_000;
+/// The one that Debian's packages belong to.
+const PYTHON: &str = "/usr/bin/python3";
+const SCAPY_SCRIPT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/compat/hostile_packets.py"
+);
 /// One line for each reason, and the few that the daemon has to say besides.
 const LINES_MAX: usize = 20;
 const STRANGER: Mac = Mac([2, 0, 0, 0, 0, 99]);
@@ -228,6 +237,53 @@ fn version_3_on(bench: &mut Bench, speech: Speech, target: IpAddr) -> Result<()>
     bench.stop()
 }
 
+/// What scapy makes of both versions, at ten thousand frames a second.
+pub fn from_scapy(bench: &mut Bench) -> Result<()> {
+    let found = Command::new(PYTHON).args(["-c", "import scapy"]).output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("a test");
+        isolation::report_skipped(name, "python3-scapy is not installed");
+        return Ok(());
+    }
+    let version_3 = Speech::V3.configurations(bench, "");
+    let version_2 = [150, 100].map(|priority| configuration(priority, ""));
+    for (version, files, interval) in [
+        ("2", version_2, Duration::from_secs(1)),
+        ("3", version_3, Speech::V3.interval()),
+    ] {
+        let frames = made_by_scapy(version)?;
+        let beginning = bench.lab.observer.mark();
+        let [file_a, file_b] = &files;
+        bench.start(file_a, file_b)?;
+        bench.await_holder(beginning, &bench.a)?;
+        let (mark, began) = (bench.lab.observer.mark(), Instant::now());
+        in_batches(|number| bench.lab.observer.send(&frames[number % frames.len()]))?;
+        expect_unmoved(bench, mark, began, interval)?;
+        bench.expect_holder(&bench.a)?;
+        bench.stop()?;
+    }
+    Ok(())
+}
+
+fn made_by_scapy(version: &str) -> Result<Vec<Vec<u8>>> {
+    let (vrid, vip, number) = (VRID.to_string(), VIP.to_string(), BY_SCAPY.to_string());
+    let output = Command::new(PYTHON)
+        .args([SCAPY_SCRIPT, version, &vrid, &vip, &number])
+        .output()
+        .context(PYTHON)?;
+    let octets = |line: &str| -> Option<Vec<u8>> {
+        let pairs = line.as_bytes().chunks(2).map(std::str::from_utf8);
+        pairs
+            .map(|pair| u8::from_str_radix(pair.ok()?, 16).ok())
+            .collect()
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let frames: Option<Vec<Vec<u8>>> = text.lines().map(octets).collect();
+    let frames = frames.filter(|frames| frames.len() == BY_SCAPY);
+    frames.ok_or_else(|| Failure::new(String::from_utf8_lossy(&output.stderr)))
+}
+
 /// What is found before any authentication is looked at, in any version and family.
 fn early(right: &Advert, frame: Frame) -> Vec<Forgery> {
     let message = advert_message(right);
@@ -351,9 +407,13 @@ fn withstand(
         }
     }
 
-    expect_nothing_accepted(bench)?;
+    expect_unmoved(bench, mark, began, interval)
+}
 
-    // Nobody but the first node was heard, and it never fell out of its rhythm.
+/// After a flood that began at `began`: nobody has accepted any of it, nobody but the
+/// first node was heard since `mark`, and it never fell out of its rhythm.
+fn expect_unmoved(bench: &Bench, mark: Mark, began: Instant, interval: Duration) -> Result<()> {
+    expect_nothing_accepted(bench)?;
     bench
         .lab
         .observer
@@ -378,19 +438,26 @@ fn withstand(
 /// Forgeries and noise in turn.
 fn flood(bench: &Bench, right: &Advert, frame: Frame, forgeries: &[Forgery]) -> Result<()> {
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    in_batches(|number| {
+        if number % 2 == 0 {
+            let message = noise.message(right);
+            bench.lab.observer.send(&frame(right, &message))
+        } else {
+            let forgery = &forgeries[number / 2 % forgeries.len()];
+            bench.lab.observer.send(&forgery.frame)
+        }
+    })
+}
+
+/// Calls `send` for each frame of the flood, ten thousand times a second.
+fn in_batches(mut send: impl FnMut(usize) -> Result<()>) -> Result<()> {
     let mut due = Instant::now();
     for number in 0..FLOOD {
         if number % BATCH == 0 {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             due += BATCH_PERIOD;
         }
-        if number % 2 == 0 {
-            let message = noise.message(right);
-            bench.lab.observer.send(&frame(right, &message))?;
-        } else {
-            let forgery = &forgeries[number / 2 % forgeries.len()];
-            bench.lab.observer.send(&forgery.frame)?;
-        }
+        send(number)?;
     }
     Ok(())
 }

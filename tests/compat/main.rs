@@ -22,6 +22,8 @@ mod bench;
 mod checksums;
 mod container;
 mod contended;
+#[cfg(feature = "dbus")]
+mod dbus;
 mod election;
 mod families;
 mod fast_handover;
@@ -394,6 +396,10 @@ mod hostile_packets {
     fn signed() {
         run(Ours, Ours, crate::hostile::signed);
     }
+    #[test]
+    fn from_scapy() {
+        run(Ours, Ours, crate::hostile::from_scapy);
+    }
 }
 
 /// The first node says it; the second is C or ours.
@@ -722,5 +728,39 @@ mod in_the_kernel {
     #[test]
     fn tried_again() {
         run(Ours, Ours, kernel::tried_again);
+    }
+}
+
+#[cfg(feature = "dbus")]
+mod on_dbus {
+    use super::{C, Ours, run};
+    use crate::dbus;
+    #[test]
+    fn ours_as_master_and_c() {
+        run(Ours, C, dbus::same_as_c);
+    }
+    #[test]
+    fn c_and_ours_as_backup() {
+        run(C, Ours, dbus::same_as_c);
+    }
+    #[test]
+    fn signals() {
+        run(Ours, Ours, dbus::signals);
+    }
+    #[test]
+    fn orders() {
+        run(Ours, Ours, dbus::orders);
+    }
+    #[test]
+    fn bus_comes_and_goes() {
+        run(Ours, Ours, dbus::bus_comes_and_goes);
+    }
+    #[test]
+    fn service_killed() {
+        run(Ours, Ours, dbus::service_killed);
+    }
+    #[test]
+    fn flood() {
+        run(Ours, Ours, dbus::flood);
     }
 }

@@ -110,6 +110,8 @@ pub fn lower_priority_heard(bench: &mut Bench) -> Result<()> {
     for frame in [&lower, &farewell, &lower] {
         let mark = bench.lab.observer.mark();
         bench.lab.observer.send(&advert_frame(frame))?;
+        let (_, mark) = bench.await_advert(mark, &bench.a, 150)?;
+        // What follows an answer at once is taken for a flood and gets none.
         bench.await_advert(mark, &bench.a, 150)?;
     }
     await_calls(

@@ -192,8 +192,11 @@ fn silence(bench: &mut Bench, speech: &Speech) -> Result<()> {
     bench.start(&file_a, &file_b)?;
     bench.b.expect_line("(VI_1) Entering BACKUP STATE")?;
     await_link(&bench.b, LINK, true)?;
-    std::thread::sleep(MUTTERING);
     let observer = &bench.lab.observer;
+    for vip in speech.vips() {
+        observer.await_announcement(observer.beginning(), PATIENCE, vip, bench.a.node.mac())?;
+    }
+    std::thread::sleep(MUTTERING);
     let seen = frames_from(observer, observer.beginning(), mac_of(speech));
     expect(seen.is_empty(), || format!("silence, not {seen:02x?}"))?;
     for vip in speech.vips() {

@@ -6,16 +6,26 @@
 //! of threads, so [`isolated`] runs the test again in a process of its own,
 //! which also keeps tests from touching each other.
 
+use super::canary::Canary;
 use super::failure::{Failure, Result};
 use std::ffi::CStr;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, Stdio};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// Set in the process that [`isolated`] starts.
 const INSIDE: &str = "KEEPALIVED_LAB_INSIDE";
 /// Longest life of one test, seconds; then the process is ended by SIGALRM.
 const LIFE_MAX_S: u32 = 150;
+/// A machine that keeps a thread waiting for so long is not fit to judge what is in
+/// time: a test that fails meanwhile is run again.
+const UNSTEADY: Duration = Duration::from_millis(100);
+/// How often at most, the first time included.
+const ATTEMPTS_MAX: u32 = 3;
+/// The exit status of a test that failed on an unsteady machine.
+const UNSTEADY_STATUS: i32 = 75;
 const CAPABILITY_SYS_ADMIN: u32 = 21;
 const CAPABILITY_NET_ADMIN: u32 = 12;
 const CAPABILITY_NET_RAW: u32 = 13;
@@ -54,24 +64,59 @@ pub fn available() -> Result<()> {
 }
 
 /// Runs the body of the test that the calling thread is named after, in a
-/// process of its own inside fresh namespaces, and fails as it fails.
+/// process of its own inside fresh namespaces, and fails as it fails. If it fails
+/// while the machine is unsteady ([`UNSTEADY`]), it is told and run again.
 ///
 /// # Panics
 /// Panics when the body does, which is how a test fails.
 pub fn isolated(body: impl FnOnce()) {
     if is_inside() {
         nix::unistd::alarm::set(LIFE_MAX_S);
-        body();
-        return;
+        return watched(body);
     }
     let test = std::thread::current()
         .name()
         .expect("a test thread has the name of its test")
         .to_owned();
+    let mut attempt = 1;
+    loop {
+        let status = run_inside(&test);
+        match (status.code(), status.signal()) {
+            (Some(0), _) => return,
+            (Some(UNSTEADY_STATUS), _) if attempt < ATTEMPTS_MAX => {
+                attempt += 1;
+                let line = format!("\n*** AGAIN {test}: it failed on a machine that was late\n");
+                // Nothing can be done about a closed terminal.
+                let _ = io::stderr().write_all(line.as_bytes());
+            }
+            (_, Some(libc::SIGALRM)) => panic!("the test did not end within {LIFE_MAX_S} s"),
+            _ => panic!("the test failed in its own process, see above"),
+        }
+    }
+}
+
+/// Runs the body; if it fails on an unsteady machine, ends the process with
+/// [`UNSTEADY_STATUS`].
+fn watched(body: impl FnOnce()) {
+    let (canary, began) = (Canary::shared(), Instant::now());
+    let Err(panic) = catch_unwind(AssertUnwindSafe(body)) else {
+        return;
+    };
+    let worst = canary.worst_since(began);
+    if worst >= UNSTEADY {
+        println!("the machine kept a thread waiting for {worst:?} meanwhile");
+        std::process::exit(UNSTEADY_STATUS);
+    }
+    resume_unwind(panic)
+}
+
+/// Runs a test in a process of its own; prints what it printed, and its errors if it
+/// failed.
+fn run_inside(test: &str) -> ExitStatus {
     let plan = Plan::new();
     let mut command = Command::new("/proc/self/exe");
     command
-        .args([&test, "--exact", "--nocapture", "--include-ignored"])
+        .args([test, "--exact", "--nocapture", "--include-ignored"])
         .arg("--test-threads=1")
         .env(INSIDE, "1")
         .stdin(Stdio::null());
@@ -86,14 +131,10 @@ pub fn isolated(body: impl FnOnce()) {
         .output()
         .unwrap_or_else(|error| panic!("{}", advice(&error)));
     println!("{}", String::from_utf8_lossy(&output.stdout));
-    if output.status.success() {
-        return;
+    if !output.status.success() {
+        println!("{}", String::from_utf8_lossy(&output.stderr));
     }
-    println!("{}", String::from_utf8_lossy(&output.stderr));
-    match output.status.signal() {
-        Some(libc::SIGALRM) => panic!("the test did not end within {LIFE_MAX_S} s"),
-        _ => panic!("the test failed in its own process, see above"),
-    }
+    output.status
 }
 
 /// Whether [`enter`] and [`isolated`] need a user namespace, because this process

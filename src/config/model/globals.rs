@@ -512,7 +512,7 @@ pub struct Snmp {
     pub real_server_interval: Option<Interval>,
 }
 
-/// D-Bus. Nothing acts on it.
+/// D-Bus (specification E.12).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dbus {
     /// `enable_dbus`

@@ -29,6 +29,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 use serde::{Deserialize, Serialize};
 
+use super::bus::Receipt;
 use super::places::with_instance;
 use super::process;
 use crate::config::model::{Config, Globals};
@@ -236,7 +237,7 @@ fn dump_state(snapshot: &Snapshot, it: &InstanceSnapshot) -> State {
 /// waits is written.
 #[derive(Debug)]
 pub struct Writer {
-    queue: SyncSender<(StateFile, View)>,
+    queue: SyncSender<(StateFile, View, Option<Receipt>)>,
     ended: Receiver<()>,
 }
 
@@ -246,13 +247,17 @@ impl Writer {
     /// # Errors
     /// There are too many threads.
     pub fn start(around: Surroundings) -> io::Result<Self> {
-        let (queue, requests) = mpsc::sync_channel::<(StateFile, View)>(REQUESTS_MAX);
+        let (queue, requests) = mpsc::sync_channel(REQUESTS_MAX);
+        let requests: Receiver<(StateFile, View, Option<Receipt>)> = requests;
         let (end, ended) = mpsc::channel();
         std::thread::Builder::new()
             .name("state".to_owned())
             .spawn(move || {
-                for (file, view) in requests {
-                    write(file, &view, &around);
+                for (file, view, receipt) in requests {
+                    let is_written = write(file, &view, &around);
+                    if let Some(receipt) = receipt.filter(|_| is_written) {
+                        receipt.done();
+                    }
                 }
                 // Nobody may be waiting.
                 let _ = end.send(());
@@ -267,13 +272,18 @@ impl Writer {
         let _ = self.ended.recv_timeout(limit.into());
     }
 
-    /// Asks for a file. Returns whether it will be written: not if too many
-    /// requests wait already.
-    pub fn ask(&self, file: StateFile, view: View) -> bool {
-        if let Some(text) = file.log_text() {
-            tracing::info!("{text} for process({}) on signal", process::own_id());
+    /// Asks for a file; who asks over D-Bus has a receipt, and it is told there once the
+    /// file is written. Returns whether it will be written: not if too many requests
+    /// wait already.
+    pub fn ask(&self, file: StateFile, view: View, receipt: Option<Receipt>) -> bool {
+        match (file.log_text(), &receipt) {
+            (Some(text), Some(_)) => tracing::info!("{text} on DBus request"),
+            (Some(text), None) => {
+                tracing::info!("{text} for process({}) on signal", process::own_id());
+            }
+            (None, _) => {}
         }
-        let accepted = self.queue.try_send((file, view)).is_ok();
+        let accepted = self.queue.try_send((file, view, receipt)).is_ok();
         if !accepted {
             tracing::error!("{} is not written, as others wait", file.name());
         }
@@ -281,11 +291,12 @@ impl Writer {
     }
 }
 
-fn write(file: StateFile, view: &View, around: &Surroundings) {
+/// Whether nothing went wrong.
+fn write(file: StateFile, view: &View, around: &Surroundings) -> bool {
     let Some(text) = view.text(file, around) else {
-        return;
+        return true;
     };
-    report(file.name(), &text, &view.snapshot.config.globals, around);
+    report(file.name(), &text, &view.snapshot.config.globals, around)
 }
 
 /// Writes `keepalived_parent.data`.
@@ -298,12 +309,14 @@ pub fn write_parent_data(config: &Config, around: &Surroundings) {
     report(PARENT_DATA, &text, &config.globals, around);
 }
 
-fn report(name: &str, text: &str, globals: &Globals, around: &Surroundings) {
+fn report(name: &str, text: &str, globals: &Globals, around: &Surroundings) -> bool {
     let path = around.place(name, globals);
     let mode = 0o666 & !process::mask(globals, around.umask);
-    if let Err(error) = write_file(&path, text, mode) {
+    let written = write_file(&path, text, mode);
+    if let Err(error) = &written {
         tracing::error!("Unable to write {}: {error}", path.display());
     }
+    written.is_ok()
 }
 
 /// Writes a file as the head of this module says.

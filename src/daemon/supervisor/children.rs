@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
+use super::super::bus::{Happening, ToService};
 use super::super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
 use super::super::pid_files::PidFile;
 use super::super::{exit_code, process};
@@ -46,6 +47,7 @@ impl Supervisor<'_> {
             ToSupervisor::Reloaded => {
                 if let Some(new) = self.candidate.take() {
                     self.adopt(new);
+                    self.bus.happened(Happening::Reloaded);
                     tracing::info!("Reload complete");
                     self.ready();
                 }
@@ -68,6 +70,9 @@ impl Supervisor<'_> {
                 }
             }
             ToSupervisor::States(line) => self.told(self.manager.status(&line)),
+            ToSupervisor::Stands(member, standing) => {
+                self.bus.tell(&ToService::Stands(member, standing), None);
+            }
             ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
@@ -122,6 +127,7 @@ impl Supervisor<'_> {
         tracing::info!("Starting VRRP child process, pid={}", worker.process);
         self.stall_limit = pulse::limit_of(&self.good.config);
         self.began.get_or_insert(worker.started);
+        self.bus.happened(Happening::Started);
         self.phase = Phase::Working(worker);
     }
 
@@ -161,11 +167,12 @@ impl Supervisor<'_> {
     }
 
     /// The descriptors that are the supervisor's alone.
-    fn not_for_children(&self) -> Vec<RawFd> {
+    pub(super) fn not_for_children(&self) -> Vec<RawFd> {
         let own = [self.signals.as_raw_fd(), self.pid_files.own.as_raw_fd()];
         let status = self.status.as_raw_fd();
         own.into_iter()
             .chain(status)
+            .chain(self.bus.as_raw_fd())
             .chain(self.reloads.raw_fds())
             .collect()
     }
@@ -179,6 +186,7 @@ impl Supervisor<'_> {
                 Phase::CleaningUp {
                     process: cleaner, ..
                 } if *cleaner == process => self.cleaned_up(outcome),
+                _ if self.bus.ended(process, outcome, self.stop.is_some()) => {}
                 // Neither a script: an orphan that became ours, as process 1.
                 _ => {
                     if let Some(ended) = self.scripts.reaped(process, outcome, now()) {
@@ -243,6 +251,7 @@ impl Supervisor<'_> {
         }
         if self.stop.is_none() {
             self.told(self.manager.status("The VRRP process died"));
+            self.bus.worker_is_gone();
             self.decide_on_replacement(&worker, outcome);
         }
         let orderly = worker.stopped && outcome == Outcome::Exited(exit_code::OK);
@@ -373,7 +382,7 @@ fn log_crash(outcome: Outcome) {
 
 /// In a child: closes what is the supervisor's alone, so that locks and
 /// channels end when the supervisor does.
-fn close_in_child(fds: &[RawFd]) {
+pub(super) fn close_in_child(fds: &[RawFd]) {
     for &fd in fds {
         // SAFETY: the owners of these descriptors are the parent's values; the
         // child never uses or drops them, because it ends without returning.

@@ -33,10 +33,12 @@ use crate::system::scripts::{Policy, Scripts};
 use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
 
+use bus::Bus;
 use pulse::Pulse;
 use stop::Stop;
 use under_way::Reloads;
 
+mod bus;
 mod children;
 mod planned;
 mod pulse;
@@ -146,6 +148,7 @@ pub fn run(start: Start<'_>) -> u8 {
         manager: service_manager(),
         status: Keeper::new(start.settings),
         fifos: Fifos::default(),
+        bus: Bus::default(),
         stop: None,
         began: None,
         stall_limit: None,
@@ -241,6 +244,7 @@ struct Supervisor<'a> {
     manager: ServiceManager,
     status: Keeper,
     fifos: Fifos,
+    bus: Bus,
     stop: Option<Stop>,
     /// When the first worker began.
     began: Option<Instant>,
@@ -264,6 +268,7 @@ impl Supervisor<'_> {
         if self.wants_worker() {
             self.follow_fifos(None);
             self.keep_text(None);
+            self.follow_bus();
             self.start_worker();
         } else {
             tracing::info!("Warning - keepalived has no configuration to run");
@@ -283,6 +288,7 @@ impl Supervisor<'_> {
             }
         }
         self.expire(now());
+        self.look_after_bus(now());
         self.go_on_with_reloads(now());
         self.answer_status();
     }
@@ -301,6 +307,7 @@ impl Supervisor<'_> {
         fds.extend(self.reloads.desk.poll_fds());
         let planned = self.reloads.planned.as_fd();
         fds.extend(planned.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        fds.extend(self.bus.poll_fd());
         if let Phase::Working(worker) = &self.phase
             && worker.listening
         {
@@ -333,10 +340,10 @@ impl Supervisor<'_> {
         let readers = readers.filter(|_| self.scripts.has_readers());
         let scripts = self.scripts.deadline();
         let reloads = self.reloads.deadline(now(), self.candidate.is_some());
-        [phase, kill, script, readers, scripts, reloads, self.feed_at]
-            .into_iter()
-            .flatten()
-            .min()
+        let bus = self.bus.deadline();
+        let others = [readers, scripts, reloads, self.feed_at, bus];
+        let all = [phase, kill, script].into_iter().chain(others);
+        all.flatten().min()
     }
 
     fn expire(&mut self, now: Instant) {

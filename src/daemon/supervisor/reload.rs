@@ -280,6 +280,7 @@ impl Supervisor<'_> {
         process::follow_globals(Part::Supervisor, globals, self.settings.umask);
         self.good = new;
         self.keep_text(None);
+        self.follow_bus();
         self.reloads
             .planned
             .follow(&self.good.config.globals.reload);

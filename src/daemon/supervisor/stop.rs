@@ -1,7 +1,7 @@
 //! The stop of the daemon: what it waits for, and for how long.
 //!
 //! The worker goes first; then the scripts that tell of the stop and the readers of
-//! the notify FIFOs; then the shutdown script. Source: specification E.1, E.6.
+//! the notify FIFOs; then the shutdown script, and last the D-Bus service. Source: specification E.1, E.6.
 
 use super::super::channel::ToWorker;
 use super::super::lifecycle::Run;
@@ -100,6 +100,7 @@ impl Supervisor<'_> {
             let script = &self.good.config.globals.shutdown_script;
             stop.script = Run::begin("shutdown", script, &mut self.scripts, now());
         }
-        stop.script.is_none().then_some(stop.code)
+        let code = stop.code;
+        (stop.script.is_none() && self.bus.is_stopped()).then_some(code)
     }
 }

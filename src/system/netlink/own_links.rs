@@ -303,6 +303,23 @@ impl Work<'_> {
 
     /// Its own settings.
     fn set_own(&mut self, found: &Link) {
+        if matches!(self.link.kind, OwnLinkKind::Macvlan(_)) {
+            self.set_vmac(found);
+        }
+        // No addresses but those that it is given, and no routes by way of it.
+        let ipv6: &[(&str, i64)] = match self.link.ipv6 {
+            true => &[("accept_ra", 0), ("autoconf", 0), ("disable_ipv6", 0)],
+            false => &[("disable_ipv6", 1)],
+        };
+        for (key, value) in ipv6 {
+            let result = sysctl::write(Family::Inet6, &self.link.name, key, *value);
+            self.note(own_setting(Family::Inet6, key), absent_is_fine(result));
+        }
+    }
+
+    /// What only a VMAC needs. An ipvlan has the hardware address of its parent, and may
+    /// have to live with the link-local address that the kernel gives it.
+    fn set_vmac(&mut self, found: &Link) {
         // It must not answer for addresses of other interfaces.
         let mut settings = vec![(Ipv4Setting::ARP_IGNORE, 1)];
         if self.link.ipv4 {
@@ -316,15 +333,6 @@ impl Work<'_> {
         }
         let result = absent_is_fine(link::set_no_link_local(self.socket, found.state.index));
         self.note(own_setting(Family::Inet6, "addr_gen_mode"), result);
-        // No addresses but those that it is given, and no routes by way of it.
-        let ipv6: &[(&str, i64)] = match self.link.ipv6 {
-            true => &[("accept_ra", 0), ("autoconf", 0), ("disable_ipv6", 0)],
-            false => &[("disable_ipv6", 1)],
-        };
-        for (key, value) in ipv6 {
-            let result = sysctl::write(Family::Inet6, &self.link.name, key, *value);
-            self.note(own_setting(Family::Inet6, key), absent_is_fine(result));
-        }
     }
 
     /// The settings of the interface below.

@@ -194,6 +194,7 @@ impl Engine {
             Event::Uptime(up) => self.up = up,
             Event::Command(Command::Start) => self.start(now, tx),
             Event::Command(Command::Stop) => self.stop(now, tx),
+            Event::Announce(name) => self.announce(now, name, tx),
         }
         self.settle(now);
     }
@@ -319,6 +320,14 @@ impl Engine {
     /// Datagrams that were for no instance.
     pub fn ignored(&self) -> u64 {
         self.ignored
+    }
+
+    fn announce(&mut self, now: Instant, name: &str, tx: &mut impl Transmit) {
+        let mut instances = self.instances.iter();
+        let found = instances.find(|(_, running)| running.config.name == name);
+        if let Some(id) = found.map(|(id, _)| *id) {
+            self.one(now, id, tx, Running::announce_once);
+        }
     }
 
     fn add_instance(&mut self, config: &Arc<Instance>) -> InstanceId {

@@ -97,7 +97,6 @@ impl Seen {
 }
 
 /// Every setting of an interface.
-#[expect(clippy::disallowed_methods, reason = "a test looks what is there")]
 fn settings(interface: &str) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for family in ["ipv4", "ipv6"] {
@@ -137,7 +136,6 @@ fn start_c(directory: &std::path::Path, words: &str, routers: &[Router]) -> Opti
     let path = |name: &str| directory.join(name).display().to_string();
     let mut configuration = format!("global_defs {{\n{words}\n}}\n");
     configuration.extend(routers.iter().map(Router::configuration));
-    #[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
     std::fs::write(path("conf"), configuration).expect("written");
     let started = Command::new("keepalived")
         .args(["-n", "-l", "-D", "-P", "-f", &path("conf")])
@@ -183,14 +181,12 @@ fn seen_with_c(words: &str, routers: &[Router]) -> Option<Seen> {
         std::process::id(),
         std::thread::current().id()
     ));
-    #[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
     std::fs::create_dir_all(&directory).expect("a directory");
     let mut child = start_c(&directory, words, routers)?;
     let seen = Seen::now(routers);
     let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a number"));
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).expect("told to stop");
     child.wait().expect("ended");
-    #[expect(clippy::disallowed_methods, reason = "a test cleans up")]
     let _ = std::fs::remove_dir_all(&directory);
     Some(seen)
 }

@@ -3,12 +3,12 @@
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
-use crate::config::model::Buffers;
+use crate::config::model::{Buffers, IpvlanMode};
 use crate::ids::MacAddress;
 use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::testing::{block_on, in_namespace, ip, make_cable};
 use crate::vrrp::action::{Operation, Token};
-use crate::vrrp::event::InterfaceState;
+use crate::vrrp::event::{InterfaceState, LinkKind};
 
 const VIRTUAL: MacAddress = MacAddress([0, 0, 0x5e, 0, 1, 51]);
 
@@ -194,7 +194,6 @@ fn a_filter_of_all_interfaces_is_met_by_a_milder_one_on_the_vmac() {
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test sets the scene")]
 fn write_of_all(key: &str, value: u32) {
     let path = format!("/proc/sys/net/ipv4/conf/all/{key}");
     std::fs::write(path, value.to_string()).expect("written");
@@ -370,6 +369,135 @@ fn a_new_daemon_knows_what_the_parent_was_before_the_last_one() {
         let first = thread.add(&vmac("vrrp.51"));
         thread.remove(first.index, "vrrp.51");
         assert_eq!(of_parent(), [0, 0, 0]);
+    });
+}
+
+/// As in most containers, where netlink may be used all the same.
+#[test]
+fn where_settings_cannot_be_written_what_is_missing_is_told() {
+    in_namespace(|| {
+        make_cable();
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("mounts of our own");
+        for words in [
+            "--make-rprivate /",
+            "--bind /proc/sys /proc/sys",
+            "-o remount,ro,bind /proc/sys",
+        ] {
+            let status = std::process::Command::new("mount")
+                .args(words.split(' '))
+                .status();
+            assert!(status.expect("the mount command").success(), "{words}");
+        }
+        let mut thread = Thread::start();
+        let link = Box::new(vmac("vrrp.51"));
+        let told = thread.until_done(vec![Operation::AddLink(link)]);
+        let missing: Vec<String> = told
+            .iter()
+            .filter_map(|it| match it {
+                Report::LinkFlawed { link, part, errno } => {
+                    Some(format!("{link}: {part}: {errno}"))
+                }
+                Report::Refused { .. } => Some(format!("{it:?}")),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            missing,
+            ["vrrp.51: the ipv6 setting disable_ipv6: Read-only file system"]
+        );
+        assert_eq!(ipv4("vrrp.51", "arp_ignore"), 1);
+        assert_eq!(of_parent(), [1, 1, 2]);
+        assert!(state("vrrp.51").up);
+        thread.remove(index("vrrp.51"), "vrrp.51");
+        assert_eq!(of_parent(), [0, 0, 0]);
+    });
+}
+
+/// Whether this kernel can make such interfaces; it says so if not.
+fn can_make(what: &str) -> bool {
+    let words = format!("link add probe {what}");
+    let made = std::process::Command::new("ip")
+        .args(words.split(' '))
+        .status()
+        .is_ok_and(|status| status.success());
+    if made {
+        ip("link del probe");
+    } else {
+        #[expect(clippy::disallowed_macros, reason = "a test tells its reader")]
+        {
+            eprintln!("SKIPPED: this kernel has no `{what}`");
+        }
+    }
+    made
+}
+
+#[test]
+fn an_ipvlan_is_made_where_the_kernel_knows_it() {
+    in_namespace(|| {
+        make_cable();
+        if !can_make("link left type ipvlan mode l2") {
+            return;
+        }
+        let link = OwnLink {
+            kind: OwnLinkKind::Ipvlan(IpvlanMode::Private),
+            group: 5,
+            ..vmac("vrrp.51")
+        };
+        let mut thread = Thread::start();
+        let told = thread.add(&link);
+        assert_eq!(told.link.kind, LinkKind::Ipvlan(Some(IpvlanMode::Private)));
+        assert_eq!(
+            (told.link.parent, told.link.group),
+            (Some(index("left")), 5)
+        );
+        assert_eq!(told.mac, state("left").mac);
+        let shown = ip("-d link show dev vrrp.51");
+        assert!(shown.contains("mode l2 private"), "{shown}");
+        assert_eq!(ipv4("vrrp.51", "arp_ignore"), 0);
+        assert_eq!(setting(Family::Inet6, "vrrp.51", "disable_ipv6"), 1);
+        assert_eq!(of_parent(), [0, 0, 0]);
+        assert_eq!(thread.add(&link).index, told.index);
+        let other = OwnLink {
+            kind: OwnLinkKind::Ipvlan(IpvlanMode::Vepa),
+            ..link
+        };
+        let told_other = thread.until_done(vec![Operation::AddLink(Box::new(other))]);
+        let refused = |it: &Report| matches!(it, Report::Refused { errno, .. } if *errno == Errno(libc::EEXIST));
+        assert!(told_other.iter().any(refused), "{told_other:?}");
+        let left = LeftLink {
+            name: None,
+            parent: "left".into(),
+            kind: OwnLinkKind::Ipvlan(IpvlanMode::Private),
+        };
+        let mut removed = Vec::new();
+        clean_up_links(&[left], &mut removed).expect("cleaned up");
+        assert_eq!(removed, ["vrrp.51"]);
+        thread.remove(told.index, "vrrp.51");
+    });
+}
+
+#[test]
+fn a_vmac_goes_into_the_vrf_of_its_parent_where_the_kernel_knows_it() {
+    in_namespace(|| {
+        make_cable();
+        if !can_make("type vrf table 7") {
+            return;
+        }
+        ip("link add blue type vrf table 7");
+        ip("link set left master blue");
+        assert_eq!(state("blue").link.kind, LinkKind::Vrf);
+        let vrf = state("left").link.master;
+        assert_eq!(vrf, Some(index("blue")));
+        let mut thread = Thread::start();
+        let link = Box::new(OwnLink {
+            vrf,
+            ..vmac("vrrp.51")
+        });
+        thread.until_done(vec![Operation::AddLink(link)]);
+        assert_eq!(state("vrrp.51").link.master, vrf);
+        let link = Box::new(vmac("vrrp.51"));
+        thread.until_done(vec![Operation::AddLink(link)]);
+        assert_eq!(state("vrrp.51").link.master, None);
     });
 }
 
