@@ -77,7 +77,9 @@ fn take_off<'c>(
     }
     let mut were_there = Vec::new();
     let outcome = netlink::clean_up(&vips, &mut were_there);
-    let were_on = owners.into_iter().filter(|(vip, _)| were_there.contains(vip));
+    let were_on = owners
+        .into_iter()
+        .filter(|(vip, _)| were_there.contains(vip));
     removed.extend(were_on.map(|(_, owner)| owner));
     outcome
 }

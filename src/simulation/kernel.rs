@@ -254,7 +254,11 @@ impl Kernel {
         let there = self.by_name(&link.name).map(|it| it.state.link);
         if let Some(details) = there {
             let fits = details.is_of(&link.kind, link.parent);
-            return if fits { Ok(None) } else { Err(Errno(libc::EEXIST)) };
+            return if fits {
+                Ok(None)
+            } else {
+                Err(Errno(libc::EEXIST))
+            };
         }
         let index = IfIndex(self.next_index);
         self.next_index = self.next_index.saturating_add(1);
@@ -296,9 +300,8 @@ impl Kernel {
         let Some(base) = self.by_name(name).map(|it| it.state.index) else {
             return Vec::new();
         };
-        let is_it = |it: &&mut Interface| {
-            it.state.index == base || it.state.link.parent == Some(base)
-        };
+        let is_it =
+            |it: &&mut Interface| it.state.index == base || it.state.link.parent == Some(base);
         let touched = self.interfaces.iter_mut().filter(is_it);
         let reports = touched.map(|it| {
             it.state.up = up;

@@ -179,10 +179,7 @@ impl Pacer {
         let grouped = place.and_then(|place| Some((place, self.groups.get(place)?)));
         let (wire, [v4, v6]) = match grouped {
             Some((place, it)) => (Wire::Group(place), [it.garp_interval, it.gna_interval]),
-            None => (
-                Wire::Interface(on),
-                [garp.interval, garp.gna_interval],
-            ),
+            None => (Wire::Interface(on), [garp.interval, garp.gna_interval]),
         };
         match target.family() {
             Family::V4 => (wire, v4),

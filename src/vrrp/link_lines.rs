@@ -46,13 +46,19 @@ impl fmt::Display for LinkLine {
             LinkNews::Made => write!(f, "({instance}): Success creating {kind} interface {link}"),
             LinkNews::Found => write!(f, "({instance}) Found matching interface {link}"),
             LinkNews::NotMade(errno) => {
-                write!(f, "({instance}): Unable to create {kind} interface {link} - {errno}")
+                write!(
+                    f,
+                    "({instance}): Unable to create {kind} interface {link} - {errno}"
+                )
             }
             LinkNews::Removed => {
                 write!(f, "({instance}) Success removing {kind} interface {link}")
             }
             LinkNews::NotRemoved(errno) => {
-                write!(f, "({instance}) Unable to remove {kind} interface {link} - {errno}")
+                write!(
+                    f,
+                    "({instance}) Unable to remove {kind} interface {link} - {errno}"
+                )
             }
         }
     }

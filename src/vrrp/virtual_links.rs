@@ -321,7 +321,10 @@ pub fn links_of(instance: &Instance) -> impl Iterator<Item = LinkKey> {
 /// one.
 fn hardware_address(instance: &Instance, ipv6: bool) -> MacAddress {
     let vrid = instance.vrid.get();
-    let configured = instance.vmac.as_ref().and_then(|vmac| vmac.hardware_address);
+    let configured = instance
+        .vmac
+        .as_ref()
+        .and_then(|vmac| vmac.hardware_address);
     MacAddress(match configured {
         Some(HardwareAddress::Whole(address)) => address,
         Some(HardwareAddress::BeforeVrid([a, b, c, d, e])) => [a, b, c, d, e, vrid],

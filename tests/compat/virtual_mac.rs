@@ -43,7 +43,9 @@ fn holds(machine: &Machine, speech: &Speech, link: &str) -> Result<Option<bool>>
             Ok(_) => netlink::ipv6_addresses(link)?,
             Err(_) => Vec::new(),
         };
-        Ok(four.chain(six.into_iter().map(|it| it.address.into())).collect())
+        Ok(four
+            .chain(six.into_iter().map(|it| it.address.into()))
+            .collect())
     })?;
     let vips = speech.vips();
     let count = vips.iter().filter(|vip| there.contains(vip)).count();
@@ -80,7 +82,9 @@ fn until(what: &str, mut reached: impl FnMut() -> Result<bool>) -> Result<()> {
 
 fn await_link(machine: &Machine, link: &str, there: bool) -> Result<()> {
     until(&format!("interface {link} to come or go"), || {
-        let found = machine.node.inside(|| Ok(netlink::index_of(link).is_ok()))?;
+        let found = machine
+            .node
+            .inside(|| Ok(netlink::index_of(link).is_ok()))?;
         Ok(found == there)
     })
 }
@@ -88,17 +92,27 @@ fn await_link(machine: &Machine, link: &str, there: bool) -> Result<()> {
 /// Frames with this sender since `mark`.
 fn frames_from(observer: &Observer, mark: Mark, mac: Mac) -> Vec<Vec<u8>> {
     let all = observer.since(mark).into_iter().map(|it| it.frame);
-    all.filter(|frame| frame.get(6..12) == Some(&mac.0)).collect()
+    all.filter(|frame| frame.get(6..12) == Some(&mac.0))
+        .collect()
 }
 
 /// Waits for the announcement of every address with the virtual MAC, and for an advert
 /// of `holder` with it; then asks who has them.
-fn await_virtual_holder(bench: &Bench, speech: &Speech, mark: Mark, holder: &Machine) -> Result<()> {
+fn await_virtual_holder(
+    bench: &Bench,
+    speech: &Speech,
+    mark: Mark,
+    holder: &Machine,
+) -> Result<()> {
     let (observer, mac) = (&bench.lab.observer, mac_of(speech));
     for vip in speech.vips() {
         observer.await_announcement(mark, PATIENCE, vip, mac)?;
     }
-    let priority = if std::ptr::eq(holder, &bench.a) { 150 } else { 100 };
+    let priority = if std::ptr::eq(holder, &bench.a) {
+        150
+    } else {
+        100
+    };
     let what = format!("advert of {} with {mac}", holder.node.name());
     observer.await_advert(mark, PATIENCE, &what, |advert| {
         advert.priority == priority && advert.source_mac == mac
@@ -132,7 +146,12 @@ fn traces(machine: &Machine) -> Result<Vec<String>> {
             let names = lines.map(|line| line.split('<').next().unwrap_or_default().trim());
             traces.extend(names.map(str::to_owned).filter(|it| !it.is_empty()));
         }
-        for key in ["arp_ignore", "arp_filter", "rp_filter", "promote_secondaries"] {
+        for key in [
+            "arp_ignore",
+            "arp_filter",
+            "rp_filter",
+            "promote_secondaries",
+        ] {
             let path = format!("/proc/sys/net/ipv4/conf/eth0/{key}");
             let value = std::fs::read_to_string(&path).context(path)?;
             traces.push(format!("{key} {}", value.trim()));
@@ -147,7 +166,9 @@ fn expect_traces(machine: &Machine, before: &[String]) -> Result<()> {
     let matters = |line: &&String| machine.program == Program::Ours || !line.contains("arp_");
     let before: Vec<_> = before.iter().filter(matters).collect();
     let after: Vec<_> = after.iter().filter(matters).collect();
-    expect(before == after, || format!("{before:?} at the end, not {after:?}"))
+    expect(before == after, || {
+        format!("{before:?} at the end, not {after:?}")
+    })
 }
 
 /// The virtual MAC is that of whoever is MASTER: its adverts, its announcements, its
@@ -245,7 +266,9 @@ pub fn transmitted_on_base(bench: &mut Bench) -> Result<()> {
     bench.expect_answer(VIP, &[VIRTUAL])?;
     for (_, advert) in observer.adverts_since(observer.beginning()) {
         let mac = bench.a.node.mac();
-        expect(advert.source_mac == mac, || format!("{mac}, not {advert:?}"))?;
+        expect(advert.source_mac == mac, || {
+            format!("{mac}, not {advert:?}")
+        })?;
     }
     bench.b.expect_line("(VI_1) Entering BACKUP STATE")?;
     bench.stop()
@@ -304,7 +327,9 @@ pub fn deleted(bench: &mut Bench) -> Result<()> {
         await_virtual_holder(bench, &speech, mark, &bench.a)?;
     }
     let after = [transitions(&bench.a)?, transitions(&bench.b)?];
-    expect(before == after, || format!("no change of state, not {after:?}"))?;
+    expect(before == after, || {
+        format!("no change of state, not {after:?}")
+    })?;
     // With the BACKUP too, without a word.
     let mark = bench.lab.observer.mark();
     bench.b.node.inside(|| netlink::remove_link(LINK))?;
@@ -339,7 +364,11 @@ pub fn reloaded(bench: &mut Bench) -> Result<()> {
     let (mark, mac) = (observer.beginning(), bench.a.node.mac());
     observer.await_announcement(mark, PATIENCE, VIP, mac)?;
     until("OTHER to be MASTER", || {
-        Ok(bench.a.daemon()?.count_lines("(OTHER) Entering MASTER STATE") == 1)
+        Ok(bench
+            .a
+            .daemon()?
+            .count_lines("(OTHER) Entering MASTER STATE")
+            == 1)
     })?;
     let before = [transitions(&bench.a)?, transitions(&bench.b)?];
     let index = index_of(&bench.a, "vrrp.60")?;
@@ -358,12 +387,16 @@ pub fn reloaded(bench: &mut Bench) -> Result<()> {
     }
     await_link(&bench.a, "own0", false)?;
     let after = [transitions(&bench.a)?, transitions(&bench.b)?];
-    expect(before == after, || format!("no change of state, not {after:?}"))?;
+    expect(before == after, || {
+        format!("no change of state, not {after:?}")
+    })?;
 
     // Another VRID is another virtual router, with another MAC.
     let [text, _] = &texts[0];
     let mark = observer.mark();
-    bench.a.reload(&text.replace("virtual_router_id 51", "virtual_router_id 52"))?;
+    bench
+        .a
+        .reload(&text.replace("virtual_router_id 51", "virtual_router_id 52"))?;
     await_link(&bench.a, LINK, false)?;
     await_link(&bench.a, "vrrp.52", true)?;
     let what = "farewell of VRID 51";
@@ -373,8 +406,13 @@ pub fn reloaded(bench: &mut Bench) -> Result<()> {
     expect(index_of(&bench.a, "vrrp.60")? == index, || {
         "the other virtual MAC not to be made anew".to_owned()
     })?;
-    let other = bench.a.daemon()?.count_lines("(OTHER) Entering MASTER STATE");
-    expect(other == 1, || format!("OTHER to stay MASTER, not {other} times"))?;
+    let other = bench
+        .a
+        .daemon()?
+        .count_lines("(OTHER) Entering MASTER STATE");
+    expect(other == 1, || {
+        format!("OTHER to stay MASTER, not {other} times")
+    })?;
     bench.a.stop()?;
     bench.b.stop()
 }
@@ -416,7 +454,10 @@ pub fn other_links(bench: &mut Bench) -> Result<()> {
             Ok(shown.contains(address) && shown.contains(&mac.to_string()))
         })?;
     }
-    bench.expect_answer("192.0.2.103".parse::<IpAddr>().expect("an address"), &[expected[4].2])?;
+    bench.expect_answer(
+        "192.0.2.103".parse::<IpAddr>().expect("an address"),
+        &[expected[4].2],
+    )?;
     bench.expect_answer(VIP_GLOBAL, &[VIRTUAL_6])?;
     bench.a.stop()?;
     for link in ["vm.51", "va.51", "va6.51", "va.52"] {
@@ -439,11 +480,17 @@ pub fn taken_names(bench: &mut Bench) -> Result<()> {
     let before = index_of(&bench.a, LINK)?;
     let [file, _] = Speech::V3.configurations(bench, "use_vmac");
     bench.a.start(&(file + other))?;
-    bench.a.expect_line("(VI_1) Found matching interface vrrp.51")?;
-    bench.a.expect_line("(VI_2): Success creating VMAC interface vrrp1.52")?;
+    bench
+        .a
+        .expect_line("(VI_1) Found matching interface vrrp.51")?;
+    bench
+        .a
+        .expect_line("(VI_2): Success creating VMAC interface vrrp1.52")?;
     bench.a.expect_line("(VI_1) Entering MASTER STATE")?;
     await_addresses(bench, &Speech::V3, &bench.a, LINK)?;
-    expect(index_of(&bench.a, LINK)? == before, || "the same interface".to_owned())?;
+    expect(index_of(&bench.a, LINK)? == before, || {
+        "the same interface".to_owned()
+    })?;
     bench.a.stop()?;
     await_link(&bench.a, LINK, false)?;
     await_link(&bench.a, "vrrp1.52", false)?;
@@ -471,9 +518,12 @@ pub fn killed(bench: &mut Bench) -> Result<()> {
     let mark = bench.lab.observer.mark();
     send_signal(worker_of(&bench.a)?, libc::SIGKILL)?;
     let what = "farewell with the virtual MAC";
-    bench.lab.observer.await_advert(mark, PATIENCE, what, |advert| {
-        advert.priority == 0 && advert.source_mac == VIRTUAL
-    })?;
+    bench
+        .lab
+        .observer
+        .await_advert(mark, PATIENCE, what, |advert| {
+            advert.priority == 0 && advert.source_mac == VIRTUAL
+        })?;
     await_virtual_holder(bench, &speech, mark, &bench.a)?;
 
     let mark = bench.lab.observer.mark();

@@ -316,15 +316,31 @@ fn which_address_is_on_which_link() {
     // The interface of each of them, in this order, after the VIP.
     type Case = (fn(Instance) -> Instance, [&'static str; 6]);
     let cases: [Case; 4] = [
-        (|it| it, ["eth0", "vrrp.51", "eth1", "vrrp1.51", "eth0", "vrrp6.51"]),
-        (with_vmac, ["vrrp.51", "vrrp.51", "eth1", "vrrp1.51", "eth0", "vrrp6.51"]),
         (
-            |it| Instance { vmac_addresses: true, ..it },
-            ["eth0", "vrrp.51", "vrrp1.51", "vrrp1.51", "vrrp6.51", "vrrp6.51"],
+            |it| it,
+            ["eth0", "vrrp.51", "eth1", "vrrp1.51", "eth0", "vrrp6.51"],
         ),
         (
-            |it| Instance { vmac_addresses: true, ..with_vmac(it) },
-            ["vrrp.51", "vrrp.51", "vrrp1.51", "vrrp1.51", "vrrp6.51", "vrrp6.51"],
+            with_vmac,
+            ["vrrp.51", "vrrp.51", "eth1", "vrrp1.51", "eth0", "vrrp6.51"],
+        ),
+        (
+            |it| Instance {
+                vmac_addresses: true,
+                ..it
+            },
+            [
+                "eth0", "vrrp.51", "vrrp1.51", "vrrp1.51", "vrrp6.51", "vrrp6.51",
+            ],
+        ),
+        (
+            |it| Instance {
+                vmac_addresses: true,
+                ..with_vmac(it)
+            },
+            [
+                "vrrp.51", "vrrp.51", "vrrp1.51", "vrrp1.51", "vrrp6.51", "vrrp6.51",
+            ],
         ),
     ];
     for (change, expected) in cases {
@@ -355,11 +371,20 @@ fn hardware_addresses_of_the_configuration() {
         ..instance(100)
     };
     for (address, mac) in [
-        (HardwareAddress::Whole([2, 0, 0, 0, 0, 9]), [2, 0, 0, 0, 0, 9]),
-        (HardwareAddress::BeforeVrid([2, 0, 0, 0, 7]), [2, 0, 0, 0, 7, 51]),
+        (
+            HardwareAddress::Whole([2, 0, 0, 0, 0, 9]),
+            [2, 0, 0, 0, 0, 9],
+        ),
+        (
+            HardwareAddress::BeforeVrid([2, 0, 0, 0, 7]),
+            [2, 0, 0, 0, 7, 51],
+        ),
     ] {
         let wire = alone(with(address));
-        assert_eq!(wire[0].link("vrrp.51").map(|it| it.mac), Some(MacAddress(mac)));
+        assert_eq!(
+            wire[0].link("vrrp.51").map(|it| it.mac),
+            Some(MacAddress(mac))
+        );
     }
 }
 
@@ -378,5 +403,8 @@ fn instances_with_the_same_mac_on_one_interface_share_it() {
     wire.run_until(MASTER_AT);
     assert_eq!(asked(&wire), ["vrrp.51"]);
     let second = IpAddr::from([10, 0, 0, 102]);
-    assert_eq!([put_on(&wire, VIP.into()), put_on(&wire, second)], [Some(LINK); 2]);
+    assert_eq!(
+        [put_on(&wire, VIP.into()), put_on(&wire, second)],
+        [Some(LINK); 2]
+    );
 }

@@ -11,11 +11,13 @@ use keepalived_rs::config::model::{Config, InitialState, Instance, VirtualAddres
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
-use keepalived_rs::vrrp::action::{OwnLinkKind, Action, GroupNotification, Notification, Operation, Transmit};
+use keepalived_rs::vrrp::action::{
+    Action, GroupNotification, Notification, Operation, OwnLinkKind, Transmit,
+};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
-    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, LinkDetails, LinkKind, Outcome,
-    Uptime,
+    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, LinkDetails, LinkKind,
+    Outcome, Uptime,
 };
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
@@ -735,10 +737,17 @@ impl Wire {
     fn heard_on(&self, node: usize, via: IfIndex, other: usize, base: IfIndex) -> Vec<IfIndex> {
         let mut links = self.nodes[node].others.iter();
         let sender = links.find(|it| it.index == via).map(|it| it.mac);
-        let links = || self.nodes[other].others.iter().filter(|it| it.link.parent == Some(base));
+        let links = || {
+            self.nodes[other]
+                .others
+                .iter()
+                .filter(|it| it.link.parent == Some(base))
+        };
         match links().find(|it| Some(it.mac) == sender) {
             Some(link) => vec![link.index],
-            None => std::iter::once(base).chain(links().map(|it| it.index)).collect(),
+            None => std::iter::once(base)
+                .chain(links().map(|it| it.index))
+                .collect(),
         }
     }
 

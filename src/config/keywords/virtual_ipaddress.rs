@@ -10,9 +10,9 @@ use super::super::diagnostic::Diagnostic;
 use super::super::lex::{Origin, Word};
 use super::super::model::{Family, PreferredLifetime, VirtualAddress};
 use super::super::tree::Statement;
+use super::Context;
 use super::routing_words::{self, Owner, Words};
 use super::vrrp_instance::Draft;
-use super::Context;
 
 /// One line. The interface may still be missing.
 #[derive(Debug, Clone)]

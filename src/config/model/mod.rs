@@ -27,8 +27,8 @@ pub use globals::{
     ReceivePolicy, ReloadSettings, SmtpPassword, SmtpServer, SmtpTls, Snmp, Startup, SyncDaemon,
 };
 pub use instance::{
-    AuthHmac, Authentication, Garp, HardwareAddress, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
-    Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
+    AuthHmac, Authentication, Garp, HardwareAddress, HmacKey, HmacMode, InitialState, Instance,
+    Ipvlan, IpvlanMode, Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
 };
 pub use routes::{
     Encapsulation, Family, IpEncapsulation, Lockable, NextHop, PROTOCOL_KEEPALIVED, Prefix, Realms,

@@ -4,7 +4,8 @@
 use super::*;
 use crate::config::machine::{Interface, Machine, ScriptFinding};
 use crate::config::model::{
-    Authentication, HardwareAddress, HmacKey, HmacMode, IpvlanMode, ScriptUser, UnicastPeer, Version,
+    Authentication, HardwareAddress, HmacKey, HmacMode, IpvlanMode, ScriptUser, UnicastPeer,
+    Version,
 };
 use crate::time::Interval;
 

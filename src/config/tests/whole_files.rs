@@ -13,7 +13,8 @@ mod exit_codes {
         assert_eq!(code("vrrp_instance {\n}"), 5);
         // The daemon does not start with it, but the file itself is right.
         let session = "bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n";
-        let refused = |own: &str| format!("{session}{}", with(&format!("track_bfd {{\nb\n}}\n{own}")));
+        let refused =
+            |own: &str| format!("{session}{}", with(&format!("track_bfd {{\nb\n}}\n{own}")));
         assert_eq!(code(&refused("")), 0);
         assert_eq!(code(&refused("foo")), 5);
         assert_eq!(code(&with("notify /x")), 6);
@@ -28,7 +29,11 @@ mod exit_codes {
 
     #[test]
     fn a_flood_of_findings_keeps_the_worst() {
-        let loaded = parse(&format!("{}{}", "foo\n".repeat(5_000), with("track_bfd {\nb\n}")));
+        let loaded = parse(&format!(
+            "{}{}",
+            "foo\n".repeat(5_000),
+            with("track_bfd {\nb\n}")
+        ));
         assert_eq!(loaded.diagnostics.len(), 1_002);
         assert!(!loaded.is_usable());
     }

@@ -18,8 +18,7 @@ use crate::ids::MacAddress;
 use crate::vrrp::action::Carrier;
 use crate::vrrp::event::InterfaceState;
 use crate::vrrp::snapshot::{
-    LinkSnapshot,
-    GroupSnapshot, InstanceSnapshot, ProcessSnapshot, ScriptSnapshot, Snapshot,
+    GroupSnapshot, InstanceSnapshot, LinkSnapshot, ProcessSnapshot, ScriptSnapshot, Snapshot,
 };
 use crate::vrrp::state_machine::State;
 use crate::vrrp::tracking::{Run, Standing};

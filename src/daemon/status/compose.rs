@@ -17,9 +17,8 @@ use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::contention::Short;
 use crate::vrrp::event::Outcome;
 use crate::vrrp::snapshot::{
-    LinkSnapshot,
-    self, Contributor, FaultReason, InstanceSnapshot, PeerSnapshot, ScriptResult, ScriptSnapshot,
-    Snapshot,
+    self, Contributor, FaultReason, InstanceSnapshot, LinkSnapshot, PeerSnapshot, ScriptResult,
+    ScriptSnapshot, Snapshot,
 };
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing, scripts_of};

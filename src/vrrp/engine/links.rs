@@ -216,7 +216,10 @@ impl Engine {
     pub(super) fn remove_links(&mut self, unwanted: Vec<Unwanted>) {
         let (mut operations, mut removing) = (Vec::new(), Vec::new());
         for it in unwanted {
-            if let Some(token) = it.asked.filter(|token| self.requests.purpose(*token).is_some()) {
+            if let Some(token) = it
+                .asked
+                .filter(|token| self.requests.purpose(*token).is_some())
+            {
                 self.leaving.making.insert(token, it);
                 continue;
             }
