@@ -15,6 +15,7 @@ use super::virtual_links::{LinkKey, Standing, Unwanted, VirtualLinks, link_of, o
 #[derive(Debug, Default)]
 pub struct Interfaces {
     by_index: BTreeMap<IfIndex, InterfaceState>,
+    by_name: BTreeMap<String, IfIndex>,
     /// Those of our own.
     pub links: VirtualLinks,
 }
@@ -22,12 +23,26 @@ pub struct Interfaces {
 impl Interfaces {
     /// Notes the state of one interface; returns the one before.
     pub fn insert(&mut self, state: &InterfaceState) -> Option<InterfaceState> {
-        self.by_index.insert(state.index, state.clone())
+        let before = self.by_index.insert(state.index, state.clone());
+        if let Some(renamed) = before.as_ref().filter(|before| before.name != state.name) {
+            self.forget_name(&renamed.name, state.index);
+        }
+        self.by_name.insert(state.name.clone(), state.index);
+        before
     }
 
     /// Forgets an interface; returns its last state.
     pub fn remove(&mut self, index: IfIndex) -> Option<InterfaceState> {
-        self.by_index.remove(&index)
+        let last = self.by_index.remove(&index)?;
+        self.forget_name(&last.name, index);
+        Some(last)
+    }
+
+    /// Another interface may have the name by now.
+    fn forget_name(&mut self, name: &str, index: IfIndex) {
+        if self.by_name.get(name) == Some(&index) {
+            self.by_name.remove(name);
+        }
     }
 
     /// The interface with this number.
@@ -37,7 +52,7 @@ impl Interfaces {
 
     /// The interface with this name.
     pub fn named(&self, name: &str) -> Option<&InterfaceState> {
-        self.by_index.values().find(|state| state.name == name)
+        self.get(*self.by_name.get(name)?)
     }
 
     /// The interface that has this address, whether or not it is up.

@@ -248,6 +248,18 @@ impl VirtualLinks {
         links.into_iter().map(|(key, _)| key.clone()).collect()
     }
 
+    /// Those that may be different because an interface is, in the order of the
+    /// configuration.
+    pub fn touched_by(&self, name: &str, index: IfIndex) -> Vec<LinkKey> {
+        let links = self.0.iter().filter(|(key, link)| {
+            let is_it = link.on == Some(index) || link.name.as_deref() == Some(name);
+            is_it || key.parent == name
+        });
+        let mut links: Vec<_> = links.collect();
+        links.sort_by_key(|(_, link)| link.wish.place);
+        links.into_iter().map(|(key, _)| key.clone()).collect()
+    }
+
     /// The one that was asked for in this request.
     pub fn asked(&self, token: Token) -> Option<LinkKey> {
         let mut links = self.0.iter();

@@ -46,6 +46,21 @@ impl Engine {
         for key in self.interfaces.links.keys_in_order() {
             self.follow_link(now, &key);
         }
+        self.arm_for_links(now);
+    }
+
+    /// The same, where only an interface of this name and number has changed.
+    pub(super) fn follow_links_at(&mut self, now: Instant, name: &str, index: IfIndex) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for key in self.interfaces.links.touched_by(name, index) {
+            self.follow_link(now, &key);
+        }
+        self.arm_for_links(now);
+    }
+
+    fn arm_for_links(&mut self, now: Instant) {
         let links = self.interfaces.links.iter();
         let times = links.filter_map(|(_, link)| {
             let is_missing = link.on.is_none() && link.asked.is_none();
@@ -165,7 +180,10 @@ impl Engine {
             Ok(()) => self.link_made(now, &key, tx),
             Err(errno) => self.link_refused(now, &key, errno),
         }
-        self.follow_links(now);
+        if self.phase == Phase::Running {
+            self.follow_link(now, &key);
+            self.arm_for_links(now);
+        }
         self.evaluate_all(now, tx);
     }
 

@@ -478,9 +478,11 @@ impl Engine {
         // A source address that may be anywhere comes and goes anywhere.
         let anywhere = self.instances.values().any(Running::is_anywhere);
         let is_new = known.is_none();
-        if used || renamed.is_some() {
-            self.follow_links(now);
+        if let Some(before) = renamed {
+            let name = before.name.clone();
+            self.follow_links_at(now, &name, state.index);
         }
+        self.follow_links_at(now, &state.name, state.index);
         if used || anywhere || renamed.is_some() {
             self.evaluate_all(now, tx);
         }
@@ -501,7 +503,7 @@ impl Engine {
         if let Some(before) = self.interfaces.remove(index) {
             self.note_deleted(&before.name);
             self.forget_interface(index);
-            self.follow_links(now);
+            self.follow_links_at(now, &before.name, index);
             self.evaluate_all(now, tx);
         }
     }
