@@ -14,6 +14,7 @@ use crate::wire::advert::Family;
 use super::log_lines::LogLine;
 pub use super::own_link::{OwnLink, OwnLinkKind};
 pub use super::reasons::Cause;
+pub use super::transition::Evidence;
 
 /// Sends adverts. `frame` is a whole IP packet, header included.
 pub trait Transmit {
@@ -107,6 +108,9 @@ pub enum Action {
     /// Tell the FIFOs of a change of the effective priority
     /// (`notify_priority_changes`).
     NotifyPriority(PriorityChanged),
+    /// Find out which programs run here that take addresses away; report
+    /// `Event::Culprits`. There is no hurry.
+    FindCulprits,
     /// Write a line to the log.
     Log(LogLine),
     /// Every instance has begun and its receive socket was asked for: the
@@ -269,6 +273,8 @@ pub struct Notification {
     pub previous: Option<NotifyState>,
     /// What brought it into its state.
     pub cause: Cause,
+    /// What it saw then.
+    pub evidence: Evidence,
     /// Effective priority at that time.
     pub priority: Priority,
 }

@@ -19,6 +19,7 @@ use keepalived_rs::vrrp::event::{
     Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, LinkDetails, LinkKind,
     Outcome, Uptime,
 };
+use keepalived_rs::vrrp::orders::{Order, Refused};
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
 use keepalived_rs::vrrp::statistics::Statistics;
@@ -400,6 +401,8 @@ pub struct Node {
     /// What the kernel says to a new link.
     pub link_refusal: Option<Errno>,
     next_index: u32,
+    /// How often it was asked which programs take addresses away.
+    pub looks_for_culprits: usize,
 }
 
 impl Node {
@@ -431,6 +434,7 @@ impl Node {
             ended: Vec::new(),
             link_refusal: None,
             next_index: FIRST_LINK,
+            looks_for_culprits: 0,
         }
     }
 
@@ -471,6 +475,12 @@ impl Node {
             address: master.address,
             priority: master.priority,
         })
+    }
+
+    /// The log without our line for each change of state: what C would say.
+    pub fn log_as_c(&self) -> Vec<&str> {
+        let lines = self.log.iter().map(String::as_str);
+        lines.filter(|line| !line.contains(" -> ")).collect()
     }
 
     pub fn logged(&self, text: &str) -> bool {
@@ -676,6 +686,29 @@ impl Wire {
         let now = self.now;
         self.nodes[node].engine.apply(now, plan, &mut outbox);
         self.settle(node, outbox);
+    }
+
+    /// An administrator orders something; what was done, in words.
+    pub fn order(&mut self, node: usize, order: &Order) -> Result<Vec<String>, Refused> {
+        let mut outbox = Outbox::default();
+        let now = self.now;
+        let done = self.nodes[node].engine.order(now, order, &mut outbox);
+        self.settle(node, outbox);
+        done.map(|done| done.iter().map(ToString::to_string).collect())
+    }
+
+    /// The worker of a node died with all that it knew; a new one begins with the
+    /// orders that were in force.
+    pub fn replace_worker(&mut self, node: usize, config: Config) {
+        let orders = self.nodes[node].engine.standing_orders();
+        self.nodes[node].engine = Engine::new(config);
+        self.nodes[node].vips.clear();
+        let mut outbox = Outbox::default();
+        let now = self.now;
+        let engine = &mut self.nodes[node].engine;
+        engine.restore_orders(now, &orders, &mut outbox);
+        self.settle(node, outbox);
+        self.start_node(node);
     }
 
     /// Lets time pass; every deadline is met to the microsecond.
@@ -885,6 +918,7 @@ impl Wire {
                     .push(format!("PRIORITY {name} {state} {priority}"));
             }
             Action::Log(line) => here.log.push(line.to_string()),
+            Action::FindCulprits => here.looks_for_culprits += 1,
             Action::Ready => {}
             Action::Stopped => here.stopped = true,
         }

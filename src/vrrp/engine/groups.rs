@@ -133,6 +133,9 @@ impl Engine {
         deadline: Instant,
         tx: &mut impl Transmit,
     ) {
+        if self.state_of(id) == State::Master {
+            self.lateness.note(now.since(deadline));
+        }
         let group = self.members_with(id);
         let Some(members) = group.filter(|_| self.state_of(id) == State::Backup) else {
             let effects = self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));

@@ -3,7 +3,8 @@
 //! The caller owns the clock and the world. It calls, in any order:
 //! [`Engine::event`] for what happened, [`Engine::expire`] when
 //! [`Engine::deadline`] has come (after it has emptied its sockets),
-//! [`Engine::apply`] for a new configuration; and after each of these
+//! [`Engine::apply`] for a new configuration, [`Engine::order`] for what an administrator
+//! orders; and after each of these
 //! [`Engine::poll`] until it returns `None`. Adverts leave at once through
 //! [`Transmit`]; everything else waits in that queue. Nothing is lazy: what a
 //! call decides has been decided when it returns.
@@ -31,6 +32,7 @@ use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Uptime};
 use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
+use super::lateness::Lateness;
 use super::log_lines::{InstanceLine, LogLine};
 use super::peers::claims;
 use super::receive::{Arrival, check};
@@ -41,11 +43,14 @@ use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
 use super::tracking::{Scripts, Surroundings};
+use super::transition::Transitions;
 use super::watched::Watched;
 
 mod groups;
 mod handover;
 mod links;
+mod losses;
+mod orders;
 mod reload;
 mod scripts;
 mod sockets;
@@ -77,6 +82,8 @@ pub struct Engine {
     requests: Requests,
     statics: Statics,
     leaving: Leaving,
+    /// Programs that may take addresses away, as found last.
+    culprits: Vec<String>,
     actions: VecDeque<Action>,
     phase: Phase,
     wall: WallClock,
@@ -84,12 +91,16 @@ pub struct Engine {
     up: Uptime,
     /// The end of the delay of the first start, until then.
     delayed_until: Option<Instant>,
+    /// Orders in force have changed since they were last asked for.
+    orders_changed: bool,
     /// An instance may be on another interface than the sockets follow.
     moved: bool,
     /// Datagrams that were for no instance: of another protocol, too short, with a
     /// VRID that nobody here has, or while the first start was put off.
     ignored: u64,
     too_short_logged: bool,
+    /// How late the adverts of masters were.
+    lateness: Lateness,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,14 +149,17 @@ impl Engine {
             requests: Requests::default(),
             statics: Statics::default(),
             leaving: Leaving::default(),
+            culprits: Vec::new(),
             actions: VecDeque::new(),
             phase: Phase::New,
             wall: WallClock::default(),
             up: Uptime::default(),
             delayed_until: None,
+            orders_changed: false,
             moved: false,
             ignored: 0,
             too_short_logged: false,
+            lateness: Lateness::default(),
         };
         for instance in &config.instances {
             engine.add_instance(instance);
@@ -167,10 +181,7 @@ impl Engine {
                 address,
                 prefix_length,
             } => {
-                self.static_address_removed(on, address, prefix_length);
-                self.each(now, tx, |instance, cx| {
-                    instance.address_removed(on, address, prefix_length, cx);
-                });
+                self.address_removed(now, (on, address, prefix_length), tx);
             }
             Event::WayRemoved(lost) => self.way_removed(now, lost, tx),
             Event::Refused {
@@ -190,11 +201,12 @@ impl Engine {
             Event::Script { id, outcome } => self.script_ended(now, id, outcome, tx),
             Event::File { file, value } => self.file_told(now, file, value, tx),
             Event::Processes { process, count } => self.processes_told(now, process, count, tx),
+            Event::Culprits(names) => self.culprits_told(now, names, tx),
             Event::WallClock(wall) => self.wall = wall,
             Event::Uptime(up) => self.up = up,
             Event::Command(Command::Start) => self.start(now, tx),
             Event::Command(Command::Stop) => self.stop(now, tx),
-            Event::Announce(name) => self.announce(now, name, tx),
+            Event::Announce(name) => self.announce_once(now, name, tx),
         }
         self.settle(now);
     }
@@ -227,6 +239,8 @@ impl Engine {
                 TimerKey::Rival(id) => {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
                 }
+                TimerKey::OrderedPriority(id) => self.ordered_priority_ended(now, id, tx),
+                TimerKey::LossPause(id) => self.pause_ended(now, id, tx),
                 TimerKey::StartupDelay => self.start_delay_ended(now, tx),
                 TimerKey::OwnLinks => self.look_at_links(now, tx),
             }
@@ -307,6 +321,7 @@ impl Engine {
             interfaces: self.interfaces.iter().cloned().collect(),
             config: self.config.clone(),
             ignored: self.ignored,
+            lateness: self.lateness,
         }
     }
 
@@ -314,6 +329,7 @@ impl Engine {
     pub fn clear_statistics(&mut self) {
         for running in self.instances.values_mut() {
             running.statistics = Statistics::default();
+            running.transitions = Transitions::default();
         }
     }
 
@@ -322,7 +338,7 @@ impl Engine {
         self.ignored
     }
 
-    fn announce(&mut self, now: Instant, name: &str, tx: &mut impl Transmit) {
+    fn announce_once(&mut self, now: Instant, name: &str, tx: &mut impl Transmit) {
         let mut instances = self.instances.iter();
         let found = instances.find(|(_, running)| running.config.name == name);
         if let Some(id) = found.map(|(id, _)| *id) {
@@ -493,7 +509,7 @@ impl Engine {
             self.each(now, tx, Running::renew_ways);
             if is_link {
                 // It may have lost its IPv6 addresses.
-                self.each(now, tx, |instance, cx| instance.restore_missing(cx));
+                self.put_back_missing(now, tx);
             }
         }
         self.try_again(now, tx);
@@ -522,8 +538,7 @@ impl Engine {
         for state in states {
             self.interface(now, state, tx);
         }
-        // What was removed while nobody listened shows as missing now.
-        self.each(now, tx, |instance, cx| instance.restore_missing(cx));
+        self.put_back_missing(now, tx);
     }
 
     fn note_deleted(&mut self, name: &str) {
@@ -616,7 +631,7 @@ impl Engine {
                 self.one(now, id, tx, |it, cx| it.installed(token, result, cx));
             }
             Purpose::Restore(id) => {
-                self.one(now, id, tx, |it, cx| it.restored(result, cx));
+                self.one(now, id, tx, |it, cx| it.restored(result.is_ok(), cx));
             }
             Purpose::TryAgain(id) => {
                 self.one(now, id, tx, |it, cx| it.tried_again(token, cx));

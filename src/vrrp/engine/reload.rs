@@ -52,6 +52,7 @@ impl Engine {
         }
         let held = self.held(now, tx);
         let before = self.befores();
+        let orders = self.standing_orders();
         let token = self.requests.gather();
         let unwanted = self.interfaces.follow_links(&plan.config);
         self.end_or_go_on(now, &plan, tx);
@@ -59,8 +60,11 @@ impl Engine {
             self.add_instance(instance);
         }
         self.adopt(now, plan.config);
+        self.hand_down_orders(now, &orders, (&plan.restarted, &plan.started), tx);
         self.moved = true;
         if self.phase == Phase::Running {
+            // Whoever reloads has mended something.
+            self.each(now, tx, |it, cx| it.end_pause(cx));
             self.start_scripts(now);
             self.evaluate_all(now, tx);
             self.note_gathering_groups();

@@ -37,8 +37,12 @@ pub enum TimerKey {
     ScriptTimeout(ScriptId),
     /// The end of the delay of a quorum that was gained or lost.
     ProcessDelay(ProcessId),
+    /// How long a fight over what it has in the kernel is given up.
+    LossPause(InstanceId),
     /// How long another owner of the addresses may be heard.
     Rival(InstanceId),
+    /// The end of a priority that was ordered for some time.
+    OrderedPriority(InstanceId),
     /// The end of the delay of the first start.
     StartupDelay,
     /// Links of our own are to be looked at again.

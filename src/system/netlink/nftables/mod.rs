@@ -7,8 +7,9 @@
 //! rule of anybody else is ever touched. Does not decide which address is blocked when, nor which
 //! VMACs there are.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
@@ -17,12 +18,21 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::config::model;
 use crate::ids::IfIndex;
+use crate::system::clock::now;
 
 use super::socket::{ANSWER_LIMIT_S, BUFFER_BYTES, TYPE_ERROR, error_of, messages};
 use message::{Batch, Family, Request};
+use watch::Watch;
 
 mod message;
 mod rules;
+mod watch;
+
+/// As many fit into an attribute, whatever the set.
+const ELEMENTS_PER_MESSAGE: usize = 1_000;
+
+/// What the kernel is to take at once, in bytes: 100,000 elements.
+const SEND_BUFFER_BYTES: usize = 4 << 20;
 
 /// How the table looks (`nftables`, `nftables_priority`, `nftables_counters`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +104,11 @@ pub(super) struct Firewall {
     /// Of IPv4 and IPv6.
     made: [Made; 2],
     guards: Vec<(model::Family, Guard)>,
+    /// The port of the socket, by which the kernel names who did something.
+    port: u32,
+    /// What is blocked.
+    blocked: BTreeSet<(IfIndex, IpAddr)>,
+    watch: Option<Watch>,
 }
 
 impl Firewall {
@@ -104,6 +119,9 @@ impl Firewall {
             sequence: 0,
             made: [Made::default(); 2],
             guards: Vec::new(),
+            port: 0,
+            blocked: BTreeSet::new(),
+            watch: None,
         }
     }
 
@@ -112,13 +130,17 @@ impl Firewall {
     /// table away, it is made again.
     pub(super) fn block(&mut self, on: IfIndex, address: IpAddr) -> io::Result<()> {
         let family = family_of(address);
-        self.made_or_again(family, Part::Vips, |it| {
-            it.change(Request::NewElement, on, address)
-        })
+        self.blocked.insert((on, address));
+        self.make(family, Part::Vips)?;
+        match self.change(Request::NewElement, on, address) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => self.make_anew(family),
+            result => result,
+        }
     }
 
     /// Lets it through again. That it is not blocked is no error.
     pub(super) fn unblock(&mut self, on: IfIndex, address: IpAddr) -> io::Result<()> {
+        self.blocked.remove(&(on, address));
         if !self.made[place(family_of(address))].vips {
             return Ok(());
         }
@@ -132,11 +154,12 @@ impl Firewall {
         if self.guards.contains(&(family, guard)) {
             return Ok(());
         }
-        self.made_or_again(family.into(), Part::Guards, |it| {
-            it.change_guard(Request::NewElement, family.into(), guard)
-        })?;
         self.guards.push((family, guard));
-        Ok(())
+        let result = self.add_guard(family.into(), guard);
+        if result.is_err() {
+            self.guards.retain(|it| *it != (family, guard));
+        }
+        result
     }
 
     /// Forgets a VMAC, which may be gone already.
@@ -153,6 +176,109 @@ impl Firewall {
         outcome
     }
 
+    fn add_guard(&mut self, family: Family, guard: Guard) -> io::Result<()> {
+        self.make(family, Part::Guards)?;
+        match self.change_guard(Request::NewElement, family, guard) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => self.make_anew(family),
+            result => result,
+        }
+    }
+
+    /// Begins to watch for others who take from the tables. Needs a tokio runtime with
+    /// I/O; does nothing where it watches already.
+    pub(super) fn watch(&mut self) -> io::Result<()> {
+        if self.watch.is_none() {
+            self.watch = Some(Watch::open()?);
+        }
+        Ok(())
+    }
+
+    /// Waits until somebody else may have taken from the tables. May be dropped while it
+    /// waits.
+    pub(super) async fn disturbed(&self) -> io::Result<()> {
+        match &self.watch {
+            Some(watch) => watch.readable().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Puts everything back, if somebody else took something away; `None` if not.
+    pub(super) fn heal(&mut self) -> Option<io::Result<()>> {
+        let watch = self.watch.as_mut()?;
+        match watch.is_due(now(), &self.options.table, self.port) {
+            Ok(false) => None,
+            Ok(true) => {
+                let families = [Family::Inet, Family::Inet6];
+                let mut made = families
+                    .into_iter()
+                    .filter(|it| self.made[place(*it)].table);
+                let made: Vec<Family> = made.by_ref().collect();
+                if made.is_empty() {
+                    return None;
+                }
+                Some(made.into_iter().try_for_each(|it| self.make_anew(it)))
+            }
+            Err(error) => {
+                // Better deaf than turning without end.
+                self.watch = None;
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Makes the table of a family with all that is blocked in it, in the place of
+    /// whatever is there. At no moment it lets through what it blocked before.
+    fn make_anew(&mut self, family: Family) -> io::Result<()> {
+        let table = &self.options.table;
+        let mut batch = Batch::new(self.sequence);
+        // To take away what is not there would be an error.
+        batch.ask(Request::NewTable, family, |it| it.text(1, table));
+        batch.ask(Request::DeleteTable, family, |it| it.text(1, table));
+        rules::create(&mut batch, family, &self.options);
+        let has_vips = self.made[place(family)].vips
+            || self.blocked.iter().any(|(_, it)| family_of(*it) == family);
+        if has_vips {
+            rules::create_vips(&mut batch, family, &self.options);
+            self.add_blocked(&mut batch, family);
+        }
+        let of_family = |of: &model::Family| Family::from(*of) == family;
+        let guards = self.guards.iter().filter(|(of, _)| of_family(of));
+        let guards: Vec<Guard> = guards.map(|(_, guard)| *guard).collect();
+        if !guards.is_empty() {
+            rules::create_guards(&mut batch, family, &self.options);
+        }
+        for guard in &guards {
+            ask_guard(&mut batch, Request::NewElement, family, table, *guard);
+        }
+        self.send(batch)?;
+        self.made[place(family)] = Made {
+            table: true,
+            vips: has_vips,
+            guards: !guards.is_empty(),
+        };
+        Ok(())
+    }
+
+    /// Adds everything that is blocked. In few messages: the kernel answers each, and
+    /// has no room for thousands of answers.
+    fn add_blocked(&self, batch: &mut Batch, family: Family) {
+        let table = self.options.table.as_str();
+        let (mut ipv4, mut ipv6, mut link_local) = (Vec::new(), Vec::new(), Vec::new());
+        for (on, address) in &self.blocked {
+            match (family, address) {
+                (Family::Inet, IpAddr::V4(address)) => ipv4.push(address.octets()),
+                (Family::Inet6, IpAddr::V6(address)) if address.is_unicast_link_local() => {
+                    link_local.push(link_local_key(*on, *address));
+                }
+                (Family::Inet6, IpAddr::V6(address)) => ipv6.push(address.octets()),
+                _ => {}
+            }
+        }
+        add_elements(batch, family, table, rules::VIPS, &ipv4);
+        add_elements(batch, family, table, rules::VIPS, &ipv6);
+        add_elements(batch, family, table, rules::LINK_LOCAL, &link_local);
+    }
+
     /// Takes away the tables that it has made.
     pub(super) fn close(&mut self) -> io::Result<()> {
         if !self.made.iter().any(|made| made.table) {
@@ -164,42 +290,13 @@ impl Firewall {
     /// Takes both tables away, whoever made them.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         let mut outcome = Ok(());
+        self.blocked.clear();
         for family in [Family::Inet, Family::Inet6] {
             self.made[place(family)] = Made::default();
             let result = absent_is_fine(self.delete(family));
             outcome = outcome.and(result);
         }
         outcome
-    }
-
-    /// Changes an element, in a table that is made if it is not there, or was taken
-    /// away by somebody.
-    fn made_or_again(
-        &mut self,
-        family: Family,
-        part: Part,
-        change: impl Fn(&mut Self) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.make(family, part)?;
-        match change(self) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-                self.made[place(family)] = Made::default();
-                self.make_guards_again(family)?;
-                self.make(family, part)?;
-                change(self)
-            }
-            result => result,
-        }
-    }
-
-    fn make_guards_again(&mut self, family: Family) -> io::Result<()> {
-        for (of, guard) in self.guards.clone() {
-            if family == of.into() {
-                self.make(family, Part::Guards)?;
-                self.change_guard(Request::NewElement, family, guard)?;
-            }
-        }
-        Ok(())
     }
 
     /// Makes a half of the table of a family, after what an earlier daemon may have left.
@@ -246,9 +343,7 @@ impl Firewall {
         batch.ask(request, family_of(address), |it| match address {
             IpAddr::V4(address) => rules::elements(it, table, rules::VIPS, [address.octets()]),
             IpAddr::V6(address) if address.is_unicast_link_local() => {
-                let mut key = [0; 20];
-                key[..16].copy_from_slice(&address.octets());
-                key[16..].copy_from_slice(&on.0.to_ne_bytes());
+                let key = link_local_key(on, address);
                 rules::elements(it, table, rules::LINK_LOCAL, [key]);
             }
             IpAddr::V6(address) => rules::elements(it, table, rules::VIPS, [address.octets()]),
@@ -259,13 +354,7 @@ impl Firewall {
     fn change_guard(&mut self, request: Request, family: Family, guard: Guard) -> io::Result<()> {
         let mut batch = Batch::new(self.sequence);
         let table = self.options.table.as_str();
-        batch.ask(request, family, |it| rules::guarded(it, table, guard));
-        if family == Family::Inet6 {
-            let key = guard.on.0.to_ne_bytes();
-            batch.ask(request, family, |it| {
-                rules::elements(it, table, rules::SILENT, [key]);
-            });
-        }
+        ask_guard(&mut batch, request, family, table, guard);
         self.send(batch)
     }
 
@@ -277,7 +366,11 @@ impl Firewall {
         self.sequence = last.wrapping_add(2);
         let socket = match &mut self.socket {
             Some(socket) => socket,
-            empty => empty.insert(open()?),
+            empty => {
+                let (socket, port) = open()?;
+                self.port = port;
+                empty.insert(socket)
+            }
         };
         socket.send(&bytes, 0)?;
         let mut buffer = Vec::with_capacity(BUFFER_BYTES);
@@ -304,16 +397,52 @@ impl Firewall {
     }
 }
 
-fn open() -> io::Result<Socket> {
+fn open() -> io::Result<(Socket, u32)> {
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
+    let port = socket.bind_auto()?.port_number();
     socket.connect(&SocketAddr::new(0, 0))?;
     setsockopt(
         &socket,
         sockopt::ReceiveTimeout,
         &TimeVal::seconds(ANSWER_LIMIT_S),
     )?;
-    Ok(socket)
+    // A smaller one is enough for most.
+    let _ = setsockopt(&socket, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
+    Ok((socket, port))
+}
+
+/// Asks for a VMAC to be guarded, or not.
+fn ask_guard(batch: &mut Batch, request: Request, family: Family, table: &str, guard: Guard) {
+    batch.ask(request, family, |it| rules::guarded(it, table, guard));
+    if family == Family::Inet6 {
+        let key = guard.on.0.to_ne_bytes();
+        batch.ask(request, family, |it| {
+            rules::elements(it, table, rules::SILENT, [key]);
+        });
+    }
+}
+
+/// Asks for these elements of a set.
+fn add_elements<const N: usize>(
+    batch: &mut Batch,
+    family: Family,
+    table: &str,
+    set: &str,
+    keys: &[[u8; N]],
+) {
+    for keys in keys.chunks(ELEMENTS_PER_MESSAGE) {
+        batch.ask(Request::NewElement, family, |it| {
+            rules::elements(it, table, set, keys.iter().copied());
+        });
+    }
+}
+
+/// A link-local address with the number of its interface.
+fn link_local_key(on: IfIndex, address: Ipv6Addr) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..16].copy_from_slice(&address.octets());
+    key[16..].copy_from_slice(&on.0.to_ne_bytes());
+    key
 }
 
 impl From<model::Family> for Family {
