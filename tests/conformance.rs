@@ -10,7 +10,7 @@ use keepalived_rs::time::Interval;
 
 const PAGE: &str = include_str!("../docs/conformance.md");
 /// Where the tests are that may have an id.
-const PLACES: [&str; 2] = ["tests/engine", "tests/conformance.rs"];
+const PLACES: [&str; 3] = ["tests/engine", "tests/compat", "tests/conformance.rs"];
 
 #[test]
 fn each_line_has_a_test_or_says_what_it_waits_for() {

@@ -33,7 +33,7 @@ fn no_refused_keyword_is_forgotten() {
 
 #[test]
 fn a_wrong_table_is_found() {
-    let text = "| | Works |\n|---|---|\n| a | `use_vmac` | `priority 3` | `notify` |\n";
+    let text = "| | Works |\n|---|---|\n| a | `track_bfd` | `priority 3` | `notify` |\n";
     let rows = rows();
     let wrong = table(text)
         .into_iter()

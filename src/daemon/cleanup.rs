@@ -7,16 +7,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, Instance, VirtualAddress};
 use crate::ids::Errno;
 use crate::system::clock::epoch_us;
-use crate::system::netlink::{self, nftables};
+use crate::system::netlink::{self, LeftLink, nftables};
 use crate::system::sockets::tx::Sender;
 use crate::vrrp::action::Operation;
 use crate::vrrp::authentication::Sequences;
 use crate::vrrp::interfaces::{Interfaces, Place, place_of};
 use crate::vrrp::kernel_set::{additions_of, comes_off_later, is_surely_ours, removals};
 use crate::vrrp::outgoing::{Outgoing, Signing};
+use crate::vrrp::virtual_links::{VirtualLinks, links_of};
 
 use super::exit_code;
 
@@ -25,21 +26,15 @@ use super::exit_code;
 /// so that they need not wait for the master-down time. Runs in a process of its own;
 /// returns its exit code, 0 for success.
 pub fn run(config: &Config) -> u8 {
-    let mut vips = config
-        .instances
-        .iter()
-        .flat_map(|instance| instance.all_addresses().cloned())
-        .collect::<Vec<_>>();
-    vips.sort_by_key(comes_off_later);
     let mut removed = Vec::new();
-    let cleaned = netlink::clean_up(&vips, &mut removed);
+    let cleaned = take_off(config, &mut removed);
     let opened = open_firewall(config);
     if let Err(error) = &opened {
         tracing::error!("Unable to remove the firewall drop rules: {error}");
     }
     let held = |instance: &&Arc<Instance>| {
         let mut own = instance.all_addresses();
-        own.any(|vip| removed.contains(vip))
+        own.any(|vip| removed.contains(&(&***instance, vip)))
     };
     let cleaned = cleaned.and(netlink::take_out(&ways(config, held)));
     if let Err(error) = &cleaned {
@@ -50,10 +45,73 @@ pub fn run(config: &Config) -> u8 {
     if let Err(error) = &told {
         tracing::error!("Unable to tell the peers: {error}");
     }
-    match cleaned.and(opened).and(told) {
+    // Not before: a virtual MAC is what their adverts leave by.
+    let deleted = remove_links(config);
+    if let Err(error) = &deleted {
+        tracing::error!("Unable to remove every virtual MAC: {error}");
+    }
+    match cleaned.and(opened).and(told).and(deleted) {
         Ok(()) => exit_code::OK,
         Err(_) => exit_code::FATAL,
     }
+}
+
+/// Takes the VIPs off the interfaces that they are on, and adds those that were there
+/// to `removed`, with their instances.
+fn take_off<'c>(
+    config: &'c Config,
+    removed: &mut Vec<(&'c Instance, &'c VirtualAddress)>,
+) -> std::io::Result<()> {
+    let interfaces = interfaces(config)?;
+    let (mut vips, mut owners) = (Vec::new(), Vec::new());
+    for instance in &config.instances {
+        for vip in instance.all_addresses() {
+            let Some(state) = interfaces.of_vip(instance, vip) else {
+                continue;
+            };
+            let mut there = vip.clone();
+            there.interface.clone_from(&state.name);
+            owners.push((there.clone(), (&**instance, vip)));
+            vips.push(there);
+        }
+    }
+    vips.sort_by_key(comes_off_later);
+    let mut were_there = Vec::new();
+    let outcome = netlink::clean_up(&vips, &mut were_there);
+    let were_on = owners
+        .into_iter()
+        .filter(|(vip, _)| were_there.contains(vip));
+    removed.extend(were_on.map(|(_, owner)| owner));
+    outcome
+}
+
+/// Deletes the links that were made for instances of `config`.
+fn remove_links(config: &Config) -> std::io::Result<()> {
+    let mut links = VirtualLinks::default();
+    links.follow(config);
+    let left = links.iter().map(|(key, link)| LeftLink {
+        name: None,
+        parent: key.parent.clone(),
+        kind: link.wish.kind,
+    });
+    let left: Vec<LeftLink> = left.collect();
+    let mut removed = Vec::new();
+    let outcome = netlink::clean_up_links(&left, &mut removed);
+    for name in removed {
+        tracing::info!("Success removing VMAC interface {name}");
+    }
+    outcome
+}
+
+/// What there is, with the links of our own that `config` has.
+fn interfaces(config: &Config) -> std::io::Result<Interfaces> {
+    let mut interfaces = Interfaces::default();
+    for state in netlink::interfaces_now()? {
+        interfaces.insert(&state);
+    }
+    interfaces.follow_links(config);
+    interfaces.find_links();
+    Ok(interfaces)
 }
 
 /// What takes out the routes and rules of instances: of one that had no VIP on only
@@ -73,17 +131,15 @@ fn ways(config: &Config, held: impl Fn(&&Arc<Instance>) -> bool) -> Vec<Operatio
 
 /// Takes away what drops packets to VIPs, if anything may have been put there.
 fn open_firewall(config: &Config) -> std::io::Result<()> {
-    if config.instances.iter().all(|instance| instance.accept) {
+    let is_there = |it: &Arc<Instance>| !it.accept || links_of(it).next().is_some();
+    if !config.instances.iter().any(is_there) {
         return Ok(());
     }
     nftables::clean_up(nftables::Options::from(&config.globals.firewall))
 }
 
 fn resign<'a>(config: &Config, held: impl Iterator<Item = &'a Instance>) -> std::io::Result<()> {
-    let mut interfaces = Interfaces::default();
-    for state in netlink::interfaces_now()? {
-        interfaces.insert(&state);
-    }
+    let interfaces = interfaces(config)?;
     let mut sender = Sender::open()?;
     let vips = config
         .instances
@@ -124,5 +180,5 @@ fn send_priority_zero(
         sequences: &mut sequences,
         unix_us,
     };
-    outgoing.send_priority_zero(instance, place.on, &mut signing, sender)
+    outgoing.send_priority_zero(instance, place.via, &mut signing, sender)
 }

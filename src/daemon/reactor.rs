@@ -497,6 +497,11 @@ impl Reactor {
                 };
                 self.engine.event(now, event, tx);
             }
+            Report::LinkFlawed { link, part, errno } => {
+                let (part, errno) = (*part, *errno);
+                self.engine
+                    .event(now, Event::LinkFlawed { link, part, errno }, tx);
+            }
             &Report::Done { token, result } => {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
@@ -848,7 +853,7 @@ impl Reactor {
         let mtu = interface.map_or(DEFAULT_MTU, |interface| interface.mtu);
         let bytes = receive_bytes(self.engine.config(), mtu, |instance| {
             // One without an interface is heard wherever it has an address.
-            interface.is_none_or(|it| instance.interface == it.name) && instance.family() == key.1
+            interface.is_none_or(|it| self.engine.is_on(instance, it)) && instance.family() == key.1
         });
         if let Err(error) = receiver.set_buffer(bytes) {
             tracing::info!("Unable to set a receive buffer of {bytes} bytes: {error}");

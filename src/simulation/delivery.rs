@@ -52,17 +52,14 @@ impl World {
         let Some(interface) = kernel.outgoing(via, Some(source)) else {
             return Some(left);
         };
+        let interface = interface.clone();
         let segment = interface.segment;
         for other in 0..self.nodes.len() {
             let Some(there) = self.nodes.get(other).filter(|_| other != node && taken) else {
                 continue;
             };
             let on: Vec<_> = if to.is_multicast() {
-                let interfaces = there.kernel.interfaces.iter();
-                interfaces
-                    .filter(|it| it.segment == segment)
-                    .map(|it| it.state.index)
-                    .collect()
+                there.kernel.hearing(segment, &interface)
             } else {
                 let found = there.kernel.with_address(to);
                 found.map(|it| it.state.index).into_iter().collect()

@@ -11,7 +11,6 @@ use crate::vrrp::orders::Order;
 
 use super::delivery::{forgery, noise};
 use super::edits::Edit;
-use super::kernel::Report;
 use super::monitor::Watch;
 use super::network::Quality;
 use super::node::{Arrival, Behaviour, News};
@@ -370,12 +369,8 @@ impl World {
         let Some(here) = self.nodes.get_mut(node) else {
             return;
         };
-        let Some(interface) = here.kernel.by_name(interface) else {
-            return;
-        };
-        interface.state.up = up;
-        let report = Report::Interface(interface.state.clone());
-        self.tell_soon(node, vec![report]);
+        let reports = here.kernel.set_up(interface, up);
+        self.tell_soon(node, reports);
     }
 
     fn set_number(&mut self, node: usize, name: String, value: i32) {

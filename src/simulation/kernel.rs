@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use crate::ids::{Errno, IfIndex};
 use crate::time::Interval;
-use crate::vrrp::action::{Operation, Token};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+use crate::vrrp::action::{Operation, OwnLink, OwnLinkKind, Token};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkDetails, LinkKind};
 use crate::wire::advert::Family;
 
 /// What the daemon hears from its kernel, or from its scripts.
@@ -185,8 +185,19 @@ impl Kernel {
         let mut removed = Vec::new();
         let mut changes = Vec::new();
         let mut result = Ok(());
+        let mut links = Vec::new();
         for operation in &operations {
             let (on, address, add) = match operation {
+                Operation::AddLink(link) => {
+                    let made = self.add_link(link);
+                    result = result.and(made.map(|report| links.extend(report)));
+                    continue;
+                }
+                Operation::RemoveLink { on, .. } => {
+                    self.interfaces.retain(|it| it.state.index != *on);
+                    links.push(Report::Gone(*on));
+                    continue;
+                }
                 Operation::AddAddress { on, address } => (*on, address, true),
                 Operation::RemoveAddress { on, address } => (*on, address, false),
                 Operation::Block { address, .. } => {
@@ -223,8 +234,80 @@ impl Kernel {
             .map(|it| Report::Interface(it.state.clone()))
             .collect();
         reports.append(&mut removed);
+        reports.append(&mut links);
         reports.push(Report::Done { token, result });
         (reports, changes)
+    }
+
+    /// Makes a virtual MAC; what the daemon hears. There are no ipvlans in this kernel.
+    fn add_link(&mut self, link: &OwnLink) -> Result<Option<Report>, Errno> {
+        if self.failing > 0 {
+            self.failing = self.failing.saturating_sub(1);
+            return Err(Errno(libc::ENOBUFS));
+        }
+        let OwnLinkKind::Macvlan(mac) = link.kind else {
+            return Err(Errno(libc::EOPNOTSUPP));
+        };
+        let Some(base) = self.by_index(link.parent).cloned() else {
+            return Err(Errno(libc::ENODEV));
+        };
+        let there = self.by_name(&link.name).map(|it| it.state.link);
+        if let Some(details) = there {
+            let fits = details.is_of(&link.kind, link.parent);
+            return if fits {
+                Ok(None)
+            } else {
+                Err(Errno(libc::EEXIST))
+            };
+        }
+        let index = IfIndex(self.next_index);
+        self.next_index = self.next_index.saturating_add(1);
+        let state = InterfaceState {
+            index,
+            name: link.name.clone(),
+            mac,
+            link: LinkDetails {
+                parent: Some(link.parent),
+                kind: LinkKind::Macvlan { private: true },
+                ..LinkDetails::default()
+            },
+            addresses: Vec::new(),
+            ..base.state
+        };
+        self.interfaces.push(Interface {
+            state: state.clone(),
+            segment: base.segment,
+            own: Vec::new(),
+        });
+        Ok(Some(Report::Interface(state)))
+    }
+
+    /// Where a multicast packet is heard on a segment. As with macvlans: what comes from
+    /// a virtual MAC goes to that alone, if it is here too; all else goes everywhere.
+    pub fn hearing(&self, segment: usize, sender: &Interface) -> Vec<IfIndex> {
+        let is_virtual = sender.state.link.parent.is_some();
+        let on_segment = || self.interfaces.iter().filter(|it| it.segment == segment);
+        let same = on_segment().find(|it| is_virtual && it.state.mac == sender.state.mac);
+        match same {
+            Some(same) => vec![same.state.index],
+            None => on_segment().map(|it| it.state.index).collect(),
+        }
+    }
+
+    /// Sets an interface up or down, with the virtual MACs above it; what the daemon
+    /// hears.
+    pub fn set_up(&mut self, name: &str, up: bool) -> Vec<Report> {
+        let Some(base) = self.by_name(name).map(|it| it.state.index) else {
+            return Vec::new();
+        };
+        let is_it =
+            |it: &&mut Interface| it.state.index == base || it.state.link.parent == Some(base);
+        let touched = self.interfaces.iter_mut().filter(is_it);
+        let reports = touched.map(|it| {
+            it.state.up = up;
+            Report::Interface(it.state.clone())
+        });
+        reports.collect()
     }
 
     /// Puts an address on or off; whether that changed anything.
@@ -281,10 +364,17 @@ impl Kernel {
         };
         let gone = std::mem::replace(&mut interface.state.index, index);
         interface.state.addresses = interface.own.clone();
-        vec![
-            Report::Gone(gone),
-            Report::Interface(interface.state.clone()),
-        ]
+        let state = interface.state.clone();
+        let mut reports = Vec::new();
+        self.interfaces.retain(|it| {
+            let stays = it.state.link.parent != Some(gone);
+            if !stays {
+                reports.push(Report::Gone(it.state.index));
+            }
+            stays
+        });
+        reports.extend([Report::Gone(gone), Report::Interface(state)]);
+        reports
     }
 
     /// The power goes off: only what every boot sets up is there afterwards.
@@ -292,6 +382,7 @@ impl Kernel {
         self.forget_requests();
         self.unsure.clear();
         self.failing = 0;
+        self.interfaces.retain(|it| it.state.link.parent.is_none());
         for interface in &mut self.interfaces {
             interface.state.addresses = interface.own.clone();
             interface.state.up = true;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::config::model::{Config, Instance};
 use crate::ids::{IfIndex, MacAddress, Priority};
 use crate::time::{Instant, Interval};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkDetails};
 use crate::wire::advert::Family;
 
 use super::edits::Edit;
@@ -348,6 +348,7 @@ fn setups(nodes: &[Named]) -> Vec<Setup> {
                 forwarding: false,
                 mac: MacAddress([2, 0, 0, 0, middle, last]),
                 mtu: 1500,
+                link: LinkDetails::default(),
                 addresses: own.clone(),
             };
             interfaces.push(Interface {

@@ -24,6 +24,7 @@ pub mod settings;
 pub mod settled;
 pub mod signals;
 pub mod sockets;
+pub mod sysctl;
 pub mod terminal;
 #[cfg(test)]
 mod testing;

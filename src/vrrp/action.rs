@@ -12,6 +12,7 @@ use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::wire::advert::Family;
 
 use super::log_lines::LogLine;
+pub use super::own_link::{OwnLink, OwnLinkKind};
 pub use super::reasons::Cause;
 pub use super::transition::Evidence;
 
@@ -182,6 +183,18 @@ pub enum Operation {
         /// The interface.
         on: IfIndex,
     },
+    /// Make an interface, with its settings, those of its parent and its firewall rules,
+    /// and set it up. One of that name that fits is taken over; if it is right already,
+    /// nothing happens. `EEXIST`: the name belongs to something else.
+    AddLink(Box<OwnLink>),
+    /// Delete an interface that was made so, and what belongs to it. That it is not
+    /// there is no error.
+    RemoveLink {
+        /// The interface.
+        on: IfIndex,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Operation {
@@ -192,8 +205,10 @@ impl Operation {
             | Self::AddRoute(_)
             | Self::AddRule(_)
             | Self::Block { .. }
-            | Self::Promote { .. } => true,
+            | Self::Promote { .. }
+            | Self::AddLink(_) => true,
             Self::RemoveAddress { .. }
+            | Self::RemoveLink { .. }
             | Self::RemoveRoute(_)
             | Self::RemoveRule(_)
             | Self::Unblock { .. }
@@ -214,6 +229,8 @@ impl Operation {
             Self::Block { .. } => ("NFT_MSG_NEWSETELEM", 12),
             Self::Unblock { .. } => ("NFT_MSG_DELSETELEM", 14),
             Self::Promote { .. } | Self::Unpromote { .. } => ("promote_secondaries", 0),
+            Self::AddLink(_) => ("RTM_NEWLINK", 16),
+            Self::RemoveLink { .. } => ("RTM_DELLINK", 17),
         }
     }
 }
@@ -233,6 +250,8 @@ impl fmt::Display for Operation {
             Self::Promote { on } | Self::Unpromote { on } => {
                 write!(f, "promote_secondaries of interface {}", on.0)
             }
+            Self::AddLink(link) => write!(f, "interface {}", link.name),
+            Self::RemoveLink { name, .. } => write!(f, "interface {name}"),
         }
     }
 }

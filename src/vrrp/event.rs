@@ -12,6 +12,7 @@ use crate::ids::{Errno, IfIndex, MacAddress, ScriptId};
 use crate::time::{Interval, WallClock};
 
 use super::action::{Operation, Token};
+pub use super::own_link::{LinkDetails, LinkKind, LinkPart};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -43,6 +44,15 @@ pub enum Event<'a> {
         token: Token,
         /// What was not done.
         operation: &'a Operation,
+        /// Why.
+        errno: Errno,
+    },
+    /// An interface of our own is there, but without a part of what belongs to it.
+    LinkFlawed {
+        /// Its name.
+        link: &'a str,
+        /// What is missing.
+        part: LinkPart,
         /// Why.
         errno: Errno,
     },
@@ -185,6 +195,8 @@ pub struct InterfaceState {
     pub mac: MacAddress,
     /// Largest packet in bytes.
     pub mtu: u32,
+    /// How it stands to other interfaces.
+    pub link: LinkDetails,
     /// The addresses on it, in the kernel's order (primary first).
     pub addresses: Vec<InterfaceAddress>,
 }

@@ -172,14 +172,14 @@ impl Pacer {
     /// all interfaces; C was seen to do the same.
     fn spacing(&self, target: &Target, garp: &Garp, interfaces: &Interfaces) -> (Wire, Interval) {
         let state = interfaces.get(target.on);
+        // What leaves a virtual MAC leaves by the interface below it (specification D.6).
+        let state = state.map(|state| interfaces.base_of(state));
+        let on = state.map_or(target.on, |state| state.index);
         let place = state.and_then(|state| self.group_of.get(&state.name).copied());
         let grouped = place.and_then(|place| Some((place, self.groups.get(place)?)));
         let (wire, [v4, v6]) = match grouped {
             Some((place, it)) => (Wire::Group(place), [it.garp_interval, it.gna_interval]),
-            None => (
-                Wire::Interface(target.on),
-                [garp.interval, garp.gna_interval],
-            ),
+            None => (Wire::Interface(on), [garp.interval, garp.gna_interval]),
         };
         match target.family() {
             Family::V4 => (wire, v4),

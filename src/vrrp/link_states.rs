@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use crate::config::model::{InterfaceDelay, LinkbeatInterface};
     use crate::ids::MacAddress;
+    use crate::vrrp::event::LinkDetails;
 
     const INDEX: IfIndex = IfIndex(3);
 
@@ -124,6 +125,7 @@ mod tests {
             forwarding: false,
             mac: MacAddress([2; 6]),
             mtu: 1500,
+            link: LinkDetails::default(),
             addresses: Vec::new(),
         }
     }

@@ -13,7 +13,8 @@ use crate::wire::advert::Family;
 
 use super::action::Operation;
 use super::contention::Contended;
-use super::event::Outcome;
+use super::event::{LinkPart, Outcome};
+use super::link_lines::LinkLine;
 use super::orders::{DRAINED, Lasting};
 use super::reasons::Ms;
 use super::receive::Reject;
@@ -104,6 +105,17 @@ pub enum LogLine {
         errno: Errno,
         /// What it was about.
         what: String,
+    },
+    /// What has become of a link of our own.
+    OwnLink(LinkLine),
+    /// An interface of our own is there, but without a part of what belongs to it.
+    LinkFlawed {
+        /// Its name.
+        link: String,
+        /// What is missing.
+        part: LinkPart,
+        /// Why.
+        errno: Errno,
     },
     /// What the kernel had refused is in now.
     InAtLast(String),
@@ -553,6 +565,10 @@ impl fmt::Display for LogLine {
                 "Netlink: error: {errno}({}), type={name}({number}) - {what}",
                 errno.0
             ),
+            Self::OwnLink(line) => line.fmt(f),
+            Self::LinkFlawed { link, part, errno } => {
+                write!(f, "Unable to set {part} of {link}: {errno}")
+            }
             Self::InAtLast(what) => write!(f, "The kernel has {what} now"),
             Self::RestoringStatic(address) => {
                 write!(f, "Restoring deleted static address {address}")

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::ids::Priority;
+use crate::ids::{Errno, Priority};
 use crate::time::Interval;
 use crate::wire::advert::Family;
 
@@ -159,6 +159,13 @@ pub enum FaultReason {
     NoMulticast(String),
     /// The interface is down or has no carrier.
     LinkDown(String),
+    /// The kernel did not make a link of our own.
+    LinkRefused {
+        /// Its name.
+        name: String,
+        /// Why.
+        errno: Errno,
+    },
     /// The interface has no address that adverts could be sent from.
     NoSourceAddress {
         /// The interface.
@@ -203,6 +210,7 @@ impl FaultReason {
             Self::Loopback(_) => "loopback",
             Self::NoMulticast(_) => "no-multicast",
             Self::LinkDown(_) => "link-down",
+            Self::LinkRefused { .. } => "link-refused",
             Self::NoSourceAddress { .. } => "no-source-address",
             Self::NoUnicastPeer(_) => "no-unicast-peer",
             Self::VipInterface(_) => "vip-interface",
@@ -225,6 +233,7 @@ impl FaultReason {
             | Self::Loopback(name)
             | Self::NoMulticast(name)
             | Self::LinkDown(name)
+            | Self::LinkRefused { name, .. }
             | Self::NoUnicastPeer(name)
             | Self::VipInterface(name)
             | Self::RouteInterface(name)
@@ -280,6 +289,9 @@ impl fmt::Display for FaultReason {
             Self::Loopback(name) => (name, "is a loopback interface"),
             Self::NoMulticast(name) => (name, "has no multicast"),
             Self::LinkDown(name) => (name, "is down"),
+            Self::LinkRefused { name, errno } => {
+                return write!(f, "interface {name} could not be made: {errno}");
+            }
             Self::NoSourceAddress { interface, .. } => (interface, "has no address to send from"),
             Self::NoUnicastPeer(name) => (name, "has no unicast peer in the configuration"),
             Self::VipInterface(name) => (name, "of a VIP is down or missing"),

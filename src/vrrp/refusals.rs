@@ -4,7 +4,7 @@
 //! only once. A route may have to wait until its interface is up, or until the address
 //! is there that it is to have as its source.
 
-use crate::ids::Errno;
+use crate::ids::{Errno, IfIndex};
 
 use super::action::{Operation, Token};
 
@@ -44,6 +44,14 @@ impl Refusals {
     /// What is not in.
     pub fn missing(&self) -> impl Iterator<Item = &Operation> {
         self.missing.iter().map(|(operation, _)| operation)
+    }
+
+    /// An interface is gone, and nothing can be put on it any more.
+    pub fn forget_interface(&mut self, index: IfIndex) {
+        self.missing.retain(|(operation, _)| match operation {
+            Operation::AddAddress { on, .. } => *on != index,
+            _ => true,
+        });
     }
 
     /// Whether nothing was refused.

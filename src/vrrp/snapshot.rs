@@ -7,7 +7,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance, Script, SyncGroup, TrackedFile, TrackedProcess};
+use crate::config::model::{
+    Config, Instance, Script, SyncGroup, TrackedFile, TrackedProcess, VirtualAddress,
+};
 use crate::ids::{Errno, IfIndex, Priority, ScriptId};
 use crate::time::{Instant, Interval};
 
@@ -71,6 +73,10 @@ pub struct InstanceSnapshot {
     /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
     /// without one.
     pub on: Option<IfIndex>,
+    /// The link that it has of its own (`use_vmac`, `use_ipvlan`).
+    pub own_link: Option<LinkSnapshot>,
+    /// For each of its addresses, VIPs first, the link of our own that it is on.
+    pub vip_links: Vec<Option<LinkSnapshot>>,
     /// The address that adverts are sent from.
     pub source: Option<IpAddr>,
     /// The effective priority, 1 to 255.
@@ -116,6 +122,17 @@ pub struct InstanceSnapshot {
     pub handing_over: bool,
     /// Its counters.
     pub statistics: Statistics,
+}
+
+/// A link of our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkSnapshot {
+    /// Its name, or the one that it would be given first.
+    pub name: String,
+    /// The interface below it.
+    pub parent: String,
+    /// It is there and up.
+    pub up: bool,
 }
 
 /// What is known of another router with the same VRID.
@@ -219,6 +236,29 @@ impl ScriptSnapshot {
             Some((ScriptResult::Ended(Outcome::NotRun(errno)), _)) => Some(errno),
             _ => None,
         }
+    }
+}
+
+impl InstanceSnapshot {
+    /// Its addresses, VIPs first, each with the link of our own that it is on.
+    pub fn addresses(&self) -> impl Iterator<Item = (&VirtualAddress, Option<&LinkSnapshot>)> {
+        let links = self.vip_links.iter().map(Option::as_ref);
+        let links = links.chain(std::iter::repeat(None));
+        self.config.all_addresses().zip(links)
+    }
+
+    /// An address in the words of C's dumps.
+    pub fn address_as_c(&self, vip: &VirtualAddress, link: Option<&LinkSnapshot>) -> String {
+        let Some(link) = link else {
+            return vip.as_c(self.installed);
+        };
+        let is_own = self.own_link.as_ref() == Some(link);
+        let shown = VirtualAddress {
+            interface: format!("{}@{}", link.name, link.parent),
+            use_vmac: vip.use_vmac && !is_own && !self.config.vmac_addresses,
+            ..vip.clone()
+        };
+        shown.as_c(self.installed)
     }
 }
 

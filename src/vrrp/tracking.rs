@@ -14,7 +14,8 @@ use crate::time::{Instant, Interval};
 
 use super::event::Outcome;
 use super::interfaces::Interfaces;
-use super::snapshot::{ScriptResult, ScriptSnapshot};
+use super::snapshot::{LinkSnapshot, ScriptResult, ScriptSnapshot};
+use super::virtual_links::{self, LinkKey};
 use super::watched::{self, Watched};
 
 /// What the results so far say.
@@ -273,6 +274,15 @@ impl Surroundings<'_> {
     pub fn standing(self, script: &Script) -> Standing {
         let known = self.scripts.named(&script.name);
         known.map_or(Standing::Unknown, |(_, tracked)| tracked.standing)
+    }
+
+    /// What can be seen of a link of our own from outside.
+    pub fn link_snapshot(self, key: &LinkKey) -> LinkSnapshot {
+        LinkSnapshot {
+            name: self.interfaces.link_name(key),
+            parent: key.parent.clone(),
+            up: self.interfaces.standing(key) == virtual_links::Standing::Up,
+        }
     }
 
     /// Whether an interface exists and is up.

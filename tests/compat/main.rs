@@ -53,6 +53,7 @@ mod start_delays;
 mod sync_groups;
 mod tracking;
 mod tricks;
+mod virtual_mac;
 mod wire_format;
 mod words;
 
@@ -117,6 +118,62 @@ for_each_pair! { run:
     no_accept => crate::firewall::no_accept;
     tracked_file_with_weight => crate::tracking::file_with_weight;
     tracked_file_without_weight => crate::tracking::file_without_weight;
+    virtual_mac_v4 => crate::virtual_mac::life_v4;
+    virtual_mac_v6 => crate::virtual_mac::life_v6;
+    virtual_mac_transmitted_on_base => crate::virtual_mac::transmitted_on_base;
+    virtual_mac_unicast => crate::virtual_mac::unicast;
+    virtual_mac_down => crate::virtual_mac::link_down;
+}
+
+// C goes through FAULT when its virtual MAC is deleted, loses addresses in a reload that
+// renames it, and has no clean-up.
+mod virtual_mac_of_ours {
+    use super::{C, Ours, run};
+    use crate::virtual_mac;
+    #[test]
+    fn a3_silence_v4_beside_ours() {
+        run(Ours, Ours, virtual_mac::silence_v4);
+    }
+    #[test]
+    fn a3_silence_v4_beside_c() {
+        run(C, Ours, virtual_mac::silence_v4);
+    }
+    #[test]
+    fn a3_silence_v6_beside_ours() {
+        run(Ours, Ours, virtual_mac::silence_v6);
+    }
+    #[test]
+    fn a3_silence_v6_beside_c() {
+        run(C, Ours, virtual_mac::silence_v6);
+    }
+    #[test]
+    fn deleted_beside_ours() {
+        run(Ours, Ours, virtual_mac::deleted);
+    }
+    #[test]
+    fn deleted_beside_c() {
+        run(Ours, C, virtual_mac::deleted);
+    }
+    #[test]
+    fn reloaded_beside_ours() {
+        run(Ours, Ours, virtual_mac::reloaded);
+    }
+    #[test]
+    fn reloaded_beside_c() {
+        run(Ours, C, virtual_mac::reloaded);
+    }
+    #[test]
+    fn other_links() {
+        run(Ours, Ours, virtual_mac::other_links);
+    }
+    #[test]
+    fn taken_names() {
+        run(Ours, Ours, virtual_mac::taken_names);
+    }
+    #[test]
+    fn a5_killed() {
+        run(Ours, Ours, virtual_mac::killed);
+    }
 }
 
 for_each_pair! { run_scripts:

@@ -434,7 +434,7 @@ fn ended_well(daemon: &Arc<Process>) -> Result<()> {
 }
 
 /// Runs `--cleanup` with the daemon's options and waits for its end.
-fn clean_up(machine: &mut Machine, more: &[&str]) -> Result<()> {
+pub fn clean_up(machine: &mut Machine, more: &[&str]) -> Result<()> {
     let path = Program::Ours.path().ok_or_else(|| Failure::new("built"))?;
     let arguments = ["--cleanup", "-l", "-p", PID_FILE, "-r", VRRP_PID_FILE];
     let arguments = [&arguments[..], more].concat();

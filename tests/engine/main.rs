@@ -32,6 +32,7 @@ mod sync_groups;
 mod timers;
 mod tracked_files;
 mod virtual_addresses;
+mod virtual_macs;
 mod ways;
 mod world;
 

@@ -11,10 +11,13 @@ use keepalived_rs::config::model::{Config, InitialState, Instance, VirtualAddres
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
-use keepalived_rs::vrrp::action::{Action, GroupNotification, Notification, Operation, Transmit};
+use keepalived_rs::vrrp::action::{
+    Action, GroupNotification, Notification, Operation, OwnLinkKind, Transmit,
+};
 use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
-    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
+    Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, LinkDetails, LinkKind,
+    Outcome, Uptime,
 };
 use keepalived_rs::vrrp::orders::{Order, Refused};
 use keepalived_rs::vrrp::plan::plan;
@@ -90,6 +93,7 @@ pub fn interface(node: u8) -> InterfaceState {
         forwarding: false,
         mac: MacAddress([2, 0, 0, 0, 0, node]),
         mtu: 1500,
+        link: LinkDetails::default(),
         addresses: vec![
             InterfaceAddress {
                 address: source(node).into(),
@@ -100,6 +104,22 @@ pub fn interface(node: u8) -> InterfaceState {
                 prefix_length: 64,
             },
         ],
+    }
+}
+
+/// The number of the first link that a node makes.
+pub const FIRST_LINK: u32 = 100;
+
+/// A private macvlan without an address.
+pub fn macvlan(index: u32, name: &str, parent: IfIndex, mac: MacAddress) -> InterfaceState {
+    InterfaceState {
+        mac,
+        link: LinkDetails {
+            parent: Some(parent),
+            kind: LinkKind::Macvlan { private: true },
+            ..LinkDetails::default()
+        },
+        ..other_interface(index, name, true)
     }
 }
 
@@ -380,6 +400,9 @@ pub struct Node {
     pub runs: Vec<(u64, ScriptId)>,
     /// Scripts whose end was asked for, with the time.
     pub ended: Vec<(u64, ScriptId)>,
+    /// What the kernel says to a new link.
+    pub link_refusal: Option<Errno>,
+    next_index: u32,
     /// How often it was asked which programs take addresses away.
     pub looks_for_culprits: usize,
 }
@@ -412,8 +435,21 @@ impl Node {
             answer: None,
             runs: Vec::new(),
             ended: Vec::new(),
+            link_refusal: None,
+            next_index: FIRST_LINK,
             looks_for_culprits: 0,
         }
+    }
+
+    /// A link that the node has made, by its name.
+    pub fn link(&self, name: &str) -> Option<&InterfaceState> {
+        self.others.iter().find(|state| state.name == name)
+    }
+
+    /// The interface that a packet leaves the machine by.
+    fn base_of(&self, via: IfIndex) -> IfIndex {
+        let mut links = self.others.iter().filter(|state| state.index == via);
+        links.find_map(|state| state.link.parent).unwrap_or(via)
     }
 
     fn view(&self) -> InstanceView<'_> {
@@ -735,6 +771,65 @@ impl Wire {
         self.settle(node, outbox);
     }
 
+    /// Where a node hears what another one sends: as with the kernel's macvlans, on the
+    /// one with the same hardware address alone if there is one, else everywhere.
+    fn heard_on(&self, node: usize, via: IfIndex, other: usize, base: IfIndex) -> Vec<IfIndex> {
+        let mut links = self.nodes[node].others.iter();
+        let sender = links.find(|it| it.index == via).map(|it| it.mac);
+        let links = || {
+            self.nodes[other]
+                .others
+                .iter()
+                .filter(|it| it.link.parent == Some(base))
+        };
+        match links().find(|it| Some(it.mac) == sender) {
+            Some(link) => vec![link.index],
+            None => std::iter::once(base)
+                .chain(links().map(|it| it.index))
+                .collect(),
+        }
+    }
+
+    /// Makes or deletes a link, and tells of it.
+    fn link(&mut self, node: usize, operation: &Operation) -> Result<(), Errno> {
+        let here = &mut self.nodes[node];
+        match operation {
+            Operation::AddLink(link) => {
+                if let Some(errno) = here.link_refusal {
+                    return Err(errno);
+                }
+                if here.link(&link.name).is_some() {
+                    return Ok(());
+                }
+                let OwnLinkKind::Macvlan(mac) = link.kind else {
+                    return Err(Errno(95));
+                };
+                let state = macvlan(here.next_index, &link.name, link.parent, mac);
+                here.next_index += 1;
+                here.others.push(state.clone());
+                self.feed(node, Event::Interface(&state));
+            }
+            Operation::RemoveLink { on, .. } => {
+                here.others.retain(|state| state.index != *on);
+                self.feed(node, Event::InterfaceGone(*on));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Somebody deletes an interface besides the first one. As the kernel does it: first
+    /// it goes down.
+    pub fn delete_other(&mut self, node: usize, on: IfIndex) {
+        self.change_other(node, on, |state| {
+            state.up = false;
+            state.addresses.clear();
+        });
+        self.nodes[node].vips.clear();
+        self.nodes[node].others.retain(|state| state.index != on);
+        self.feed(node, Event::InterfaceGone(on));
+    }
+
     /// Carries out what a node asks for, and delivers what it sent.
     fn settle(&mut self, node: usize, outbox: Outbox) {
         let frames = outbox.0;
@@ -749,12 +844,15 @@ impl Wire {
         }
         for sent in arriving {
             let to = sent.destination;
-            let is_cut = self.cut || self.cut_wires.contains(&sent.via);
+            let via = self.nodes[node].base_of(sent.via);
+            let is_cut = self.cut || self.cut_wires.contains(&via);
             for other in 0..self.nodes.len() {
                 let there = &self.nodes[other];
                 let reached = to.is_multicast() || there.has_address(to);
                 if other != node && reached && there.running && !there.stopped && !is_cut {
-                    self.deliver_on(other, sent.via, &sent.bytes);
+                    for on in self.heard_on(node, sent.via, other, via) {
+                        self.deliver_on(other, on, &sent.bytes);
+                    }
                 }
             }
         }
@@ -778,6 +876,7 @@ impl Wire {
                     here.operations.push(operation.clone());
                     if !self.refuses.contains(&operation) {
                         here.kernel(&operation);
+                        result = result.and(self.link(node, &operation));
                         continue;
                     }
                     let errno = Errno(101);

@@ -194,9 +194,10 @@ impl Page {
         let (version, family) = (it.vrrp_version, &it.family);
         let source = it.source.as_ref().map(|source| format!(" from {source}"));
         let source = source.unwrap_or_default();
-        let interface = match it.interface.as_str() {
-            "" => "no interface of its own",
-            name => name,
+        let interface = match (it.interface.as_str(), &it.own_interface) {
+            ("", _) => "no interface of its own".to_owned(),
+            (name, None) => name.to_owned(),
+            (name, Some(own)) => format!("{own} on {name}"),
         };
         let on = format!(
             "{interface}, VRID {}, VRRP {version} {family}{source}, advert every {}",

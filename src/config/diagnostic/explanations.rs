@@ -11,6 +11,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("address-label", "A label is too long or stands on an IPv6 address. The kernel takes labels of at most 15 characters, on IPv4 addresses only."),
     ("address-option", "A word behind an address is no option of an address, or an option lacks its value. C keepalived leaves the word or the whole line out."),
     ("address-peer", "The address behind `peer` cannot be used: it is no address, of the other family, or has a prefix length."),
+    ("address-vmac", "`use_vmac` of an address says what is so anyway: by `use_vmac_addr`, or because it is on the virtual MAC of its instance."),
     ("advert-interval", "The time between adverts was rounded to what the protocol can say: whole seconds from 1 to 255 in version 2, hundredths of a second up to 40.95 in version 3. In version 2 all nodes must have the same interval, or they ignore each other."),
     ("advert-interval-differs", "The nodes of a virtual router send at different intervals. In version 2 a node drops adverts with another interval, so every node becomes MASTER. In version 3 a BACKUP takes over the interval of its MASTER, and only the time to a takeover differs."),
     ("ah-master", "`auth_type AH` cannot begin with `state MASTER` unless the instance owns its addresses. The wish is taken out; the priority decides as always."),

@@ -4,7 +4,7 @@
 use super::super::arguments;
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
-use super::super::model::{Ipvlan, IpvlanMode, Vmac};
+use super::super::model::{HardwareAddress, Ipvlan, IpvlanMode, Vmac};
 use super::super::tree::Statement;
 use super::Context;
 use super::vrrp_instance::Draft;
@@ -98,17 +98,17 @@ pub fn use_vmac(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) 
             }
             "name" => {
                 if let Some(value) = option_value(draft, word, &mut words, cx) {
-                    vmac_name(&mut vmac, value, cx);
+                    vmac_name(&mut vmac, value, draft, cx);
                 }
             }
             text if text.contains(':') => hardware_address(&mut vmac, word, cx),
-            _ => vmac_name(&mut vmac, word, cx),
+            _ => vmac_name(&mut vmac, word, draft, cx),
         }
     }
     draft.vmac = Some(vmac);
 }
 
-fn vmac_name(vmac: &mut Vmac, word: &Word, cx: &mut Context<'_>) {
+fn vmac_name(vmac: &mut Vmac, word: &Word, draft: &mut Draft, cx: &mut Context<'_>) {
     let text = &word.text;
     if vmac.interface.is_some() {
         cx.error(
@@ -118,6 +118,7 @@ fn vmac_name(vmac: &mut Vmac, word: &Word, cx: &mut Context<'_>) {
         );
     } else if is_interface_name(text) {
         vmac.interface = Some(text.clone());
+        draft.link_name = Some(word.origin);
     } else {
         let text =
             format!("VMAC interface name '{text}' too long or invalid characters - ignoring");
@@ -125,31 +126,35 @@ fn vmac_name(vmac: &mut Vmac, word: &Word, cx: &mut Context<'_>) {
     }
 }
 
+/// Six bytes, or five before the VRID.
 fn hardware_address(vmac: &mut Vmac, word: &Word, cx: &mut Context<'_>) {
     let text = &word.text;
-    let problem = match parse_hardware_address(text) {
-        None => format!("VMAC invalid MAC address {text}"),
+    let problem = match parse_hardware_address(text).as_deref() {
         Some([first, ..]) if first & 1 == 1 => {
             format!("VMAC MAC address is multicast {text} - ignoring")
         }
-        Some([0, 0, 0x5e, 0, 1 | 2, _]) => {
+        Some([0, 0, 0x5e, 0, 1 | 2] | [0, 0, 0x5e, 0, 1 | 2, _]) => {
             format!("VMAC MAC address not allowed to be RFC5798 address ({text}) - ignoring")
         }
-        address => {
-            vmac.hardware_address = address;
+        Some(&[a, b, c, d, e]) => {
+            vmac.hardware_address = Some(HardwareAddress::BeforeVrid([a, b, c, d, e]));
             return;
         }
+        Some(&[a, b, c, d, e, f]) => {
+            vmac.hardware_address = Some(HardwareAddress::Whole([a, b, c, d, e, f]));
+            return;
+        }
+        _ => format!("VMAC invalid MAC address {text}"),
     };
     cx.error("vmac-address", word, problem);
 }
 
-fn parse_hardware_address(text: &str) -> Option<[u8; 6]> {
+fn parse_hardware_address(text: &str) -> Option<Vec<u8>> {
     let byte = |part: &str| {
         let is_byte = matches!(part.len(), 1 | 2);
         u8::from_str_radix(part, 16).ok().filter(|_| is_byte)
     };
-    let bytes: Option<Vec<u8>> = text.split(':').map(byte).collect();
-    bytes?.try_into().ok()
+    text.split(':').map(byte).collect()
 }
 
 /// `use_ipvlan [[name] IF] [ADDR] [bridge|private|vepa] [group G]`
@@ -203,11 +208,12 @@ fn ipvlan_twice(draft: &Draft, what: &str, word: &Word, cx: &mut Context<'_>) {
     cx.error("ipvlan-twice", word, text);
 }
 
-fn ipvlan_name(ipvlan: &mut Ipvlan, word: &Word, draft: &Draft, cx: &mut Context<'_>) {
+fn ipvlan_name(ipvlan: &mut Ipvlan, word: &Word, draft: &mut Draft, cx: &mut Context<'_>) {
     if ipvlan.interface.is_some() {
         ipvlan_twice(draft, "IPVLAN interface", word, cx);
     } else if is_interface_name(&word.text) {
         ipvlan.interface = Some(word.text.clone());
+        draft.link_name = Some(word.origin);
     } else {
         let text = format!(
             "({}) IPVLAN interface name '{}' too long - ignoring",

@@ -10,9 +10,9 @@ use super::super::diagnostic::Diagnostic;
 use super::super::lex::{Origin, Word};
 use super::super::model::{Family, PreferredLifetime, VirtualAddress};
 use super::super::tree::Statement;
+use super::Context;
 use super::routing_words::{self, Owner, Words};
 use super::vrrp_instance::Draft;
-use super::{Context, not_yet};
 
 /// One line. The interface may still be missing.
 #[derive(Debug, Clone)]
@@ -122,11 +122,7 @@ impl<'s, 'o> Reader<'s, 'o> {
             "-nodad" => address.detect_duplicates = true,
             "mngtmpaddr" => address.manage_temporary_addresses = true,
             "autojoin" => address.autojoin = true,
-            "use_vmac" if matches!(self.owner, Owner::Instance) => {
-                address.use_vmac = true;
-                let refusal = not_yet("'use_vmac' does not work yet");
-                cx.found.push(refusal.at(&option.origin));
-            }
+            "use_vmac" if matches!(self.owner, Owner::Instance) => address.use_vmac = true,
             _ => return false,
         }
         let matters_for_ipv6 = ["home", "-nodad", "mngtmpaddr", "autojoin"];

@@ -149,11 +149,20 @@ pub struct Vmac {
     /// The name; `None`: made from the prefix and the VRID.
     pub interface: Option<String>,
     /// The hardware address; `None`: that of the RFC.
-    pub hardware_address: Option<[u8; 6]>,
+    pub hardware_address: Option<HardwareAddress>,
     /// `group`
     pub group: Option<u32>,
     /// `netlink_notify_msg`
     pub netlink_notify: bool,
+}
+
+/// The hardware address of a virtual MAC that is not that of the RFC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HardwareAddress {
+    /// All of it.
+    Whole([u8; 6]),
+    /// What stands before the VRID.
+    BeforeVrid([u8; 5]),
 }
 
 /// `use_ipvlan` (specification D.7).
@@ -170,9 +179,10 @@ pub struct Ipvlan {
 }
 
 /// Which ports of an ipvlan see each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum IpvlanMode {
     /// `bridge`
+    #[default]
     Bridge,
     /// `private`
     Private,

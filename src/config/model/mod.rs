@@ -29,8 +29,8 @@ pub use globals::{
     Startup, SyncDaemon,
 };
 pub use instance::{
-    AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
-    Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
+    AuthHmac, Authentication, Garp, HardwareAddress, HmacKey, HmacMode, InitialState, Instance,
+    Ipvlan, IpvlanMode, Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
 };
 pub use losses::{LossAnswer, LossLimit, VipLoss};
 pub use routes::{

@@ -124,6 +124,8 @@ impl Resolver<'_, '_> {
             self.warn("vrf", text, &vrf.origin);
             instance.vrf = None;
         }
+        self.link_name(draft, instance);
+        self.tell_of_address_links(draft, instance);
         let is_vmac = instance.vmac.is_some();
         if let Some(place) = draft.promote_secondaries.filter(|_| is_vmac) {
             let text =
@@ -150,6 +152,45 @@ impl Resolver<'_, '_> {
             };
             let text = format!("({name}) IPv4 ipvlan {problem}. setting instance to fault state");
             self.warn("ipvlan-address", text, &origin);
+        }
+    }
+
+    /// A name is that of one link.
+    fn link_name(&mut self, draft: &Draft, instance: &mut Instance) {
+        let vmac = instance.vmac.as_mut().map(|vmac| &mut vmac.interface);
+        let ipvlan = instance.ipvlan.as_mut().map(|it| &mut it.interface);
+        let Some((name, place)) = vmac.or(ipvlan).zip(draft.link_name) else {
+            return;
+        };
+        let Some(wanted) = name.clone() else { return };
+        let (own, used) = (&draft.name.text, &mut self.link_names);
+        let holder = used.entry(wanted.clone()).or_insert(own.clone());
+        if holder == own {
+            return;
+        }
+        let text =
+            format!("({own}) VRRP instance {holder} is already using {wanted} - ignoring name");
+        *name = None;
+        let diagnostic = Diagnostic::warning("vmac-name", text);
+        self.found.push(diagnostic.at(&place));
+    }
+
+    /// Addresses that say what is so anyway.
+    fn tell_of_address_links(&mut self, draft: &Draft, instance: &Instance) {
+        let name = &draft.name.text;
+        for vip in instance.all_addresses().filter(|vip| vip.use_vmac) {
+            let is_ipv6 = vip.address.is_ipv6();
+            let is_at_home = vip.interface == instance.interface && is_ipv6 == instance.ipv6;
+            let text = if is_at_home && instance.vmac.is_some() {
+                format!("({name}) use_vmac specified for VIP/eVIP {vip} and vrrp instance")
+            } else if !is_at_home && instance.vmac_addresses {
+                format!(
+                    "({name}) use_vmac_addr specified and use_vmac specified for VIP/eVIP {vip}"
+                )
+            } else {
+                continue;
+            };
+            self.warn("address-vmac", text, &draft.name.origin);
         }
     }
 

@@ -53,6 +53,7 @@ pub fn resolve(
         scripts,
         found,
         is_interface_missing: false,
+        link_names: HashMap::new(),
     };
     for group in &draft.sync_groups {
         resolver.tell_of_missing(&group.name.text, &group.tracking);
@@ -107,6 +108,8 @@ struct Resolver<'a, 'd> {
     found: &'a mut Collector,
     /// Something names an interface that this machine does not have.
     is_interface_missing: bool,
+    /// Which instance has given a link of its own this name.
+    link_names: HashMap<String, String>,
 }
 
 impl Resolver<'_, '_> {

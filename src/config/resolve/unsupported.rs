@@ -39,6 +39,10 @@ fn is_beyond(instance: &Instance) -> bool {
     let plain = Instance::new(name, interface, instance.vrid);
     let only_what_works = Instance {
         vrf: instance.vrf.clone(),
+        vmac: instance.vmac.clone(),
+        vmac_addresses: instance.vmac_addresses,
+        vmac_transmit_on_base: instance.vmac_transmit_on_base,
+        ipvlan: instance.ipvlan.clone(),
         version: instance.version,
         ipv6: instance.ipv6,
         down_timer_adverts: instance.down_timer_adverts,
@@ -87,8 +91,7 @@ fn is_beyond(instance: &Instance) -> bool {
         promote_secondaries: instance.promote_secondaries,
         ..plain
     };
-    let mut addresses = instance.all_addresses();
-    *instance != only_what_works || addresses.any(|address| address.use_vmac)
+    *instance != only_what_works
 }
 
 /// The same for a group.

@@ -250,7 +250,7 @@ fn of_an_instance_follow_no_group_and_do_not_change_the_exit_code() {
             "virtual_ipaddress_excluded {\n10.0.0.1\n2001:db8::1\n}",
             true,
         ),
-        ("virtual_ipaddress {\n10.0.0.1 use_vmac\n}", false),
+        ("virtual_ipaddress {\n10.0.0.1 use_vmac\n}", true),
     ] {
         let loaded = parse(&with(more));
         assert_eq!(

@@ -4,7 +4,8 @@
 use super::*;
 use crate::config::machine::{Interface, Machine, ScriptFinding};
 use crate::config::model::{
-    Authentication, HmacKey, HmacMode, IpvlanMode, ScriptUser, UnicastPeer, Version,
+    Authentication, HardwareAddress, HmacKey, HmacMode, IpvlanMode, ScriptUser, UnicastPeer,
+    Version,
 };
 use crate::time::Interval;
 
@@ -69,8 +70,31 @@ mod words {
                 &["(Line 4) VMAC MAC address is multicast 01:00:5e:00:01:05 - ignoring"],
             ),
             (
-                "use_vmac 02:00:00:00:00",
-                &["(Line 4) VMAC invalid MAC address 02:00:00:00:00"],
+                "use_vmac 02:00:00:00",
+                &["(Line 4) VMAC invalid MAC address 02:00:00:00"],
+            ),
+            ("use_vmac 02:00:00:00:00", &[]),
+            (
+                "use_vmac 00:00:5e:00:02",
+                &[
+                    "(Line 4) VMAC MAC address not allowed to be RFC5798 address \
+                   (00:00:5e:00:02) - ignoring",
+                ],
+            ),
+            (
+                "use_vmac\nvirtual_ipaddress_excluded {\n10.9.0.7/24 use_vmac\n}",
+                &["(VI) use_vmac specified for VIP/eVIP 10.9.0.7/24 and vrrp instance"],
+            ),
+            (
+                "use_vmac_addr\nvirtual_ipaddress_excluded {\n10.9.0.7/24 dev e1 use_vmac\n}",
+                &[
+                    "(VI) use_vmac_addr specified and use_vmac specified for VIP/eVIP \
+                   10.9.0.7/24",
+                ],
+            ),
+            (
+                "virtual_ipaddress_excluded {\n10.9.0.7/24 dev e1 use_vmac\n}",
+                &[],
             ),
             (
                 "use_ipvlan",
@@ -220,7 +244,8 @@ mod words {
         let got = one(&loaded);
         let vmac = got.vmac.clone().unwrap();
         assert_eq!(vmac.interface.as_deref(), Some("v1"));
-        assert_eq!(vmac.hardware_address, Some([2, 0, 0, 0, 0, 1]));
+        let whole = HardwareAddress::Whole([2, 0, 0, 0, 0, 1]);
+        assert_eq!(vmac.hardware_address, Some(whole));
         assert_eq!((vmac.group, vmac.netlink_notify), (Some(7), true));
         assert!(got.vmac_addresses && got.vmac_transmit_on_base && got.ignore_own_interface);
         assert_eq!((got.down_timer_adverts, got.debug), (4, 2));
@@ -848,11 +873,7 @@ mod machines {
 
 #[test]
 fn nothing_that_does_not_work_gets_past() {
-    for lines in [
-        "use_vmac",
-        "use_ipvlan 10.0.0.1",
-        "lvs_sync_daemon_interface e0",
-    ] {
+    for lines in ["lvs_sync_daemon_interface e0"] {
         let loaded = parse(&with(lines));
         let refused = loaded
             .diagnostics

@@ -5,11 +5,6 @@ use super::*;
 #[test]
 fn what_would_change_the_cluster_is_refused_with_its_place() {
     for (text, said) in [
-        (with("use_vmac"), "(Line 4) 'use_vmac' does not work yet"),
-        (
-            with("virtual_ipaddress {\n10.0.0.1 use_vmac\n}"),
-            "(Line 5) 'use_vmac' does not work yet",
-        ),
         (
             format!("global_defs {{\nlvs_sync_daemon e0\n}}\n{}", with("")),
             "(Line 2) 'lvs_sync_daemon e0' does not work yet",

@@ -12,8 +12,11 @@ mod exit_codes {
         assert_eq!(code("foo"), 5);
         assert_eq!(code("vrrp_instance {\n}"), 5);
         // The daemon does not start with it, but the file itself is right.
-        assert_eq!(code(&with("use_vmac")), 0);
-        assert_eq!(code(&with("use_vmac\nfoo")), 5);
+        let session = "bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n";
+        let refused =
+            |own: &str| format!("{session}{}", with(&format!("track_bfd {{\nb\n}}\n{own}")));
+        assert_eq!(code(&refused("")), 0);
+        assert_eq!(code(&refused("foo")), 5);
         assert_eq!(code(&with("notify /x")), 6);
         let missing = parse(&with("notify /x\nfoo\nnotify_stop"));
         assert_eq!((missing.exit_code(), missing.is_usable()), (2, false));
@@ -26,7 +29,11 @@ mod exit_codes {
 
     #[test]
     fn a_flood_of_findings_keeps_the_worst() {
-        let loaded = parse(&format!("{}{}", "foo\n".repeat(5_000), with("use_vmac")));
+        let loaded = parse(&format!(
+            "{}{}",
+            "foo\n".repeat(5_000),
+            with("track_bfd {\nb\n}")
+        ));
         assert_eq!(loaded.diagnostics.len(), 1_002);
         assert!(!loaded.is_usable());
     }

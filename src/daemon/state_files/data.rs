@@ -18,7 +18,7 @@ use crate::ids::MacAddress;
 use crate::vrrp::action::Carrier;
 use crate::vrrp::event::InterfaceState;
 use crate::vrrp::snapshot::{
-    GroupSnapshot, InstanceSnapshot, ProcessSnapshot, ScriptSnapshot, Snapshot,
+    GroupSnapshot, InstanceSnapshot, LinkSnapshot, ProcessSnapshot, ScriptSnapshot, Snapshot,
 };
 use crate::vrrp::state_machine::State;
 use crate::vrrp::tracking::{Run, Standing};
@@ -334,16 +334,25 @@ impl Writer<'_> {
     fn network(&self, page: &mut Page, it: &InstanceSnapshot) {
         let config = &*it.config;
         let mut interface = config.interface.clone();
-        if let Some(vmac) = &config.vmac {
-            let name = vmac.interface.as_deref().unwrap_or_default();
+        if let Some(link) = &it.own_link {
+            let name = &link.name;
             let base = config.vmac_transmit_on_base;
-            page.line(format_args!(
-                "   Use VMAC, i/f name {name}, is_up = {}, xmit_base = {}",
-                truth(it.on.is_some()),
-                truth(base)
-            ));
+            if config.vmac.is_some() {
+                page.line(format_args!(
+                    "   Use VMAC, i/f name {name}, is_up = {}, xmit_base = {}",
+                    truth(link.up),
+                    truth(base)
+                ));
+            }
+            let kind = match config.vmac {
+                Some(_) => "vmac",
+                None => "ipvlan",
+            };
             let base = if base { ", xmit base i/f" } else { "" };
-            interface = format!("{name}, vmac on {}{base}", config.interface);
+            interface = format!("{name}, {kind} on {}{base}", config.interface);
+        }
+        if config.vmac_addresses {
+            page.line("   Use VMAC for VIPs on other interfaces");
         }
         if !interface.is_empty() {
             page.line(format_args!("   Interface = {interface}"));
@@ -404,17 +413,17 @@ impl Writer<'_> {
 
     fn addresses(&self, page: &mut Page, it: &InstanceSnapshot) {
         let config = &*it.config;
-        let vips = &config.virtual_addresses;
-        if !vips.is_empty() {
-            page.line(format_args!("   Virtual IP ({}):", vips.len()));
-            for vip in vips {
-                page.line(format_args!("     {}", vip.as_c(it.installed)));
+        let count = config.virtual_addresses.len();
+        if count > 0 {
+            page.line(format_args!("   Virtual IP ({count}):"));
+            for (vip, link) in it.addresses().take(count) {
+                page.line(format_args!("     {}", it.address_as_c(vip, link)));
             }
         }
-        let others = config.excluded_addresses.iter();
+        let others = it.addresses().skip(count);
         page.list(
             "Virtual IP Excluded",
-            others.map(|vip| vip.as_c(it.installed)),
+            others.map(|(vip, link)| it.address_as_c(vip, link)),
         );
     }
 
@@ -820,6 +829,17 @@ impl Writer<'_> {
         }
     }
 
+    /// The virtual MAC of this name.
+    fn own_link(&self, name: &str) -> Option<&LinkSnapshot> {
+        let instances = self.snapshot.instances.iter();
+        let with_vmac = instances.filter(|it| it.config.ipvlan.is_none());
+        let mut links = with_vmac.flat_map(|it| {
+            let own = it.own_link.iter();
+            own.chain(it.vip_links.iter().flatten())
+        });
+        links.find(|link| link.name == name)
+    }
+
     fn interface(&self, page: &mut Page, it: &InterfaceState) {
         page.line(format_args!(" Name = {}", it.name));
         let mut line = |name: &str, value: &dyn fmt::Display| {
@@ -863,6 +883,19 @@ impl Writer<'_> {
         line("MTU", &it.mtu);
         let kind = if it.loopback { "LOOPBACK" } else { "ETHERNET" };
         line("HW Type", &kind);
+        if let Some(link) = self.own_link(&it.name) {
+            let base = self.snapshot.interfaces.iter();
+            let base = base.clone().find(|base| base.name == link.parent);
+            let state = match base.is_some_and(|base| base.up) {
+                true => "UP, RUNNING",
+                false => "not UP, not RUNNING",
+            };
+            page.line(format_args!(
+                "   VMAC type private, underlying interface = {}, state = {state}",
+                link.parent
+            ));
+            page.line("   I/f created by keepalived");
+        }
         page.line("   NIC netlink status update");
         let garp = &self.snapshot.config.globals.garp;
         let used = self.trackers.interfaces.get(&it.name);
@@ -872,7 +905,8 @@ impl Writer<'_> {
                 page.line(format_args!("   Gratuitous {what} interval {ms}ms"));
             }
         }
-        // Settings of an interface that C changes for virtual MACs: none is.
+        // Settings of an interface that C changes for virtual MACs; of ours the alias of
+        // the link tells.
         for setting in [
             "Reset ARP config counter",
             "Original arp_ignore",

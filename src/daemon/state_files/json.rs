@@ -62,14 +62,15 @@ fn instance(snapshot: &Snapshot, it: &InstanceSnapshot, wall: &WallClock) -> Str
 
 fn identity(data: &mut Object, it: &InstanceSnapshot, wall: &WallClock) {
     let config = &it.config;
-    let vmac = config.vmac.as_ref().and_then(|it| it.interface.as_deref());
+    let link = it.own_link.as_ref().map(|link| link.name.as_str());
+    let vmac = link.filter(|_| config.vmac.is_some());
     data.text("iname", &config.name);
     data.bit("dont_track_primary", config.ignore_own_interface);
     data.bit("skip_check_adv_addr", config.skip_check_adv_addr);
     data.bit("strict_mode", config.strict);
     data.text("vmac_ifname", vmac.unwrap_or_default());
     if !config.interface.is_empty() {
-        data.text("ifp_ifname", &config.interface);
+        data.text("ifp_ifname", link.unwrap_or(&config.interface));
     }
     data.raw("master_priority", it.heard_priority);
     data.raw("last_transition", wall.seconds(it.last_transition));
@@ -129,10 +130,10 @@ fn notify(data: &mut Object, it: &InstanceSnapshot) {
 
 fn tracking(data: &mut Object, it: &InstanceSnapshot) {
     let config = &it.config;
-    let vips = config.virtual_addresses.iter();
-    data.texts("vips", vips.map(|vip| vip.as_c(it.installed)));
-    let others = config.excluded_addresses.iter();
-    data.texts("evips", others.map(|vip| vip.as_c(it.installed)));
+    let count = config.virtual_addresses.len();
+    let mut all = it.addresses().map(|(vip, link)| it.address_as_c(vip, link));
+    data.texts("vips", all.by_ref().take(count));
+    data.texts("evips", all);
     data.texts(
         "vroutes",
         config.virtual_routes.iter().map(ToString::to_string),

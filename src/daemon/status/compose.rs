@@ -19,8 +19,8 @@ use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::contention::Short;
 use crate::vrrp::event::Outcome;
 use crate::vrrp::snapshot::{
-    self, Contributor, FaultReason, InstanceSnapshot, PeerSnapshot, ScriptResult, ScriptSnapshot,
-    Snapshot,
+    self, Contributor, FaultReason, InstanceSnapshot, LinkSnapshot, PeerSnapshot, ScriptResult,
+    ScriptSnapshot, Snapshot,
 };
 use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
@@ -231,10 +231,13 @@ fn instance(
     times: &Times,
 ) -> Instance {
     let config = &it.config;
-    let vip = |vip: &VirtualAddress| Vip {
-        address: format!("{}/{}", vip.address, vip.prefix_length),
-        interface: vip.interface.clone(),
-        installed: there.contains(&(vip.interface.as_str(), vip.address)),
+    let vip = |(vip, link): (&VirtualAddress, Option<&LinkSnapshot>)| {
+        let interface = link.map_or(&vip.interface, |link| &link.name);
+        Vip {
+            address: format!("{}/{}", vip.address, vip.prefix_length),
+            interface: interface.clone(),
+            installed: there.contains(&(interface.as_str(), vip.address)),
+        }
     };
     Instance {
         name: config.name.clone(),
@@ -253,12 +256,13 @@ fn instance(
         },
         vrid: config.vrid.get(),
         interface: config.interface.clone(),
+        own_interface: it.own_link.as_ref().map(|link| link.name.clone()),
         group: group.map(|group| group.name.clone()),
         source: it.source.map(|source| source.to_string()),
         advert_seconds: seconds(config.advert_interval),
         master_down_seconds: seconds(it.master_down),
         priority: priority(it),
-        vips: config.all_addresses().map(vip).collect(),
+        vips: it.addresses().map(vip).collect(),
         master: it.master.map(|master| Master {
             address: master.address.to_string(),
             priority: master.priority.0,

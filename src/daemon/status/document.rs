@@ -120,6 +120,8 @@ pub struct Instance {
     pub vrid: u8,
     /// The interface of the configuration; empty for unicast that goes without one.
     pub interface: String,
+    /// The link of its own on that interface (`use_vmac`, `use_ipvlan`).
+    pub own_interface: Option<String>,
     /// Its sync group.
     pub group: Option<String>,
     /// The address that adverts are sent from.
@@ -289,7 +291,7 @@ pub struct Contended {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fault {
-    /// `interface-missing`, `loopback`, `no-multicast`, `link-down`, `no-source-address`,
+    /// `interface-missing`, `loopback`, `no-multicast`, `link-down`, `link-refused`, `no-source-address`,
     /// `no-unicast-peer`, `vip-interface`, `route-interface`, `static-interface`, `static-missing`, `tracked-interface`, `script` or `group-member`.
     pub code: String,
     /// The interface, script or instance that it is about.

@@ -15,7 +15,7 @@ use crate::config::model::{Config, Version};
 use crate::config::{self, Options};
 use crate::ids::{IfIndex, MacAddress};
 use crate::time::{Instant, Interval};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkDetails};
 
 use super::faults::Timed;
 use super::kernel::Interface;
@@ -324,6 +324,7 @@ fn interfaces(node: usize) -> Vec<Interface> {
             forwarding: false,
             mac: MacAddress([2, 0, 0, 0, net, number]),
             mtu: 1500,
+            link: LinkDetails::default(),
             addresses: own.clone(),
         };
         Interface {

@@ -21,6 +21,9 @@ const KEYS: [&str; 2] = [
 /// Any number: another beginning of the same seed.
 const OWN_WORDS: u64 = 0x6f77_6e77_6f72_6473;
 
+/// The same for worlds with virtual MACs.
+const VIRTUAL_MACS: u64 = 0x766d_6163_766d_6163;
+
 /// How adverts are authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
@@ -76,6 +79,8 @@ pub(super) struct Features {
     pub(super) fast_handover: bool,
     /// Tracked files and processes.
     pub(super) watched: Option<Watched>,
+    /// `use_vmac`, here and there.
+    virtual_macs: bool,
     /// Of version 3, centiseconds.
     interval_cs: u64,
 }
@@ -90,6 +95,7 @@ impl Features {
             (features.owner, features.equal) = (false, false);
         }
         features.watched = Watched::new(seed);
+        features.virtual_macs = Random::new(seed ^ VIRTUAL_MACS).percent(15);
         // Weights do not count for an owner, and FAULT does.
         features.owner &= features.watched.is_none();
         features
@@ -120,6 +126,7 @@ impl Features {
             three_nodes: random.percent(40),
             fast_handover: false,
             watched: None,
+            virtual_macs: false,
             interval_cs: random.pick(&intervals).copied().unwrap_or(100),
         }
     }
@@ -394,6 +401,12 @@ fn write_router(
     }
     if features.announcing {
         write_announcing(text, random);
+    }
+    if features.virtual_macs && (number % 4 > 0 || node > 0) {
+        text.push_str("    use_vmac\n");
+        if (number % 2, node) == (0, 0) {
+            text.push_str("    vmac_xmit_base\n");
+        }
     }
     write_proof(text, features.proof, random);
     write_sending(text, router, (node, count), random);

@@ -18,19 +18,24 @@ use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
 use crate::system::settings::Promotion;
 use crate::vrrp::action::{Operation, Token};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkPart, LostWay};
 
 use monitor::{Monitor, Table};
 use names::Names;
 use nftables::Firewall;
+use own_links::OwnLinks;
+pub use own_links::{LeftLink, clean_up_links};
 use socket::RequestSocket;
 
 mod address;
+mod link;
+mod link_kind;
 mod metrics;
 mod monitor;
 mod names;
 pub mod nftables;
 mod operation;
+mod own_links;
 mod route;
 mod rule;
 mod socket;
@@ -65,6 +70,16 @@ pub enum Report {
         operation: Operation,
         /// Why. `ENODEV`: there is no such interface. `ENODATA`: a name, of a table say,
         /// is in no file of this machine.
+        errno: Errno,
+    },
+    /// An interface that a request asked for is there, but without a part of what
+    /// belongs to it. `Done` follows, and does not count it.
+    LinkFlawed {
+        /// Its name.
+        link: String,
+        /// What is missing.
+        part: LinkPart,
+        /// Why.
         errno: Errno,
     },
     /// A request has been carried out. What it changed has been reported before.
@@ -137,6 +152,7 @@ impl Handle {
                     names: Names::default(),
                     firewall: Firewall::new(firewall),
                     promotion: Promotion::default(),
+                    own_links: OwnLinks::default(),
                 };
                 let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
                 if !leaves.load(Ordering::Relaxed) {
@@ -265,6 +281,7 @@ async fn serve(
         let outcome = request.map(|request| kernel.carry_out(request));
         // What the request changed is known before it is called done.
         monitor.take(&mut kernel.socket, &mut reports)?;
+        kernel.notice(&reports);
         reports.extend(outcome.into_iter().flatten());
     }
 }
@@ -275,6 +292,7 @@ struct Kernel {
     names: Names,
     firewall: Firewall,
     promotion: Promotion,
+    own_links: OwnLinks,
 }
 
 impl Kernel {
@@ -293,29 +311,64 @@ impl Kernel {
         let token = request.token;
         let mut reports = Vec::new();
         let mut result = Ok(());
-        for operation in request.operations {
-            if let Err(errno) = self.carry_out_one(&operation) {
-                result = result.and(Err(errno));
-                reports.push(Report::Refused {
-                    token,
-                    operation,
-                    errno,
-                });
+        let removes = |it: &Operation| matches!(it, Operation::RemoveLink { .. });
+        for run in request
+            .operations
+            .chunk_by(|one, next| removes(one) && removes(next))
+        {
+            let links = run.iter().filter_map(|it| match it {
+                Operation::RemoveLink { on, name } => Some((*on, name.as_str())),
+                _ => None,
+            });
+            self.own_links.delete_together(&mut self.socket, links);
+            for operation in run {
+                if let Err(errno) = self.carry_out_one(operation, &mut reports) {
+                    result = result.and(Err(errno));
+                    let operation = operation.clone();
+                    reports.push(Report::Refused {
+                        token,
+                        operation,
+                        errno,
+                    });
+                }
             }
         }
         reports.push(Report::Done { token, result });
         reports
     }
 
-    fn carry_out_one(&mut self, operation: &Operation) -> Result<(), Errno> {
-        let done = match operation {
-            Operation::Block { on, address } => self.firewall.block(*on, *address),
-            Operation::Unblock { on, address } => self.firewall.unblock(*on, *address),
+    fn carry_out_one(
+        &mut self,
+        operation: &Operation,
+        reports: &mut Vec<Report>,
+    ) -> Result<(), Errno> {
+        let (socket, firewall) = (&mut self.socket, &mut self.firewall);
+        let own_links = &mut self.own_links;
+        let result = match operation {
+            Operation::Block { on, address } => firewall.block(*on, *address),
+            Operation::Unblock { on, address } => firewall.unblock(*on, *address),
             Operation::Promote { on } => self.promotion.begin(*on),
             Operation::Unpromote { on } => self.promotion.end(*on),
-            other => return operation::carry_out(&mut self.socket, &mut self.names, other),
+            Operation::AddLink(link) => own_links.add(socket, firewall, link).map(|flaws| {
+                reports.extend(flaws.into_iter().map(|(part, errno)| Report::LinkFlawed {
+                    link: link.name.clone(),
+                    part,
+                    errno,
+                }));
+            }),
+            Operation::RemoveLink { on, name } => own_links.remove(socket, firewall, *on, name),
+            other => return operation::carry_out(socket, &mut self.names, other),
         };
-        done.map_err(errno_of)
+        result.map_err(errno_of)
+    }
+
+    /// Takes notice of interfaces that are gone.
+    fn notice(&mut self, reports: &[Report]) {
+        for report in reports {
+            if let Report::Gone(index) = report {
+                self.own_links.gone(&mut self.firewall, *index);
+            }
+        }
     }
 }
 

@@ -17,12 +17,12 @@ use netlink_sys::{Socket, SocketAddr};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::Report;
 use super::socket::{BUFFER_BYTES, Message, RequestSocket, enlarge_receive_buffer, messages};
+use super::{Report, link_kind};
 use crate::config::model::Buffer;
 use crate::config::model::{Family, PROTOCOL_KEEPALIVED, Prefix};
 use crate::ids::{IfIndex, MacAddress};
-use crate::vrrp::event::{InterfaceAddress, InterfaceState, LostWay};
+use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkDetails, LostWay};
 
 /// How much may wait in the kernel: 4,000 addresses that come at once need a
 /// good megabyte.
@@ -56,7 +56,12 @@ const NEW_SETTINGS: u16 = 80;
 const LINK_ADDRESS: u16 = 1;
 const LINK_NAME: u16 = 3;
 const LINK_MTU: u16 = 4;
+const LINK_PARENT: u16 = 5;
+const LINK_MASTER: u16 = 10;
+const LINK_INFO: u16 = 18;
 const LINK_FAMILIES: u16 = 26;
+const LINK_GROUP: u16 = 27;
+const LINK_NAMESPACE: u16 = 37;
 const ADDRESS_ADDRESS: u16 = 1;
 const ADDRESS_LOCAL: u16 = 2;
 
@@ -434,7 +439,7 @@ fn link_header(payload: &[u8]) -> Option<LinkHeader> {
 
 /// A message about a link, without addresses. Only the attributes that are
 /// needed are read: one that is unknown or malformed does no harm.
-fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
+pub(super) fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
     let header = link_header(payload)?;
     let mut name = None;
     let mut mtu = 0;
@@ -464,8 +469,33 @@ fn parse_link(payload: &[u8]) -> Option<InterfaceState> {
         forwarding,
         mac,
         mtu,
+        link: parse_details(payload.get(16..)?),
         addresses: Vec::new(),
     })
+}
+
+/// How a link stands to others, of its attributes.
+pub(super) fn parse_details(bytes: &[u8]) -> LinkDetails {
+    let mut details = LinkDetails::default();
+    let mut elsewhere = false;
+    for attribute in attributes(bytes) {
+        let value = attribute.value();
+        let number = || value.first_chunk().map(|it| u32::from_ne_bytes(*it));
+        match attribute.kind() {
+            LINK_PARENT => details.parent = number().map(IfIndex),
+            LINK_MASTER => details.master = number().map(IfIndex),
+            LINK_GROUP => details.group = number().unwrap_or(0),
+            LINK_INFO => details.kind = link_kind::parse(value),
+            // The parent is in another namespace, where the number means something else.
+            LINK_NAMESPACE => elsewhere = true,
+            _ => {}
+        }
+    }
+    // 0 is that of a link without one, a tunnel say.
+    details.parent = details
+        .parent
+        .filter(|it| !elsewhere && *it != IfIndex::ANY);
+    details
 }
 
 /// Whether the settings of all families say that IPv6 packets are forwarded.
@@ -572,7 +602,7 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
 }
 
 /// The attributes, up to the first that is not whole.
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
 }
 

@@ -26,6 +26,8 @@ pub(super) fn carry_out(
         | Operation::Unblock { .. }
         | Operation::Promote { .. }
         | Operation::Unpromote { .. } => Ok(()),
+        // These need more than one change each.
+        Operation::AddLink(_) | Operation::RemoveLink { .. } => Ok(()),
     };
     result.map_err(errno_of)
 }

@@ -110,6 +110,27 @@ impl RequestSocket {
         outcome.unwrap_or(Ok(()))
     }
 
+    /// Asks for one thing and gives the answer to `each`; the error is the kernel's.
+    pub(super) fn get<T>(
+        &mut self,
+        request: RouteNetlinkMessage,
+        each: impl Fn(Message<'_>) -> T,
+    ) -> io::Result<T> {
+        self.ask(request, NLM_F_REQUEST)?;
+        loop {
+            self.read()?;
+            let mut own = messages(&self.buffer).filter(|it| it.sequence == self.sequence);
+            match own.next() {
+                None => {}
+                // "No error" would be no answer.
+                Some(message) if message.kind == TYPE_ERROR => {
+                    return Err(error_of(message).err().unwrap_or_else(no_answer));
+                }
+                Some(message) => return Ok(each(message)),
+            }
+        }
+    }
+
     /// Asks for a dump and gives every message of it to `each`. A dump that was
     /// disturbed is begun again, after `restart`.
     pub(super) fn dump<T>(
@@ -172,6 +193,10 @@ impl RequestSocket {
             }
         }
     }
+}
+
+fn no_answer() -> io::Error {
+    io::Error::from_raw_os_error(libc::EPROTO)
 }
 
 /// The outcome that an acknowledgement or an error message carries.

@@ -72,6 +72,9 @@ impl Sender {
         };
         socket.set_header_included_v6(true)?;
         socket.set_multicast_loop_v6(false)?;
+        // Adverts that leave a virtual MAC have the source of the interface below it,
+        // and before the VIPs are on it has no address at all.
+        socket.set_freebind_v6(true)?;
         enlarge_send_buffer(&socket)?;
         Ok(Some(socket))
     }
@@ -83,7 +86,8 @@ impl Sender {
         let to = SocketAddrV6::new(to, 0, 0, via.0);
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         let parts = [IoSlice::new(frame)];
-        let s6_addr = routed_source(via, frame.get(8..24));
+        let source = frame.get(8..24).and_then(|octets| octets.try_into().ok());
+        let s6_addr = source.unwrap_or([0; 16]);
         let information = libc::in6_pktinfo {
             ipi6_addr: libc::in6_addr { s6_addr },
             ipi6_ifindex: via.0,

@@ -1,147 +1,305 @@
-//! When a change of a link counts: what is told of it, and the timers of its delays.
+//! The links of our own: when they are made, and when they are taken away
+//! (specification F.9, F.10, F.12).
 //!
-//! What a report means is decided in `vrrp/link_states.rs`. Source: specification D.6.
+//! One that is wanted is there as long as the interface below it, whatever becomes of
+//! it. One that somebody deletes again and again is made once in a while only. What a
+//! link is, and which address is on it, is decided in `virtual_links.rs`.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use crate::ids::{IfIndex, InstanceId};
-use crate::time::Instant;
+use crate::ids::{Errno, IfIndex};
+use crate::time::{Instant, Interval};
 
-use super::super::action::{Action, Transmit};
-use super::super::event::InterfaceState;
-use super::super::instance::{Running, TimerKey};
-use super::super::link_states::Verdict;
+use super::super::action::{Operation, OwnLink, Token, Transmit};
+use super::super::event::{InterfaceState, LinkKind};
+use super::super::instance::{Purpose, Running, TimerKey};
+use super::super::interfaces::stands_on;
+use super::super::link_lines::{LinkLine, LinkNews};
 use super::super::log_lines::LogLine;
-use super::super::state_machine::State;
+use super::super::virtual_links::{Link, LinkKey, Unwanted};
 use super::{Engine, Phase};
 
+/// A link is made anew no more often than this, and has this long to come up.
+const MAKING_GAP: Interval = Interval::from_secs(1);
+
+/// What is deleted goes down first: for so long that may be what happens.
+const DELETION_MAX: Interval = Interval::from_ms(100);
+
+/// After this long it is tried again what the kernel refused.
+const RETRY_AFTER: Interval = Interval::from_secs(5);
+
+/// Links that are on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    /// Those that are being taken away.
+    removing: BTreeMap<Token, Vec<Unwanted>>,
+    /// Those that are not wanted any more and are still being made.
+    making: BTreeMap<Token, Unwanted>,
+}
+
 impl Engine {
-    /// The state of an interface with the link as it passes now: one that has changed
-    /// may have to wait.
-    pub(super) fn as_it_passes<'s>(
-        &mut self,
-        now: Instant,
-        state: &'s InterfaceState,
-    ) -> Cow<'s, InterfaceState> {
-        let known = self.interfaces.get(state.index);
-        let before = known.filter(|known| known.name == state.name);
-        let before = before.map(|before| before.up);
-        let verdict = self.links.told(state, before);
-        let up = self.passes_for(now, state, before, verdict);
-        if up == state.up {
-            return Cow::Borrowed(state);
+    /// Asks for every link that is wanted and not there.
+    pub(super) fn follow_links(&mut self, now: Instant) {
+        if self.phase != Phase::Running {
+            return;
         }
-        let mut passing = state.clone();
-        passing.up = up;
-        Cow::Owned(passing)
+        for key in self.interfaces.links.keys_in_order() {
+            self.follow_link(now, &key);
+        }
+        self.arm_for_links(now);
     }
 
-    fn passes_for(
-        &mut self,
-        now: Instant,
-        state: &InterfaceState,
-        before: Option<bool>,
-        verdict: Verdict,
-    ) -> bool {
-        let key = TimerKey::Link(state.index);
-        let waits = self.timers.deadline_of(key).is_some();
-        let interface = || state.name.clone();
-        match (verdict, before) {
-            (Verdict::After(delay), Some(before)) if self.phase == Phase::Running => {
-                if !waits {
-                    self.timers.arm(key, now + delay);
-                    self.log(LogLine::LinkDelayed {
-                        interface: interface(),
-                        up: !before,
-                        delay,
-                    });
-                }
-                before
-            }
-            (Verdict::Is(up), _) => {
-                if waits {
-                    self.timers.disarm(key);
-                    self.log(LogLine::LinkDelayCancelled(interface()));
-                }
-                up
-            }
-            (Verdict::After(_), _) => self.links.is_up(state.index, &state.name),
+    /// The same, where only an interface of this name and number has changed.
+    pub(super) fn follow_links_at(&mut self, now: Instant, name: &str, index: IfIndex) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for key in self.interfaces.links.touched_by(name, index) {
+            self.follow_link(now, &key);
+        }
+        self.arm_for_links(now);
+    }
+
+    fn arm_for_links(&mut self, now: Instant) {
+        let links = self.interfaces.links.iter();
+        let times = links.filter_map(|(_, link)| {
+            let is_missing = link.on.is_none() && link.asked.is_none();
+            let next = is_missing.then_some(link.not_before);
+            link.settles_until.or(next).filter(|next| *next > now)
+        });
+        match times.min() {
+            Some(next) => self.timers.arm(TimerKey::OwnLinks, next),
+            None => self.timers.disarm(TimerKey::OwnLinks),
         }
     }
 
-    /// Polling has found a link up or down.
-    pub(super) fn linkbeat(
+    fn follow_link(&mut self, now: Instant, key: &LinkKey) {
+        let own_state = self.interfaces.of_link(key);
+        let is_right = own_state.is_some_and(|state| self.interfaces.may_be(key, state));
+        let below = self.interfaces.named(&key.parent).map(|it| it.index);
+        let own = own_state.map(|state| (state.name.clone(), state.up));
+        let Some(link) = self.interfaces.links.get_mut(key) else {
+            return;
+        };
+        if below.is_none() {
+            (link.on, link.refused, link.not_before) = (None, None, Instant::ZERO);
+            return;
+        }
+        if let Some((name, is_up)) = own.filter(|_| is_right) {
+            // Somebody may have given it another one.
+            link.name = Some(name);
+            let was_up = std::mem::replace(&mut link.was_up, is_up);
+            link.settles_until = match link.settles_until {
+                _ if is_up => None,
+                None if was_up => Some(now + DELETION_MAX),
+                until => until.filter(|until| *until > now),
+            };
+            return;
+        }
+        link.on = None;
+        link.settles_until = None;
+        if link.asked.is_none() && now >= link.not_before {
+            self.ask_for_link(key);
+        }
+    }
+
+    fn ask_for_link(&mut self, key: &LinkKey) {
+        let Some((name, is_there)) = self.name_for(key) else {
+            return;
+        };
+        let Some(below) = self.interfaces.named(&key.parent) else {
+            return;
+        };
+        let parent = match stands_on(below) {
+            Some(parent) if self.interfaces.get(parent).is_some() => parent,
+            _ => below.index,
+        };
+        let (group, vrf) = (below.link.group, self.vrf_of(below));
+        let Some(link) = self.interfaces.links.get_mut(key) else {
+            return;
+        };
+        let own = OwnLink {
+            name: name.clone(),
+            parent,
+            kind: link.wish.kind,
+            group: link.wish.group.unwrap_or(group),
+            vrf,
+            ipv4: link.wish.ipv4,
+            ipv6: link.wish.ipv6,
+            notify: link.wish.notify,
+        };
+        let operations = vec![Operation::AddLink(Box::new(own))];
+        let token = self
+            .requests
+            .ask(Purpose::Links, operations, &mut self.actions);
+        link.asked = Some(token);
+        link.name = Some(name);
+        link.is_found = is_there;
+    }
+
+    /// The VRF that an interface is in.
+    fn vrf_of(&self, interface: &InterfaceState) -> Option<IfIndex> {
+        let master = self.interfaces.get(interface.link.master?)?;
+        (master.link.kind == LinkKind::Vrf).then_some(master.index)
+    }
+
+    /// The name that a link gets, and whether an interface that may be it has that
+    /// already, of an earlier run for example.
+    fn name_for(&self, key: &LinkKey) -> Option<(String, bool)> {
+        let link = self.interfaces.links.get(key)?;
+        if let Some(found) = self.interfaces.find_link(key) {
+            return Some((found.name.clone(), true));
+        }
+        let is_free = |name: &String| {
+            let taken = self.interfaces.links.is_taken(name, key);
+            !taken && self.interfaces.named(name).is_none()
+        };
+        let before = link.name.clone().into_iter();
+        let mut names = before.chain(link.wish.names());
+        Some((names.find(is_free)?, false))
+    }
+
+    /// The kernel has answered to what was asked for links.
+    pub(super) fn links_done(
         &mut self,
         now: Instant,
-        interface: &str,
-        up: bool,
+        token: Token,
+        result: Result<(), Errno>,
         tx: &mut impl Transmit,
     ) {
-        if !self.links.polled(interface, up) {
-            return;
+        if let Some(removed) = self.leaving.removing.remove(&token) {
+            return self.tell_of_removed(&removed, result);
         }
-        let Some(mut known) = self.interfaces.named(interface).cloned() else {
-            return;
-        };
-        known.up = self.links.is_told_up(known.index);
-        self.interface(now, &known, tx);
-    }
-
-    /// A link has been what it is for long enough.
-    pub(super) fn link_settled(&mut self, now: Instant, index: IfIndex, tx: &mut impl Transmit) {
-        self.timers.disarm(TimerKey::Link(index));
-        let Some(mut state) = self.interfaces.get(index).cloned() else {
+        if let Some(unwanted) = self.leaving.making.remove(&token) {
+            return self.remove_links(vec![unwanted]);
+        }
+        let Some(key) = self.interfaces.links.asked(token) else {
             return;
         };
-        state.up = self.links.is_up(index, &state.name);
-        self.interface_passes(now, &state, false, tx);
-    }
-
-    /// Changes of links that no setting holds back any more count at once.
-    pub(super) fn settle_links(&mut self, now: Instant, tx: &mut impl Transmit) {
-        let passing = self.interfaces.iter();
-        let changed: Vec<IfIndex> = passing
-            .filter(|state| self.links.is_up(state.index, &state.name) != state.up)
-            .filter(|state| {
-                let verdict = self.links.verdict(state.index, &state.name, Some(state.up));
-                matches!(verdict, Verdict::Is(_))
-            })
-            .map(|state| state.index)
-            .collect();
-        for index in changed {
-            self.link_settled(now, index, tx);
+        match result {
+            Ok(()) => self.link_made(now, &key, tx),
+            Err(errno) => self.link_refused(now, &key, errno),
         }
+        if self.phase == Phase::Running {
+            self.follow_link(now, &key);
+            self.arm_for_links(now);
+        }
+        self.evaluate_all(now, tx);
     }
 
-    /// Whoever hears no master because its own link is down must not take over, however
-    /// long that is still to be waited with: the delay ends here.
-    pub(super) fn settle_link_of(&mut self, now: Instant, id: InstanceId, tx: &mut impl Transmit) {
-        let running = self.instances.get(&id);
-        let deaf =
-            running.filter(|it| it.state == State::Backup && !it.config.ignore_own_interface);
-        let Some(on) = deaf.and_then(|it| it.on) else {
+    fn link_made(&mut self, now: Instant, key: &LinkKey, tx: &mut impl Transmit) {
+        let name = self.interfaces.link_name(key);
+        let state = self.interfaces.named(&name);
+        let seen = state.map(|state| (state.index, state.up));
+        let Some(link) = self.interfaces.links.get_mut(key) else {
             return;
         };
-        let waits = self.timers.deadline_of(TimerKey::Link(on)).is_some();
-        let is_up = self.interfaces.get(on).is_some_and(|state| state.up);
-        if waits && is_up {
-            self.link_settled(now, on, tx);
+        link.asked = None;
+        link.refused = None;
+        link.not_before = now + MAKING_GAP;
+        link.on = seen.map(|(index, _)| index);
+        link.was_up = seen.is_some_and(|(_, is_up)| is_up);
+        link.settles_until = (!link.was_up).then_some(now + MAKING_GAP);
+        let what = match link.is_found {
+            true => LinkNews::Found,
+            false => LinkNews::Made,
+        };
+        let (address, line) = (link.wish.address.clone(), line(link, name, what));
+        self.log(LogLine::OwnLink(line));
+        let Some((on, _)) = seen else { return };
+        if let Some(address) = address {
+            let operations = vec![Operation::AddAddress { on, address }];
+            self.requests
+                .ask(Purpose::Links, operations, &mut self.actions);
+        }
+        self.each(now, tx, |it, cx| it.link_ready(on, cx));
+    }
+
+    fn link_refused(&mut self, now: Instant, key: &LinkKey, errno: Errno) {
+        let name = self.interfaces.link_name(key);
+        let Some(link) = self.interfaces.links.get_mut(key) else {
+            return;
+        };
+        link.asked = None;
+        link.not_before = now + RETRY_AFTER;
+        let is_news = link.refused.replace(errno) != Some(errno);
+        let line = line(link, name, LinkNews::NotMade(errno));
+        if is_news {
+            self.log(LogLine::OwnLink(line));
         }
     }
 
-    /// Listens anew where the kernel may have dropped the groups of a receive socket: it
-    /// does with a family that goes, which a small MTU brings about, too; and where
-    /// packets have got another size.
-    pub(super) fn listen_anew(&mut self, on: IfIndex) {
-        if self.phase == Phase::Running && self.sockets.hears(on) {
-            self.actions.push_back(Action::Relisten { on });
+    /// The links that a new configuration does not want. Their addresses are gone or
+    /// asked to go.
+    pub(super) fn remove_links(&mut self, unwanted: Vec<Unwanted>) {
+        let (mut operations, mut removing) = (Vec::new(), Vec::new());
+        for it in unwanted {
+            if let Some(token) = it
+                .asked
+                .filter(|token| self.requests.purpose(*token).is_some())
+            {
+                self.leaving.making.insert(token, it);
+                continue;
+            }
+            let there = self.interfaces.named(&it.name).map(|state| state.index);
+            let Some(on) = it.on.or(there) else { continue };
+            operations.push(Operation::RemoveLink {
+                on,
+                name: it.name.clone(),
+            });
+            removing.push(it);
+        }
+        if !operations.is_empty() {
+            let token = self
+                .requests
+                .ask(Purpose::Links, operations, &mut self.actions);
+            self.leaving.removing.insert(token, removing);
         }
     }
 
-    /// The kernel has a link again that passed for up all the time: what it has dropped
-    /// with it is put back.
-    pub(super) fn link_returned(&mut self, now: Instant, tx: &mut impl Transmit) {
-        self.put_back_missing(now, tx);
-        self.each(now, tx, Running::link_returned);
+    /// At a stop, once the addresses are asked to go.
+    pub(super) fn remove_all_links(&mut self) {
+        let unwanted = self.interfaces.links.take_all();
+        self.remove_links(unwanted);
+    }
+
+    fn tell_of_removed(&mut self, removed: &[Unwanted], result: Result<(), Errno>) {
+        for it in removed {
+            let is_gone = it.on.is_none_or(|on| self.interfaces.get(on).is_none());
+            let what = match result {
+                _ if is_gone => LinkNews::Removed,
+                Err(errno) => LinkNews::NotRemoved(errno),
+                // It was left on purpose.
+                Ok(()) => continue,
+            };
+            self.log(LogLine::OwnLink(LinkLine {
+                instance: it.instance.clone(),
+                link: it.name.clone(),
+                kind: it.kind,
+                what,
+            }));
+        }
+    }
+
+    /// It is time to look again at links that are not there, or not up.
+    pub(super) fn look_at_links(&mut self, now: Instant, tx: &mut impl Transmit) {
+        self.follow_links(now);
+        self.evaluate_all(now, tx);
+    }
+
+    /// An interface is gone, with what was on it.
+    pub(super) fn forget_interface(&mut self, index: IfIndex) {
+        self.instances
+            .values_mut()
+            .for_each(|it: &mut Running| it.forget_interface(index));
+    }
+}
+
+fn line(link: &Link, name: String, what: LinkNews) -> LinkLine {
+    LinkLine {
+        instance: link.wish.instance.clone(),
+        link: name,
+        kind: link.wish.kind,
+        what,
     }
 }

@@ -49,6 +49,7 @@ use super::watched::Watched;
 
 mod groups;
 mod handover;
+mod link_delays;
 mod links;
 mod losses;
 mod orders;
@@ -59,6 +60,7 @@ mod startup;
 mod statics;
 mod watched;
 
+use links::Leaving;
 use sockets::Sockets;
 
 /// The decisions of one daemon.
@@ -82,6 +84,7 @@ pub struct Engine {
     pacer: Pacer,
     requests: Requests,
     statics: Statics,
+    leaving: Leaving,
     /// Programs that may take addresses away, as found last.
     culprits: Vec<String>,
     actions: VecDeque<Action>,
@@ -149,6 +152,7 @@ impl Engine {
             pacer: Pacer::default(),
             requests: Requests::default(),
             statics: Statics::default(),
+            leaving: Leaving::default(),
             culprits: Vec::new(),
             actions: VecDeque::new(),
             phase: Phase::New,
@@ -164,6 +168,7 @@ impl Engine {
         for instance in &config.instances {
             engine.add_instance(instance);
         }
+        engine.interfaces.follow_links(&config);
         engine.adopt(Instant::ZERO, config);
         engine
     }
@@ -188,6 +193,10 @@ impl Engine {
                 operation,
                 errno,
             } => self.refused(now, token, operation, errno, tx),
+            Event::LinkFlawed { link, part, errno } => {
+                let link = link.to_owned();
+                self.log(LogLine::LinkFlawed { link, part, errno });
+            }
             Event::KernelDone { token, result } => {
                 if let Some(purpose) = self.requests.finish(token) {
                     self.kernel_done(now, purpose, token, result, tx);
@@ -239,6 +248,7 @@ impl Engine {
                 TimerKey::OrderedPriority(id) => self.ordered_priority_ended(now, id, tx),
                 TimerKey::LossPause(id) => self.pause_ended(now, id, tx),
                 TimerKey::StartupDelay => self.start_delay_ended(now, tx),
+                TimerKey::OwnLinks => self.look_at_links(now, tx),
             }
         }
         self.settle(now);
@@ -262,6 +272,12 @@ impl Engine {
     /// An interface, as it was reported last.
     pub fn interface_at(&self, index: IfIndex) -> Option<&InterfaceState> {
         self.interfaces.get(index)
+    }
+
+    /// Whether an instance is on an interface, or on a virtual MAC that this is.
+    pub fn is_on(&self, instance: &Instance, interface: &InterfaceState) -> bool {
+        let base = self.interfaces.base_of(interface);
+        base.name == instance.interface
     }
 
     /// The instances, in the order in which they began.
@@ -368,6 +384,7 @@ impl Engine {
         self.each(now, tx, |instance, cx| instance.remove_leftovers(cx));
         self.follow_statics();
         self.start_scripts(now);
+        self.follow_links(now);
         self.evaluate_all(now, tx);
         // The receive sockets are part of being ready.
         self.follow_sockets();
@@ -382,6 +399,7 @@ impl Engine {
         self.end_scripts();
         self.each(now, tx, |instance, cx| instance.input(Input::Stop, cx));
         self.remove_statics();
+        self.remove_all_links();
     }
 
     /// What every call ends with: sockets that follow the instances, pacing
@@ -486,8 +504,11 @@ impl Engine {
         }
         let known = before.as_ref().filter(|before| before.name == state.name);
         let came_up = state.up && known.is_some_and(|before| !before.up || returned);
-        let used = self.instances.values().any(|it| it.uses(&state.name));
-        if used && self.phase == Phase::Running {
+        let is_link = self.interfaces.links.has_name(&state.name);
+        let used = is_link || self.instances.values().any(|it| it.uses(&state.name));
+        // What becomes of a link while it is made is told when that is done.
+        let is_told = !self.interfaces.links.is_making(&state.name);
+        if used && is_told && self.phase == Phase::Running {
             match known {
                 None => self.log(LogLine::InterfaceAdded(state.name.clone())),
                 Some(before) if before.up != state.up => self.log(LogLine::Link {
@@ -501,6 +522,11 @@ impl Engine {
         // A source address that may be anywhere comes and goes anywhere.
         let anywhere = self.instances.values().any(Running::is_anywhere);
         let is_new = known.is_none();
+        if let Some(before) = renamed {
+            let name = before.name.clone();
+            self.follow_links_at(now, &name, state.index);
+        }
+        self.follow_links_at(now, &state.name, state.index);
         if used || anywhere || renamed.is_some() {
             self.evaluate_all(now, tx);
         }
@@ -511,6 +537,9 @@ impl Engine {
             self.each(now, tx, Running::renew_ways);
             if known.is_some_and(|before| before.up) {
                 self.link_returned(now, tx);
+            } else if is_link {
+                // It may have lost its IPv6 addresses.
+                self.put_back_missing(now, tx);
             }
         }
         self.try_again(now, tx);
@@ -521,6 +550,8 @@ impl Engine {
             self.links.forget(index, &before.name);
             self.timers.disarm(TimerKey::Link(index));
             self.note_deleted(&before.name);
+            self.forget_interface(index);
+            self.follow_links_at(now, &before.name, index);
             self.evaluate_all(now, tx);
         }
     }
@@ -544,7 +575,8 @@ impl Engine {
     }
 
     fn note_deleted(&mut self, name: &str) {
-        let used = self.instances.values().any(|it| it.uses(name));
+        let is_link = self.interfaces.links.has_name(name);
+        let used = is_link || self.instances.values().any(|it| it.uses(name));
         if used && self.phase == Phase::Running {
             self.log(LogLine::InterfaceDeleted(name.to_owned()));
         }
@@ -641,6 +673,7 @@ impl Engine {
             // What was refused has been told of.
             Purpose::Static | Purpose::Renew(_) => {}
             Purpose::Reload => self.reload_done(now, token, result, tx),
+            Purpose::Links => self.links_done(now, token, result, tx),
             Purpose::Remove(id) => {
                 if let Err(errno) = result {
                     let adding = false;

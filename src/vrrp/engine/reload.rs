@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::config::model::{Config, VirtualAddress};
+use crate::config::model::{Config, Instance, VirtualAddress};
 use crate::ids::{IfIndex, InstanceId};
 use crate::time::Instant;
 
@@ -54,6 +54,7 @@ impl Engine {
         let before = self.befores();
         let orders = self.standing_orders();
         let token = self.requests.gather();
+        let unwanted = self.interfaces.follow_links(&plan.config);
         self.end_or_go_on(now, &plan, tx);
         for instance in &plan.started {
             self.add_instance(instance);
@@ -76,6 +77,8 @@ impl Engine {
         });
         self.requests.end_gathering();
         self.change_addresses(now, token, &held, tx);
+        self.remove_links(unwanted);
+        self.follow_links(now);
         self.follow_statics();
         self.follow_missing_statics(now, tx);
         self.settle(now);
@@ -166,6 +169,7 @@ impl Engine {
             let goes = removed.contains(&(*on, vip.clone()));
             if let Some(running) = self.instances.get(id).filter(|_| goes)
                 && running.state == State::Master
+                && !has(&running.config, vip)
             {
                 removed.remove(&(*on, vip.clone()));
                 let line = InstanceLine::NoLongerExists(Box::new(vip.clone()));
@@ -204,10 +208,17 @@ pub(super) fn vips_of(config: &Config) -> BTreeSet<IpAddr> {
     vips.map(|vip| vip.address).collect()
 }
 
+/// Whether an instance still has an address, which then has gone to another link.
+fn has(instance: &Instance, vip: &VirtualAddress) -> bool {
+    let mut all = instance.all_addresses();
+    all.any(|it| (it.address, it.prefix_length) == (vip.address, vip.prefix_length))
+}
+
 /// Without what the kernel does not know of.
 fn in_kernel(vip: &VirtualAddress) -> VirtualAddress {
     VirtualAddress {
         no_track: false,
+        use_vmac: false,
         track_group: None,
         ..vip.clone()
     }

@@ -174,6 +174,19 @@ impl Engine {
         instances.filter(move |it| it.on != Some(on) && (is_wide || it.is_anywhere()))
     }
 
+    /// Whether an instance with this VRID hears the same on a virtual MAC above `on`: what
+    /// has another sender comes to both.
+    fn is_heard_above(&self, on: IfIndex, vrid: u8, family: Family) -> bool {
+        let Some(state) = self.interfaces.get(on) else {
+            return false;
+        };
+        let mut instances = self.instances.values();
+        instances.any(|it| {
+            let same = (it.config.vrid.get(), it.config.family()) == (vrid, family);
+            same && it.config.interface == state.name && it.on.is_some_and(|other| other != on)
+        })
+    }
+
     /// A datagram whose VRID nobody behind this socket has. One that another
     /// socket takes is not counted here.
     pub(super) fn for_nobody(
@@ -189,6 +202,9 @@ impl Engine {
             return;
         }
         self.ignored = self.ignored.saturating_add(1);
+        if multicast && self.is_heard_above(on, vrid, family) {
+            return;
+        }
         let route = (on, family, vrid);
         // A known VRID in another group is no unknown one.
         if !self.sockets.routes.contains_key(&route) && self.sockets.is_news(now, route) {

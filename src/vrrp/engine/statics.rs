@@ -104,7 +104,8 @@ impl Engine {
                 return self.static_refused(now, token, operation, errno, tx);
             }
             Some(Purpose::Reload) => return self.reload_refused(token, operation, errno),
-            None => return,
+            // What was refused of links is told when they are done.
+            Some(Purpose::Links) | None => return,
         };
         self.one(now, id, tx, |it, cx| {
             it.refused(token, operation, errno, cx);

@@ -36,7 +36,7 @@ impl Running {
                 on,
                 mac: state.mac,
                 address: vip.address,
-                router: state.forwarding,
+                router: cx.interfaces.base_of(state).forwarding,
             });
         }
     }
@@ -118,7 +118,7 @@ impl Running {
             cx.timers
                 .arm(TimerKey::Refresh(self.id), cx.now + delay + refresh);
         }
-        if garp.extra_on_all && !garp.extra_interfaces.is_zero() {
+        if !garp.extra_interfaces.is_zero() {
             let key = TimerKey::ExtraInterfaces(self.id);
             cx.timers.arm(key, cx.now + garp.extra_interfaces);
         }
@@ -137,17 +137,22 @@ impl Running {
         }
     }
 
-    /// `garp_extra_if all`: one packet on each interface of a VIP that is not the
-    /// own one, so that switches there know where it is.
+    /// `garp_extra_if`: one packet on each virtual MAC that has a VIP and is not the own
+    /// one, with `all` on each interface of a VIP that is not the own one, so that
+    /// switches there know where it is.
     pub fn extra_burst(&mut self, cx: &mut Context<'_>) {
         if self.installed != Installed::Yes {
             return;
         }
         self.find_targets(cx);
+        let garp = &self.config.garp;
+        // With `vmac_xmit_base` nothing else leaves the virtual MAC (specification B.2).
+        let own = self.via;
         let mut extra: Vec<Target> = Vec::new();
         for target in &self.announcing {
             let is_new = extra.iter().all(|other| other.on != target.on);
-            if is_new && Some(target.on) != self.on {
+            let counts = garp.extra_on_all || cx.interfaces.is_own_link(target.on);
+            if is_new && counts && Some(target.on) != own {
                 extra.push(*target);
             }
         }

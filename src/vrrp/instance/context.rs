@@ -47,6 +47,8 @@ pub enum TimerKey {
     OrderedPriority(InstanceId),
     /// The end of the delay of the first start.
     StartupDelay,
+    /// Links of our own are to be looked at again.
+    OwnLinks,
 }
 
 /// What a kernel request was for.
@@ -62,6 +64,8 @@ pub enum Purpose {
     Renew(InstanceId),
     /// What the kernel had refused to an instance.
     TryAgain(InstanceId),
+    /// Links of our own.
+    Links,
     /// What belongs to no instance.
     Static,
     /// What the kernel had refused of that.

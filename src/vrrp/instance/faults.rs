@@ -2,6 +2,8 @@
 //!
 //! What follows from it is decided in `state_machine.rs`.
 
+use crate::config::model::VirtualAddress;
+use crate::ids::Errno;
 use crate::wire::advert::Family;
 
 use super::super::action::Action;
@@ -11,6 +13,7 @@ use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
 use super::super::reasons::{FaultReason, Fight};
 use super::super::state_machine::State;
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
+use super::super::virtual_links::{Standing, link_of, own_link};
 use super::super::watched::{files_of, is_file_fault, is_process_fault, processes_of};
 use super::{Context, Running};
 
@@ -23,6 +26,8 @@ pub(super) struct Faults {
     down: bool,
     no_address: bool,
     no_peer: bool,
+    /// The link of its own that is down or could not be made, with the reason for that.
+    own_link: Option<(String, Option<Errno>)>,
     /// Interfaces of VIPs, other than the own one, that are missing or down.
     vip_interfaces: Vec<String>,
     /// The same for routes and rules.
@@ -58,6 +63,7 @@ impl Faults {
             self.down,
             self.no_address,
             self.no_peer,
+            self.own_link.is_some(),
         ];
         let own = own.into_iter().filter(|set| *set).count();
         let tracked = self.tracked_interfaces.len();
@@ -87,7 +93,11 @@ impl Faults {
             self.no_address.then(address),
             self.no_peer.then(|| FaultReason::NoUnicastPeer(name())),
         ];
-        let own = own.into_iter().flatten();
+        let link = self.own_link.clone().map(|(name, errno)| match errno {
+            None => FaultReason::LinkDown(name),
+            Some(errno) => FaultReason::LinkRefused { name, errno },
+        });
+        let own = own.into_iter().flatten().chain(link);
         let vips = self.vip_interfaces.iter().cloned();
         let routes = self.route_interfaces.iter().cloned();
         let static_ones = self.static_interfaces.iter().cloned();
@@ -139,15 +149,16 @@ impl Running {
             }
         }
         faults.no_peer = self.config.fault_without_peer;
+        faults.own_link = self.own_link_fault(cx);
         faults.fight = self.losses.fight().cloned();
         let around = cx.around();
         for vip in self.config.all_addresses() {
-            let own = vip.interface == self.config.interface;
-            let known = faults.vip_interfaces.contains(&vip.interface);
-            if own || vip.no_track || known || around.is_up(&vip.interface) {
+            let Some(faulty) = self.faulty_vip_interface(vip, cx) else {
                 continue;
+            };
+            if !faults.vip_interfaces.contains(&faulty) {
+                faults.vip_interfaces.push(faulty);
             }
-            faults.vip_interfaces.push(vip.interface.clone());
         }
         faults.route_interfaces = self.faulty_route_interfaces(&faults.vip_interfaces, cx);
         for name in &self.statics.interfaces {
@@ -182,6 +193,48 @@ impl Running {
             }
         }
         faults
+    }
+
+    /// What is wrong with the link of its own. It stands or falls with that as with the
+    /// interface below it.
+    fn own_link_fault(&self, cx: &Context<'_>) -> Option<(String, Option<Errno>)> {
+        let key = own_link(&self.config)?;
+        let name = || cx.interfaces.link_name(&key);
+        match cx.interfaces.standing(&key) {
+            Standing::Down if self.config.ignore_own_interface => None,
+            Standing::Down => Some((name(), None)),
+            Standing::Refused(errno) => Some((name(), Some(errno))),
+            Standing::Up | Standing::Awaited | Standing::NoParent => None,
+        }
+    }
+
+    /// The interface of a VIP, other than the own one, if it is missing or down.
+    fn faulty_vip_interface(&self, vip: &VirtualAddress, cx: &Context<'_>) -> Option<String> {
+        let is_base = vip.interface == self.config.interface;
+        if vip.no_track {
+            return None;
+        }
+        let link = link_of(&self.config, vip);
+        if !is_base && !cx.around().is_up(&vip.interface) {
+            return Some(vip.interface.clone());
+        }
+        let link = link.filter(|link| Some(link) != own_link(&self.config).as_ref())?;
+        let is_fault = match cx.interfaces.standing(&link) {
+            Standing::Down | Standing::Refused(_) => true,
+            // That of the base is told as its own.
+            Standing::Up | Standing::Awaited | Standing::NoParent => false,
+        };
+        is_fault.then(|| cx.interfaces.link_name(&link))
+    }
+
+    /// Whether a link that it needs is being made.
+    pub(super) fn is_link_awaited(&self, cx: &Context<'_>) -> bool {
+        let config = &self.config;
+        let tracked = config.all_addresses().filter(|vip| !vip.no_track);
+        let mut links = own_link(config)
+            .into_iter()
+            .chain(tracked.filter_map(|vip| link_of(config, vip)));
+        links.any(|link| cx.interfaces.standing(&link) == Standing::Awaited)
     }
 
     /// Interfaces of routes and rules that are missing or down, and not told of already.
@@ -266,6 +319,9 @@ impl Running {
         }
         if self.faults.down {
             self.log(InstanceLine::FaultInterfaceDown(interface), cx);
+        }
+        if let Some((name, _)) = self.faults.own_link.clone() {
+            self.log(InstanceLine::FaultInterfaceDown(name), cx);
         }
         let tracked = self.faults.tracked_interfaces.iter();
         let names: Vec<_> = self

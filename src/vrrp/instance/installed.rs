@@ -4,6 +4,8 @@
 //! When they go on and off is decided in `state_machine.rs`, what becomes of those that
 //! somebody else takes away in `losses.rs`.
 
+use std::sync::Arc;
+
 use crate::config::model::{Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 
@@ -257,6 +259,49 @@ impl Running {
         }
     }
 
+    /// A link of our own is there: as MASTER, puts the VIPs on it that belong there;
+    /// else takes off what an earlier run left.
+    pub fn link_ready(&mut self, on: IfIndex, cx: &mut Context<'_>) {
+        let config = Arc::clone(&self.config);
+        let state = cx.interfaces.get(on);
+        let own: Vec<VirtualAddress> = Self::vips(&config, cx.interfaces)
+            .filter(|(index, _)| *index == on)
+            .map(|(_, vip)| vip.clone())
+            .collect();
+        if self.installed == Installed::No {
+            let left = own.into_iter();
+            let left = left.filter(|vip| state.is_some_and(|state| holds(state, vip)));
+            let operations: Vec<_> = left
+                .map(|address| Operation::RemoveAddress { on, address })
+                .collect();
+            if !operations.is_empty() {
+                cx.request(Purpose::Remove(self.id), operations);
+            }
+            return;
+        }
+        if own.is_empty() {
+            return;
+        }
+        self.tell_setting(cx);
+        let before: Vec<_> = self.blocked().collect();
+        self.put_on
+            .retain(|(index, _)| *index != on && cx.interfaces.get(*index).is_some());
+        self.put_on.extend(own.iter().map(|vip| (on, vip.clone())));
+        let blocked: Vec<_> = self.blocked().collect();
+        let old = before.into_iter().filter(|it| !blocked.contains(it));
+        let mut operations: Vec<_> = old.map(unblock).collect();
+        operations.extend(blocked.iter().copied().map(block));
+        let addresses = own.into_iter();
+        operations.extend(addresses.map(|address| Operation::AddAddress { on, address }));
+        self.restoring = self.restoring.saturating_add(1);
+        cx.request(Purpose::Restore(self.id), operations);
+    }
+
+    /// An interface is gone, with what was on it.
+    pub fn forget_interface(&mut self, index: IfIndex) {
+        self.refusals.forget_interface(index);
+    }
+
     /// Each VIP with the number of its interface; those without one are left
     /// out (they keep the instance in FAULT unless they are not tracked).
     pub(super) fn vips<'c>(
@@ -264,7 +309,7 @@ impl Running {
         interfaces: &'c Interfaces,
     ) -> impl Iterator<Item = (IfIndex, &'c VirtualAddress)> {
         config.all_addresses().filter_map(|vip| {
-            let state = interfaces.named(&vip.interface)?;
+            let state = interfaces.of_vip(config, vip)?;
             Some((state.index, vip))
         })
     }

@@ -119,7 +119,13 @@ impl Running {
         let Some((_, vip)) = lost else {
             return Loss::Healed;
         };
-        let (vip, interface) = (vip.clone(), vip.interface.clone());
+        let state = cx.interfaces.get(on);
+        // It is on its way out, with all that is on it.
+        if cx.interfaces.is_own_link(on) && state.is_none_or(|state| !state.up) {
+            return Loss::Healed;
+        }
+        let name = state.map_or(&vip.interface, |state| &state.name);
+        let (vip, interface) = (vip.clone(), name.clone());
         let what = format!("IP {address} on {interface}");
         let blocked = blocked_place(on, &vip);
         let operation = Operation::AddAddress { on, address: vip };

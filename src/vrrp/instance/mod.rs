@@ -35,7 +35,7 @@ use super::peers::Peers;
 use super::reasons::Cause;
 use super::receive::{Reject, Remarks};
 use super::refusals::Refusals;
-use super::snapshot::InstanceSnapshot;
+use super::snapshot::{InstanceSnapshot, LinkSnapshot};
 use super::state_machine::{Effects, Input, Params, State, transition};
 use super::statistics::Statistics;
 use super::sync_group::Health;
@@ -43,6 +43,7 @@ use super::tracking::{
     Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
 use super::transition::{Evidence, Transitions};
+use super::virtual_links::{link_of, own_link};
 use super::watched::{files_of, processes_of};
 
 mod announce;
@@ -108,6 +109,8 @@ pub struct Running {
     /// The interface it is on, while that exists; [`IfIndex::ANY`] for unicast
     /// without one.
     pub on: Option<IfIndex>,
+    /// The interface that its adverts leave by: `on`, or its virtual MAC.
+    via: Option<IfIndex>,
     /// The master it has last heard.
     pub master: Option<Sender>,
     /// Its counters.
@@ -133,6 +136,8 @@ pub struct Running {
     awaits_script: bool,
     /// A file or process that counts for it was not looked at yet.
     awaits_watched: bool,
+    /// A link of its own is being made.
+    awaits_link: bool,
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
@@ -197,6 +202,7 @@ impl Running {
             state: State::Init,
             priority: config.priority,
             on: None,
+            via: None,
             master: None,
             statistics: Statistics::default(),
             sequences: Sequences::new(&config),
@@ -211,6 +217,7 @@ impl Running {
             fault_of: None,
             awaits_script: false,
             awaits_watched: false,
+            awaits_link: false,
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
@@ -293,6 +300,8 @@ impl Running {
             timer,
             master_down: self.timing().master_down_time(self.priority),
             on: self.on,
+            own_link: own_link(&self.config).map(|link| around.link_snapshot(&link)),
+            vip_links: self.vip_links(around),
             source: self.source,
             priority: self.priority,
             total_priority: total_priority(
@@ -324,6 +333,14 @@ impl Running {
             handing_over: self.is_handing_over(),
             statistics: self.statistics,
         }
+    }
+
+    fn vip_links(&self, around: Surroundings<'_>) -> Vec<Option<LinkSnapshot>> {
+        let links = self.config.all_addresses().map(|vip| {
+            let link = link_of(&self.config, vip)?;
+            Some(around.link_snapshot(&link))
+        });
+        links.collect()
     }
 
     /// The address that adverts are sent from.
@@ -379,6 +396,7 @@ impl Running {
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
         let awaits_watched = self.unknown(cx.around()).next().is_some();
         self.awaits_watched = awaits_watched;
+        self.awaits_link = self.is_link_awaited(cx);
         let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
         self.log_files(&before, cx);
@@ -401,7 +419,8 @@ impl Running {
 
     /// Whether it can take part, as far as it is concerned itself.
     pub fn health(&self) -> Health {
-        match (self.faults.any(), self.awaits_script || self.awaits_watched) {
+        let awaits = self.awaits_script || self.awaits_watched || self.awaits_link;
+        match (self.faults.any(), awaits) {
             (true, _) => Health::Faulty,
             (false, true) => Health::Unknown,
             (false, false) => Health::Well,
@@ -411,8 +430,9 @@ impl Running {
     /// Moves in or out of FAULT. `health` is that of the whole group, if it is
     /// in one, and `faulty` the member that is to blame.
     pub fn act(&mut self, health: Health, faulty: Option<&str>, cx: &mut Context<'_>) {
-        // Files and processes are looked at at once: that is no wait to speak of.
-        let moment = self.awaits_watched && !self.awaits_script;
+        // Files and processes are looked at at once, and links are made at once: that is
+        // no wait to speak of.
+        let moment = (self.awaits_watched || self.awaits_link) && !self.awaits_script;
         self.waited |= health == Health::Unknown && !moment;
         self.fault_of = faulty.filter(|_| !self.faults.any()).map(str::to_owned);
         match (self.state, health) {
@@ -440,7 +460,8 @@ impl Running {
     /// the advert when one of them is another than before.
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
         let place = place_of(&self.config, cx.interfaces, cx.vips);
-        self.on = place.map(|place| place.on);
+        self.on = place.and_then(|place| place.on);
+        self.via = place.map(|place| place.via);
         let source = match place {
             Some(place) => place.source,
             // What is configured holds while the interface does not exist, too.
@@ -911,7 +932,7 @@ impl Running {
 
     fn send(&mut self, resigning: bool, cx: &mut Context<'_>) {
         // Without an interface or a source there is nobody to tell.
-        let (Some(via), Some(_)) = (self.on, self.source) else {
+        let (Some(via), Some(_)) = (self.via, self.source) else {
             return;
         };
         let signing = &mut Signing {

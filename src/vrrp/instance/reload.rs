@@ -60,7 +60,9 @@ impl Running {
             cx.timers.disarm(TimerKey::Rival(self.id));
         }
         self.follow_garp_settings(&old.garp, cx);
-        if old.all_addresses().ne(self.config.all_addresses()) {
+        let links = |it: &Instance| (it.vmac.clone(), it.vmac_addresses, it.ipvlan.clone());
+        let moves = links(&old) != links(&self.config);
+        if moves || old.all_addresses().ne(self.config.all_addresses()) {
             self.exchange_addresses(cx);
         }
         self.exchange_ways();
@@ -174,10 +176,7 @@ impl Running {
             return;
         }
         let new = &self.config.garp;
-        let extra = |garp: &Garp| match garp.extra_on_all {
-            true => garp.extra_interfaces,
-            false => Interval::ZERO,
-        };
+        let extra = |garp: &Garp| garp.extra_interfaces;
         let periods = [
             (
                 TimerKey::Refresh(self.id),

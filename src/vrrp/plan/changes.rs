@@ -73,13 +73,9 @@ pub(super) fn of_identity(old: &Instance, new: &Instance) -> String {
         }
         _ => {}
     }
-    let name = |it: &Instance| {
-        let vmac = it.vmac.as_ref().map(|vmac| vmac.interface.clone());
-        let ipvlan = it.ipvlan.as_ref().map(|ipvlan| ipvlan.interface.clone());
-        (vmac, ipvlan, it.vmac_transmit_on_base)
-    };
-    if name(old) != name(new) {
-        reasons.push("its use_vmac or use_ipvlan changes".to_owned());
+    let address = |it: &Instance| it.ipvlan.as_ref().and_then(|ipvlan| ipvlan.address);
+    if address(old).map(|(it, _)| it) != address(new).map(|(it, _)| it) {
+        reasons.push("the address of its use_ipvlan changes".to_owned());
     }
     if reasons.is_empty() {
         // Both names are taken, each by an instance that is what the other was.
@@ -205,6 +201,8 @@ impl Found {
         let hardware = (&old.vmac, old.vmac_addresses, &old.ipvlan)
             != (&new.vmac, new.vmac_addresses, &new.ipvlan);
         self.if_different(Addresses, "use_vmac or use_ipvlan", hardware);
+        let leaves = old.vmac_transmit_on_base != new.vmac_transmit_on_base;
+        self.if_different(Touches::Nothing, "vmac_xmit_base", leaves);
         let promotion = old.promote_secondaries != new.promote_secondaries;
         self.if_different(Addresses, "promote_secondaries", promotion);
         self.if_different(Addresses, "accept", old.accept != new.accept);

@@ -97,9 +97,8 @@ struct Identity {
     interface: String,
     vrf: Option<String>,
     cast: Cast,
-    /// On an interface of its own: which kind, and its name if it was given.
-    own_interface: Option<(bool, Option<String>)>,
-    transmits_on_base: bool,
+    /// It speaks through an ipvlan, which has an address of its own.
+    ipvlan: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -111,10 +110,7 @@ enum Cast {
 
 impl Identity {
     fn of(instance: &Instance) -> Self {
-        let vmac = instance.vmac.as_ref();
-        let vmac = vmac.map(|vmac| (true, vmac.interface.clone()));
         let ipvlan = instance.ipvlan.as_ref();
-        let ipvlan = ipvlan.map(|ipvlan| (false, ipvlan.interface.clone()));
         Self {
             vrid: instance.vrid,
             ipv6: instance.ipv6,
@@ -125,8 +121,7 @@ impl Identity {
             } else {
                 Cast::Unicast(instance.source_address)
             },
-            own_interface: vmac.or(ipvlan),
-            transmits_on_base: instance.vmac_transmit_on_base,
+            ipvlan: ipvlan.and_then(|ipvlan| ipvlan.address).map(|(it, _)| it),
         }
     }
 }

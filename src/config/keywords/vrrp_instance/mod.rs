@@ -20,7 +20,7 @@ use super::party::{self, Party};
 use super::routing_words::Owner;
 use super::tracking;
 use super::{
-    Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, own_interface,
+    Content, Context, Keyword, auth_hmac, authentication, decisive, own_interface,
     unicast_peer, virtual_ipaddress, virtual_routes, virtual_rules, works,
 };
 
@@ -29,10 +29,10 @@ mod sending;
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    decisive("use_vmac", "[[name] IFNAME] [MAC] [group G] [netlink_notify_msg]", "Run on a private macvlan with MAC 00:00:5e:00:01:VRID (02 for v6)", own_interface::use_vmac),
-    decisive("use_vmac_addr", "", "VMACs for VIPs on other interfaces", use_vmac_addr),
-    harmless("vmac_xmit_base", "", "Adverts via the base interface", vmac_xmit_base),
-    decisive("use_ipvlan", "[[name] IF] [ADDR] [bridge|private|vepa] [group G]", "ipvlan; IPv4 requires an address else config fault", own_interface::use_ipvlan),
+    works("use_vmac", "[[name] IFNAME] [MAC] [group G] [netlink_notify_msg]", "Run on a private macvlan with MAC 00:00:5e:00:01:VRID (02 for v6)", own_interface::use_vmac),
+    works("use_vmac_addr", "", "VMACs for VIPs on other interfaces", use_vmac_addr),
+    works("vmac_xmit_base", "", "Adverts via the base interface", vmac_xmit_base),
+    works("use_ipvlan", "[[name] IF] [ADDR] [bridge|private|vepa] [group G]", "ipvlan; IPv4 requires an address else config fault", own_interface::use_ipvlan),
     works("unicast_peer", "{ ADDR [min_ttl 0..255] [max_ttl 0..255] }", "Send adverts to these addresses instead of multicast", unicast_peer::set).with(Content::Values),
     works("unicast_fault_no_peer", "", "FAULT rather than multicast if no peers", sending::unicast_fault_no_peer),
     works("check_unicast_src", "", "Reject adverts of non peers", sending::check_unicast_src),
@@ -119,6 +119,8 @@ pub struct Draft {
     pub vrf: Option<Word>,
     /// `use_vmac`
     pub vmac: Option<Vmac>,
+    /// The name that it or `use_ipvlan` gives.
+    pub link_name: Option<Origin>,
     /// `use_vmac_addr`
     pub vmac_addresses: bool,
     /// `vmac_xmit_base`
@@ -234,6 +236,7 @@ impl Draft {
             lacks_interface_name: false,
             vrf: None,
             vmac: None,
+            link_name: None,
             vmac_addresses: false,
             vmac_transmit_on_base: None,
             ipvlan: None,

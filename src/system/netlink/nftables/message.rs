@@ -45,7 +45,10 @@ pub(super) enum Request {
     NewTable,
     DeleteTable,
     NewChain,
+    /// At the end of its chain.
     NewRule,
+    /// At the beginning of its chain.
+    NewFirstRule,
     NewSet,
     NewElement,
     DeleteElement,
@@ -57,7 +60,7 @@ impl Request {
             Self::NewTable => 0,
             Self::DeleteTable => 2,
             Self::NewChain => 3,
-            Self::NewRule => 6,
+            Self::NewRule | Self::NewFirstRule => 6,
             Self::NewSet => 9,
             Self::NewElement => 12,
             Self::DeleteElement => 14,
@@ -68,7 +71,11 @@ impl Request {
         match self {
             Self::DeleteTable | Self::DeleteElement => 0,
             Self::NewRule => FLAG_CREATE | FLAG_APPEND,
-            Self::NewTable | Self::NewChain | Self::NewSet | Self::NewElement => FLAG_CREATE,
+            Self::NewTable
+            | Self::NewChain
+            | Self::NewFirstRule
+            | Self::NewSet
+            | Self::NewElement => FLAG_CREATE,
         }
     }
 }

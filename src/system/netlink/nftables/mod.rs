@@ -1,9 +1,11 @@
 //! Drops packets to and from VIPs that a MASTER holds without being their owner
-//! (`no_accept`, strict mode; RFC 9568 section 6.4.3, specification D.7).
+//! (`no_accept`, strict mode; RFC 9568 section 6.4.3, specification D.7), and what
+//! VMACs would send of their own accord (specification F.12).
 //!
 //! Speaks to nf_tables itself: a failover runs no command. Everything lies in one
 //! table for each family, which is ours alone and taken away as a whole, so that no
-//! rule of anybody else is ever touched. Does not decide which address is blocked when.
+//! rule of anybody else is ever touched. Does not decide which address is blocked when, nor which
+//! VMACs there are.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -67,30 +69,57 @@ pub fn clean_up(options: Options) -> io::Result<()> {
     Firewall::new(options).clear()
 }
 
+/// A VMAC that must not be heard with what the kernel sends of its own accord.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Guard {
+    pub(super) on: IfIndex,
+    /// The interface below, which sends its multicast reports.
+    pub(super) parent: IfIndex,
+}
+
+/// What there is of the table of a family.
+#[derive(Debug, Clone, Copy, Default)]
+struct Made {
+    table: bool,
+    vips: bool,
+    guards: bool,
+}
+
+/// One half of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Addresses.
+    Vips,
+    /// VMACs.
+    Guards,
+}
+
 /// The tables of one daemon. Nothing is opened and nothing made before the first
-/// address is blocked.
+/// address is blocked, or the first VMAC made.
 #[derive(Debug)]
 pub(super) struct Firewall {
     options: Options,
     socket: Option<Socket>,
     sequence: u32,
+    /// Of IPv4 and IPv6.
+    made: [Made; 2],
+    guards: Vec<(model::Family, Guard)>,
     /// The port of the socket, by which the kernel names who did something.
     port: u32,
-    /// Which families have their table: IPv4, IPv6.
-    made: [bool; 2],
     /// What is blocked.
     blocked: BTreeSet<(IfIndex, IpAddr)>,
     watch: Option<Watch>,
 }
 
 impl Firewall {
-    pub(super) const fn new(options: Options) -> Self {
+    pub(super) fn new(options: Options) -> Self {
         Self {
             options,
             socket: None,
             sequence: 0,
+            made: [Made::default(); 2],
+            guards: Vec::new(),
             port: 0,
-            made: [false; 2],
             blocked: BTreeSet::new(),
             watch: None,
         }
@@ -102,7 +131,7 @@ impl Firewall {
     pub(super) fn block(&mut self, on: IfIndex, address: IpAddr) -> io::Result<()> {
         let family = family_of(address);
         self.blocked.insert((on, address));
-        self.make(family)?;
+        self.make(family, Part::Vips)?;
         match self.change(Request::NewElement, on, address) {
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => self.make_anew(family),
             result => result,
@@ -112,10 +141,47 @@ impl Firewall {
     /// Lets it through again. That it is not blocked is no error.
     pub(super) fn unblock(&mut self, on: IfIndex, address: IpAddr) -> io::Result<()> {
         self.blocked.remove(&(on, address));
-        if !self.made[place(family_of(address))] {
+        if !self.made[place(family_of(address))].vips {
             return Ok(());
         }
         absent_is_fine(self.change(Request::DeleteElement, on, address))
+    }
+
+    /// Keeps a VMAC from being heard with reports of multicast groups, which leave by
+    /// its parent, and with solicitations of routers. If somebody took the table away,
+    /// it is made again.
+    pub(super) fn guard(&mut self, family: model::Family, guard: Guard) -> io::Result<()> {
+        if self.guards.contains(&(family, guard)) {
+            return Ok(());
+        }
+        self.guards.push((family, guard));
+        let result = self.add_guard(family.into(), guard);
+        if result.is_err() {
+            self.guards.retain(|it| *it != (family, guard));
+        }
+        result
+    }
+
+    /// Forgets a VMAC, which may be gone already.
+    pub(super) fn unguard(&mut self, on: IfIndex) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for (family, guard) in std::mem::take(&mut self.guards) {
+            if guard.on == on {
+                let removed = self.change_guard(Request::DeleteElement, family.into(), guard);
+                outcome = outcome.and(absent_is_fine(removed));
+            } else {
+                self.guards.push((family, guard));
+            }
+        }
+        outcome
+    }
+
+    fn add_guard(&mut self, family: Family, guard: Guard) -> io::Result<()> {
+        self.make(family, Part::Guards)?;
+        match self.change_guard(Request::NewElement, family, guard) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => self.make_anew(family),
+            result => result,
+        }
     }
 
     /// Begins to watch for others who take from the tables. Needs a tokio runtime with
@@ -143,7 +209,9 @@ impl Firewall {
             Ok(false) => None,
             Ok(true) => {
                 let families = [Family::Inet, Family::Inet6];
-                let mut made = families.into_iter().filter(|it| self.made[place(*it)]);
+                let mut made = families
+                    .into_iter()
+                    .filter(|it| self.made[place(*it)].table);
                 let made: Vec<Family> = made.by_ref().collect();
                 if made.is_empty() {
                     return None;
@@ -167,8 +235,28 @@ impl Firewall {
         batch.ask(Request::NewTable, family, |it| it.text(1, table));
         batch.ask(Request::DeleteTable, family, |it| it.text(1, table));
         rules::create(&mut batch, family, &self.options);
-        self.add_blocked(&mut batch, family);
-        self.send(batch)
+        let has_vips = self.made[place(family)].vips
+            || self.blocked.iter().any(|(_, it)| family_of(*it) == family);
+        if has_vips {
+            rules::create_vips(&mut batch, family, &self.options);
+            self.add_blocked(&mut batch, family);
+        }
+        let of_family = |of: &model::Family| Family::from(*of) == family;
+        let guards = self.guards.iter().filter(|(of, _)| of_family(of));
+        let guards: Vec<Guard> = guards.map(|(_, guard)| *guard).collect();
+        if !guards.is_empty() {
+            rules::create_guards(&mut batch, family, &self.options);
+        }
+        for guard in &guards {
+            ask_guard(&mut batch, Request::NewElement, family, table, *guard);
+        }
+        self.send(batch)?;
+        self.made[place(family)] = Made {
+            table: true,
+            vips: has_vips,
+            guards: !guards.is_empty(),
+        };
+        Ok(())
     }
 
     /// Adds everything that is blocked. In few messages: the kernel answers each, and
@@ -193,7 +281,7 @@ impl Firewall {
 
     /// Takes away the tables that it has made.
     pub(super) fn close(&mut self) -> io::Result<()> {
-        if self.made == [false; 2] {
+        if !self.made.iter().any(|made| made.table) {
             return Ok(());
         }
         self.clear()
@@ -204,23 +292,41 @@ impl Firewall {
         let mut outcome = Ok(());
         self.blocked.clear();
         for family in [Family::Inet, Family::Inet6] {
-            self.made[place(family)] = false;
+            self.made[place(family)] = Made::default();
             let result = absent_is_fine(self.delete(family));
             outcome = outcome.and(result);
         }
         outcome
     }
 
-    /// Makes the table of a family, after what an earlier daemon may have left.
-    fn make(&mut self, family: Family) -> io::Result<()> {
-        if self.made[place(family)] {
+    /// Makes a half of the table of a family, after what an earlier daemon may have left.
+    fn make(&mut self, family: Family, part: Part) -> io::Result<()> {
+        let made = self.made[place(family)];
+        let is_there = match part {
+            Part::Vips => made.vips,
+            Part::Guards => made.guards,
+        };
+        if is_there {
             return Ok(());
         }
-        absent_is_fine(self.delete(family))?;
+        if !made.table {
+            absent_is_fine(self.delete(family))?;
+        }
         let mut batch = Batch::new(self.sequence);
-        rules::create(&mut batch, family, &self.options);
+        if !made.table {
+            rules::create(&mut batch, family, &self.options);
+        }
+        match part {
+            Part::Vips => rules::create_vips(&mut batch, family, &self.options),
+            Part::Guards => rules::create_guards(&mut batch, family, &self.options),
+        }
         self.send(batch)?;
-        self.made[place(family)] = true;
+        let made = &mut self.made[place(family)];
+        made.table = true;
+        match part {
+            Part::Vips => made.vips = true,
+            Part::Guards => made.guards = true,
+        }
         Ok(())
     }
 
@@ -242,6 +348,13 @@ impl Firewall {
             }
             IpAddr::V6(address) => rules::elements(it, table, rules::VIPS, [address.octets()]),
         });
+        self.send(batch)
+    }
+
+    fn change_guard(&mut self, request: Request, family: Family, guard: Guard) -> io::Result<()> {
+        let mut batch = Batch::new(self.sequence);
+        let table = self.options.table.as_str();
+        ask_guard(&mut batch, request, family, table, guard);
         self.send(batch)
     }
 
@@ -298,6 +411,17 @@ fn open() -> io::Result<(Socket, u32)> {
     Ok((socket, port))
 }
 
+/// Asks for a VMAC to be guarded, or not.
+fn ask_guard(batch: &mut Batch, request: Request, family: Family, table: &str, guard: Guard) {
+    batch.ask(request, family, |it| rules::guarded(it, table, guard));
+    if family == Family::Inet6 {
+        let key = guard.on.0.to_ne_bytes();
+        batch.ask(request, family, |it| {
+            rules::elements(it, table, rules::SILENT, [key]);
+        });
+    }
+}
+
 /// Asks for these elements of a set.
 fn add_elements<const N: usize>(
     batch: &mut Batch,
@@ -319,6 +443,15 @@ fn link_local_key(on: IfIndex, address: Ipv6Addr) -> [u8; 20] {
     key[..16].copy_from_slice(&address.octets());
     key[16..].copy_from_slice(&on.0.to_ne_bytes());
     key
+}
+
+impl From<model::Family> for Family {
+    fn from(family: model::Family) -> Self {
+        match family {
+            model::Family::Inet => Self::Inet,
+            model::Family::Inet6 => Self::Inet6,
+        }
+    }
 }
 
 const fn family_of(address: IpAddr) -> Family {

@@ -5,13 +5,23 @@
 //! without which nobody would find the MASTER. A link-local address is one only
 //! together with its interface, so those have a set and chains of their own.
 
-use super::Options;
 use super::message::{Attributes, Batch, Family, Request};
+use super::{Guard, Options};
 
 /// The set of the addresses that are blocked on every interface.
 pub(super) const VIPS: &str = "vips";
 /// The set of link-local addresses, each with the number of its interface.
 pub(super) const LINK_LOCAL: &str = "vips_link_local";
+
+/// The map from the number of each VMAC to that of the interface below.
+const PARENTS: &str = "vmac_map";
+/// The set of the VMACs that must not look for routers.
+pub(super) const SILENT: &str = "vmac_set";
+
+/// What a VMAC must not send: switches would learn its address where it is not used.
+const IGMP: u8 = 2;
+const MLD2_REPORT: u8 = 143;
+const ROUTER_SOLICITATION: u8 = 133;
 
 /// The kinds of neighbour discovery that pass.
 const DISCOVERY: &str = "neighbor-discovery";
@@ -30,6 +40,19 @@ const TYPE_IPV6_AND_INTERFACE: u32 = TYPE_IPV6 << 6 | TYPE_INTERFACE;
 /// The set never changes (`NFT_SET_CONSTANT`).
 const CONSTANT: u32 = 2;
 
+/// What `nft` notes beside a set of numbers in the byte order of the machine, so that
+/// it prints them as names: what it is said of, four bytes, `BYTEORDER_HOST_ENDIAN`.
+const KEYS_AS_HERE: [u8; 6] = in_order_of_host(0);
+const VALUES_AS_HERE: [u8; 6] = in_order_of_host(1);
+
+const fn in_order_of_host(kind: u8) -> [u8; 6] {
+    let [a, b, c, d] = 1_u32.to_ne_bytes();
+    [kind, 4, a, b, c, d]
+}
+
+/// The set has a value for each key (`NFT_SET_MAP`).
+const MAP: u32 = 8;
+
 /// Hooks and verdicts of netfilter.
 const HOOK_IN: u32 = 1;
 const HOOK_OUT: u32 = 3;
@@ -46,6 +69,8 @@ const SECOND: u32 = 2;
 /// Keys of the expression `meta`.
 const META_IN_INTERFACE: u32 = 4;
 const META_OUT_INTERFACE: u32 = 5;
+const META_PROTOCOL: u32 = 16;
+const META_OUT_KIND: u32 = 27;
 
 /// A direction, with all that differs by it.
 struct Direction {
@@ -77,39 +102,56 @@ const OUT: Direction = Direction {
     ipv6_offset: 8,
 };
 
-/// Adds the whole table of a family, with empty sets.
+/// Adds the table of a family, with the chain that everything needs.
 pub(super) fn create(batch: &mut Batch, family: Family, options: &Options) {
     let table = options.table.as_str();
     batch.ask(Request::NewTable, family, |it| it.text(1, table));
-    let builder = &mut Builder {
-        batch,
-        family,
-        options,
-    };
+    Builder::new(batch, family, options).base_chain(&OUT);
+}
+
+/// Adds what drops packets to and from addresses, of which there are none yet.
+pub(super) fn create_vips(batch: &mut Batch, family: Family, options: &Options) {
+    let table = options.table.as_str();
+    let builder = &mut Builder::new(batch, family, options);
     match family {
         Family::Inet => {
             builder.set(VIPS, 1, TYPE_IPV4, 4, 0);
+            builder.base_chain(&IN);
             for direction in [&OUT, &IN] {
-                builder.base_chain(direction);
                 builder.drop_ipv4(direction);
             }
         }
         Family::Inet6 => {
             builder.set(VIPS, 1, TYPE_IPV6, 16, 0);
-            builder.set(LINK_LOCAL, 2, TYPE_IPV6_AND_INTERFACE, 20, 0);
-            builder.set(DISCOVERY, 3, TYPE_ICMPV6, 1, CONSTANT);
+            builder.set(DISCOVERY, 2, TYPE_ICMPV6, 1, CONSTANT);
             let kinds = [NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT];
             builder.batch.ask(Request::NewElement, family, |it| {
                 elements(it, table, DISCOVERY, kinds.map(|kind| [kind]));
             });
-            for direction in [&OUT, &IN] {
+            builder.set(LINK_LOCAL, 3, TYPE_IPV6_AND_INTERFACE, 20, 0);
+            builder.base_chain(&IN);
+            for direction in [&IN, &OUT] {
                 builder.chain(direction.link_local);
                 builder.drop_link_local(direction);
-                builder.base_chain(direction);
                 builder.pass_discovery(direction);
                 builder.sort_link_local(direction);
                 builder.drop_ipv6(direction);
             }
+        }
+    }
+}
+
+/// Adds what keeps VMACs silent, of which there are none yet. It comes before all else
+/// in its chain: what goes to the chain of link-local addresses does not come back.
+pub(super) fn create_guards(batch: &mut Batch, family: Family, options: &Options) {
+    let builder = &mut Builder::new(batch, family, options);
+    builder.map(PARENTS, 4);
+    match family {
+        Family::Inet => builder.redirect_reports_ipv4(),
+        Family::Inet6 => {
+            builder.interfaces(SILENT, 5);
+            builder.drop_solicitations();
+            builder.redirect_reports_ipv6();
         }
     }
 }
@@ -130,10 +172,33 @@ pub(super) fn elements<const N: usize>(
     });
 }
 
+/// The attributes that name an element of the map of VMACs: which interface it is, and
+/// which it stands on, if that matters.
+pub(super) fn guarded(attributes: &mut Attributes<'_>, table: &str, guard: Guard) {
+    attributes.text(1, table);
+    attributes.text(2, PARENTS);
+    attributes.nest(3, |list| {
+        list.element(|element| {
+            element.nest(1, |it| it.bytes(1, &guard.on.0.to_ne_bytes()));
+            element.nest(2, |it| it.bytes(1, &guard.parent.0.to_ne_bytes()));
+        });
+    });
+}
+
 struct Builder<'a> {
     batch: &'a mut Batch,
     family: Family,
     options: &'a Options,
+}
+
+impl<'a> Builder<'a> {
+    fn new(batch: &'a mut Batch, family: Family, options: &'a Options) -> Self {
+        Self {
+            batch,
+            family,
+            options,
+        }
+    }
 }
 
 impl Builder<'_> {
@@ -147,6 +212,37 @@ impl Builder<'_> {
             it.number(4, key);
             it.number(5, key_bytes);
             it.number(10, number);
+        });
+    }
+
+    /// A map from interfaces to interfaces.
+    fn map(&mut self, name: &str, number: u32) {
+        let (kind, bytes) = (TYPE_INTERFACE, 4);
+        let table = &self.options.table;
+        self.batch.ask(Request::NewSet, self.family, |it| {
+            it.text(1, table);
+            it.text(2, name);
+            it.number(3, MAP);
+            it.number(4, kind);
+            it.number(5, bytes);
+            it.number(6, kind);
+            it.number(7, bytes);
+            it.number(10, number);
+            it.bytes(13, &[KEYS_AS_HERE, VALUES_AS_HERE].concat());
+        });
+    }
+
+    /// A set of interfaces.
+    fn interfaces(&mut self, name: &str, number: u32) {
+        let table = &self.options.table;
+        self.batch.ask(Request::NewSet, self.family, |it| {
+            it.text(1, table);
+            it.text(2, name);
+            it.number(3, 0);
+            it.number(4, TYPE_INTERFACE);
+            it.number(5, 4);
+            it.number(10, number);
+            it.bytes(13, &KEYS_AS_HERE);
         });
     }
 
@@ -215,14 +311,60 @@ impl Builder<'_> {
     fn drop_link_local(&mut self, direction: &Direction) {
         self.rule(direction.link_local, DROP, None, |it| {
             it.load_header(direction.ipv6_offset, 16);
-            it.load_meta(direction.interface);
+            // It continues what stands in the first register.
+            it.load_meta(direction.interface, SECOND);
             it.look_up(LINK_LOCAL);
         });
     }
 
-    /// A rule: what it looks at, and then its verdict.
+    /// A report of multicast groups goes out of the interface below.
+    fn redirect_reports_ipv4(&mut self) {
+        let request = Request::NewFirstRule;
+        self.any_rule(request, OUT.chain, DROP, None, |it| {
+            // The field of the header that says what follows it.
+            it.load_header(9, 1);
+            it.equals(&[IGMP]);
+            // The destination.
+            it.load_header(16, 4);
+            it.redirect();
+        });
+    }
+
+    /// The same of IPv6.
+    fn redirect_reports_ipv6(&mut self) {
+        let request = Request::NewFirstRule;
+        self.any_rule(request, OUT.chain, DROP, None, |it| {
+            it.is_icmpv6(MLD2_REPORT);
+            it.load_header(24, 16);
+            it.redirect();
+        });
+    }
+
+    fn drop_solicitations(&mut self) {
+        let request = Request::NewFirstRule;
+        self.any_rule(request, OUT.chain, DROP, None, |it| {
+            it.is_icmpv6(ROUTER_SOLICITATION);
+            it.is_macvlan();
+            it.load_meta(META_OUT_INTERFACE, FIRST);
+            it.look_up(SILENT);
+        });
+    }
+
+    /// A rule behind all others of its chain.
     fn rule(
         &mut self,
+        chain: &str,
+        verdict: u32,
+        target: Option<&str>,
+        conditions: impl FnOnce(&mut Expressions<'_, '_>),
+    ) {
+        self.any_rule(Request::NewRule, chain, verdict, target, conditions);
+    }
+
+    /// A rule: what it looks at, and then its verdict.
+    fn any_rule(
+        &mut self,
+        request: Request,
         chain: &str,
         verdict: u32,
         target: Option<&str>,
@@ -231,7 +373,7 @@ impl Builder<'_> {
         let Options {
             table, counters, ..
         } = self.options;
-        self.batch.ask(Request::NewRule, self.family, |it| {
+        self.batch.ask(request, self.family, |it| {
             it.text(1, table);
             it.text(2, chain);
             it.nest(4, |list| {
@@ -271,12 +413,42 @@ impl Expressions<'_, '_> {
         });
     }
 
-    /// Takes the number of an interface into the second register, where it continues
-    /// what stands in the first.
-    fn load_meta(&mut self, key: u32) {
+    fn load_meta(&mut self, key: u32, register: u32) {
         self.add("meta", |it| {
-            it.number(1, SECOND);
+            it.number(1, register);
             it.number(2, key);
+        });
+    }
+
+    /// It is a message of ICMPv6 of this kind.
+    fn is_icmpv6(&mut self, kind: u8) {
+        self.load_meta(META_PROTOCOL, FIRST);
+        self.equals(&[ICMPV6]);
+        self.load_transport(0, 1);
+        self.equals(&[kind]);
+    }
+
+    /// It leaves by a macvlan.
+    fn is_macvlan(&mut self) {
+        let mut kind = [0; 16];
+        kind[..7].copy_from_slice(b"macvlan");
+        self.load_meta(META_OUT_KIND, SECOND);
+        self.compare(SECOND, &kind);
+    }
+
+    /// What leaves by a VMAC is sent to the address in the first register by way of
+    /// the interface below instead.
+    fn redirect(&mut self) {
+        self.is_macvlan();
+        self.load_meta(META_OUT_INTERFACE, SECOND);
+        self.add("lookup", |it| {
+            it.text(1, PARENTS);
+            it.number(2, SECOND);
+            it.number(3, SECOND);
+        });
+        self.add("dup", |it| {
+            it.number(1, FIRST);
+            it.number(2, SECOND);
         });
     }
 
@@ -291,8 +463,12 @@ impl Expressions<'_, '_> {
     }
 
     fn equals(&mut self, value: &[u8]) {
+        self.compare(FIRST, value);
+    }
+
+    fn compare(&mut self, register: u32, value: &[u8]) {
         self.add("cmp", |it| {
-            it.number(1, FIRST);
+            it.number(1, register);
             it.number(2, 0);
             it.nest(3, |it| it.bytes(1, value));
         });

@@ -20,10 +20,17 @@ const LOOPBACK: IfIndex = IfIndex(1);
 /// A loopback interface with two addresses of each family beside its own.
 fn make_addresses() {
     ip("link set lo up");
-    for address in ["10.9.0.1/32", "10.9.0.2/32", "2001:db8::1/128"] {
+    for address in ["10.9.0.1/32", "10.9.0.2/32", "2001:db8::1/128 nodad"] {
         ip(&format!("addr add {address} dev lo"));
     }
-    ip("addr add fe80::1/64 dev lo");
+    ip("addr add fe80::1/64 nodad dev lo");
+    // The kernel makes IPv6 addresses good for use when it finds the time.
+    let wanted = ["local 2001:db8::1 ", "local fe80::1 "];
+    let ready = || {
+        let routes = ip("-6 route show table local");
+        wanted.iter().all(|route| routes.contains(route))
+    };
+    assert!((0..1000).any(|_| ready()), "IPv6 addresses on lo");
 }
 
 /// Whether a datagram to `address` arrives. One to another address follows, on the
@@ -188,7 +195,12 @@ fn what_others_take_away_is_put_back() {
             assert!(closed.iter().all(|address| arrives(address)));
             assert_eq!(heal_until(&mut ours, whole).await, 1);
             // Again, which has to wait, and one address only.
-            thief.made = [true; 2];
+            let whole_table = Made {
+                table: true,
+                vips: true,
+                guards: false,
+            };
+            thief.made = [whole_table; 2];
             thief
                 .unblock(LOOPBACK, parsed("2001:db8::1"))
                 .expect("open");
