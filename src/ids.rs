@@ -33,7 +33,9 @@ impl fmt::Display for Vrid {
 
 /// A VRRP priority as it stands in an advert: 0 says "I stop being master",
 /// 255 is the address owner (RFC 9568 section 5.2.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Priority(pub u8);
 
 impl Priority {

@@ -26,16 +26,11 @@ fn main() -> ExitCode {
             say(&text, "");
             code
         }
-        Request::Status(task) => {
-            let answer = cli::status::run(&task);
-            say(&answer.stdout, &answer.stderr);
-            answer.code
-        }
-        Request::Reload(task) => {
-            let answer = cli::reload::run(&task);
-            say(&answer.stdout, &answer.stderr);
-            answer.code
-        }
+        Request::Status(task) => said(&cli::status::run(&task)),
+        Request::Reload(task) => said(&cli::reload::run(&task)),
+        Request::Events(task) => said(&cli::events::run(&task)),
+        Request::Order(task) => said(&cli::orders::run(&task)),
+        Request::Explain(task) => said(&cli::explain::run(&task)),
         Request::Simulate(task) => match daemon::simulate::run(&task) {
             Ok(printed) => {
                 say(&printed.result, &printed.warnings);
@@ -56,6 +51,11 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+fn said(answer: &Answer) -> u8 {
+    say(&answer.stdout, &answer.stderr);
+    answer.code
 }
 
 /// A reader that has gone away changes nothing about what we do.

@@ -249,12 +249,11 @@ fn codes_are_explained() {
     assert_eq!(code, 0);
     assert!(stdout.starts_with("`state MASTER` without `priority` gives priority 255,"));
     assert!(stdout.lines().all(|line| line.chars().count() <= 78));
-    let unknown = (
-        1,
-        String::new(),
-        "No message has the code 'x'\n".to_string(),
-    );
-    assert_eq!(desk.run("explain x"), unknown);
+    // Neither a code nor an instance of a daemon: none runs with this pid file.
+    let (code, stdout, stderr) = desk.run("explain x -p none.pid");
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    let text = "No message has the code 'x'\nIf it is an instance: No daemon is running: ";
+    assert!(stderr.starts_with(text), "{stderr}");
     assert!(
         desk.run("explain")
             .1

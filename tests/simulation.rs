@@ -103,7 +103,7 @@ fn a_seed_gives_the_same_world_again() {
 /// What the worlds are made for has to happen in them.
 #[test]
 fn worlds_hand_over() {
-    let mut counts = [0_usize; 3];
+    let mut counts = [0_usize; 4];
     for seed in 0..120 {
         let Ok(trace) = attempt(&Plan::new(seed)) else {
             continue;
@@ -117,10 +117,11 @@ fn worlds_hand_over() {
                 InstanceLine::HandsOver { .. } => counts[0] += 1,
                 InstanceLine::NobodyTookOver => counts[1] += 1,
                 InstanceLine::HandoverCalledOff { .. } => counts[2] += 1,
+                InstanceLine::Drained => counts[3] += 1,
                 _ => {}
             }
         }
     }
-    let [asked, alone, _] = counts;
-    assert!(asked >= 5 && alone < asked, "{counts:?}");
+    let [asked, alone, _, drained] = counts;
+    assert!(asked >= 5 && alone < asked && drained >= 10, "{counts:?}");
 }

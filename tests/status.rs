@@ -13,6 +13,10 @@ mod lab;
 
 #[path = "status/clients.rs"]
 mod clients;
+#[path = "status/metrics.rs"]
+mod metrics;
+#[path = "status/orders.rs"]
+mod orders;
 #[path = "status/rendering.rs"]
 mod rendering;
 

@@ -13,6 +13,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio, exit};
 use std::sync::mpsc::{Receiver, channel};
@@ -198,6 +199,18 @@ fn worker(start: WorkerStart) -> u8 {
             .send(&ToSupervisor::RunScript { id, command }, None)
             .unwrap();
     }
+    if manner == "hanging" {
+        let told = ToSupervisor::RunNotify(Notice {
+            owner: Owner::Instance("VI_1".to_owned()),
+            news: News::State,
+            state: "MASTER".to_owned(),
+            previous: "BACKUP".to_owned(),
+            priority: 142,
+            reason: "no master heard for 3 s".to_owned(),
+            commands: Vec::new(),
+        });
+        channel.send(&told, None).unwrap();
+    }
     loop {
         let mut fds = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::NONE).unwrap();
@@ -235,6 +248,11 @@ fn worker(start: WorkerStart) -> u8 {
                 ToWorker::ScriptEnded { .. }
                 | ToWorker::ScriptRefused { .. }
                 | ToWorker::About(_)
+                | ToWorker::NoticesSkipped { .. }
+                | ToWorker::Announce(_)
+                | ToWorker::TellStandings
+                | ToWorker::Order { .. }
+                | ToWorker::Culprits(_)
                 | ToWorker::Fifo { .. },
                 _,
             ))) => {}
@@ -412,7 +430,24 @@ fn without_respawn(directory: &Path) {
 }
 
 fn a_hanging_worker(directory: &Path) {
-    let mut daemon = Daemon::start(directory, "hanging", ONE_INSTANCE);
+    let tell = directory.join("tell");
+    let told = directory.join("told");
+    let script = format!(
+        "#!/bin/sh\necho $* $KEEPALIVED_PREVIOUS_STATE $KEEPALIVED_REASON >> {}\n",
+        told.display()
+    );
+    fs::write(&tell, script).unwrap();
+    fs::set_permissions(&tell, fs::Permissions::from_mode(0o755)).unwrap();
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap();
+    let user = user.unwrap().name;
+    let words = format!("{{\n  notify {}\n", tell.display());
+    let group = "vrrp_sync_group G {\n  group {\n    VI_1\n  }\n";
+    let group = format!("{group}  notify {}\n}}\n", tell.display());
+    let text = format!(
+        "global_defs {{\n  script_user {user}\n}}\n{}{group}",
+        ONE_INSTANCE.replacen("{\n", &words, 1)
+    );
+    let mut daemon = Daemon::start(directory, "hanging", &text);
     let (process, _) = daemon.worker_started();
     daemon.expect("Startup complete");
     daemon.signal(Signal::SIGTERM);
@@ -421,6 +456,18 @@ fn a_hanging_worker(directory: &Path) {
     daemon.expect("cleanup of VI_1");
     assert_eq!(daemon.exit_status().code(), Some(0));
     assert!(kill(process, None).is_err(), "the worker is gone");
+    // It could not tell of the stop any more.
+    let mut lines: Vec<String> = fs::read_to_string(&told)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    lines.sort_unstable();
+    let expected = [
+        "GROUP G STOP 0 INIT stopped",
+        "INSTANCE VI_1 STOP 142 MASTER stopped",
+    ];
+    assert_eq!(lines, expected);
 }
 
 fn a_waiting_check(directory: &Path) {

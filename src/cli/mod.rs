@@ -21,6 +21,10 @@ use crate::daemon::{
 use crate::system::logging::{self, Facility};
 use crate::system::signals::Signal;
 
+pub mod events;
+pub mod explain;
+pub mod orders;
+pub mod place;
 pub mod reload;
 pub mod status;
 mod tools;
@@ -49,6 +53,12 @@ pub enum Request {
     Status(Box<status::Task>),
     /// `reload`: a running daemon reads its configuration again.
     Reload(Box<reload::Task>),
+    /// `events`: what happens in a running daemon.
+    Events(Box<events::Task>),
+    /// `drain`, `resume`, `priority`, `garp`: orders to a running daemon.
+    Order(Box<orders::Task>),
+    /// `explain`: why an instance of a running daemon is where it is.
+    Explain(Box<explain::Task>),
 }
 
 /// Something to write, and an exit code.

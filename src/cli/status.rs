@@ -1,7 +1,8 @@
 //! `keepalived-rs status`: asks a running daemon how it stands.
 //!
 //! Decides where it is asked, what is said when it does not answer, and the exit
-//! code. What a question and an answer look like is decided in
+//! code. A verdict for monitoring is in `status/expect.rs`, a screen that is drawn again
+//! and again in `status/watch.rs`. What a question and an answer look like is decided in
 //! `daemon/status`, how an answer looks to people in `status/text.rs`.
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -15,12 +16,17 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::Answer;
 use crate::daemon::places::pid_file_of_running;
 use crate::daemon::status::Request;
-use crate::daemon::status::document::{Document, Refusal};
+use crate::daemon::status::document::{Document, Instance, Refusal};
 use crate::daemon::status::socket::beside;
+use crate::system::terminal::Screen;
 
+mod expect;
 mod text;
+mod watch;
 
-pub use text::{BLOCKS_MAX, Style, text};
+pub use text::{
+    BLOCKS_MAX, Style, priority as priority_in_words, span as span_in_words, text, wrapped,
+};
 
 /// There is no answer.
 const NO_ANSWER: u8 = 1;
@@ -31,11 +37,14 @@ const NO_INSTANCE: u8 = 3;
 /// How long the daemon may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same for a screen, on which somebody may press `q` meanwhile.
+const PATIENCE_OF_SCREEN: Duration = Duration::from_secs(2);
+
 /// Longer than any answer: 20,000 instances take a tenth of it.
 const ANSWER_MAX: u64 = 256 * 1024 * 1024;
 
 /// What to ask, and whom.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Task {
     /// Only this instance, with all details
     #[arg(value_name = "INSTANCE")]
@@ -43,6 +52,16 @@ pub struct Task {
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
+    /// Show it again and again, until q is pressed; once where there is no terminal
+    #[arg(short = 'w', long, conflicts_with = "json")]
+    watch: bool,
+    /// With --watch: how often, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1", requires = "watch", value_parser = interval)]
+    interval: Duration,
+    /// One line and an exit code for monitoring: 0 if each instance is in one of these
+    /// states and all is well, 1 for a warning, 2 if not, 3 if nothing can be said
+    #[arg(long, value_name = "STATE", value_delimiter = ',', ignore_case = true, conflicts_with_all = ["json", "watch"])]
+    expect: Vec<expect::State>,
     /// The network namespace that the daemon was started with
     #[arg(short = 's', long, value_name = "NAME")]
     namespace: Option<String>,
@@ -54,17 +73,106 @@ pub struct Task {
     socket: Option<PathBuf>,
 }
 
+/// From a tenth of a second to an hour.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (0.1..=3600.0).contains(&seconds) {
+        return Ok(Duration::from_secs_f64(seconds));
+    }
+    Err("it is not within 0.1 to 3600".to_owned())
+}
+
 /// Asks, and says what came back.
 pub fn run(task: &Task) -> Answer {
-    let pid_file = task.pid.clone();
-    let pid_file = pid_file.unwrap_or_else(|| pid_file_of_running(task.namespace.as_deref()));
-    let path = task.socket.clone().unwrap_or_else(|| beside(&pid_file));
-    let line = match ask(&path, &Request::status(task.instance.clone()), PATIENCE) {
-        Ok(line) => line,
-        Err(error) => return failed(NO_ANSWER, no_answer(&path, &error, PATIENCE)),
-    };
+    let path = task.path();
+    if !task.expect.is_empty() {
+        return run_expect(task, &path);
+    }
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    answer(&line, task, colour)
+    if task.watch && io::stdout().is_terminal() && !is_dumb() {
+        // Where there is none to draw on, once has to do.
+        if let Ok(mut screen) = Screen::open() {
+            watch::run(&mut screen, task.interval, || seen(task, &path, colour));
+            return Answer::default();
+        }
+    }
+    match ask(&path, &Request::status(task.instance.clone()), PATIENCE) {
+        Ok(line) => answer(&line, task, colour),
+        Err(error) => failed(NO_ANSWER, no_answer(&path, &error, PATIENCE)),
+    }
+}
+
+/// A terminal that says that it can do nothing.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|it| it == "dumb")
+}
+
+/// What is shown now, or why nothing is.
+fn seen(task: &Task, path: &Path, colour: bool) -> watch::Seen {
+    let patience = PATIENCE_OF_SCREEN;
+    let asked = ask(path, &Request::status(task.instance.clone()), patience);
+    let line = asked.map_err(|error| no_answer(path, &error, patience))?;
+    let answer = answer(&line, task, colour);
+    match answer.code {
+        0 => Ok(answer.stdout),
+        _ => Err(answer.stderr),
+    }
+}
+
+fn run_expect(task: &Task, path: &Path) -> Answer {
+    let unknown = |text: &str| expect::verdict(expect::Level::Unknown, text.trim_end(), None);
+    let line = match ask(path, &Request::status(task.instance.clone()), PATIENCE) {
+        Ok(line) => line,
+        // Nobody there is MASTER, or BACKUP, for sure.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            let text = no_answer(path, &error, PATIENCE);
+            let first = text.lines().next().unwrap_or_default();
+            return expect::verdict(expect::Level::Critical, first, None);
+        }
+        Err(error) => return unknown(&no_answer(path, &error, PATIENCE)),
+    };
+    let said = answer(&line, task, false);
+    match serde_json::from_slice::<Document>(&line) {
+        // Without a VRRP process no instance is known, which is no mistake of who asks.
+        Ok(document) if said.code == 0 || document.daemon.without_vrrp.is_some() => {
+            expect::judge(&document, &task.expect)
+        }
+        _ => unknown(&said.stderr),
+    }
+}
+
+impl Task {
+    fn path(&self) -> PathBuf {
+        let pid_file = self.pid.clone();
+        let pid_file = pid_file.unwrap_or_else(|| pid_file_of_running(self.namespace.as_deref()));
+        self.socket.clone().unwrap_or_else(|| beside(&pid_file))
+    }
+}
+
+/// How one instance stands.
+///
+/// # Errors
+/// Why that is not known, and the exit code for it.
+pub fn of_instance(path: &Path, name: &str) -> Result<Instance, (u8, String)> {
+    let asked = ask(path, &Request::status(Some(name.to_owned())), PATIENCE);
+    let line = asked.map_err(|error| (NO_ANSWER, no_answer(path, &error, PATIENCE)))?;
+    let task = Task {
+        instance: Some(name.to_owned()),
+        ..Task::default()
+    };
+    let said = answer(&line, &task, false);
+    let document: Document = match (said.code, serde_json::from_slice(&line)) {
+        (0, Ok(document)) => document,
+        (code, _) => return Err((code.max(NO_ANSWER), said.stderr.trim_end().to_owned())),
+    };
+    let mut instances = document.instances.into_iter();
+    let missing = || (NO_INSTANCE, format!("Nothing is known of '{name}'."));
+    instances.find(|it| it.name == name).ok_or_else(missing)
 }
 
 /// What an answer of the daemon, one line of JSON, becomes.
@@ -112,12 +220,7 @@ fn answer(line: &[u8], task: &Task, colour: bool) -> Answer {
 /// # Errors
 /// What the kernel says; `UnexpectedEof` for an answer without an end.
 pub fn ask(path: &Path, request: &impl Serialize, patience: Duration) -> io::Result<Vec<u8>> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // Also how long a place in the queue is waited for.
-    socket.set_write_timeout(Some(patience))?;
-    socket.set_read_timeout(Some(patience))?;
-    socket.connect(&SockAddr::unix(path)?)?;
-    let mut stream = UnixStream::from(std::os::fd::OwnedFd::from(socket));
+    let mut stream = connect(path, patience)?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     match stream.write_all(&line) {
@@ -138,6 +241,19 @@ pub fn ask(path: &Path, request: &impl Serialize, patience: Duration) -> io::Res
     } else {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
+}
+
+/// A connection whose reads and writes take no longer than `patience` each.
+///
+/// # Errors
+/// What the kernel says.
+pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Also how long a place in the queue is waited for.
+    socket.set_write_timeout(Some(patience))?;
+    socket.set_read_timeout(Some(patience))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(UnixStream::from(std::os::fd::OwnedFd::from(socket)))
 }
 
 /// What the lack of an answer means, in words.
@@ -245,13 +361,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_another_version_is_shown_as_far_as_it_is_known() {
-        let task = Task {
-            instance: None,
-            json: false,
-            namespace: None,
-            pid: None,
-            socket: None,
-        };
+        let task = Task::default();
         let newer = br#"{"version":1,"daemon":{"pid":7,"new":1},"instances":[{"name":"VI_1"}]}"#;
         let shown = answer(newer, &task, false);
         assert_eq!(shown.code, 0);

@@ -1,10 +1,12 @@
 //! The words that may stand first on the command line instead of options:
-//! `check`, `simulate`, `status`, `reload`, `keywords`, `explain`.
+//! `check`, `simulate`, `status`, `events`, `reload`, `drain`, `resume`, `priority`,
+//! `garp`, `keywords`, `explain`.
 //!
-//! Decides what they are called and what is printed for the last two; what
+//! Decides what they are called and what is printed for the last two, and that a word
+//! after `explain` which is the code of a finding is one, and else an instance; what
 //! `check` looks at is decided in `daemon/check.rs`, what `simulate` prints in
-//! `daemon/simulate.rs`, what `status` and `reload`
-//! say in files of those names. C keepalived has no such
+//! `daemon/simulate.rs`, what `status`, `events` and `reload`
+//! say in files of those names, and the other orders in `orders.rs`. C keepalived has no such
 //! words, so whatever else stands first is left to its options.
 
 use std::ffi::OsString;
@@ -14,7 +16,8 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::{Answer, BAD_COMMAND_LINE, Request, reload, status};
+use super::place::Place;
+use super::{Answer, BAD_COMMAND_LINE, Request, events, explain, orders, reload, status};
 use crate::config::diagnostic::{EXPLANATIONS, explanation};
 use crate::config::keywords::companion::FILE_NAME;
 use crate::config::keywords::defaults::default_of;
@@ -22,6 +25,7 @@ use crate::config::keywords::{Content, Row, Status, companion_rows, rows};
 use crate::config::{self};
 use crate::daemon::{check, process, simulate};
 use crate::simulation::scenario::EVENTS;
+use crate::vrrp::orders::Order;
 
 /// How findings and lists are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -54,17 +58,84 @@ enum Tool {
     Status(status::Task),
     /// Have a running daemon read its configuration again, and say what that changes or why it is refused
     Reload(reload::Task),
+    /// Tell what happens in a running daemon, a line of JSON each: first how things stand, then each change
+    Events(events::Task),
+    /// Hand the addresses of an instance, or of all, over to another node, and leave them there while any other node can have them
+    Drain(Drain),
+    /// End what drain began
+    Resume(Resume),
+    /// Have an instance count with another priority than that of the configuration
+    Priority(Priority),
+    /// Announce the addresses of an instance again, by gratuitous ARP or neighbour adverts
+    Garp(Garp),
     /// List every keyword with its block, arguments and status
     Keywords {
         /// How the list is printed
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: Format,
     },
-    /// Explain a code that stands in brackets in front of a message
+    /// Explain a code that stands in brackets in front of a message; or an instance of a running daemon: who wins, by how much, and what would change it
     Explain {
-        /// The code; none lists all
+        /// The code, or the name of an instance; none lists all codes
+        #[arg(value_name = "CODE|INSTANCE")]
         code: Option<String>,
+        /// It is an instance, although there is such a code
+        #[arg(long, requires = "code")]
+        instance: bool,
+        #[command(flatten)]
+        place: Place,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Drain {
+    /// The instance, and with it all of its sync group; none: all
+    #[arg(value_name = "INSTANCE")]
+    instance: Option<String>,
+    /// Also if no other router is known that would take over, and as the owner of the addresses
+    #[arg(long)]
+    force: bool,
+    /// Do not wait until it is known whether somebody took over
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+struct Resume {
+    /// The instance, and with it all of its sync group; none: all
+    #[arg(value_name = "INSTANCE")]
+    instance: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+struct Priority {
+    /// The instance, and with it all of its sync group
+    #[arg(value_name = "INSTANCE")]
+    instance: String,
+    /// The priority; weights are added to it as before
+    #[arg(value_name = "N", required_unless_present = "reset", value_parser = clap::value_parser!(u8).range(1..=254))]
+    priority: Option<u8>,
+    /// For how long, as in 90s, 10m, 2h, 1d; else until it is taken back
+    #[arg(long = "for", value_name = "SPAN", value_parser = orders::span, conflicts_with = "reset")]
+    seconds: Option<u64>,
+    /// That of the configuration again
+    #[arg(long, conflicts_with = "priority")]
+    reset: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+struct Garp {
+    /// The instance
+    #[arg(value_name = "INSTANCE")]
+    instance: String,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Debug, clap::Args)]
@@ -128,7 +199,7 @@ pub fn understand(words: &[OsString]) -> Option<Request> {
         Ok(tools) => tools.tool.request(),
         Err(error) if error.use_stderr() => Request::Answer(Answer {
             stderr: error.to_string(),
-            code: BAD_COMMAND_LINE,
+            code: code_of_mistake(words),
             ..Answer::default()
         }),
         Err(help) => Request::Answer(Answer {
@@ -136,6 +207,15 @@ pub fn understand(words: &[OsString]) -> Option<Request> {
             ..Answer::default()
         }),
     })
+}
+
+/// A monitoring system takes 1 for a warning, and must not take a mistake for one.
+fn code_of_mistake(words: &[OsString]) -> u8 {
+    let mut words = words.iter().filter_map(|word| word.to_str());
+    match words.any(|word| word == "--expect" || word.starts_with("--expect=")) {
+        true => 3,
+        false => BAD_COMMAND_LINE,
+    }
 }
 
 /// The definition of the tools, for the manual.
@@ -172,9 +252,43 @@ impl Tool {
                 stdout: keywords(format),
                 ..Answer::default()
             }),
-            Self::Explain { code } => Request::Answer(explain(code.as_deref())),
+            Self::Explain {
+                code,
+                instance,
+                place,
+            } => explain(code, instance, place),
+            Self::Events(task) => Request::Events(Box::new(task)),
+            Self::Drain(it) => {
+                let (instance, force) = (it.instance, it.force);
+                let waits = !it.no_wait;
+                order(Order::Drain { instance, force }, it.place, waits)
+            }
+            Self::Resume(it) => {
+                let instance = it.instance;
+                order(Order::Resume { instance }, it.place, false)
+            }
+            Self::Priority(it) => {
+                let new = Order::Priority {
+                    instance: it.instance,
+                    priority: it.priority,
+                    seconds: it.seconds,
+                };
+                order(new, it.place, false)
+            }
+            Self::Garp(it) => {
+                let instance = it.instance;
+                order(Order::Announce { instance }, it.place, false)
+            }
         }
     }
+}
+
+fn order(order: Order, place: Place, waits: bool) -> Request {
+    Request::Order(Box::new(orders::Task {
+        order,
+        place,
+        waits,
+    }))
 }
 
 /// The word for a status, in lists and in the manual.
@@ -253,24 +367,24 @@ fn keywords(format: Format) -> String {
     text
 }
 
-fn explain(code: Option<&str>) -> Answer {
-    let Some(code) = code else {
+fn explain(code: Option<String>, is_instance: bool, place: Place) -> Request {
+    let Some(name) = code else {
         let codes = EXPLANATIONS.iter().map(|(code, _)| format!("{code}\n"));
-        return Answer {
+        return Request::Answer(Answer {
             stdout: codes.collect(),
             ..Answer::default()
-        };
+        });
     };
-    match explanation(code) {
-        Some(text) => Answer {
+    match explanation(&name).filter(|_| !is_instance) {
+        Some(text) => Request::Answer(Answer {
             stdout: format!("{}\n", wrapped(text)),
             ..Answer::default()
-        },
-        None => Answer {
-            stderr: format!("No message has the code '{code}'\n"),
-            code: BAD_COMMAND_LINE,
-            ..Answer::default()
-        },
+        }),
+        None => Request::Explain(Box::new(explain::Task {
+            name,
+            is_instance,
+            place,
+        })),
     }
 }
 

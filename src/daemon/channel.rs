@@ -26,6 +26,7 @@ use crate::ids::{Errno, ScriptId};
 use crate::system::fifo::Which;
 pub use crate::system::scripts::{News, Notice, Owner};
 pub use crate::vrrp::event::Outcome as ScriptOutcome;
+use crate::vrrp::orders::{InForce, Order};
 
 /// The longest message in bytes.
 pub const MESSAGE_MAX: usize = 64 * 1024;
@@ -68,6 +69,16 @@ pub enum ToWorker {
         /// Where it is, for the log.
         path: String,
     },
+    /// So many notices about this owner were overtaken by later ones before their
+    /// scripts began.
+    NoticesSkipped {
+        /// The instance or group.
+        owner: Owner,
+        /// How many, since this was said last.
+        count: u64,
+    },
+    /// Programs that run here and may take addresses away, by name.
+    Culprits(Vec<String>),
     /// Write a file that shows the state; with a descriptor, one for a `bus::Receipt`.
     Show(StateFile),
     /// Somebody asks over D-Bus that the instance of this name announces its addresses.
@@ -77,6 +88,13 @@ pub enum ToWorker {
     TellStandings,
     /// What the status socket shows of the supervisor has changed.
     About(About),
+    /// An administrator orders something; answer `Ordered`.
+    Order {
+        /// What the answer names it by.
+        number: u64,
+        /// What.
+        order: Order,
+    },
     /// Leave every mastership, take everything off, say `Stopped`, exit with 0.
     Stop,
 }
@@ -104,12 +122,30 @@ pub enum ToSupervisor {
     },
     /// Run notify scripts, when it is their turn (specification E.6).
     RunNotify(Notice),
+    /// Find out which programs run here that may take addresses away; answer
+    /// `Culprits`.
+    FindCulprits,
     /// A turn was made; said once a second.
     Turned,
     /// Where the instances stand, for people; said when it has changed.
     States(String),
     /// Where an instance stands now, for D-Bus; said in the order of the changes.
     Stands(Member, Standing),
+    /// What has become of an order. What is in force because of it was said before.
+    Ordered {
+        /// The number that it came with.
+        number: u64,
+        /// What was done, a line for each instance; or the code of a refusal, and why.
+        outcome: Result<Vec<String>, (String, String)>,
+    },
+    /// The orders that are in force for an instance, for a worker that may replace
+    /// this one; none in force: forget it.
+    InForce {
+        /// Its name.
+        instance: String,
+        /// What is in force.
+        orders: InForce,
+    },
     /// Everything is taken off; the worker exits next.
     Stopped,
 }
@@ -326,6 +362,7 @@ mod tests {
 
     use super::*;
     use crate::config::model::ScriptUser;
+    use crate::time::Instant;
 
     fn ends() -> (SupervisorEnd, WorkerEnd) {
         let (one, other) = pair().unwrap();
@@ -366,6 +403,17 @@ mod tests {
             }),
             ToSupervisor::Turned,
             ToSupervisor::States("VI_1 MASTER".to_owned()),
+            ToSupervisor::Ordered {
+                number: u64::MAX,
+                outcome: Err(("refused".to_owned(), "so".to_owned())),
+            },
+            ToSupervisor::InForce {
+                instance: "VI_1".to_owned(),
+                orders: InForce {
+                    drained: Some(Instant::from_us(7)),
+                    priority: None,
+                },
+            },
             ToSupervisor::Stopped,
         ];
         for message in &up {

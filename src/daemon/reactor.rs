@@ -37,6 +37,7 @@ use crate::vrrp::action::{
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event, Outcome, Uptime};
 use crate::vrrp::log_lines::LogLine;
+use crate::vrrp::orders::{Order, StandingOrders};
 use crate::vrrp::plan::plan;
 use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
@@ -44,12 +45,15 @@ use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 use super::buffers::receive_bytes;
 use super::bus::Receipt;
 use super::bus::teller::Teller;
-use super::channel::{ChannelError, ToSupervisor, ToWorker, WorkerEnd};
+use super::channel::{ChannelError, Owner, ToSupervisor, ToWorker, WorkerEnd};
 use super::fifos::{self, Handed};
+use super::metrics::Metrics;
 use super::notices;
+use super::orders;
 use super::process::{self, Part};
 use super::signs::Signs;
 use super::state_files::{self, StateFile, Surroundings, View};
+use super::status::events;
 use super::status::server::{ViewWanted, wall_clock};
 use super::status::{self, About};
 use super::worker::Text;
@@ -108,6 +112,8 @@ pub struct Settings {
     pub about: About,
     /// The notify FIFOs.
     pub fifos: Vec<Handed>,
+    /// What an administrator has ordered and is in force.
+    pub orders: StandingOrders,
 }
 
 /// The worker's loop and all that it holds.
@@ -133,15 +139,21 @@ pub struct Reactor {
     state_files: state_files::Writer,
     /// What D-Bus was told of the instances.
     teller: Teller,
-    /// It is to hear what has changed without being announced.
+    /// D-Bus is to hear what has changed without being announced.
     standings_due: bool,
     about: Arc<About>,
     /// Why scripts could not be run, for the status socket.
     refusals: BTreeMap<ScriptId, String>,
+    /// How many notices were overtaken before their scripts began, for each instance
+    /// and group.
+    skipped: BTreeMap<Owner, u64>,
     /// Who wants to show the state on the status socket.
     views_wanted: UnboundedReceiver<ViewWanted>,
+    /// Who wants to know what happens.
+    events: events::Teller,
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
+    metrics: Metrics,
     buffer: Vec<u8>,
     /// What the engine was told last.
     wall: Option<WallClock>,
@@ -154,6 +166,8 @@ pub struct Reactor {
     started: bool,
     realtime: Realtime,
     signs: Signs,
+    /// The supervisor is looking who may take addresses away.
+    seeks_culprits: bool,
     /// State files that were asked for before the start.
     asked_early: Vec<StateFile>,
 }
@@ -170,7 +184,10 @@ impl Reactor {
             fifos.follow(which, &path, fd);
         }
         let state_files = state_files::Writer::start(settings.around.clone())?;
-        let views_wanted = status::server::start(settings.status.take())?;
+        let (ask, views_wanted) = mpsc::unbounded_channel();
+        let events = status::server::start(settings.status.take(), ask.clone())?;
+        let mut metrics = Metrics::new(ask);
+        metrics.follow(&config.globals.metrics_listen)?;
         let about = Arc::new(std::mem::take(&mut settings.about));
         let firewall = nftables::Options::from(&config.globals.firewall);
         let (netlink, reports) = Handle::start_with(&config.globals.buffers, firewall)?;
@@ -202,8 +219,11 @@ impl Reactor {
             standings_due: false,
             about,
             refusals: BTreeMap::new(),
+            skipped: BTreeMap::new(),
             views_wanted,
+            events,
             view_wanted: None,
+            metrics,
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
             states_due: false,
@@ -213,6 +233,7 @@ impl Reactor {
             started: false,
             realtime,
             signs: Signs::default(),
+            seeks_culprits: false,
             asked_early: Vec::new(),
         })
     }
@@ -240,13 +261,16 @@ impl Reactor {
             self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();
+            self.tell_orders();
             self.give_signs(now);
             let due = self.engine.deadline();
             let sign_at = self.signs.deadline();
             self.timer
                 .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
         }
-        self.netlink.finish();
+        self.netlink.finish(self.settings.keep_addresses);
+        self.metrics.finish(FILES_LIMIT);
+        self.events.finish(FILES_LIMIT);
         self.fifos.finish(FILES_LIMIT);
         self.state_files.finish(FILES_LIMIT);
         if !self.mailer.finish(MAIL_LIMIT) {
@@ -262,10 +286,9 @@ impl Reactor {
             return self.signs.put_off(now);
         }
         if self.signs.life_is_due(now) {
-            self.standings_due = true;
             self.tell(&ToSupervisor::Turned);
         }
-        if std::mem::take(&mut self.standings_due) {
+        if std::mem::take(&mut self.standings_due) || self.signs.states_are_due(now) {
             self.tell_standings();
         }
         if let Some(line) = self.signs.states(now, &self.engine) {
@@ -478,6 +501,12 @@ impl Reactor {
                 self.engine
                     .event(now, Event::KernelDone { token, result }, tx);
             }
+            Report::FirewallDisturbed(Ok(())) => {
+                tracing::info!("Firewall drop rules removed, not by us - put back");
+            }
+            Report::FirewallDisturbed(Err(errno)) => tracing::error!(
+                "Firewall drop rules removed, not by us - unable to put them back: {errno}"
+            ),
             Report::Failed(errno) => return Err(io::Error::from_raw_os_error(errno.0)),
         }
         self.act()
@@ -491,6 +520,7 @@ impl Reactor {
             machine: machine_uptime(),
         };
         let tx = &mut self.sender;
+        self.engine.restore_orders(now, &self.settings.orders, tx);
         self.engine.event(now, Event::Uptime(up), tx);
         self.engine.event(now, Event::Command(Command::Start), tx);
     }
@@ -552,7 +582,16 @@ impl Reactor {
                 self.standings_due = true;
             }
             ToWorker::Fifo { which, path } => self.fifos.follow(which, &path, descriptor),
-            ToWorker::About(about) => self.about = Arc::new(about),
+            ToWorker::NoticesSkipped { owner, count } => {
+                let skipped = self.skipped.entry(owner).or_default();
+                *skipped = skipped.saturating_add(count);
+            }
+            ToWorker::Culprits(names) => {
+                self.seeks_culprits = false;
+                let event = Event::Culprits(&names);
+                self.engine.event(now(), event, &mut self.sender);
+            }
+            ToWorker::About(about) => self.follow_about(about),
             ToWorker::ScriptEnded { id, outcome } => {
                 self.refusals.remove(&id);
                 self.script_ended(id, outcome);
@@ -561,6 +600,7 @@ impl Reactor {
                 self.refusals.insert(id, reason);
                 self.script_ended(id, Outcome::NotRun(errno));
             }
+            ToWorker::Order { number, order } => self.obey(number, &order),
             ToWorker::Reload => {
                 let answer = match self.reload(descriptor) {
                     Ok(()) => ToSupervisor::Reloaded,
@@ -569,6 +609,39 @@ impl Reactor {
                 self.tell(&answer);
             }
         }
+    }
+
+    /// What the supervisor tells of itself.
+    fn follow_about(&mut self, about: About) {
+        if let Some(reload) = about
+            .reload
+            .as_ref()
+            .filter(|_| about.reload != self.about.reload)
+        {
+            self.events.tell(|| Some(events::Event::of_reload(reload)));
+        }
+        self.about = Arc::new(about);
+    }
+
+    /// An order of an administrator. What is in force is told before the answer: who
+    /// was answered may rely on it, whatever becomes of us.
+    fn obey(&mut self, number: u64, order: &Order) {
+        let done = self.engine.order(now(), order, &mut self.sender);
+        self.tell_orders();
+        let outcome = orders::outcome(done, &self.engine);
+        self.tell(&ToSupervisor::Ordered { number, outcome });
+    }
+
+    /// Tells the supervisor which orders are in force, where that has changed.
+    fn tell_orders(&mut self) {
+        let Some(now_in_force) = self.engine.changed_orders() else {
+            return;
+        };
+        let told = &self.settings.orders;
+        for (instance, orders) in orders::changes(told, &now_in_force) {
+            self.tell(&ToSupervisor::InForce { instance, orders });
+        }
+        self.settings.orders = now_in_force;
     }
 
     fn script_ended(&mut self, id: ScriptId, outcome: Outcome) {
@@ -583,6 +656,7 @@ impl Reactor {
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
         self.watcher.watch(&config, false)?;
+        self.metrics.follow(&config.globals.metrics_listen)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
         for key in self.receivers.keys() {
@@ -617,6 +691,7 @@ impl Reactor {
         let accepted = self.state_files.ask(file, self.view(), receipt);
         if accepted && file == StateFile::StatisticsAndClear {
             self.engine.clear_statistics();
+            self.skipped.clear();
         }
     }
 
@@ -651,11 +726,17 @@ impl Reactor {
             let scripts = snapshot.scripts.iter().map(|script| script.id);
             let scripts: BTreeSet<ScriptId> = scripts.collect();
             self.refusals.retain(|id, _| scripts.contains(id));
+            let (instances, groups) = (&snapshot.instances, &snapshot.groups);
+            let mut names: BTreeSet<&str> = instances.iter().map(|it| &*it.config.name).collect();
+            names.extend(groups.iter().map(|it| &*it.config.name));
+            self.skipped.retain(|owner, _| names.contains(owner.name()));
             let view = status::View {
                 snapshot,
                 wall: wall_clock(),
                 about: Arc::clone(&self.about),
                 refusals: self.refusals.clone(),
+                skipped: self.skipped.clone(),
+                events: self.events.last(),
             };
             // It may have stopped waiting.
             let _ = wanted.try_send(Box::new(view));
@@ -714,7 +795,11 @@ impl Reactor {
                 Action::NotifyGroup(notification) => self.notify_group(&notification),
                 Action::NotifyLowerPriority(told) => self.notify_lower_priority(&told),
                 Action::NotifyPriority(told) => self.fifos.write(&fifo::line_of_priority(&told)),
-                Action::Log(line) => log(&line),
+                Action::FindCulprits => self.find_culprits(),
+                Action::Log(line) => {
+                    self.events.tell(|| events::Event::of_line(&line));
+                    log(&line);
+                }
                 Action::Ready => {
                     self.signs.changed(now());
                     self.standings_due = true;
@@ -817,18 +902,27 @@ impl Reactor {
         }
     }
 
+    /// One look is enough for all who ask meanwhile.
+    fn find_culprits(&mut self) {
+        if !std::mem::replace(&mut self.seeks_culprits, true) {
+            self.tell(&ToSupervisor::FindCulprits);
+        }
+    }
+
     fn notify(&mut self, told: &Notification) {
         self.signs.changed(now());
         if self.engine.config().globals.dbus.enabled {
             let message = self.teller.announced(told);
             self.tell(&message);
         }
+        self.events.tell(|| Some(events::Event::of_state(told)));
         self.mailer.send(told);
         self.run_notify(notices::of_instance(told));
         self.fifos.write(&fifo::line_of(told));
     }
 
     fn notify_group(&mut self, told: &GroupNotification) {
+        self.events.tell(|| Some(events::Event::of_group(told)));
         self.mailer.send_group(told);
         self.run_notify(notices::of_group(told));
         self.fifos.write(&fifo::line_of_group(told));

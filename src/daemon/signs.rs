@@ -53,6 +53,11 @@ impl Signs {
         due
     }
 
+    /// Whether it is time to tell where the instances stand.
+    pub fn states_are_due(&self, now: Instant) -> bool {
+        self.states_at.is_some_and(|at| at <= now)
+    }
+
     /// Where the instances stand, if that is due and news.
     pub fn states(&mut self, now: Instant, engine: &Engine) -> Option<String> {
         self.states_at.take_if(|at| *at <= now)?;

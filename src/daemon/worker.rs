@@ -63,6 +63,7 @@ fn work(start: WorkerStart) -> u8 {
             status: start.status,
             about: start.about,
             fifos: start.fifos,
+            orders: start.orders,
         };
         match Reactor::new(start.channel, settings, loaded.config) {
             Ok(reactor) => match reactor.run().await {

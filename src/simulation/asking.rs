@@ -1,7 +1,7 @@
 //! A second opinion on `fast_handover` (docs/operating/fast-handover.md).
 //!
 //! A master that stays may say priority 0 only when its priority falls below one that
-//! it has heard, and says its own again a skew time later, unless somebody speaks to
+//! it has heard, or when it is drained (docs/operating/drain.md), and says its own again a skew time later, unless somebody speaks to
 //! it or its priority rises before.
 
 use std::collections::BTreeMap;
@@ -36,6 +36,8 @@ pub struct Step<'a> {
     pub heard: Option<Heard>,
     /// The skew time of the new priority.
     pub skew: Interval,
+    /// Somebody took a VIP away, and `vip_loss reelect` is set.
+    pub is_reelected: bool,
 }
 
 impl Asking {
@@ -54,6 +56,7 @@ impl Asking {
                 return self.judge_question(step, &said, turn);
             }
             let lets_go = step.states == [State::Master, State::Backup] && asks;
+            let lets_go = lets_go && !step.is_reelected;
             return lets_go.then(|| "let go before anybody better had spoken".to_owned());
         }
         if asks {
@@ -94,7 +97,13 @@ impl Asking {
         let is_known = self.peers.values().any(|theirs| *theirs > to);
         let zeros = said.iter().filter(|said| **said == Priority::ZERO).count();
         let once = zeros <= step.config.destinations().count();
-        let may = step.config.fast_handover && fell && is_known && once;
+        // Who is drained asks in any case.
+        let name = &step.config.name;
+        let is_drained = matches!(turn.cause, Cause::Order { drained } if drained.contains(name));
+        let may = match is_drained && to == Priority(1) {
+            true => once,
+            false => step.config.fast_handover && fell && is_known && once,
+        };
         (!may).then(|| format!("asked others to take over, from {from} to {to}: {said:?}"))
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::Envelope;
+use crate::vrrp::orders::Order;
 
 use super::delivery::{forgery, noise};
 use super::edits::Edit;
@@ -127,6 +128,13 @@ pub enum Fault {
         /// What is changed before it.
         edit: Edit,
     },
+    /// An administrator orders something.
+    Order {
+        /// Where.
+        node: usize,
+        /// What.
+        order: Order,
+    },
     /// A datagram of nobody's arrives.
     Noise {
         /// Where.
@@ -219,6 +227,7 @@ impl Fault {
             Self::Reload { node, edit } => {
                 format!("reload {} with {}", name(*node), edit.in_words())
             }
+            Self::Order { node, order } => format!("order {order} at {}", name(*node)),
             Self::Noise { node, vrid } => format!("noise at {} for VRID {vrid}", name(*node)),
         }
     }
@@ -296,6 +305,7 @@ impl World {
                 }
             }
             Fault::Reload { node, edit } => self.edit(node, edit),
+            Fault::Order { node, order } => self.order(node, &order),
             Fault::Noise { node, vrid } => self.noise(node, vrid),
         }
     }

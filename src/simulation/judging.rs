@@ -125,7 +125,10 @@ impl World {
                 return None;
             };
             let reason = match line {
-                InstanceLine::FaultReasons(reasons) => reasons.clone(),
+                // At the start C's lines tell of each of them.
+                InstanceLine::Changed(it) if it.to == State::Fault && it.from != State::Init => {
+                    it.cause.to_string()
+                }
                 InstanceLine::FaultScript(script) => format!("script {script} fails"),
                 InstanceLine::FaultFile(file) => format!("the number in tracked file {file}"),
                 InstanceLine::FaultProcess(process) => {

@@ -18,6 +18,7 @@ pub mod kernel;
 pub mod monitor;
 pub mod network;
 pub mod node;
+mod ordered;
 pub mod random;
 mod reloaded;
 pub mod report;

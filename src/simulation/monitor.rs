@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{HmacMode, Instance, Version};
+use crate::config::model::{HmacMode, Instance, LossAnswer, Version};
 use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 use crate::vrrp::engine::InstanceView;
@@ -52,6 +52,11 @@ pub enum Cause {
     },
     /// The daemon was told to stop.
     Stop,
+    /// An administrator orders something.
+    Order {
+        /// The names of the instances that it wants to be drained.
+        drained: Vec<String>,
+    },
     /// A reload.
     Reload {
         /// The names of the instances that it ends.
@@ -313,6 +318,7 @@ impl Watch {
             priorities: [old_priority, self.priority],
             heard,
             skew: self.skew(self.priority),
+            is_reelected: self.is_reelected(before, turn),
         };
         let was_asking = self.asking.until().is_some();
         let asked = self.asking.judge(&step, turn);
@@ -552,13 +558,22 @@ impl Watch {
         if before == State::Master && self.state != State::Backup {
             self.judge_leaving(turn, wrong);
         }
-        if before == State::Master && self.state == State::Backup {
+        if self.is_reelected(before, turn) {
+            self.judge_leaving(turn, wrong);
+        } else if before == State::Master && self.state == State::Backup {
             let told = matches!(turn.cause, Cause::Datagram(Some(_)));
             let alone = turn.group.is_none_or(|group| !group.yields);
             if alone && (!told || !heard) {
                 wrong.push(self.breach(12, "gave way to nobody".to_owned()));
             }
         }
+    }
+
+    /// Whether it gave up because somebody took a VIP away (`vip_loss reelect`).
+    fn is_reelected(&self, before: State, turn: &Turn<'_>) -> bool {
+        let is_report = matches!(turn.cause, Cause::Report { .. });
+        let states = [before, self.state] == [State::Master, State::Backup];
+        self.config.vip_loss.answer == LossAnswer::Reelect && states && is_report
     }
 
     /// A master that leaves tells the others.
@@ -588,6 +603,10 @@ impl Watch {
                 self.obeyed = Some(turn.now);
             }
             self.wait_for_master(turn.now);
+            if self.is_reelected(before, turn) {
+                self.waits_skew = true;
+                self.wait(turn.now, self.patience());
+            }
         }
         if self.state == State::Master {
             self.advert_due = turn.now + self.config.advert_interval;

@@ -16,6 +16,7 @@ use crate::wire::advert::Family;
 
 use super::kernel::{Interface, Kernel, Report};
 use super::monitor::Watch;
+use super::ordered::Ordered;
 use super::watched::Found;
 
 /// How many datagrams wait in the socket of a node that stands still.
@@ -136,6 +137,8 @@ pub struct Node {
     pub watches: Vec<Watch>,
     /// What the engine's count of datagrams for nobody was.
     pub ignored: u64,
+    /// What an administrator has ordered of its daemon, by instance.
+    pub ordered: BTreeMap<String, Ordered>,
     /// How far its calendar is ahead of everybody's.
     pub ahead_us: i64,
     /// It has heard forged or old adverts, or a clock was set: it had reason to
@@ -171,6 +174,7 @@ impl Node {
             announceable: BTreeSet::new(),
             watches: Vec::new(),
             ignored: 0,
+            ordered: BTreeMap::new(),
             ahead_us: 0,
             was_deceived: false,
             recent: VecDeque::new(),
@@ -245,6 +249,7 @@ impl Node {
         self.announceable.clear();
         self.watches.clear();
         self.ignored = 0;
+        self.ordered.clear();
         self.announced.clear();
         self.kernel.forget_requests();
         // Whoever takes the VIPs off after it opens the firewall, too.

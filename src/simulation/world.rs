@@ -23,6 +23,7 @@ use super::kernel::Report;
 use super::monitor::{Breach, Cause, Watch};
 use super::network::Network;
 use super::node::{Arrival, Behaviour, News, Node, Outbox, Setup};
+use super::ordered::handed_down;
 use super::random::Random;
 use super::trace::{Record, What};
 
@@ -299,6 +300,7 @@ impl World {
         let kept = plan.kept.iter();
         let kept = kept.map(|it| (it.before.name.clone(), Arc::clone(&it.after)));
         let kept: Vec<_> = kept.collect();
+        here.ordered = handed_down(&here.ordered, &kept, &config);
         let started = plan.started.clone();
         self.turn(node, Cause::Reload { ended, kept }, |engine, now, tx| {
             engine.apply(now, plan, tx);
@@ -504,6 +506,7 @@ impl World {
             | Action::NotifyGroup(_)
             | Action::NotifyLowerPriority(_)
             | Action::NotifyPriority(_)
+            | Action::FindCulprits
             | Action::Ready
             | Action::Stopped => {}
         }

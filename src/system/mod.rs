@@ -6,6 +6,7 @@ pub mod braces;
 pub mod calendar;
 pub mod capabilities;
 pub mod clock;
+pub mod culprits;
 #[cfg(feature = "dbus")]
 pub mod dbus;
 pub mod fifo;
@@ -23,6 +24,7 @@ pub mod settings;
 pub mod settled;
 pub mod signals;
 pub mod sockets;
+pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod watch;

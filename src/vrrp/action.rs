@@ -13,6 +13,7 @@ use crate::wire::advert::Family;
 
 use super::log_lines::LogLine;
 pub use super::reasons::Cause;
+pub use super::transition::Evidence;
 
 /// Sends adverts. `frame` is a whole IP packet, header included.
 pub trait Transmit {
@@ -113,6 +114,9 @@ pub enum Action {
     /// Tell the FIFOs of a change of the effective priority
     /// (`notify_priority_changes`).
     NotifyPriority(PriorityChanged),
+    /// Find out which programs run here that take addresses away; report
+    /// `Event::Culprits`. There is no hurry.
+    FindCulprits,
     /// Write a line to the log.
     Log(LogLine),
     /// Every instance has begun and its receive socket was asked for: the
@@ -274,6 +278,8 @@ pub struct Notification {
     pub previous: Option<NotifyState>,
     /// What brought it into its state.
     pub cause: Cause,
+    /// What it saw then.
+    pub evidence: Evidence,
     /// Effective priority at that time.
     pub priority: Priority,
 }

@@ -82,6 +82,8 @@ pub enum Event<'a> {
         /// How many.
         count: u32,
     },
+    /// Programs that run on this machine and may take addresses away, by name.
+    Culprits(&'a [String]),
     /// What the wall clock says: before the start, and whenever it is not what
     /// was said before. Only `auth_type AH` and `auth_hmac` look at it.
     WallClock(WallClock),

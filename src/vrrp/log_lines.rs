@@ -14,9 +14,11 @@ use crate::wire::advert::Family;
 use super::action::Operation;
 use super::contention::Contended;
 use super::event::Outcome;
+use super::orders::{DRAINED, Lasting};
 use super::reasons::Ms;
 use super::receive::Reject;
 use super::state_machine::State;
+use super::transition::Transition;
 
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +84,18 @@ pub enum LogLine {
         address: IpAddr,
         /// The interface it was on.
         interface: String,
+        /// It is put back.
+        is_put_back: bool,
     },
     /// A route or a rule of ours was taken out by somebody else.
-    WayRemoved(String),
+    WayRemoved {
+        /// What it was.
+        what: String,
+        /// It is put back.
+        is_put_back: bool,
+    },
+    /// Programs that run here and take away what they have not put in.
+    Culprits(Vec<String>),
     /// The kernel did not do one operation.
     Refused {
         /// The name and the number of the request.
@@ -141,8 +152,8 @@ pub enum InstanceLine {
     Loopback(String),
     /// An interface without multicast, and no unicast peers.
     NoMulticast(String),
-    /// Why it is in FAULT at run time, in words of our own.
-    FaultReasons(String),
+    /// It is in another state: why, and what was seen. A line of our own, after C's.
+    Changed(Box<Transition>),
     /// Its own address is announced, because it takes part again.
     AnnouncingSource(IpAddr),
     /// The master went silent.
@@ -154,6 +165,8 @@ pub enum InstanceLine {
         /// Now.
         to: Priority,
     },
+    /// The effective priority, as a file with a weight leaves FAULT.
+    PrioritySet(Priority),
     /// Resigned.
     SentPriorityZero,
     /// `fast_handover`: a peer is better now.
@@ -172,6 +185,34 @@ pub enum InstanceLine {
         /// Our own.
         ours: Priority,
     },
+    /// By order of an administrator.
+    Drained,
+    /// As a MASTER that was drained, and that knows nobody better.
+    AsksAnybody,
+    /// By order of an administrator.
+    Resumed,
+    /// By order of an administrator.
+    PriorityOrdered {
+        /// The priority, before weights.
+        to: Priority,
+        /// For how long.
+        lasts: Option<Interval>,
+    },
+    /// The priority of the configuration counts again.
+    PriorityOrderEnded {
+        /// The priority of the configuration.
+        to: Priority,
+        /// Its time was over.
+        in_time: bool,
+    },
+    /// By order of an administrator.
+    AnnouncesAgain,
+    /// What somebody else takes away is put back; told at the first time.
+    Heals,
+    /// A fight over what it has in the kernel is given up for this time.
+    GivesUpFight(Interval),
+    /// That time is over.
+    EndsPause,
     /// As MASTER.
     MasterGotPriorityZero,
     /// As BACKUP.
@@ -408,6 +449,21 @@ const fn version_of(family: Family) -> u8 {
     }
 }
 
+/// What becomes of what somebody took away.
+const fn putting_back(is_put_back: bool) -> &'static str {
+    if is_put_back {
+        " - putting it back"
+    } else {
+        ""
+    }
+}
+
+/// `A runs`, or `A and B run`.
+fn running(names: &[String]) -> String {
+    let verb = if names.len() == 1 { "runs" } else { "run" };
+    format!("{} {verb}", names.join(" and "))
+}
+
 impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -468,17 +524,26 @@ impl fmt::Display for LogLine {
                     "IPv{version} VRRP packet{header} too short - {length} bytes"
                 )
             }
-            Self::AddressRemoved { address, interface } => write!(
+            Self::AddressRemoved {
+                address,
+                interface,
+                is_put_back,
+            } => write!(
                 f,
-                "Netlink reflector reports IP {address} removed from {interface}, \
-                 not by us - putting it back"
+                "Netlink reflector reports IP {address} removed from {interface}, not by us{}",
+                putting_back(*is_put_back)
             ),
-            Self::WayRemoved(what) => {
-                write!(
-                    f,
-                    "Netlink reflector reports {what} removed, not by us - putting it back"
-                )
-            }
+            Self::WayRemoved { what, is_put_back } => write!(
+                f,
+                "Netlink reflector reports {what} removed, not by us{}",
+                putting_back(*is_put_back)
+            ),
+            Self::Culprits(names) => write!(
+                f,
+                "{} on this machine and may have taken it away - how to stop that is in \
+                 the documentation, operating/healing.md",
+                running(names)
+            ),
             Self::Refused {
                 request: (name, number),
                 errno,
@@ -517,6 +582,9 @@ impl InstanceLine {
             | Self::IntervalForgotten { .. }
             | Self::PreemptDelayStarted(_)
             | Self::PreemptDelayStopped
+            | Self::PrioritySet(_)
+            | Self::FileFault(_)
+            | Self::FileFine(_)
             | Self::SettingVips
             | Self::RemovingVips
             | Self::SettingDropRule
@@ -602,7 +670,7 @@ impl InstanceLine {
                 "entering FAULT state (tracked process {process} quorum not achieved)"
             ),
             Self::FaultStatic(what) => write!(f, "entering FAULT state (static {what} missing)"),
-            Self::FaultReasons(reasons) => write!(f, "in FAULT state because {reasons}"),
+            Self::Changed(transition) => write!(f, "{transition}"),
             Self::Loopback(interface) => write!(
                 f,
                 "cannot use a loopback interface ({interface}) for vrrp - ignoring"
@@ -616,6 +684,7 @@ impl InstanceLine {
             Self::PriorityChanged { from, to } => {
                 write!(f, "Changing effective priority from {from} to {to}")
             }
+            Self::PrioritySet(to) => write!(f, "Setting effective priority to {to}"),
             Self::SentPriorityZero => f.write_str("sent 0 priority"),
             Self::MasterGotPriorityZero => f.write_str("Master received priority 0 message"),
             Self::BackupGotPriorityZero => f.write_str("Backup received priority 0 advertisement"),
@@ -637,7 +706,7 @@ impl InstanceLine {
                     "Priority is {ours} again before a peer took over: staying MASTER"
                 )
             }
-            other => other.write_adverts(f),
+            other => other.write_orders(f),
         }
     }
 
@@ -701,6 +770,32 @@ impl InstanceLine {
         }
     }
 
+    /// The lines about orders of an administrator, after the name.
+    fn write_orders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drained => write!(
+                f,
+                "Drained: counts with priority {DRAINED} until it is resumed"
+            ),
+            Self::AsksAnybody => {
+                f.write_str("No better router is known: asking whoever is there to take over")
+            }
+            Self::Resumed => f.write_str("Resumed: not drained any more"),
+            Self::PriorityOrdered { to, lasts } => {
+                write!(f, "Priority {to} ordered{}", Lasting(*lasts))
+            }
+            Self::PriorityOrderEnded { to, in_time: true } => write!(
+                f,
+                "Priority {to} of the configuration counts again: the time of the order is over"
+            ),
+            Self::PriorityOrderEnded { to, in_time: false } => {
+                write!(f, "Priority {to} of the configuration counts again")
+            }
+            Self::AnnouncesAgain => f.write_str("Announcing the VIPs again by order"),
+            other => other.write_adverts(f),
+        }
+    }
+
     /// The lines about address owners, after the name.
     fn write_owners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -743,6 +838,16 @@ impl InstanceLine {
             Self::RemovingRoutes => f.write_str("removing Virtual Routes"),
             Self::SettingRules => f.write_str("setting Virtual Rules"),
             Self::RemovingRules => f.write_str("removing Virtual Rules"),
+            Self::Heals => f.write_str(
+                "What others take away from a MASTER is put back: \
+                 `keepalived-rs drain` moves it to another node",
+            ),
+            Self::GivesUpFight(pause) => write!(
+                f,
+                "Giving up a fight for {} s, or until a reload",
+                pause.as_secs()
+            ),
+            Self::EndsPause => f.write_str("Trying again after a fight"),
             Self::Announcing { on, address } => {
                 let what = match address {
                     IpAddr::V4(_) => "gratuitous ARPs",

@@ -70,11 +70,35 @@ pub enum Cause {
     },
     /// It stood still for so long that another node must have taken over.
     StoodStill,
+    /// Somebody else took away what it had in the kernel, and `vip_loss reelect` is set.
+    Lost,
     /// The daemon stops, or a reload ends the instance.
     Stopped,
 }
 
 impl Cause {
+    /// A word for programs, which never changes. A fault has that of the first thing
+    /// that stands against taking part.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Owner => "owner",
+            Self::NoMaster { .. } => "no-master",
+            Self::MasterSilent { .. } => "master-silent",
+            Self::MasterResigned { .. } => "master-resigned",
+            Self::Preempts { .. } => "preempts",
+            Self::Outranked { .. } => "outranked",
+            Self::Fault(reasons) => reasons.first().map_or("fault", FaultReason::code),
+            Self::Recovered => "recovered",
+            Self::GroupTookOver => "group-took-over",
+            Self::GroupGaveWay => "group-gave-way",
+            Self::HandedOver { .. } => "handed-over",
+            Self::StoodStill => "stood-still",
+            Self::Lost => "lost",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// Whether it only followed another member of its sync group.
     pub fn is_of_group(&self) -> bool {
         match self {
@@ -118,6 +142,7 @@ impl fmt::Display for Cause {
                 write!(f, "handed over to {address}, whose priority is {priority}")
             }
             Self::StoodStill => f.write_str("stood still for too long"),
+            Self::Lost => f.write_str("somebody else took away what it had in the kernel"),
             Self::Stopped => f.write_str("stopped"),
         }
     }
@@ -164,8 +189,88 @@ pub enum FaultReason {
     },
     /// A process of `track_process` lacks its quorum, or with `reverse` has it.
     Process(String),
+    /// Somebody else took the same thing away again and again (`vip_loss_limit`).
+    Fight(Fight),
     /// Another member of the sync group is in FAULT.
     GroupMember(String),
+}
+
+impl FaultReason {
+    /// A word for programs, which never changes.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InterfaceMissing(_) => "interface-missing",
+            Self::Loopback(_) => "loopback",
+            Self::NoMulticast(_) => "no-multicast",
+            Self::LinkDown(_) => "link-down",
+            Self::NoSourceAddress { .. } => "no-source-address",
+            Self::NoUnicastPeer(_) => "no-unicast-peer",
+            Self::VipInterface(_) => "vip-interface",
+            Self::RouteInterface(_) => "route-interface",
+            Self::StaticInterface(_) => "static-interface",
+            Self::StaticMissing(_) => "static-missing",
+            Self::TrackedInterface(_) => "tracked-interface",
+            Self::Script(_) => "script",
+            Self::File { .. } => "file",
+            Self::Process(_) => "process",
+            Self::Fight(_) => "vip-lost",
+            Self::GroupMember(_) => "group-member",
+        }
+    }
+
+    /// The name of the interface, script, file, process or instance that it is about.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::InterfaceMissing(name)
+            | Self::Loopback(name)
+            | Self::NoMulticast(name)
+            | Self::LinkDown(name)
+            | Self::NoUnicastPeer(name)
+            | Self::VipInterface(name)
+            | Self::RouteInterface(name)
+            | Self::StaticInterface(name)
+            | Self::StaticMissing(name)
+            | Self::TrackedInterface(name)
+            | Self::Script(name)
+            | Self::Process(name)
+            | Self::GroupMember(name)
+            | Self::NoSourceAddress {
+                interface: name, ..
+            }
+            | Self::File { name, .. } => name,
+            Self::Fight(fight) => &fight.what,
+        }
+    }
+}
+
+/// A fight over what a MASTER has in the kernel, which it has given up for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fight {
+    /// The address, route or rule.
+    pub what: String,
+    /// How often it was lost.
+    pub count: u16,
+    /// Within this time.
+    pub within: Interval,
+    /// How long the instance keeps out of it.
+    pub pause: Interval,
+    /// Programs that run on this machine and do such things, by name.
+    pub culprits: Vec<String>,
+}
+
+impl fmt::Display for Fight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, within) = (self.count, self.within.as_secs());
+        let what = &self.what;
+        write!(
+            f,
+            "{what} was taken away by somebody else {count} times within {within} s"
+        )?;
+        if !self.culprits.is_empty() {
+            write!(f, " (likely {})", self.culprits.join(" or "))?;
+        }
+        write!(f, "; tried again after {} s", self.pause.as_secs())
+    }
 }
 
 impl fmt::Display for FaultReason {
@@ -194,6 +299,7 @@ impl fmt::Display for FaultReason {
             Self::Process(name) => {
                 return write!(f, "tracked process {name} is not as it must be");
             }
+            Self::Fight(fight) => return fight.fmt(f),
             Self::GroupMember(name) => {
                 return write!(f, "{name} of the same sync group is in FAULT");
             }
@@ -270,6 +376,10 @@ pub enum Contributor {
     Owner,
     /// What it takes to be an owner that left its addresses to another one.
     Rival,
+    /// An administrator has set another priority than that of the configuration.
+    Order,
+    /// What it takes to have the lowest priority: it is drained.
+    Drained,
 }
 
 impl fmt::Display for Contributor {
@@ -279,6 +389,8 @@ impl fmt::Display for Contributor {
             Self::Limit => return f.write_str("kept within 1 to 254"),
             Self::Owner => return f.write_str("an owner's priority is fixed"),
             Self::Rival => return f.write_str("another node owns the addresses, too"),
+            Self::Order => return f.write_str("ordered by an administrator"),
+            Self::Drained => return f.write_str("drained"),
             Self::Script { name, of_group, .. } => ("script", name, of_group),
             Self::Interface { name, of_group, .. } => ("interface", name, of_group),
             Self::File { name, of_group, .. } => ("file", name, of_group),

@@ -14,11 +14,15 @@ use crate::time::{Instant, Interval};
 pub use super::contention::{Contended, Contention};
 use super::event::{InterfaceState, Outcome};
 use super::instance::Sender;
+pub use super::lateness::Lateness;
+use super::orders::InForce;
 pub use super::reasons::{Cause, Contribution, Contributor, FaultReason};
 use super::receive::Reject;
 use super::state_machine::State;
 use super::statistics::Statistics;
+pub use super::tracking::Durations;
 use super::tracking::{Run, Standing};
+pub use super::transition::{Evidence, Transitions};
 
 /// The state of a whole engine.
 #[derive(Debug, Clone)]
@@ -45,6 +49,8 @@ pub struct Snapshot {
     pub interfaces: Vec<InterfaceState>,
     /// Datagrams that were for no instance.
     pub ignored: u64,
+    /// How late the adverts of masters were.
+    pub lateness: Lateness,
 }
 
 /// The state of one instance.
@@ -81,15 +87,22 @@ pub struct InstanceSnapshot {
     pub installed: bool,
     /// How many things stand against taking part.
     pub faults: usize,
-    /// How many scripts that can stand against it have no result yet.
+    /// How many scripts, files and processes that it waits for have no result yet.
     pub awaited: usize,
     /// What brought it into its state.
     pub cause: Cause,
+    /// What it saw then.
+    pub evidence: Evidence,
+    /// How often it entered which state, and why.
+    pub transitions: Transitions,
     /// What stands against taking part; in a sync group also the other member
     /// because of which all are in FAULT. C counts some twice in `faults`.
     pub fault_reasons: Vec<FaultReason>,
     /// The scripts, by name, that can stand against it and have no result yet.
     pub awaited_scripts: Vec<String>,
+    /// The tracked files and processes that were not looked at yet, as `file NAME` and
+    /// `process NAME`.
+    pub awaited_watched: Vec<String>,
     /// What `priority` is made of; the amounts add up to it.
     pub contributions: Vec<Contribution>,
     /// Who else sends adverts with its VRID: the unicast peers in the order of
@@ -97,6 +110,10 @@ pub struct InstanceSnapshot {
     pub peers: Vec<PeerSnapshot>,
     /// It is MASTER, and so is somebody else.
     pub contended: Option<Contended>,
+    /// What an administrator has ordered.
+    pub orders: InForce,
+    /// It is MASTER, has asked others to take over, and none has spoken yet.
+    pub handing_over: bool,
     /// Its counters.
     pub statistics: Statistics,
 }
@@ -162,6 +179,8 @@ pub struct ScriptSnapshot {
     pub has_run: bool,
     /// The last result, and when there was one.
     pub last: Option<(ScriptResult, Instant)>,
+    /// How long its runs took.
+    pub durations: Durations,
 }
 
 /// The state of one tracked file.

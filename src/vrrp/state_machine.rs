@@ -64,6 +64,8 @@ pub enum Input {
     Stop,
     /// `fast_handover`: a peer is better now and shall take over.
     HandOver,
+    /// `vip_loss reelect`: somebody else took away what it had in the kernel.
+    Lost,
 }
 
 /// What the table has to know of the configuration.
@@ -199,7 +201,8 @@ const fn init(input: Input, params: Params) -> Transition {
         | Input::TimerHeld
         | Input::GroupGaveWay
         | Input::Superseded
-        | Input::HandOver => to(State::Init, Effects::NONE),
+        | Input::HandOver
+        | Input::Lost => to(State::Init, Effects::NONE),
     }
 }
 
@@ -226,7 +229,8 @@ const fn backup(input: Input, params: Params) -> Transition {
         | Input::Recovered
         | Input::GroupGaveWay
         | Input::Superseded
-        | Input::HandOver => to(State::Backup, Effects::NONE),
+        | Input::HandOver
+        | Input::Lost => to(State::Backup, Effects::NONE),
     }
 }
 
@@ -261,6 +265,14 @@ const fn master(input: Input, params: Params) -> Transition {
             State::Master,
             Effects::SEND_PRIORITY_ZERO.and(Effects::ARM_SKEW),
         ),
+        // Specification F.9: all that is left goes too, and whoever is best after a skew
+        // time, often itself, puts everything on.
+        Input::Lost => to(
+            State::Backup,
+            Effects::SEND_PRIORITY_ZERO
+                .and(Effects::REMOVE)
+                .and(Effects::ARM_SKEW),
+        ),
         Input::Ready | Input::Recovered | Input::TimerHeld => to(State::Master, Effects::NONE),
     }
 }
@@ -279,7 +291,8 @@ const fn fault(input: Input) -> Transition {
         | Input::TimerHeld
         | Input::GroupGaveWay
         | Input::Superseded
-        | Input::HandOver => to(State::Fault, Effects::NONE),
+        | Input::HandOver
+        | Input::Lost => to(State::Fault, Effects::NONE),
     }
 }
 
@@ -325,7 +338,7 @@ mod tests {
         State::Fault,
         State::Stopped,
     ];
-    const INPUTS: [Input; 15] = [
+    const INPUTS: [Input; 16] = [
         Input::Ready,
         Input::TimerExpired,
         Input::PriorityZero,
@@ -341,6 +354,7 @@ mod tests {
         Input::GroupGaveWay,
         Input::Superseded,
         Input::HandOver,
+        Input::Lost,
     ];
 
     /// The effects by name, so that the expectation is read and not recomputed.
@@ -364,7 +378,7 @@ mod tests {
         })
     }
 
-    fn check(params: Params, state: State, expected: [(State, &str); 15]) {
+    fn check(params: Params, state: State, expected: [(State, &str); 16]) {
         for (input, (next, names)) in INPUTS.into_iter().zip(expected) {
             let got = transition(state, input, params);
             let want = Transition {
@@ -405,6 +419,7 @@ mod tests {
                 "no RFC: they know no groups; specification F.7"
             }
             (_, Input::HandOver) => "no RFC: fast_handover departs from them",
+            (_, Input::Lost) => "no RFC: they know no thief; specification F.9",
             (_, Input::Superseded) => "no RFC: they know no standstill; specification F.9",
             // What ended, or has not begun, hears nothing; what runs is ready already.
             (State::Stopped, _) | (State::Init, _) | (_, Input::Ready) => {
@@ -418,7 +433,7 @@ mod tests {
     fn init_waits_until_it_is_ready() {
         let rest = [(State::Init, ""); 7];
         let row = |first| {
-            let mut cells = [(State::Init, ""); 15];
+            let mut cells = [(State::Init, ""); 16];
             cells[0] = first;
             cells[1..8].copy_from_slice(&rest);
             cells[8] = (State::Fault, "");
@@ -452,6 +467,7 @@ mod tests {
                 (State::Backup, ""),
                 (State::Stopped, "disarm"),
                 (State::Backup, "arm-down"),
+                (State::Backup, ""),
                 (State::Backup, ""),
                 (State::Backup, ""),
                 (State::Backup, ""),
@@ -489,6 +505,7 @@ mod tests {
                 (State::Backup, "remove arm-down"),
                 (State::Backup, "remove arm-down"),
                 (State::Master, "zero arm-skew"),
+                (State::Backup, "zero remove arm-skew"),
             ]
         };
         for params in [PLAIN, OWNER, NOPREEMPT] {
@@ -508,7 +525,7 @@ mod tests {
     /// No RFC has this state; specification F.6.
     #[test]
     fn fault_ignores_everything_but_its_end() {
-        let mut row = [(State::Fault, ""); 15];
+        let mut row = [(State::Fault, ""); 16];
         row[9] = (State::Backup, "arm-down");
         row[10] = (State::Stopped, "disarm");
         for params in ALL {
@@ -521,7 +538,7 @@ mod tests {
     #[test]
     fn stopped_is_the_end() {
         for params in ALL {
-            check(params, State::Stopped, [(State::Stopped, ""); 15]);
+            check(params, State::Stopped, [(State::Stopped, ""); 16]);
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::config::model::{Instance, Script, SyncGroup, TrackInterface, TrackScript};
 use crate::ids::{Priority, ScriptId};
-use crate::time::Instant;
+use crate::time::{Instant, Interval};
 
 use super::event::Outcome;
 use super::interfaces::Interfaces;
@@ -39,6 +39,17 @@ pub enum Run {
     TimingOut,
 }
 
+/// How long the runs of a script took, those that were ended for it included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Durations {
+    /// How many runs have ended.
+    pub count: u64,
+    /// All of them together.
+    pub sum: Interval,
+    /// The last one.
+    pub last: Option<Interval>,
+}
+
 /// A script that some instance tracks.
 #[derive(Debug)]
 pub struct Tracked {
@@ -58,6 +69,10 @@ pub struct Tracked {
     counted: bool,
     /// A run was due while the last one was being ended.
     pub overdue: bool,
+    /// When the run began that is under way.
+    pub began: Option<Instant>,
+    /// How long the others took.
+    durations: Durations,
 }
 
 impl Tracked {
@@ -78,6 +93,8 @@ impl Tracked {
             status: 0,
             counted: false,
             overdue: false,
+            began: None,
+            durations: Durations::default(),
         }
     }
 
@@ -141,6 +158,20 @@ impl Tracked {
             result: self.counter,
             has_run: self.counted,
             last: self.last,
+            durations: self.durations,
+        }
+    }
+
+    /// The run that was under way has ended, with this result.
+    pub fn note_end(&mut self, outcome: Outcome, now: Instant) {
+        let began = self.began.take();
+        let is_run = !matches!(outcome, Outcome::NotRun(_));
+        if let Some(began) = began.filter(|_| is_run) {
+            let took = now.since(began);
+            let durations = &mut self.durations;
+            durations.count = durations.count.saturating_add(1);
+            durations.sum = durations.sum + took;
+            durations.last = Some(took);
         }
     }
 
@@ -327,13 +358,14 @@ pub fn interfaces_of<'c>(
     own.iter().chain(shared)
 }
 
-/// The priority of the configuration and everything that is added to it.
+/// The priority that an instance begins with, and everything that is added to it.
 pub fn total_priority(
+    base: Priority,
     instance: &Instance,
     group: Option<&SyncGroup>,
     around: Surroundings<'_>,
 ) -> i32 {
-    let own = i32::from(instance.priority.0);
+    let own = i32::from(base.0);
     let scripts = scripts_of(instance, group);
     let scripts = scripts.map(|tracked| contribution(tracked, around.standing(&tracked.script)));
     let interfaces = interfaces_of(instance, group);
@@ -351,14 +383,15 @@ pub fn total_priority(
 
 /// The effective priority: the sum, kept within 1 to 254; the owner's is fixed.
 pub fn effective_priority(
+    base: Priority,
     instance: &Instance,
     group: Option<&SyncGroup>,
     around: Surroundings<'_>,
 ) -> Priority {
-    if instance.priority.is_owner() {
+    if base.is_owner() {
         return Priority::OWNER;
     }
-    let total = total_priority(instance, group, around);
+    let total = total_priority(base, instance, group, around);
     Priority(u8::try_from(total.clamp(1, 254)).unwrap_or(Priority::DEFAULT.0))
 }
 

@@ -37,7 +37,8 @@ pub const PATIENCE: Duration = Duration::from_secs(15);
 /// How far a timer may seem early: the frame before it was stamped late.
 const EARLY: Duration = Duration::from_millis(30);
 
-const CONFIGURATION: &str = "/run/keepalived.conf";
+/// The configuration file of every node.
+pub const CONFIGURATION: &str = "/run/keepalived.conf";
 /// The pid file of the daemon.
 pub const PID_FILE: &str = "/run/keepalived.pid";
 /// The pid file of its VRRP process.
@@ -224,6 +225,15 @@ impl Bench {
             .observer
             .await_announcement(mark, PATIENCE, vip, holder.node.mac())?;
         self.expect_holder_of(holder, vip)
+    }
+
+    /// Waits until the second node has announced `VIP`, and answers for it.
+    pub fn await_holder_elsewhere(&self, mark: Mark) -> Result<()> {
+        let mac = self.b.node.mac();
+        let observer = &self.lab.observer;
+        observer.await_announcement(mark, PATIENCE, VIP, mac)?;
+        self.b.expect_addresses(&[VIP])?;
+        self.expect_answer(VIP, &[mac])
     }
 
     /// Checks that `holder` alone has exactly `VIP`.

@@ -89,7 +89,7 @@ fn rules(machine: &Machine) -> Result<BTreeSet<String>> {
 }
 
 /// What becomes of a connection from one machine.
-fn connected(from: &Machine, to: IpAddr) -> Result<ErrorKind> {
+pub fn connected(from: &Machine, to: IpAddr) -> Result<ErrorKind> {
     from.node.inside(|| {
         let outcome = TcpStream::connect_timeout(&SocketAddr::new(to, PORT), SILENCE);
         Ok(outcome.map_or_else(|error| error.kind(), |_| ErrorKind::AddrInUse))

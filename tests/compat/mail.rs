@@ -43,6 +43,8 @@ pub fn texts(bench: &mut Bench) -> Result<()> {
             || format!("a date, not {date:?}"),
         )?;
         let about = mail.subject.split(" - ").next().unwrap_or_default();
+        let (why, rest) = apart(rest);
+        expect(why.is_empty() == is_c, || format!("why: {why:?}"))?;
         told.entry(about.to_owned())
             .or_default()
             // C folds the header since 2.3.
@@ -63,6 +65,13 @@ pub fn texts(bench: &mut Bench) -> Result<()> {
         })?;
     }
     expect(told.is_empty(), || format!("nothing else: {told:?}"))
+}
+
+/// What ours adds behind C's text, and the mail without it.
+fn apart(text: &str) -> (Vec<&str>, String) {
+    let is_ours = |line: &&str| line.starts_with("Why: ") || line.starts_with("Seen: ");
+    let (ours, theirs): (Vec<_>, Vec<_>) = text.split('\n').partition(is_ours);
+    (ours, theirs.join("\n"))
 }
 
 #[derive(Clone, Copy)]

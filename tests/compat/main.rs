@@ -25,6 +25,7 @@ mod container;
 mod contended;
 #[cfg(feature = "dbus")]
 mod dbus;
+mod drain;
 mod election;
 mod families;
 mod fast_handover;
@@ -39,6 +40,7 @@ mod kernel;
 mod lateness;
 mod mail;
 mod mail_hostile;
+mod metrics;
 mod notify;
 mod owner;
 mod realtime;
@@ -50,6 +52,7 @@ mod setups;
 mod start_delays;
 mod sync_groups;
 mod tracking;
+mod tricks;
 mod wire_format;
 mod words;
 
@@ -312,6 +315,14 @@ mod hostile_mail_servers {
     }
 }
 
+mod served_metrics {
+    use super::{Ours, run};
+    #[test]
+    fn flood() {
+        run(Ours, Ours, crate::metrics::flood);
+    }
+}
+
 // Not with C: it loses an address that moves from one of its instances to another.
 mod moved_address {
     use super::{Ours, run};
@@ -479,6 +490,22 @@ mod fast_handover_of_ours {
     #[test]
     fn alone() {
         run_scripts(Ours, Ours, crate::fast_handover::alone);
+    }
+}
+
+mod drained {
+    use super::{C, Ours, run};
+    #[test]
+    fn beside_ours() {
+        run(Ours, Ours, crate::drain::instance);
+    }
+    #[test]
+    fn beside_c() {
+        run(Ours, C, crate::drain::instance);
+    }
+    #[test]
+    fn alone() {
+        run(Ours, Ours, crate::drain::alone);
     }
 }
 
@@ -728,6 +755,76 @@ mod life_and_death {
     #[test]
     fn told_to_systemd() {
         run(Ours, Ours, crate::realtime::told_to_systemd);
+    }
+}
+
+mod tricks_of_operators {
+    use super::{C, Ours, run};
+    use crate::tricks;
+    #[test]
+    fn address_deleted() {
+        run(Ours, C, tricks::address_deleted);
+    }
+    #[test]
+    fn address_deleted_from_c() {
+        run(C, Ours, tricks::address_deleted);
+    }
+    #[test]
+    fn addresses_flushed() {
+        run(Ours, C, tricks::addresses_flushed);
+    }
+    #[test]
+    fn addresses_flushed_from_c() {
+        run(C, Ours, tricks::addresses_flushed);
+    }
+    #[test]
+    fn source_removed() {
+        run(Ours, C, tricks::source_removed);
+    }
+    #[test]
+    fn source_removed_from_c() {
+        run(C, Ours, tricks::source_removed);
+    }
+    #[test]
+    fn link_down_and_up() {
+        run(Ours, C, tricks::link_down_and_up);
+    }
+    #[test]
+    fn link_of_c_down_and_up() {
+        run(C, Ours, tricks::link_down_and_up);
+    }
+    #[test]
+    fn interface_made_again() {
+        run(Ours, C, tricks::interface_made_again);
+    }
+    #[test]
+    fn interface_of_c_made_again() {
+        run(C, Ours, tricks::interface_made_again);
+    }
+    #[test]
+    fn reelect() {
+        run(Ours, C, tricks::reelect);
+    }
+    #[test]
+    fn reelect_of_c() {
+        run(C, Ours, tricks::reelect);
+    }
+    // C has none of this.
+    #[test]
+    fn firewall_flushed() {
+        run(Ours, Ours, tricks::firewall_flushed);
+    }
+    #[test]
+    fn left_closed() {
+        run(Ours, Ours, tricks::left_closed);
+    }
+    #[test]
+    fn fight() {
+        run(Ours, Ours, tricks::fight);
+    }
+    #[test]
+    fn thousand() {
+        run(Ours, Ours, tricks::thousand);
     }
 }
 

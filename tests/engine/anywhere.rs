@@ -110,7 +110,7 @@ fn without_its_source_address_it_is_in_fault_until_some_interface_has_it() {
     wire.change_other(0, IfIndex(3), |state| state.addresses.clear());
     assert_eq!(wire[0].state(), State::Fault);
     assert!(wire[0].vips.is_empty());
-    assert!(wire[0].logged("in FAULT state because this node has no address to send from"));
+    assert!(wire[0].logged("-> FAULT: this node has no address to send from"));
 }
 
 #[test]

@@ -436,6 +436,59 @@ fn each_state_has_its_cause() {
     assert_eq!(seen(&wire, 0).cause, Cause::Stopped);
 }
 
+#[test]
+fn each_change_of_state_is_logged_with_what_was_seen_and_counted() {
+    let mut config = instance(150);
+    config.track_interfaces = vec![TrackInterface {
+        interface: "eth9".into(),
+        weight: -10,
+        reverse: false,
+    }];
+    let mut wire = Wire::new([Node::new(1, config)]);
+    wire.start();
+    wire.inject(0, &world::advert(source(2), 200));
+    wire.run_until(10_000_000);
+    wire.change_interface(0, |interface| interface.up = false);
+    wire.change_interface(0, |interface| interface.up = true);
+    wire.run_until(20_000_000);
+    wire.stop(0);
+    let lines: Vec<&String> = wire[0]
+        .log
+        .iter()
+        .filter(|it| it.contains(" -> "))
+        .collect();
+    let expected = [
+        "(VI_1) INIT -> BACKUP: started; no advert heard yet, link eth0 up, \
+         0 of 1 tracked interface ok, own priority 140",
+        "(VI_1) BACKUP -> MASTER: master 10.0.0.2 silent for 3.453 s; last advert 3.453 s ago \
+         from 10.0.0.2 with priority 200, link eth0 up, 0 of 1 tracked interface ok, own priority \
+         140",
+        "(VI_1) MASTER -> FAULT: interface eth0 is down; last advert 10.000 s ago from 10.0.0.2 \
+         with priority 200, link eth0 down, 0 of 1 tracked interface ok, own priority 140",
+        "(VI_1) FAULT -> BACKUP: nothing stands against it any more; last advert 10.000 s ago \
+         from 10.0.0.2 with priority 200, link eth0 up, 0 of 1 tracked interface ok, own priority \
+         140",
+        "(VI_1) BACKUP -> MASTER: no master heard for 3.453 s; last advert 13.453 s ago from \
+         10.0.0.2 with priority 200, link eth0 up, 0 of 1 tracked interface ok, own priority 140",
+        "(VI_1) MASTER -> STOP: stopped; last advert 20.000 s ago from 10.0.0.2 with priority 200, \
+         link eth0 up, 0 of 1 tracked interface ok, own priority 140",
+    ];
+    assert_eq!(lines, expected);
+    let it = seen(&wire, 0);
+    assert_eq!(it.evidence.priority, Priority(140));
+    let counts = it.transitions.iter().map(|it| (it.to, it.cause, it.times));
+    let counts: Vec<_> = counts.collect();
+    let expected = [
+        (State::Backup, "started", 1),
+        (State::Master, "master-silent", 1),
+        (State::Fault, "link-down", 1),
+        (State::Backup, "recovered", 1),
+        (State::Master, "no-master", 1),
+        (State::Stopped, "stopped", 1),
+    ];
+    assert_eq!(counts, expected);
+}
+
 /// A better master that was asked to take over is no accident.
 #[test]
 fn a_handover_is_told_as_one() {

@@ -22,7 +22,7 @@ const SKEW_90: u64 = 648_437;
 const UPLINK: u32 = 9;
 
 /// Follows the uplink with a weight, and hands over.
-fn handing_over(mut config: Instance, weight: i32) -> Instance {
+pub fn handing_over(mut config: Instance, weight: i32) -> Instance {
     config.fast_handover = true;
     config.track_interfaces.push(TrackInterface {
         interface: "eth9".into(),
@@ -59,7 +59,7 @@ fn pair() -> Wire {
 }
 
 /// The priorities that a node has sent since.
-fn said(wire: &Wire, node: usize, from_us: u64) -> Vec<(u64, u8)> {
+pub fn said(wire: &Wire, node: usize, from_us: u64) -> Vec<(u64, u8)> {
     let sent = wire[node].sent.iter();
     sent.filter(|sent| sent.at_us >= from_us)
         .map(|sent| (sent.at_us - from_us, sent.priority))
@@ -394,7 +394,7 @@ proptest! {
 const INSIDE: IfIndex = IfIndex(3);
 
 /// VI_2 on eth1, VRID 52.
-fn inside(priority: u8) -> Instance {
+pub fn inside(priority: u8) -> Instance {
     let mut address = vip(Ipv4Addr::new(10, 0, 1, 100));
     address.interface = "eth1".into();
     Instance {
@@ -404,7 +404,7 @@ fn inside(priority: u8) -> Instance {
     }
 }
 
-fn grouped(instances: [Instance; 2]) -> Config {
+pub fn grouped(instances: [Instance; 2]) -> Config {
     let group = SyncGroup {
         name: "G".into(),
         instances: vec!["VI_1".into(), "VI_2".into()],
@@ -424,7 +424,7 @@ fn grouped(instances: [Instance; 2]) -> Config {
     config
 }
 
-fn router(number: u8, config: Config) -> Node {
+pub fn router(number: u8, config: Config) -> Node {
     let mut node = Node::with(number, config);
     let mut inside = world::interface(number);
     (inside.index, inside.name) = (INSIDE, "eth1".into());
@@ -434,7 +434,7 @@ fn router(number: u8, config: Config) -> Node {
     node
 }
 
-fn all_states(wire: &Wire, node: usize) -> Vec<State> {
+pub fn all_states(wire: &Wire, node: usize) -> Vec<State> {
     wire[node].engine.instances().map(|it| it.state).collect()
 }
 

@@ -62,7 +62,7 @@ fn an_unweighted_script_is_waited_for_and_its_failure_means_fault() {
     wire.script(0, GOOD);
     assert_eq!(wire[0].state(), State::Backup);
     assert_eq!(
-        wire[0].log,
+        wire[0].log_as_c(),
         ["VRRP_Script(chk) succeeded", "(VI_1) Entering BACKUP STATE",]
     );
     wire[0].answer = Some(GOOD);

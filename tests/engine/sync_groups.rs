@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use keepalived_rs::config::model::{
-    Command, Config, InitialState, Instance, Notify, Script, SyncGroup, TrackInterface, TrackScript,
+    Command, Config, InitialState, Instance, Notify, Script, SyncGroup, TrackInterface,
+    TrackScript, VipLoss,
 };
 use keepalived_rs::ids::{IfIndex, Priority, Vrid};
 use keepalived_rs::time::Interval;
@@ -17,7 +18,7 @@ use keepalived_rs::vrrp::state_machine::State;
 use crate::world::{self, Node, VIP, Wire, config, instance, interface, ms, vip};
 
 const INSIDE: IfIndex = IfIndex(3);
-const INSIDE_VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 100);
+pub const INSIDE_VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 100);
 const SECOND: u64 = 1_000_000;
 /// RFC 3768 section 6.1: 3 adverts and (256 - 100) / 256 s.
 const DOWN_100: u64 = 3 * SECOND + SKEW_100;
@@ -81,6 +82,14 @@ fn router(number: u8, config: Config) -> Node {
     let mut node = Node::with(number, config);
     node.others = vec![inside_interface(number)];
     node
+}
+
+/// One node with 150 on both legs, whose instances answer losses like this.
+pub fn one_node_of_two_legs(vip_loss: VipLoss) -> Wire {
+    let legs = [instance(150), inside(150)].map(|leg| Instance { vip_loss, ..leg });
+    let mut wire = Wire::new([router(1, grouped(legs))]);
+    wire.start();
+    wire
 }
 
 /// The first with 150 on both legs, the second with 100.
@@ -211,7 +220,7 @@ fn one_leg_that_fails_moves_both_addresses() {
         ]
     );
     assert!(wire[0].logged("VRRP_Group(G) Syncing instances to FAULT state"));
-    assert!(wire[0].logged("(VI_2) in FAULT state because VI_1 of the same sync group is"));
+    assert!(wire[0].logged("(VI_2) MASTER -> FAULT: VI_1 of the same sync group is"));
 }
 
 #[test]
@@ -401,7 +410,7 @@ fn a_script_of_the_group_counts_for_every_member() {
     wire.run_until(1_500_000);
     wire.script(0, Outcome::Exited(1));
     assert_eq!(state_of(&wire, 0), State::Fault);
-    assert!(wire[0].logged("because script chk fails"));
+    assert!(wire[0].logged(": script chk fails"));
 }
 
 #[test]

@@ -81,9 +81,11 @@ fn a_file_is_waited_for_and_then_there_is_no_sign_of_it() {
         wire.start();
         assert_eq!(wire[0].state(), State::Init);
         assert!(wire[0].log.is_empty());
+        let seen = wire[0].engine.snapshot(wire.now);
+        assert_eq!(seen.instances[0].awaited_watched, ["file f"]);
         tell(&mut wire, 0);
         assert_eq!(wire[0].state(), State::Backup);
-        assert_eq!(wire[0].log, ["(VI_1) Entering BACKUP STATE (init)"]);
+        assert_eq!(wire[0].log_as_c(), ["(VI_1) Entering BACKUP STATE (init)"]);
     }
 }
 
@@ -94,7 +96,7 @@ fn without_a_weight_any_number_but_zero_is_fault() {
     tell(&mut wire, 3);
     assert_eq!(wire[0].state(), State::Fault);
     assert_eq!(
-        wire[0].log,
+        wire[0].log_as_c(),
         [
             "(VI_1): entering FAULT state (tracked file f has status -254)",
             "(VI_1) Entering FAULT STATE (init)",
@@ -108,7 +110,7 @@ fn without_a_weight_any_number_but_zero_is_fault() {
     tell(&mut wire, -1);
     assert_eq!(wire[0].state(), State::Fault);
     assert!(wire[0].logged("(VI_1): tracked file f now FAULT state"));
-    assert!(wire[0].logged("(VI_1) in FAULT state because tracked file f has -1 in it"));
+    assert!(wire[0].logged("(VI_1) MASTER -> FAULT: tracked file f has -1 in it"));
     assert_eq!(wire[0].sent.last().expect("sent").priority, 0);
 }
 
@@ -155,6 +157,27 @@ fn a_reload_asks_only_for_what_is_new() {
     assert_eq!(wire[0].priority(), 100);
 }
 
+/// In C 2.2.7's words, of which those about the file and the priority are for `-D`.
+#[test]
+fn a_weighted_file_that_leaves_fault_sets_the_priority() {
+    let mut wire = Wire::new([Node::with(1, with_file(150, 1))]);
+    wire.start();
+    tell(&mut wire, 0);
+    tell(&mut wire, -254);
+    assert_eq!(wire[0].state(), State::Fault);
+    wire[0].log.clear();
+    tell(&mut wire, 5);
+    let expected = [
+        "(VI_1): tracked file f leaving FAULT state",
+        "(VI_1) Setting effective priority to 155",
+        "(VI_1) Entering BACKUP STATE",
+    ];
+    assert_eq!(wire[0].log_as_c(), expected);
+    assert_eq!(wire[0].priority(), 155);
+    tell(&mut wire, 6);
+    assert!(wire[0].logged("(VI_1) Changing effective priority from 155 to 156"));
+}
+
 #[test]
 fn a_lost_quorum_is_fault_and_a_gained_one_the_end_of_it() {
     let process = process(Interval::ZERO, Interval::ZERO);
@@ -162,7 +185,7 @@ fn a_lost_quorum_is_fault_and_a_gained_one_the_end_of_it() {
     wire.start();
     count(&mut wire, &process, 0);
     assert_eq!(
-        wire[0].log,
+        wire[0].log_as_c(),
         [
             "(VI_1) entering FAULT state (tracked process p quorum not achieved)",
             "(VI_1) Entering FAULT STATE (init)",

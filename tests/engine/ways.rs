@@ -169,3 +169,21 @@ fn a_refusal_names_what_was_refused() {
          10.1.0.0/16 dev eth0"
     );
 }
+
+/// With an address the kernel drops the routes that have it as their source, and does
+/// not say so.
+#[test]
+fn with_an_address_the_routes_are_put_back() {
+    let mut wire = master(config([with_ways()]));
+    let before = wire[0].operations.len();
+    wire.remove_vip(0);
+    assert_eq!(
+        requests(&wire, before),
+        [
+            format!("RTM_NEWADDR address {VIP}/24"),
+            "RTM_NEWROUTE route prepend 10.1.0.0/16".into(),
+            "RTM_NEWROUTE route prepend 10.2.0.0/16".into(),
+            "RTM_NEWRULE rule from all priority 9 tos 0x0 nop".into(),
+        ]
+    );
+}

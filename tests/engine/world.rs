@@ -16,6 +16,7 @@ use keepalived_rs::vrrp::engine::InstanceView;
 use keepalived_rs::vrrp::event::{
     Command, Datagram, Envelope, Event, InterfaceAddress, InterfaceState, Outcome, Uptime,
 };
+use keepalived_rs::vrrp::orders::{Order, Refused};
 use keepalived_rs::vrrp::plan::plan;
 use keepalived_rs::vrrp::state_machine::State;
 use keepalived_rs::vrrp::statistics::Statistics;
@@ -379,6 +380,8 @@ pub struct Node {
     pub runs: Vec<(u64, ScriptId)>,
     /// Scripts whose end was asked for, with the time.
     pub ended: Vec<(u64, ScriptId)>,
+    /// How often it was asked which programs take addresses away.
+    pub looks_for_culprits: usize,
 }
 
 impl Node {
@@ -409,6 +412,7 @@ impl Node {
             answer: None,
             runs: Vec::new(),
             ended: Vec::new(),
+            looks_for_culprits: 0,
         }
     }
 
@@ -438,6 +442,12 @@ impl Node {
             address: master.address,
             priority: master.priority,
         })
+    }
+
+    /// The log without our line for each change of state: what C would say.
+    pub fn log_as_c(&self) -> Vec<&str> {
+        let lines = self.log.iter().map(String::as_str);
+        lines.filter(|line| !line.contains(" -> ")).collect()
     }
 
     pub fn logged(&self, text: &str) -> bool {
@@ -648,6 +658,29 @@ impl Wire {
         self.settle(node, outbox);
     }
 
+    /// An administrator orders something; what was done, in words.
+    pub fn order(&mut self, node: usize, order: &Order) -> Result<Vec<String>, Refused> {
+        let mut outbox = Outbox::default();
+        let now = self.now;
+        let done = self.nodes[node].engine.order(now, order, &mut outbox);
+        self.settle(node, outbox);
+        done.map(|done| done.iter().map(ToString::to_string).collect())
+    }
+
+    /// The worker of a node died with all that it knew; a new one begins with the
+    /// orders that were in force.
+    pub fn replace_worker(&mut self, node: usize, config: Config) {
+        let orders = self.nodes[node].engine.standing_orders();
+        self.nodes[node].engine = Engine::new(config);
+        self.nodes[node].vips.clear();
+        let mut outbox = Outbox::default();
+        let now = self.now;
+        let engine = &mut self.nodes[node].engine;
+        engine.restore_orders(now, &orders, &mut outbox);
+        self.settle(node, outbox);
+        self.start_node(node);
+    }
+
     /// Lets time pass; every deadline is met to the microsecond.
     pub fn run_until(&mut self, at_us: u64) {
         let end = Instant::from_us(at_us);
@@ -806,6 +839,7 @@ impl Wire {
                     .push(format!("PRIORITY {name} {state} {priority}"));
             }
             Action::Log(line) => here.log.push(line.to_string()),
+            Action::FindCulprits => here.looks_for_culprits += 1,
             Action::Ready => {}
             Action::Stopped => here.stopped = true,
         }

@@ -66,6 +66,11 @@ fn instance(name: &str, state: &str) -> Instance {
         state: state.to_owned(),
         since: ago(4_002.5),
         reason: Some("master 192.0.2.2 silent for 3.415 s".to_owned()),
+        evidence: Some(
+            "last advert 3.415 s ago from 192.0.2.2 with priority 200, link eth0 up, \
+             2 scripts ok, own priority 150"
+                .to_owned(),
+        ),
         vrrp_version: 2,
         family: "IPv4".to_owned(),
         vrid: 51,
@@ -166,6 +171,7 @@ fn healthy() -> Document {
             name: "G".to_owned(),
             state: "MASTER".to_owned(),
             members: vec!["VI_front".to_owned(), "VI_other".to_owned()],
+            ..Group::default()
         }],
         scripts: vec![good, fresh],
     }
@@ -212,7 +218,8 @@ fn troubled() -> Document {
     fault.vips = vec![vip("192.0.2.102/24", true)];
     let mut waiting = instance("VI_slow", "INIT");
     waiting.reason = Some("started".to_owned());
-    waiting.awaits = vec!["chk_slow".to_owned()];
+    waiting.awaits = vec!["chk_slow".to_owned(), "file limit".to_owned()];
+    waiting.notify_skipped = 3;
     let mut lost = script("chk_lost", "down");
     lost.disabled = Some("others than root can change /usr/local/bin".to_owned());
     let mut slow = script("chk_slow", "down");

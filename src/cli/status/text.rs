@@ -179,6 +179,9 @@ impl Page {
         if let Some(reason) = it.reason.as_ref().filter(|reason| **reason != known) {
             self.field("Why", reason);
         }
+        if let Some(evidence) = it.evidence.as_ref().filter(|_| detailed) {
+            self.field("Seen then", evidence);
+        }
         self.fields("Fault", faults.into_iter().map(str::to_owned));
         if !it.awaits.is_empty() {
             let scripts = it.awaits.join(", ");
@@ -187,6 +190,7 @@ impl Page {
         if let Some(contended) = &it.contended {
             self.contended(contended);
         }
+        self.orders(it);
         let (version, family) = (it.vrrp_version, &it.family);
         let source = it.source.as_ref().map(|source| format!(" from {source}"));
         let source = source.unwrap_or_default();
@@ -221,6 +225,9 @@ impl Page {
         if !unusual.is_empty() {
             self.field("Counters", &unusual);
         }
+        if it.notify_skipped > 0 {
+            self.field("Notify", &skipped(it.notify_skipped));
+        }
         if detailed {
             let counters = &it.counters;
             let text = format!(
@@ -229,6 +236,26 @@ impl Page {
                 times(counters.release_master)
             );
             self.field("Changes", &text);
+        }
+    }
+
+    /// What an administrator has ordered.
+    fn orders(&mut self, it: &Instance) {
+        if let Some(drained) = &it.drained {
+            let since = self.since(drained.since);
+            let so = match (it.state.as_str(), drained.handing_over) {
+                ("MASTER", true) => "; has asked others to take over",
+                ("MASTER", false) => "; MASTER, as nobody took over",
+                _ => "",
+            };
+            self.field("DRAINED", &format!("since {since}{so}"));
+        }
+        if let Some(ordered) = &it.ordered_priority {
+            let left = ordered
+                .seconds_left
+                .map(|left| format!("for {} more", span(left)));
+            let left = left.unwrap_or_else(|| "until it is taken back".to_owned());
+            self.field("Order", &format!("priority {}, {left}", ordered.priority));
         }
     }
 
@@ -268,7 +295,8 @@ impl Page {
         for it in instances {
             let padding = " ".repeat(6_usize.saturating_sub(it.state.len()));
             let master = match (&it.master, it.state.as_str()) {
-                (_, "MASTER") => it.contended.as_ref().map(|_| "CONTENDED".to_owned()),
+                (_, "MASTER") if it.contended.is_some() => Some("CONTENDED".to_owned()),
+                (_, "MASTER") => it.drained.as_ref().map(|_| "DRAINED".to_owned()),
                 (Some(master), _) => Some(master.address.clone()),
                 (None, _) => None,
             };
@@ -302,6 +330,11 @@ impl Page {
                     "contended with {}: {}",
                     contended.peer, contended.reason
                 ));
+            }
+            if it.drained.is_some() {
+                troubles.push("drained".to_owned());
+            } else if let Some(ordered) = &it.ordered_priority {
+                troubles.push(format!("priority {} by order", ordered.priority));
             }
             if it.state == "MASTER" {
                 let missing = it.vips.iter().filter(|vip| !vip.installed);
@@ -343,6 +376,9 @@ impl Page {
             let state = self.state(&group.state);
             let members = group.members.join(", ");
             self.hanging(&format!("{:name$}  {state}  {members}", group.name));
+            if group.notify_skipped > 0 {
+                self.hanging(&format!("{:name$}  {}", "", skipped(group.notify_skipped)));
+            }
         }
     }
 
@@ -388,7 +424,17 @@ impl Page {
     }
 }
 
-fn priority(it: &Instance) -> String {
+fn skipped(count: u64) -> String {
+    let what = if count == 1 {
+        "change was"
+    } else {
+        "changes were"
+    };
+    format!("{count} {what} not told, as a script still ran and later ones came")
+}
+
+/// A priority and what it is made of.
+pub fn priority(it: &Instance) -> String {
     let priority = &it.priority;
     let added: Vec<String> = priority.contributions.iter().map(added).collect();
     if added.is_empty() {
@@ -410,6 +456,8 @@ fn added(it: &Contribution) -> String {
         "limit" => "(kept within 1 to 254)".to_owned(),
         "owner" => "(the owner's is fixed)".to_owned(),
         "rival" => "(another node owns the addresses, too)".to_owned(),
+        "order" => "by order".to_owned(),
+        "drained" => "(drained)".to_owned(),
         kind => format!("{kind} {name}{of_group}"),
     };
     let idle = match it.weight {
@@ -539,7 +587,7 @@ fn seconds(value: f64) -> String {
 }
 
 /// A span by its two largest units: `2 d 3 h`, `5 min 2 s`, `0.4 s`.
-fn span(value: f64) -> String {
+pub fn span(value: f64) -> String {
     let all = whole(value);
     let (days, hours, minutes) = (all / 86_400, all / 3_600 % 24, all / 60 % 60);
     match (days, hours, minutes) {
@@ -575,7 +623,7 @@ fn whole(value: f64) -> u64 {
 }
 
 /// Lines of at most `width` characters, without counting colours. At least one.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut used = 0;
     for word in text.split(' ') {

@@ -89,6 +89,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("long-name", "A name is longer than the kernel or C keepalived allows. The message says what is used."),
     ("loopback", "A virtual router cannot run on the loopback interface: nobody else hears it."),
     ("master-is-not-highest", "The node with `state MASTER` has the lower priority. `state` is only a wish: the node with the highest priority becomes MASTER. Give the node that shall be MASTER the higher priority."),
+    ("metrics-listen", "`metrics_listen` names the place where metrics are served: `unix:` and the absolute path of a socket that is made there, or an address and a port. Only addresses of this machine are possible, 127.0.0.1 or [::1] for example: the answers are not encrypted, and everybody who can connect gets them."),
     ("missing-brace", "A '{' is missing behind a keyword that needs a block. It is taken to be there."),
     ("missing-parameter", "A keyword stands without the argument that it must have. C keepalived ends at once, even a running daemon at a reload; this one refuses the file and goes on with the old one."),
     ("mixed-families", "IPv4 and IPv6 addresses stand in one `virtual_ipaddress` block. One virtual router speaks one family: addresses of the other are left out. Use one instance for each family, or put those that need no adverts of their own into `virtual_ipaddress_excluded`."),
@@ -242,6 +243,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("weight-needs-difference", "A weight moves the addresses only if it is greater than the difference between the priorities of the nodes. Give both files to `check` to see whether it is."),
     ("weight-option", "A word behind a weight is none of `reverse`, `noreverse`."),
     ("weight-twice", "A weight is set twice. The first is used."),
+    ("vip-loss", "`vip_loss` is `heal` (what somebody else takes away from a MASTER is put back at once) or `reelect` (as C keepalived: the instance gives up and is elected again)."),
     ("who-is-master", "Who becomes MASTER if both nodes are well, and what follows when it fails and comes back."),
     ("worker-stall-limit", "`worker_stall_limit` is the time in seconds after which a VRRP process that makes no turn is killed and replaced: 2 to 86400, or 0 for never. The process gives a sign of life once a second, so that 1 could not be told from none."),
 ];

@@ -4,7 +4,8 @@
 //! nothing themselves is in [`InstanceDefaults`]; the resolved values are in the
 //! instances. Source: specification B.1, B.2, B.3.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::time::Interval;
 
@@ -32,6 +33,8 @@ pub struct Globals {
     /// `worker_stall_limit`: how long the VRRP process may make no turn; 0: for ever;
     /// `None`: three times the longest master-down time, at least 5 s.
     pub worker_stall_limit: Option<Interval>,
+    /// `metrics_listen`: where metrics are served; `None`: nowhere.
+    pub metrics_listen: Option<MetricsListen>,
     /// `enable_script_security`.
     pub enable_script_security: bool,
     /// `script_user`: who runs scripts that name no user.
@@ -109,6 +112,7 @@ impl Default for Globals {
             no_email_faults: false,
             mail: MailDelivery::default(),
             worker_stall_limit: None,
+            metrics_listen: None,
             enable_script_security: false,
             script_user: None,
             use_symlink_paths: false,
@@ -187,6 +191,24 @@ impl Default for MailDelivery {
             user: None,
             password: None,
             retry_for: Interval::from_secs(3600),
+        }
+    }
+}
+
+/// `metrics_listen`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricsListen {
+    /// A Unix socket at this absolute path.
+    Unix(String),
+    /// A port of a loopback address.
+    Loopback(SocketAddr),
+}
+
+impl fmt::Display for MetricsListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{path}"),
+            Self::Loopback(address) => address.fmt(f),
         }
     }
 }

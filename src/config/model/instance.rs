@@ -11,7 +11,7 @@ use crate::wire::advert::Family;
 pub use crate::wire::advert::Version;
 
 use super::{
-    Command, Route, Rule, TrackBfd, TrackFile, TrackInterface, TrackProcess, TrackScript,
+    Command, Route, Rule, TrackBfd, TrackFile, TrackInterface, TrackProcess, TrackScript, VipLoss,
     VirtualAddress,
 };
 
@@ -318,6 +318,8 @@ pub struct Instance {
     /// `fast_handover` of `keepalived-rs.conf`, resolved: instance, group, global,
     /// off.
     pub fast_handover: bool,
+    /// `vip_loss` and `vip_loss_limit` of `keepalived-rs.conf`, resolved in the same way.
+    pub vip_loss: VipLoss,
 }
 
 impl Instance {
@@ -383,6 +385,7 @@ impl Instance {
             smtp_alert: false,
             debug: 0,
             fast_handover: false,
+            vip_loss: VipLoss::default(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::time::Interval;
 mod addresses;
 mod globals;
 mod instance;
+mod losses;
 mod routes;
 mod rules;
 mod tracking;
@@ -23,13 +24,15 @@ mod tracking;
 pub use addresses::{PreferredLifetime, VirtualAddress};
 pub use globals::{
     Buffer, Buffers, CheckBeforeReload, Dbus, DynamicInterfaces, Firewall, FlushOnStop, Globals,
-    InstanceDefaults, LifecycleScript, Lvs, MailDelivery, NotifyFifo, Places, Process, Processes,
-    ReceivePolicy, ReloadSettings, SmtpPassword, SmtpServer, SmtpTls, Snmp, Startup, SyncDaemon,
+    InstanceDefaults, LifecycleScript, Lvs, MailDelivery, MetricsListen, NotifyFifo, Places,
+    Process, Processes, ReceivePolicy, ReloadSettings, SmtpPassword, SmtpServer, SmtpTls, Snmp,
+    Startup, SyncDaemon,
 };
 pub use instance::{
     AuthHmac, Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
     Notify, Password, Secret, SyncGroup, UnicastPeer, Version, Vmac,
 };
+pub use losses::{LossAnswer, LossLimit, VipLoss};
 pub use routes::{
     Encapsulation, Family, IpEncapsulation, Lockable, NextHop, PROTOCOL_KEEPALIVED, Prefix, Realms,
     Route, RouteCreate, RouteMetrics, RouteType, RoutingName,

@@ -25,26 +25,37 @@ pub(super) fn apply(
     found: &mut Collector,
 ) {
     tell_of_unknown(companion, draft, found);
-    let global = companion.globals.fast_handover.unwrap_or(false);
-    let of_groups: HashMap<&str, Option<bool>> = companion
+    let globals = &companion.globals;
+    let of_groups: HashMap<&str, &companion::vrrp_sync_group::Draft> = companion
         .sync_groups
         .iter()
-        .map(|group| (group.name.text.as_str(), group.settings.fast_handover))
+        .map(|group| (group.name.text.as_str(), &group.settings))
         .collect();
-    let of_instances: HashMap<&str, Option<bool>> = companion
+    let of_instances: HashMap<&str, &companion::vrrp_instance::Draft> = companion
         .instances
         .iter()
-        .map(|instance| (instance.name.text.as_str(), instance.settings.fast_handover))
+        .map(|instance| (instance.name.text.as_str(), &instance.settings))
         .collect();
     for instance in instances {
         let name = instance.name.as_str();
         let group = members.by_instance.get(name);
         let group = group.and_then(|index| draft.sync_groups.get(*index));
-        let group = group.and_then(|group| *of_groups.get(group.name.text.as_str())?);
-        let own = of_instances.get(name).copied().flatten();
-        let fast_handover = own.or(group).unwrap_or(global);
-        if instance.fast_handover != fast_handover {
-            Arc::make_mut(instance).fast_handover = fast_handover;
+        let group = group.and_then(|group| of_groups.get(group.name.text.as_str()));
+        let own = of_instances.get(name);
+        let fast_handover = own.and_then(|it| it.fast_handover);
+        let fast_handover = fast_handover
+            .or(group.and_then(|it| it.fast_handover))
+            .or(globals.fast_handover)
+            .unwrap_or(false);
+        let vip_loss = own.map(|it| it.vip_loss).unwrap_or_default();
+        let vip_loss = vip_loss
+            .or(group.map(|it| it.vip_loss).unwrap_or_default())
+            .or(globals.vip_loss)
+            .complete();
+        if instance.fast_handover != fast_handover || instance.vip_loss != vip_loss {
+            let instance = Arc::make_mut(instance);
+            instance.fast_handover = fast_handover;
+            instance.vip_loss = vip_loss;
         }
     }
 }

@@ -77,6 +77,7 @@ fn is_beyond(instance: &Instance) -> bool {
         smtp_alert: instance.smtp_alert,
         notify_priority_changes: instance.notify_priority_changes,
         fast_handover: instance.fast_handover,
+        vip_loss: instance.vip_loss,
         // These have no effect, or only on version 3.
         old_unicast_checksum: instance.old_unicast_checksum,
         v3_checksum_as_v2: instance.v3_checksum_as_v2,

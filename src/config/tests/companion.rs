@@ -1,6 +1,6 @@
 //! `keepalived-rs.conf` beside the main file.
 
-use super::super::model::{MailDelivery, Secret, SmtpPassword, SmtpTls};
+use super::super::model::{MailDelivery, MetricsListen, Secret, SmtpPassword, SmtpTls};
 use super::super::source::Sources;
 use super::*;
 use crate::time::Interval;
@@ -244,6 +244,112 @@ fn what_is_incomplete_for_a_login_is_told() {
         assert!(
             told.len() == 1 && told[0].contains(expected),
             "{words}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn metrics_are_served_on_this_machine_only() {
+    let listen = |word: &str| {
+        let loaded = beside(&format!("global_defs {{\nmetrics_listen {word}\n}}\n"));
+        let told = lines(&loaded).join("\n");
+        (loaded.config.globals.metrics_listen, told)
+    };
+    assert_eq!(beside("").config.globals.metrics_listen, None);
+    let (found, told) = listen("unix:/run/m");
+    assert_eq!(found, Some(MetricsListen::Unix("/run/m".into())));
+    assert_eq!(told, "");
+    for word in ["127.0.0.1:9165", "127.1.2.3:1", "[::1]:65535"] {
+        let address = word.parse().expect("an address");
+        assert_eq!(
+            listen(word),
+            (Some(MetricsListen::Loopback(address)), String::new())
+        );
+    }
+    let long = format!("unix:/{}", "x".repeat(107));
+    for (word, wrong) in [
+        ("0.0.0.0:9165", "only a loopback address is possible"),
+        ("192.0.2.1:9165", "only a loopback address is possible"),
+        ("[2001:db8::1]:9165", "only a loopback address is possible"),
+        ("127.0.0.1:0", "the port must not be 0"),
+        ("localhost:9165", "neither unix:PATH nor ADDRESS:PORT"),
+        ("9165", "neither unix:PATH nor ADDRESS:PORT"),
+        ("unix:m", "the path of a socket begins with /"),
+        (&long, "the path of a socket is too long"),
+    ] {
+        let (found, told) = listen(word);
+        assert_eq!(found, None, "{word}");
+        let expected = format!("Invalid metrics_listen '{word}': {wrong} - ignoring");
+        assert!(told.ends_with(&expected), "{told}");
+    }
+}
+
+/// What A, B and C do about losses.
+fn losses(own: &str) -> [String; 3] {
+    let loaded = beside(own);
+    assert_eq!(lines(&loaded), [""; 0], "in\n{own}");
+    ["A", "B", "C"].map(|name| {
+        let mut instances = loaded.config.instances.iter();
+        let instance = instances.find(|it| it.name == name).unwrap();
+        instance.vip_loss.to_string()
+    })
+}
+
+#[test]
+fn the_nearest_word_about_losses_counts() {
+    let default = "heal, limit 5 in 10 s";
+    assert_eq!(losses(""), [default; 3]);
+    assert_eq!(
+        losses("global_defs {\nvip_loss reelect\n}\n"),
+        ["reelect"; 3]
+    );
+    let global_defs = "global_defs {\nvip_loss_limit 0\n}\n";
+    let group = "vrrp_sync_group G {\nvip_loss_limit 3 60\n}\n";
+    let instance = "vrrp_instance C {\nvip_loss reelect\n}\n";
+    assert_eq!(
+        losses(&format!("{instance}{group}{global_defs}")),
+        ["heal, without a limit", "heal, limit 3 in 60 s", "reelect"]
+    );
+    // Each word for itself: the group's limit is that of C when it heals.
+    let back = "vrrp_instance C {\nvip_loss heal\n}\nglobal_defs {\nvip_loss reelect\n}\n";
+    assert_eq!(
+        losses(&format!("{back}{group}")),
+        ["reelect", "reelect", "heal, limit 3 in 60 s"]
+    );
+    assert_eq!(
+        losses("global_defs {\nvip_loss_limit 1000\n}\n"),
+        ["heal, limit 1000 in 10 s"; 3]
+    );
+}
+
+#[test]
+fn words_about_losses_that_mean_nothing_are_told() {
+    for (line, expected) in [
+        ("vip_loss", "is missing a parameter"),
+        ("vip_loss never", "Invalid vip_loss 'never' - ignoring"),
+        (
+            "vip_loss_limit 1001",
+            "vip_loss_limit '1001' must be in [0, 1000] - ignoring",
+        ),
+        (
+            "vip_loss_limit 5 0",
+            "vip_loss_limit: '0' seconds must be in [1, 3600] - ignoring",
+        ),
+        (
+            "vip_loss_limit 5 3601",
+            "vip_loss_limit: '3601' seconds must be in [1, 3600] - ignoring",
+        ),
+    ] {
+        let loaded = beside(&format!("global_defs {{\n{line}\n}}\n"));
+        let lines = lines(&loaded);
+        let told = lines
+            .iter()
+            .any(|it| it.to_lowercase().contains(&expected.to_lowercase()));
+        assert!(told, "{line}: {lines:?}");
+        let limits = loaded.config.instances.iter().map(|it| it.vip_loss);
+        assert!(
+            limits.into_iter().all(|it| it == Default::default()),
+            "{line}"
         );
     }
 }

@@ -4,7 +4,6 @@
 //! [`CLIENTS_MAX`] at the same time; others wait in the kernel's queue. Nothing here
 //! ever waits: the supervisor calls it in each of its turns.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -13,7 +12,9 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt};
 use nix::unistd::geteuid;
 
-use super::{Answer, Request};
+use serde::Serialize;
+
+use super::Request;
 use crate::daemon::status::client::Client;
 use crate::daemon::status::compose::refusal;
 use crate::daemon::status::socket::StatusSocket;
@@ -34,10 +35,23 @@ pub struct Desk {
     next_number: u64,
 }
 
+/// Something that is newly asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The number to answer to.
+    pub number: u64,
+    /// What is asked.
+    pub request: Request,
+    /// Who asks, for the log.
+    pub by: String,
+}
+
 #[derive(Debug)]
 struct Visitor {
     number: u64,
     client: Client<Request>,
+    /// The user and the process, as the kernel says.
+    by: String,
     /// Its request was handed out; only the answer is missing.
     is_heard: bool,
 }
@@ -75,9 +89,8 @@ impl Desk {
         hurried.map(|it| it.client.until).min()
     }
 
-    /// Reads and writes what is possible at once. Returns what is newly asked, with
-    /// the number to answer to.
-    pub fn turn(&mut self, now: Instant) -> Vec<(u64, Request)> {
+    /// Reads and writes what is possible at once. Returns what is newly asked.
+    pub fn turn(&mut self, now: Instant) -> Vec<Question> {
         self.take_on(now);
         let mut asked = Vec::new();
         for visitor in &mut self.visitors {
@@ -85,7 +98,11 @@ impl Desk {
             if let Some(request) = visitor.client.waits_for()
                 && !visitor.is_heard
             {
-                asked.push((visitor.number, request.clone()));
+                asked.push(Question {
+                    number: visitor.number,
+                    request: request.clone(),
+                    by: visitor.by.clone(),
+                });
                 visitor.is_heard = true;
             }
         }
@@ -97,7 +114,7 @@ impl Desk {
     }
 
     /// Answers the client with this number, if it is still there.
-    pub fn answer(&mut self, number: u64, answer: &Answer, now: Instant) {
+    pub fn answer(&mut self, number: u64, answer: &impl Serialize, now: Instant) {
         let mut visitors = self.visitors.iter_mut();
         if let Some(visitor) = visitors.find(|it| it.number == number) {
             visitor.client.answer(answer, now);
@@ -130,7 +147,11 @@ impl Desk {
             };
             // SAFETY: the kernel has just given us this descriptor; nobody else knows of it.
             let stream = unsafe { UnixStream::from_raw_fd(descriptor) };
-            let is_allowed = may_order(&stream);
+            let who = getsockopt(&stream, sockopt::PeerCredentials).ok();
+            let is_allowed = who.is_some_and(|who| may_order(who.uid()));
+            let by = who.map_or_else(String::new, |who| {
+                format!("uid {}, process {}", who.uid(), who.pid())
+            });
             let Ok(mut client) = Client::new(stream, now) else {
                 continue;
             };
@@ -141,6 +162,7 @@ impl Desk {
             self.visitors.push(Visitor {
                 number: self.next_number,
                 client,
+                by,
                 is_heard: false,
             });
             self.next_number = self.next_number.wrapping_add(1);
@@ -149,7 +171,6 @@ impl Desk {
 }
 
 /// The mode of the socket says the same; it could have been changed.
-fn may_order(stream: &UnixStream) -> bool {
-    let peer = getsockopt(stream, sockopt::PeerCredentials).map_err(io::Error::from);
-    peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
+fn may_order(user: u32) -> bool {
+    user == 0 || user == geteuid().as_raw()
 }

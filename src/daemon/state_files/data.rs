@@ -12,7 +12,7 @@ use super::page::{Page, Users, able, general_seconds, quoted, truth, weight, yes
 use super::{Surroundings, View, dump_state, globals};
 use crate::config::model::{
     Authentication, Command, Config, GarpGroup, Instance, ParameterMatch, SyncGroup, TrackBfd,
-    TrackFile, TrackInterface, TrackProcess, TrackScript, TrackedFile, Version,
+    TrackFile, TrackInterface, TrackProcess, TrackScript, TrackedFile, Version, VipLoss,
 };
 use crate::ids::MacAddress;
 use crate::vrrp::action::Carrier;
@@ -254,6 +254,9 @@ impl Writer<'_> {
         // A word of our own: where it is off, the page is that of C.
         if config.fast_handover {
             page.line("   Fast handover = enabled");
+        }
+        if config.vip_loss != VipLoss::default() {
+            page.line(format_args!("   VIP loss = {}", config.vip_loss));
         }
         self.addresses(page, it);
         unicast(page, config);

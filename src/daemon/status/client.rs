@@ -108,6 +108,11 @@ impl<R: Asked> Client<R> {
         self.write();
     }
 
+    /// Its connection, for something else than one answer.
+    pub fn into_stream(self) -> UnixStream {
+        self.stream
+    }
+
     fn read(&mut self, now: Instant) {
         let Stage::Asking(asked) = &mut self.stage else {
             return;

@@ -7,12 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::document::{
-    Contended, Contribution, Counters, Daemon, Document, Fault, Group, Instance, LastRefusal,
-    LastRun, Master, Moment, Peer, Priority, Problem, Refusal, Reload, Script, Vip,
+    Contended, Contribution, Counters, Daemon, Document, Drained, Fault, Group, Instance,
+    LastRefusal, LastRun, Master, Moment, OrderedPriority, Peer, Priority, Problem, Refusal,
+    Reload, Script, Vip,
 };
-use super::{About, Request, STATUS, VERSION, View};
+use super::{About, EVENTS, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
 use crate::daemon::process;
+use crate::system::scripts::Owner;
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::contention::Short;
 use crate::vrrp::event::Outcome;
@@ -20,6 +22,7 @@ use crate::vrrp::snapshot::{
     self, Contributor, FaultReason, InstanceSnapshot, PeerSnapshot, ScriptResult, ScriptSnapshot,
     Snapshot,
 };
+use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing, scripts_of};
 use crate::wire::advert::Family;
@@ -52,7 +55,7 @@ pub fn understood(request: &Request) -> Result<(), Refusal> {
         );
         return Err(refusal("bad-request", text));
     }
-    if request.request != STATUS {
+    if ![STATUS, EVENTS].contains(&&*request.request) {
         let text = format!("request '{}' is not known", request.request);
         return Err(refusal("bad-request", text));
     }
@@ -105,11 +108,12 @@ impl Times {
     }
 }
 
+/// A span in seconds.
 #[expect(
     clippy::cast_precision_loss,
     reason = "microseconds since 1970 fit for two more centuries"
 )]
-fn seconds(span: Interval) -> f64 {
+pub fn seconds(span: Interval) -> f64 {
     span.as_us() as f64 / 1e6
 }
 
@@ -136,7 +140,10 @@ fn document(view: &View, wanted: impl Fn(&str) -> bool) -> Document {
         }
         let group = group_of.get(name).copied();
         groups.extend(group.map(|group| &group.name));
-        instances.push(instance(it, group, &there, &times));
+        let mut told = instance(it, group, &there, &times);
+        let skipped = view.skipped.get(&Owner::Instance(told.name.clone()));
+        told.notify_skipped = skipped.copied().unwrap_or(0);
+        instances.push(told);
     }
     let trackers = trackers(snapshot, &group_of);
     let scripts = snapshot.scripts.iter().filter_map(|it| {
@@ -160,6 +167,10 @@ fn document(view: &View, wanted: impl Fn(&str) -> bool) -> Document {
                 name: group.config.name.clone(),
                 state: group.state.to_string(),
                 members: group.config.instances.clone(),
+                notify_skipped: {
+                    let owner = Owner::Group(group.config.name.clone());
+                    view.skipped.get(&owner).copied().unwrap_or(0)
+                },
             })
             .collect(),
     }
@@ -182,7 +193,7 @@ fn trackers<'a>(
 }
 
 /// Every address that the kernel has, by interface.
-fn there(snapshot: &Snapshot) -> HashSet<(&str, IpAddr)> {
+pub fn there(snapshot: &Snapshot) -> HashSet<(&str, IpAddr)> {
     let interfaces = snapshot.interfaces.iter();
     interfaces
         .flat_map(|on| {
@@ -230,6 +241,8 @@ fn instance(
         state: it.state.to_string(),
         since: times.moment(it.last_transition),
         reason: Some(it.cause.to_string()),
+        reason_code: Some(it.cause.code().to_owned()),
+        evidence: (it.state != State::Init).then(|| it.evidence.to_string()),
         vrrp_version: match config.version {
             Version::V2 => 2,
             Version::V3 => 3,
@@ -254,7 +267,18 @@ fn instance(
         peers: it.peers.iter().map(|it| peer(it, times)).collect(),
         contended: it.contended.map(|it| contended(it, times)),
         faults: it.fault_reasons.iter().map(fault).collect(),
-        awaits: it.awaited_scripts.clone(),
+        notify_skipped: 0,
+        awaits: [it.awaited_scripts.as_slice(), &it.awaited_watched].concat(),
+        drained: it.orders.drained.map(|since| Drained {
+            since: times.moment(since),
+            handing_over: it.handing_over,
+        }),
+        ordered_priority: it.orders.priority.map(|ordered| OrderedPriority {
+            priority: ordered.priority.0,
+            seconds_left: ordered.until.map(|until| seconds(until.since(times.now))),
+        }),
+        nopreempt: config.nopreempt,
+        preempt_delay_seconds: seconds(config.preempt_delay),
         counters: Counters::from(it.statistics),
     }
 }
@@ -298,6 +322,8 @@ fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
         Contributor::Limit => ("limit", None, None, false),
         Contributor::Owner => ("owner", None, None, false),
         Contributor::Rival => ("rival", None, None, false),
+        Contributor::Order => ("order", None, None, false),
+        Contributor::Drained => ("drained", None, None, false),
     };
     Some(Contribution {
         kind: kind.to_owned(),
@@ -337,30 +363,13 @@ fn contended(it: snapshot::Contended, times: &Times) -> Contended {
 }
 
 fn fault(it: &FaultReason) -> Fault {
-    let (code, subject) = match it {
-        FaultReason::InterfaceMissing(name) => ("interface-missing", name),
-        FaultReason::Loopback(name) => ("loopback", name),
-        FaultReason::NoMulticast(name) => ("no-multicast", name),
-        FaultReason::LinkDown(name) => ("link-down", name),
-        FaultReason::NoSourceAddress { interface, .. } => ("no-source-address", interface),
-        FaultReason::NoUnicastPeer(name) => ("no-unicast-peer", name),
-        FaultReason::VipInterface(name) => ("vip-interface", name),
-        FaultReason::RouteInterface(name) => ("route-interface", name),
-        FaultReason::StaticInterface(name) => ("static-interface", name),
-        FaultReason::StaticMissing(what) => ("static-missing", what),
-        FaultReason::TrackedInterface(name) => ("tracked-interface", name),
-        FaultReason::Script(name) => ("script", name),
-        FaultReason::File { name, .. } => ("file", name),
-        FaultReason::Process(name) => ("process", name),
-        FaultReason::GroupMember(name) => ("group-member", name),
-    };
     let text = match it {
         FaultReason::GroupMember(name) => format!("{name} of the same sync group is in FAULT"),
         other => other.to_string(),
     };
     Fault {
-        code: code.to_owned(),
-        subject: subject.clone(),
+        code: it.code().to_owned(),
+        subject: it.subject().to_owned(),
         text,
     }
 }

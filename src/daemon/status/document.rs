@@ -108,6 +108,10 @@ pub struct Instance {
     pub since: Moment,
     /// Why it went there.
     pub reason: Option<String>,
+    /// The same as one word that never changes.
+    pub reason_code: Option<String>,
+    /// What it saw then.
+    pub evidence: Option<String>,
     /// The version of VRRP, 2 or 3.
     pub vrrp_version: u8,
     /// `IPv4` or `IPv6`.
@@ -136,10 +140,42 @@ pub struct Instance {
     pub contended: Option<Contended>,
     /// What stands against taking part.
     pub faults: Vec<Fault>,
-    /// The scripts without a result yet that it waits for.
+    /// The scripts without a result yet that it waits for; then, as `file NAME` and
+    /// `process NAME`, the tracked files and processes that were not looked at yet.
     pub awaits: Vec<String>,
+    /// How many changes its notify scripts were not told of, because later ones
+    /// overtook them.
+    pub notify_skipped: u64,
+    /// It is drained: it shall not be MASTER while anybody else can be.
+    pub drained: Option<Drained>,
+    /// An administrator has set another priority than that of the configuration.
+    pub ordered_priority: Option<OrderedPriority>,
+    /// `nopreempt`
+    pub nopreempt: bool,
+    /// `preempt_delay`
+    pub preempt_delay_seconds: f64,
     /// Its counters.
     pub counters: Counters,
+}
+
+/// An instance that shall not be MASTER while anybody else can be.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drained {
+    /// Since when.
+    pub since: Moment,
+    /// It is MASTER, has asked others to take over, and none has spoken yet.
+    pub handing_over: bool,
+}
+
+/// A priority that an administrator has set.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrderedPriority {
+    /// In the place of that of the configuration, 1 to 254.
+    pub priority: u8,
+    /// When it ends; null: when it is taken back.
+    pub seconds_left: Option<f64>,
 }
 
 /// A priority and what it is made of.
@@ -158,8 +194,10 @@ pub struct Priority {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Contribution {
-    /// `script` or `interface`; `limit`, which keeps the sum within 1 to 254;
-    /// `owner`, which takes all weights back, as the priority 255 is fixed.
+    /// `script`, `interface`, `file` or `process`; `limit`, which keeps the sum within 1
+    /// to 254; `owner`, which takes all weights back, as the priority 255 is fixed;
+    /// `rival`, while another node owns the addresses, too; `order` of an
+    /// administrator; `drained`, down to the lowest.
     pub kind: String,
     /// The name of the script or interface.
     pub name: Option<String>,
@@ -305,6 +343,9 @@ pub struct Group {
     pub state: String,
     /// Their names.
     pub members: Vec<String>,
+    /// How many changes its notify scripts were not told of, because later ones
+    /// overtook them.
+    pub notify_skipped: u64,
 }
 
 /// A tracked script.

@@ -24,7 +24,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Makes the socket; why there is none is said in the log.
+    /// Makes the socket, for a daemon that has just read its configuration; why there is none is said in the log.
     pub fn new(settings: &Settings) -> Self {
         let path = &settings.status_socket;
         let socket = StatusSocket::bind(path);
@@ -40,6 +40,7 @@ impl Keeper {
                 config_file: settings.config_file.display().to_string(),
                 namespace: settings.namespace.clone(),
                 started_us: now().as_us(),
+                accepted_us: now().as_us(),
                 replaced: 0,
                 reload: None,
             },
@@ -64,8 +65,12 @@ impl Keeper {
     /// Notes how a reload ended: the new configuration runs, or it does not
     /// because of `refused`, with all its `mistakes`.
     pub fn note_reload(&mut self, refused: Option<String>, mistakes: Vec<String>) {
+        let at_us = now().as_us();
+        if refused.is_none() {
+            self.about.accepted_us = at_us;
+        }
         self.about.reload = Some(Reload {
-            at_us: now().as_us(),
+            at_us,
             refused,
             mistakes,
         });

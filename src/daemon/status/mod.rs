@@ -3,7 +3,8 @@
 //!
 //! Decides what is asked and answered: a client sends one line of JSON
 //! ([`Request`]) and gets one line of JSON, a [`document::Document`] or a
-//! [`document::Refusal`]; then the connection ends. What stands in a document is
+//! [`document::Refusal`]; then the connection ends, unless it asked for events, which
+//! come line by line for as long as it stays (`events.rs`, `listeners.rs`). What stands in a document is
 //! decided in `compose.rs` and described in `document.rs`, who is served and for
 //! how long in `server.rs`, where the socket lies in `socket.rs`.
 //!
@@ -18,13 +19,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ScriptId;
+use crate::system::scripts::Owner;
 use crate::time::WallClock;
 use crate::vrrp::snapshot::Snapshot;
 
 pub mod client;
 pub mod compose;
 pub mod document;
+pub mod events;
 pub mod keeper;
+pub mod listeners;
 pub mod server;
 pub mod socket;
 
@@ -35,12 +39,16 @@ pub const VERSION: u32 = 1;
 /// What is asked when the daemon shall tell how it stands.
 pub const STATUS: &str = "status";
 
+/// What is asked when the daemon shall tell what happens as it happens, beginning with
+/// how it stands.
+pub const EVENTS: &str = "events";
+
 /// What a client sends, on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// [`VERSION`]
     pub version: u32,
-    /// [`STATUS`]
+    /// [`STATUS`] or [`EVENTS`]
     pub request: String,
     /// Only this instance, its group and its scripts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +70,14 @@ impl Request {
             instance,
         }
     }
+
+    /// Asks for what happens, to everything or to one instance.
+    pub fn events(instance: Option<String>) -> Self {
+        Self {
+            request: EVENTS.to_owned(),
+            ..Self::status(instance)
+        }
+    }
 }
 
 /// What only the supervisor knows.
@@ -75,6 +91,9 @@ pub struct About {
     pub namespace: Option<String>,
     /// When it began to run, on the monotonic clock, in microseconds.
     pub started_us: u64,
+    /// When the configuration that runs was accepted, likewise.
+    #[serde(default)]
+    pub accepted_us: u64,
     /// How often a worker died and was replaced.
     pub replaced: u32,
     /// The last reload.
@@ -104,4 +123,8 @@ pub struct View {
     pub about: Arc<About>,
     /// Why scripts could not be run.
     pub refusals: BTreeMap<ScriptId, String>,
+    /// How many notices were overtaken by later ones before their scripts began.
+    pub skipped: BTreeMap<Owner, u64>,
+    /// It shows what has happened up to the event of this number.
+    pub events: u64,
 }

@@ -13,13 +13,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{SockFlag, accept4};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::client::{Client, line};
 pub use super::client::{PATIENCE, REQUEST_MAX};
 use super::compose::{answer, refusal};
 use super::document::Document;
-use super::{Request, View};
+use super::events::{self, Hearer, Item};
+use super::listeners::{LISTENERS_MAX, Listener};
+use super::{EVENTS, Request, View};
 use crate::system::clock::{epoch_us, now};
 use crate::time::{Instant, Interval, WallClock};
 
@@ -40,19 +42,24 @@ const RETRY: Interval = Interval::from_ms(200);
 pub type ViewWanted = SyncSender<Box<View>>;
 
 /// Serves `listener`, a descriptor of a `StatusSocket`, on a thread of its own,
-/// for as long as the process lives. Each value that comes out asks for a view;
-/// none does if there is no socket.
+/// for as long as the process lives. Each value in `ask` asks for a view. What happens
+/// is told to what is given back.
 ///
 /// # Errors
-/// There are too many threads.
-pub fn start(listener: Option<OwnedFd>) -> io::Result<UnboundedReceiver<ViewWanted>> {
-    let (ask, wanted) = unbounded_channel();
+/// There are too many threads or descriptors.
+pub fn start(
+    listener: Option<OwnedFd>,
+    ask: UnboundedSender<ViewWanted>,
+) -> io::Result<events::Teller> {
+    let (teller, hearer) = events::pair()?;
     let Some(listener) = listener else {
-        return Ok(wanted);
+        return Ok(teller);
     };
     let server = Server {
         listener: UnixListener::from(listener),
         clients: Vec::new(),
+        listeners: Vec::new(),
+        hearer,
         ask,
         last_view: None,
         paused_until: None,
@@ -60,7 +67,7 @@ pub fn start(listener: Option<OwnedFd>) -> io::Result<UnboundedReceiver<ViewWant
     std::thread::Builder::new()
         .name("status".to_owned())
         .spawn(move || server.run())?;
-    Ok(wanted)
+    Ok(teller)
 }
 
 /// Answers everybody who is waiting at `listener` without having been asked.
@@ -86,6 +93,8 @@ pub fn wall_clock() -> WallClock {
 struct Server {
     listener: UnixListener,
     clients: Vec<Client<Request>>,
+    listeners: Vec<Listener>,
+    hearer: Hearer,
     ask: UnboundedSender<ViewWanted>,
     /// When the reactor was last asked.
     last_view: Option<Instant>,
@@ -105,6 +114,8 @@ impl Server {
             for client in &mut self.clients {
                 client.go_on(now);
             }
+            self.pass_events_on(now);
+            self.hearer.set_listeners(self.listeners.len());
             let looks = self.is_view_due(now);
             if looks && !self.answer_waiting() {
                 // The reactor is gone, and so will the process be.
@@ -123,6 +134,8 @@ impl Server {
         let mut fds = Vec::with_capacity(self.clients.len() + 1);
         let wanted = self.clients.iter().filter_map(Client::wants);
         fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
+        fds.extend(self.listeners.iter().map(Listener::wants));
+        fds.push(PollFd::new(self.hearer.as_fd(), PollFlags::POLLIN));
         if self.has_place() {
             fds.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
         }
@@ -150,7 +163,12 @@ impl Server {
         let view = self.last_view.filter(|_| waits);
         let view = view.map(|last| last + BETWEEN_VIEWS);
         let clients = self.clients.iter().map(|client| client.until);
-        clients.chain(view).chain(self.paused_until).min()
+        let listeners = self.listeners.iter().filter_map(Listener::deadline);
+        clients
+            .chain(listeners)
+            .chain(view)
+            .chain(self.paused_until)
+            .min()
     }
 
     fn take_on(&mut self, now: Instant) {
@@ -176,9 +194,75 @@ impl Server {
                 .is_none_or(|last| now.since(last) >= BETWEEN_VIEWS)
     }
 
+    /// Tells the listeners what has happened.
+    fn pass_events_on(&mut self, now: Instant) {
+        self.hearer.rest();
+        let mut finish = None;
+        while let Some(item) = self.hearer.next() {
+            match item {
+                Item::Event(number, event) => {
+                    for listener in &mut self.listeners {
+                        listener.hear(number, &event, now);
+                    }
+                }
+                Item::Finish(done) => finish = Some(done),
+            }
+        }
+        if self.hearer.has_lost() {
+            // They come again, and are told how things stand by then.
+            self.listeners.clear();
+        }
+        for listener in &mut self.listeners {
+            listener.go_on(now);
+        }
+        self.listeners.retain(|listener| !listener.is_gone());
+        if let Some(done) = finish {
+            let _ = done.try_send(());
+        }
+    }
+
+    /// Those who asked for events stay as listeners, and the others as they are.
+    fn take_on_listeners(&mut self, view: &View, now: Instant) {
+        let wants = |client: &Client<Request>| {
+            let request = client.waits_for();
+            request.is_some_and(|request| request.request == EVENTS)
+        };
+        let (asking, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.clients)
+            .into_iter()
+            .partition(wants);
+        self.clients = others;
+        for mut client in asking {
+            let Some(request) = client.waits_for().cloned() else {
+                continue;
+            };
+            let answer = if self.listeners.len() < LISTENERS_MAX {
+                answer(&request, view)
+            } else {
+                let text = format!("{LISTENERS_MAX} others listen already");
+                Err(refusal("too-many", text))
+            };
+            match answer {
+                Ok(document) => {
+                    let current = events::current(&document);
+                    let stream = client.into_stream();
+                    let listener =
+                        Listener::new(stream, request.instance, &current, view.events, now);
+                    self.listeners.push(listener);
+                }
+                Err(refusal) => {
+                    client.answer(&refusal, now);
+                    self.clients.push(client);
+                }
+            }
+        }
+    }
+
     /// Answers all that wait, from one view. Returns whether there still is
     /// somebody to ask.
     fn answer_waiting(&mut self) -> bool {
+        // From before the view is taken, so that nothing is missed between the two.
+        let listeners = self.listeners.len().saturating_add(1);
+        self.hearer.set_listeners(listeners);
         let (reply, view): (ViewWanted, Receiver<_>) = sync_channel(1);
         if self.ask.send(reply).is_err() {
             return false;
@@ -186,6 +270,11 @@ impl Server {
         let view = view.recv_timeout(VIEW_LIMIT.into()).ok();
         let now = now();
         self.last_view = Some(now);
+        // What was told before the view was taken is for those who listened then.
+        self.pass_events_on(now);
+        if let Some(view) = &view {
+            self.take_on_listeners(view, now);
+        }
         for client in &mut self.clients {
             let Some(request) = client.waits_for() else {
                 continue;
@@ -202,6 +291,7 @@ impl Server {
                 Err(refusal) => client.answer(&refusal, now),
             }
         }
+        self.hearer.set_listeners(self.listeners.len());
         true
     }
 }

@@ -15,7 +15,8 @@ use super::{CLEANUP_LIMIT, Phase, Supervisor, WORKER, Worker, WorkerStart};
 use crate::config::model::Config;
 use crate::ids::{Errno, ScriptId};
 use crate::system::clock::now;
-use crate::system::scripts::{Ended, Purpose, Refusal};
+use crate::system::culprits;
+use crate::system::scripts::{Ended, Notice, Purpose, Refusal};
 use crate::time::Interval;
 use crate::vrrp::event::Outcome;
 
@@ -64,6 +65,7 @@ impl Supervisor<'_> {
                 }
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
+            ToSupervisor::FindCulprits => self.tell(&ToWorker::Culprits(culprits::running())),
             ToSupervisor::Turned => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.pulse.turned();
@@ -73,12 +75,23 @@ impl Supervisor<'_> {
             ToSupervisor::Stands(member, standing) => {
                 self.bus.tell(&ToService::Stands(member, standing), None);
             }
-            ToSupervisor::RunNotify(notice) => self.scripts.notify(notice, now()),
+            ToSupervisor::RunNotify(notice) => self.run_notify(notice),
+            ToSupervisor::Ordered { number, outcome } => self.ordered(number, outcome, now()),
+            ToSupervisor::InForce { instance, orders } => self.note_in_force(instance, orders),
             ToSupervisor::Stopped => {
                 if let Phase::Working(worker) = &mut self.phase {
                     worker.stopped = true;
                 }
             }
+        }
+    }
+
+    fn run_notify(&mut self, notice: Notice) {
+        self.last_words.note(&notice);
+        let owner = notice.owner.clone();
+        let count = self.scripts.notify(notice, now());
+        if count > 0 {
+            self.tell(&ToWorker::NoticesSkipped { owner, count });
         }
     }
 
@@ -148,6 +161,7 @@ impl Supervisor<'_> {
             status: self.status.for_worker(),
             about: self.status.about(),
             fifos: self.fifos.for_worker(),
+            orders: self.orders.in_force.clone(),
         };
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
@@ -240,10 +254,16 @@ impl Supervisor<'_> {
         let Phase::Working(worker) = std::mem::replace(&mut self.phase, Phase::NoWorker) else {
             return;
         };
+        if self.stop.is_some() && !worker.stopped {
+            for notice in self.last_words.of_stop(&self.good.config) {
+                self.run_notify(notice);
+            }
+        }
         if let Some(file) = self.pid_files.worker.take() {
             file.remove();
         }
         self.scripts.disown_checks(now());
+        self.give_up_orders(now());
         log_crash(outcome);
         let limit = self.good.config.globals.processes.vrrp.realtime_limit;
         if outcome == Outcome::Signalled(libc::SIGKILL) && limit.is_some() {

@@ -33,14 +33,19 @@ use crate::system::scripts::{Policy, Scripts};
 use crate::system::settings::Before;
 use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
+use crate::vrrp::orders::StandingOrders;
 
 use bus::Bus;
+use last_words::LastWords;
+use orders::Orders;
 use pulse::Pulse;
 use stop::Stop;
 use under_way::Reloads;
 
 mod bus;
 mod children;
+mod last_words;
+mod orders;
 mod planned;
 mod pulse;
 mod reload;
@@ -90,6 +95,8 @@ pub struct WorkerStart {
     pub about: About,
     /// The notify FIFOs.
     pub fifos: Vec<Handed>,
+    /// What an administrator has ordered and is in force.
+    pub orders: StandingOrders,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -141,10 +148,12 @@ pub fn run(start: Start<'_>) -> u8 {
         good: Text::from(start.loaded),
         candidate: None,
         reloads,
+        orders: Orders::default(),
         started_up: false,
         phase: Phase::NoWorker,
         delay: Interval::ZERO,
         scripts,
+        last_words: LastWords::default(),
         signals: start.signals,
         manager: service_manager(),
         status: Keeper::new(start.settings),
@@ -237,11 +246,13 @@ struct Supervisor<'a> {
     /// What the worker was told to change over to; it has not answered yet.
     candidate: Option<Text>,
     reloads: Reloads,
+    orders: Orders,
     started_up: bool,
     phase: Phase,
     /// How long the next replacement of a worker waits.
     delay: Interval,
     scripts: Scripts,
+    last_words: LastWords,
     signals: Signals,
     manager: ServiceManager,
     status: Keeper,
@@ -294,6 +305,7 @@ impl Supervisor<'_> {
         }
         self.expire(now());
         self.look_after_bus(now());
+        self.serve_desk(now());
         self.go_on_with_reloads(now());
         self.answer_status();
     }

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::super::channel::{ChannelError, ToWorker};
+use super::super::control::desk::Question;
 use super::super::control::{self, Answer};
 use super::super::fifos::Handed;
 use super::super::last_text;
@@ -74,18 +75,21 @@ impl Supervisor<'_> {
         self.reloads.is_asked = true;
     }
 
-    /// What is due: orders of clients, a planned reload, one that was asked for, a
+    /// Somebody asks for a reload, or what it would do.
+    pub(super) fn asked_for_reload(&mut self, question: Question, now: Instant) {
+        let (client, request) = (question.number, question.request);
+        if request.dry_run {
+            let answer = self.rehearse(request.file);
+            self.reloads.desk.answer(client, &answer, now);
+        } else {
+            self.reloads.waiting.push(client);
+            self.ask_reload();
+        }
+    }
+
+    /// What is due: a planned reload, one that was asked for, a
     /// worker that does not answer.
     pub(super) fn go_on_with_reloads(&mut self, now: Instant) {
-        for (client, request) in self.reloads.desk.turn(now) {
-            if request.dry_run {
-                let answer = self.rehearse(request.file);
-                self.reloads.desk.answer(client, &answer, now);
-            } else {
-                self.reloads.waiting.push(client);
-                self.ask_reload();
-            }
-        }
         if self.stop.is_some() {
             self.reloads.give_up("the daemon stops", now);
             return;

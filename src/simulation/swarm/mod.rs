@@ -24,6 +24,7 @@ use super::random::Random;
 use super::trace::{Record, table};
 use super::world::{Violation, World};
 
+mod orders;
 mod rest;
 mod texts;
 mod trouble;

@@ -84,11 +84,18 @@ fn is_up(node: &Node, name: &str) -> bool {
 
 /// What an instance should count with now, and whether anything of its own keeps
 /// it in FAULT.
-fn standing(node: &Node, instance: &Instance, group: Option<&SyncGroup>) -> (Priority, bool) {
+fn standing(
+    (node, now): (&Node, Instant),
+    instance: &Instance,
+    group: Option<&SyncGroup>,
+) -> (Priority, bool) {
+    let ordered = node.ordered.get(&instance.name).copied();
+    let ordered = ordered.unwrap_or_default();
+    let base = ordered.base(instance.priority, now);
     let mut faulty = !is_up(node, &instance.interface) && !instance.ignore_own_interface;
     let (of_files, file_fault) = of_files(node, instance, group);
     faulty |= file_fault;
-    let mut sum = i32::from(instance.priority.0).saturating_add(of_files);
+    let mut sum = i32::from(base.0).saturating_add(of_files);
     for (weight, reverse, well) in tracked(node, instance, group) {
         faulty |= weight == 0 && well == reverse;
         if (weight > 0) == well {
@@ -100,7 +107,8 @@ fn standing(node: &Node, instance: &Instance, group: Option<&SyncGroup>) -> (Pri
             sum = sum.saturating_add(by);
         }
     }
-    let priority = match instance.priority {
+    let priority = match base {
+        _ if ordered.is_drained => 1,
         Priority::OWNER => 255,
         _ => u8::try_from(sum.clamp(1, 254)).unwrap_or(1),
     };
@@ -118,19 +126,19 @@ struct Candidate<'w> {
     patient: bool,
 }
 
-fn candidate<'w>(node: &'w Node, name: &str) -> Option<Candidate<'w>> {
+fn candidate<'w>(node: &'w Node, now: Instant, name: &str) -> Option<Candidate<'w>> {
     let mut watches = node.watches.iter();
     let watch = watches.find(|watch| watch.config.name == name)?;
     let mut groups = node.config.sync_groups.iter();
     let group = groups.find(|group| group.instances.iter().any(|member| member == name));
     let group = group.map(|group| &**group);
-    let (priority, own_fault) = standing(node, &watch.config, group);
+    let (priority, own_fault) = standing((node, now), &watch.config, group);
     let fellows = || {
         let names = group.map_or([].as_slice(), |group| &group.instances);
         let configs = node.watches.iter().map(|watch| &*watch.config);
         configs.filter(|config| names.contains(&config.name))
     };
-    let fault = fellows().any(|fellow| standing(node, fellow, group).1);
+    let fault = fellows().any(|fellow| standing((node, now), fellow, group).1);
     Some(Candidate {
         place: format!("({name}) on {}", node.name),
         watch,
@@ -148,7 +156,7 @@ pub(in super::super) fn judge_settled(world: &mut World) {
     let watches = running().flat_map(|node| &node.watches);
     let names: BTreeSet<&str> = watches.map(|watch| &*watch.config.name).collect();
     for name in names {
-        let all = running().filter_map(|node| candidate(node, name));
+        let all = running().filter_map(|node| candidate(node, world.now, name));
         judge_router(name, &all.collect::<Vec<_>>(), &mut wrong);
     }
     for (rule, text) in wrong {

@@ -247,12 +247,21 @@ pub(super) fn texts(features: &Features, count: usize, random: &mut Random) -> V
         .collect()
 }
 
-/// The `keepalived-rs.conf` of each node: most have the switch.
+/// The `keepalived-rs.conf` of each node: most have the switch. What becomes of VIPs
+/// that vanish follows from other features, so that the worlds stay what they were; no
+/// fight over them is given up, because a pause is no rest.
 pub(super) fn companions(features: &Features, count: usize, random: &mut Random) -> Vec<String> {
+    let losses = match (features.unicast, features.ipv6, features.group) {
+        (true, true, false) => "vip_loss reelect",
+        _ => "vip_loss_limit 0",
+    };
     (0..count)
-        .map(|_| match features.fast_handover && random.percent(80) {
-            true => "global_defs {\n    fast_handover\n}\n".to_owned(),
-            false => String::new(),
+        .map(|_| {
+            let switch = match features.fast_handover && random.percent(80) {
+                true => "    fast_handover\n",
+                false => "",
+            };
+            format!("global_defs {{\n{switch}    {losses}\n}}\n")
         })
         .collect()
 }

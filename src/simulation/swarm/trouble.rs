@@ -42,6 +42,7 @@ impl Plan {
         if features.watched.is_some() {
             self.add_watched_faults();
         }
+        self.add_orders();
         self.faults.sort_by_key(|timed| timed.at);
     }
 

@@ -33,11 +33,22 @@ pub(super) struct Letter {
     date: String,
     pub subject: String,
     body: &'static str,
+    /// Why it happened, in words of our own.
+    why: String,
 }
 
+/// The most bytes of a line of the body: SMTP allows 998.
+const LINE_MAX: usize = 900;
+
 impl Letter {
-    /// Tells of the new `state` of the instance or group `name`.
-    pub fn new(post: Arc<Post>, kind: Kind, name: &str, state: NotifyState) -> Self {
+    /// Tells of the new `state` of the instance or group `name`, and why.
+    pub fn new(
+        post: Arc<Post>,
+        kind: Kind,
+        name: &str,
+        state: NotifyState,
+        why: [&str; 2],
+    ) -> Self {
         let what = match state {
             NotifyState::Master => "Entering MASTER state",
             NotifyState::Backup => "Entering BACKUP state",
@@ -55,19 +66,22 @@ impl Letter {
             date: clock::mail_date(),
             subject: one_line(&subject),
             body,
+            why: why_lines(why),
         }
     }
 
-    /// The message: headers in C keepalived's order, a blank line, the body.
+    /// The message: headers in C keepalived's order, a blank line, its body, and then
+    /// why.
     pub fn message(&self) -> String {
         let to: Vec<_> = self.post.to.iter().map(|to| to.written.as_str()).collect();
         format!(
-            "Date: {}\r\nFrom: {}\r\nSubject: {}\r\nX-Mailer: Keepalived\r\nTo: {}\r\n\r\n{}\r\n",
+            "Date: {}\r\nFrom: {}\r\nSubject: {}\r\nX-Mailer: Keepalived\r\nTo: {}\r\n\r\n{}\r\n{}",
             self.date,
             self.post.from.written,
             self.subject,
             to.join(",\r\n "),
-            self.body
+            self.body,
+            self.why
         )
     }
 }
@@ -117,6 +131,19 @@ fn group_body(state: NotifyState) -> &'static str {
             "=> All VRRP group instances are now stopping <="
         }
     }
+}
+
+/// The cause, and what was seen, a line each.
+fn why_lines([cause, evidence]: [&str; 2]) -> String {
+    let lines = [("Why", cause), ("Seen", evidence)].into_iter();
+    let lines = lines.filter(|(_, text)| !text.is_empty());
+    lines
+        .map(|(name, text)| {
+            let text = one_line(text);
+            let end = text.floor_char_boundary(LINE_MAX);
+            format!("{name}: {}\r\n", text.get(..end).unwrap_or_default())
+        })
+        .collect()
 }
 
 /// The text without line ends, which would begin another header.

@@ -123,7 +123,11 @@ impl Mailer {
     pub fn send(&self, notification: &Notification) {
         let instance = &notification.instance;
         if instance.smtp_alert {
-            self.queue(Kind::Instance, &instance.name, notification.state);
+            let why = [
+                notification.cause.to_string(),
+                notification.evidence.to_string(),
+            ];
+            self.queue(Kind::Instance, &instance.name, notification.state, &why);
         }
     }
 
@@ -131,11 +135,13 @@ impl Mailer {
     pub fn send_group(&self, notification: &GroupNotification) {
         let group = &notification.group;
         if group.smtp_alert {
-            self.queue(Kind::Group, &group.name, notification.state);
+            // What was seen differs from member to member.
+            let why = [notification.cause.to_string(), String::new()];
+            self.queue(Kind::Group, &group.name, notification.state, &why);
         }
     }
 
-    fn queue(&self, kind: Kind, name: &str, state: NotifyState) {
+    fn queue(&self, kind: Kind, name: &str, state: NotifyState, why: &[String; 2]) {
         let letter = {
             let mut memory = self.memory();
             if memory.no_faults && state == NotifyState::Fault {
@@ -148,7 +154,7 @@ impl Mailer {
             if before == Some(state) {
                 return;
             }
-            Letter::new(post, kind, name, state)
+            Letter::new(post, kind, name, state, why.each_ref().map(String::as_str))
         };
         self.queue.give(Order::Deliver(letter));
     }

@@ -8,7 +8,7 @@ use crate::config::model::{InitialState, Instance, Notify, SmtpTls, SyncGroup};
 use crate::ids::{InstanceId, Priority, Vrid};
 use crate::system::clock;
 use crate::system::testing::{in_namespace, ip};
-use crate::vrrp::action::Cause;
+use crate::vrrp::action::{Cause, Evidence};
 
 fn globals(port: u16) -> Globals {
     Globals {
@@ -34,6 +34,7 @@ fn notification(name: &str, state: NotifyState, smtp_alert: bool) -> Notificatio
         state,
         previous: None,
         cause: Cause::Started,
+        evidence: Evidence::default(),
         priority: Priority::DEFAULT,
     }
 }
@@ -99,6 +100,8 @@ fn a_mail_has_the_headers_and_texts_of_keepalived() {
             " Ops Team <ops@example.com>",
             "",
             "=> VRRP Instance is now owning VRRP VIPs <=",
+            "Why: started",
+            "Seen: no advert heard yet, own priority 0",
             "",
             ".",
             "QUIT",

@@ -7,6 +7,8 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::mpsc;
@@ -72,6 +74,8 @@ pub enum Report {
         /// The first error, if any; the other operations were tried all the same.
         result: Result<(), Errno>,
     },
+    /// Somebody else took away rules that drop packets; whether they are back.
+    FirewallDisturbed(Result<(), Errno>),
     /// The thread cannot go on and has ended; nothing follows.
     Failed(Errno),
 }
@@ -83,6 +87,8 @@ pub struct Handle {
     requests: mpsc::UnboundedSender<Request>,
     thread: Thread,
     join: JoinHandle<()>,
+    /// What is blocked stays so at the end.
+    leaves_blocked: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -118,6 +124,8 @@ impl Handle {
             requests.set_buffer(buffers.vrrp_netlink_command);
             (monitor, requests)
         };
+        let leaves_blocked = Arc::new(AtomicBool::new(false));
+        let leaves = Arc::clone(&leaves_blocked);
         let (begun, beginning) = std::sync::mpsc::sync_channel(1);
         let join = std::thread::Builder::new()
             .name("netlink".into())
@@ -131,8 +139,10 @@ impl Handle {
                     promotion: Promotion::default(),
                 };
                 let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
-                // Nobody listens any more, and the next daemon begins by doing the same.
-                let _ = kernel.firewall.close();
+                if !leaves.load(Ordering::Relaxed) {
+                    // Nobody listens any more, and the next daemon begins by doing the same.
+                    let _ = kernel.firewall.close();
+                }
                 if let Err(error) = end {
                     let errno = Errno(error.raw_os_error().unwrap_or(libc::EIO));
                     let _ = outgoing.send(Report::Failed(errno));
@@ -144,6 +154,7 @@ impl Handle {
             requests,
             thread,
             join,
+            leaves_blocked,
         };
         Ok((handle, reports))
     }
@@ -160,8 +171,10 @@ impl Handle {
         let _ = self.requests.send(Request { token, operations });
     }
 
-    /// Waits until all requests have been carried out, and the firewall is open.
-    pub fn finish(self) {
+    /// Waits until all requests have been carried out, and the firewall is open, unless
+    /// `leaves_blocked`: what drops packets to addresses that stay has to stay, too.
+    pub fn finish(self, leaves_blocked: bool) {
+        self.leaves_blocked.store(leaves_blocked, Ordering::Relaxed);
         drop(self.requests);
         // A panic of the thread has ended the process already, or told the test.
         let _ = self.join.join();
@@ -232,6 +245,8 @@ async fn serve(
         }
         let request = tokio::select! {
             ready = monitor.readable() => ready.map(|()| None)?,
+            // Its errors are told by `heal`.
+            _ = kernel.firewall.disturbed() => None,
             request = requests.recv() => match request {
                 Some(request) => Some(request),
                 None => return Ok(()),
@@ -241,6 +256,11 @@ async fn serve(
         let mut asked = request.iter().flat_map(|request| &request.operations);
         if asked.any(has_way) {
             monitor.watch_ways()?;
+        }
+        kernel.watch_firewall(request.as_ref());
+        if let Some(healed) = kernel.firewall.heal() {
+            let healed = healed.map_err(errno_of);
+            reports.push(Report::FirewallDisturbed(healed));
         }
         let outcome = request.map(|request| kernel.carry_out(request));
         // What the request changed is known before it is called done.
@@ -258,6 +278,16 @@ struct Kernel {
 }
 
 impl Kernel {
+    /// Before the first address is blocked: others may take away what does that.
+    fn watch_firewall(&mut self, request: Option<&Request>) {
+        let mut operations = request.iter().flat_map(|request| &request.operations);
+        if operations.any(|it| matches!(it, Operation::Block { .. }))
+            && let Err(error) = self.firewall.watch()
+        {
+            tracing::warn!("Unable to watch the firewall rules: {error}");
+        }
+    }
+
     /// Carries out every operation; what there is to report, with `Done` at the end.
     fn carry_out(&mut self, request: Request) -> Vec<Report> {
         let token = request.token;

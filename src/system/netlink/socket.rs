@@ -41,6 +41,8 @@ pub(super) struct Message<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
+    /// Who asked for it, or for what it tells of; 0 for the kernel itself.
+    pub(super) port: u32,
     pub(super) payload: &'a [u8],
 }
 
@@ -54,6 +56,7 @@ pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
             kind: header.message_type(),
             flags: header.flags(),
             sequence: header.sequence_number(),
+            port: header.port_number(),
             payload: bytes.get(16..length)?,
         };
         // Messages begin at multiples of four bytes.

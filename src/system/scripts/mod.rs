@@ -186,11 +186,13 @@ impl Scripts {
         Ok(())
     }
 
-    /// Has notify scripts run when it is their turn. What goes wrong is logged.
-    pub fn notify(&mut self, notice: Notice, now: Instant) {
+    /// Has notify scripts run when it is their turn. What goes wrong is logged. How many
+    /// notices were overtaken, so that no script is told of them.
+    pub fn notify(&mut self, notice: Notice, now: Instant) -> u64 {
         let owner = notice.owner.clone();
-        self.notices.tell(notice, now);
+        let skipped = self.notices.tell(notice, now);
         self.begin_notices(&owner, now);
+        skipped
     }
 
     /// Starts the script of a start or a stop, to be ended at `limit`; its process.

@@ -136,10 +136,13 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Something is to be told; [`Notices::next`] says what begins.
-    pub fn tell(&mut self, notice: Notice, now: Instant) {
+    /// Something is to be told; [`Notices::next`] says what begins. How many notices
+    /// it has overtaken, which nobody will be told of.
+    pub fn tell(&mut self, notice: Notice, now: Instant) -> u64 {
         let queue = self.queues.entry(notice.owner.clone()).or_default();
+        let before = queue.skipped;
         queue.tell(notice, now);
+        queue.skipped.saturating_sub(before)
     }
 
     /// The next script of `owner`, if one may begin. It must be followed by
@@ -429,13 +432,14 @@ mod tests {
         let mut notices = Notices::default();
         notices.tell(state("BACKUP", "INIT"), START);
         begin(&mut notices, 1, START).unwrap();
+        let mut skipped = 0;
         for number in 0..10_000_u32 {
             let now = START + Interval::from_ms(u64::from(number));
-            match number % 3 {
+            skipped += match number % 3 {
                 0 => notices.tell(state("MASTER", "BACKUP"), now),
                 1 => notices.tell(notice(News::Event, "LOWER", "MASTER", &["script"]), now),
                 _ => notices.tell(state("BACKUP", "MASTER"), now),
-            }
+            };
         }
         assert_eq!(notices.queues.len(), 1);
         let queue = &notices.queues[&owner()];
@@ -444,6 +448,7 @@ mod tests {
         let (due, _) = notices.expire(now);
         // The last state of all is not skipped.
         assert_eq!(due, [Due::Skipped(owner(), 9_999)]);
+        assert_eq!(skipped, 9_999, "each is told once");
         end(&mut notices, 1);
         let last = begin(&mut notices, 2, now);
         assert_eq!(last.as_deref(), Some("script MASTER BACKUP"));

@@ -138,6 +138,9 @@ impl Engine {
         if is_backup && self.state_of(id) != State::Backup {
             return;
         }
+        if self.state_of(id) == State::Master {
+            self.lateness.note(now.since(deadline));
+        }
         let group = self.members_with(id);
         let Some(members) = group.filter(|_| self.state_of(id) == State::Backup) else {
             let effects = self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));

@@ -140,6 +140,7 @@ impl Engine {
 
     /// The kernel has a link again that passed for up all the time.
     pub(super) fn link_returned(&mut self, now: Instant, tx: &mut impl Transmit) {
+        self.put_back_missing(now, tx);
         self.each(now, tx, Running::link_returned);
     }
 }

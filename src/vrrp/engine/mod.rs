@@ -3,7 +3,8 @@
 //! The caller owns the clock and the world. It calls, in any order:
 //! [`Engine::event`] for what happened, [`Engine::expire`] when
 //! [`Engine::deadline`] has come (after it has emptied its sockets),
-//! [`Engine::apply`] for a new configuration; and after each of these
+//! [`Engine::apply`] for a new configuration, [`Engine::order`] for what an administrator
+//! orders; and after each of these
 //! [`Engine::poll`] until it returns `None`. Adverts leave at once through
 //! [`Transmit`]; everything else waits in that queue. Nothing is lazy: what a
 //! call decides has been decided when it returns.
@@ -31,6 +32,7 @@ use super::event::{Command, Datagram, Envelope, Event, InterfaceState, Uptime};
 use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
+use super::lateness::Lateness;
 use super::link_states::LinkStates;
 use super::log_lines::{InstanceLine, LogLine};
 use super::peers::claims;
@@ -42,11 +44,14 @@ use super::statistics::Statistics;
 use super::sync_group::Group;
 use super::timers::Timers;
 use super::tracking::{Scripts, Surroundings};
+use super::transition::Transitions;
 use super::watched::Watched;
 
 mod groups;
 mod handover;
 mod links;
+mod losses;
+mod orders;
 mod reload;
 mod scripts;
 mod sockets;
@@ -77,6 +82,8 @@ pub struct Engine {
     pacer: Pacer,
     requests: Requests,
     statics: Statics,
+    /// Programs that may take addresses away, as found last.
+    culprits: Vec<String>,
     actions: VecDeque<Action>,
     phase: Phase,
     wall: WallClock,
@@ -84,12 +91,16 @@ pub struct Engine {
     up: Uptime,
     /// The end of the delay of the first start, until then.
     delayed_until: Option<Instant>,
+    /// Orders in force have changed since they were last asked for.
+    orders_changed: bool,
     /// An instance may be on another interface than the sockets follow.
     moved: bool,
     /// Datagrams that were for no instance: of another protocol, too short, with a
     /// VRID that nobody here has, or while the first start was put off.
     ignored: u64,
     too_short_logged: bool,
+    /// How late the adverts of masters were.
+    lateness: Lateness,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,14 +149,17 @@ impl Engine {
             pacer: Pacer::default(),
             requests: Requests::default(),
             statics: Statics::default(),
+            culprits: Vec::new(),
             actions: VecDeque::new(),
             phase: Phase::New,
             wall: WallClock::default(),
             up: Uptime::default(),
             delayed_until: None,
+            orders_changed: false,
             moved: false,
             ignored: 0,
             too_short_logged: false,
+            lateness: Lateness::default(),
         };
         for instance in &config.instances {
             engine.add_instance(instance);
@@ -166,10 +180,7 @@ impl Engine {
                 address,
                 prefix_length,
             } => {
-                self.static_address_removed(on, address, prefix_length);
-                self.each(now, tx, |instance, cx| {
-                    instance.address_removed(on, address, prefix_length, cx);
-                });
+                self.address_removed(now, (on, address, prefix_length), tx);
             }
             Event::WayRemoved(lost) => self.way_removed(now, lost, tx),
             Event::Refused {
@@ -186,11 +197,12 @@ impl Engine {
             Event::File { file, value } => self.file_told(now, file, value, tx),
             Event::Linkbeat { interface, up } => self.linkbeat(now, interface, up, tx),
             Event::Processes { process, count } => self.processes_told(now, process, count, tx),
+            Event::Culprits(names) => self.culprits_told(now, names, tx),
             Event::WallClock(wall) => self.wall = wall,
             Event::Uptime(up) => self.up = up,
             Event::Command(Command::Start) => self.start(now, tx),
             Event::Command(Command::Stop) => self.stop(now, tx),
-            Event::Announce(name) => self.announce(now, name, tx),
+            Event::Announce(name) => self.announce_once(now, name, tx),
         }
         self.settle(now);
     }
@@ -224,6 +236,8 @@ impl Engine {
                 TimerKey::Rival(id) => {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
                 }
+                TimerKey::OrderedPriority(id) => self.ordered_priority_ended(now, id, tx),
+                TimerKey::LossPause(id) => self.pause_ended(now, id, tx),
                 TimerKey::StartupDelay => self.start_delay_ended(now, tx),
             }
         }
@@ -297,6 +311,7 @@ impl Engine {
             interfaces: self.interfaces.iter().cloned().collect(),
             config: self.config.clone(),
             ignored: self.ignored,
+            lateness: self.lateness,
         }
     }
 
@@ -304,6 +319,7 @@ impl Engine {
     pub fn clear_statistics(&mut self) {
         for running in self.instances.values_mut() {
             running.statistics = Statistics::default();
+            running.transitions = Transitions::default();
         }
     }
 
@@ -312,7 +328,7 @@ impl Engine {
         self.ignored
     }
 
-    fn announce(&mut self, now: Instant, name: &str, tx: &mut impl Transmit) {
+    fn announce_once(&mut self, now: Instant, name: &str, tx: &mut impl Transmit) {
         let mut instances = self.instances.iter();
         let found = instances.find(|(_, running)| running.config.name == name);
         if let Some(id) = found.map(|(id, _)| *id) {
@@ -524,8 +540,7 @@ impl Engine {
             self.interface(now, state, tx);
             self.listen_anew(state.index);
         }
-        // What was removed while nobody listened shows as missing now.
-        self.each(now, tx, |instance, cx| instance.restore_missing(cx));
+        self.put_back_missing(now, tx);
     }
 
     fn note_deleted(&mut self, name: &str) {
@@ -617,7 +632,7 @@ impl Engine {
                 self.one(now, id, tx, |it, cx| it.installed(token, result, cx));
             }
             Purpose::Restore(id) => {
-                self.one(now, id, tx, |it, cx| it.restored(result, cx));
+                self.one(now, id, tx, |it, cx| it.restored(result.is_ok(), cx));
             }
             Purpose::TryAgain(id) => {
                 self.one(now, id, tx, |it, cx| it.tried_again(token, cx));

@@ -52,6 +52,7 @@ impl Engine {
         }
         let held = self.held(now, tx);
         let before = self.befores();
+        let orders = self.standing_orders();
         let token = self.requests.gather();
         self.end_or_go_on(now, &plan, tx);
         for instance in &plan.started {
@@ -59,8 +60,11 @@ impl Engine {
         }
         self.adopt(now, plan.config);
         self.settle_links(now, tx);
+        self.hand_down_orders(now, &orders, (&plan.restarted, &plan.started), tx);
         self.moved = true;
         if self.phase == Phase::Running {
+            // Whoever reloads has mended something.
+            self.each(now, tx, |it, cx| it.end_pause(cx));
             self.start_scripts(now);
             self.evaluate_all(now, tx);
             self.note_gathering_groups();

@@ -89,6 +89,7 @@ impl Engine {
             return self.log(LogLine::Script(script.name.clone(), line));
         }
         tracked.run = Run::Running;
+        tracked.began = Some(now);
         self.timers
             .arm(TimerKey::ScriptTimeout(id), now + script.timeout);
         self.actions.push_back(Action::Run {
@@ -127,6 +128,7 @@ impl Engine {
         };
         let run = std::mem::replace(&mut tracked.run, Run::Idle);
         let overdue = std::mem::take(&mut tracked.overdue);
+        tracked.note_end(outcome, now);
         self.timers.disarm(TimerKey::ScriptTimeout(id));
         if self.phase != Phase::Running {
             return;

@@ -69,13 +69,16 @@ impl Engine {
         if self.phase != Phase::Running || self.requests.is_reloading() {
             return;
         }
-        self.each(now, tx, |instance, cx| instance.way_removed(lost, cx));
+        self.lost(now, tx, |instance, cx| instance.way_removed(lost, cx));
         if self.requests.is_changing_statics() {
             return;
         }
         let operations = self.statics.lost(lost);
         for operation in &operations {
-            self.log(LogLine::WayRemoved(operation.to_string()));
+            self.log(LogLine::WayRemoved {
+                what: operation.to_string(),
+                is_put_back: true,
+            });
         }
         self.ask_static(Purpose::Static, operations);
     }

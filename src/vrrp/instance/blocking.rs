@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 
+use crate::config::model::VirtualAddress;
 use crate::ids::IfIndex;
 
 use super::super::action::Operation;
@@ -27,14 +28,19 @@ pub fn unblock((on, address): Blocked) -> Operation {
     Operation::Unblock { on, address }
 }
 
+/// Where a VIP on this interface is blocked.
+pub(super) fn blocked_place(on: IfIndex, vip: &VirtualAddress) -> Blocked {
+    match vip.address {
+        IpAddr::V6(address) if address.is_unicast_link_local() => (on, vip.address),
+        _ => (IfIndex::ANY, vip.address),
+    }
+}
+
 impl Running {
     /// The addresses that it has put on, or asked for, and to which packets are dropped.
     pub fn blocked(&self) -> impl Iterator<Item = Blocked> {
         let put_on = self.put_on.iter().filter(|_| !self.config.accept);
-        put_on.map(|(on, vip)| match vip.address {
-            IpAddr::V6(address) if address.is_unicast_link_local() => (*on, vip.address),
-            _ => (IfIndex::ANY, vip.address),
-        })
+        put_on.map(|(on, vip)| blocked_place(*on, vip))
     }
 
     /// Tells that packets are dropped from now on, or no longer.

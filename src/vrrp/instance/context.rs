@@ -39,8 +39,12 @@ pub enum TimerKey {
     ProcessDelay(ProcessId),
     /// A link that has changed passes for what it is from then on.
     Link(IfIndex),
+    /// How long a fight over what it has in the kernel is given up.
+    LossPause(InstanceId),
     /// How long another owner of the addresses may be heard.
     Rival(InstanceId),
+    /// The end of a priority that was ordered for some time.
+    OrderedPriority(InstanceId),
     /// The end of the delay of the first start.
     StartupDelay,
 }

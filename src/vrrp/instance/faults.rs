@@ -8,7 +8,7 @@ use super::super::action::Action;
 use super::super::event::InterfaceState;
 use super::super::kernel_set::tracked_interfaces;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
-use super::super::reasons::{FaultReason, in_words};
+use super::super::reasons::{FaultReason, Fight};
 use super::super::state_machine::State;
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
 use super::super::watched::{files_of, is_file_fault, is_process_fault, processes_of};
@@ -38,6 +38,8 @@ pub(super) struct Faults {
     /// Files, with the number in them.
     files: Vec<(String, i32)>,
     processes: Vec<String>,
+    /// A fight over what it has in the kernel, while it keeps out of it.
+    fight: Option<Fight>,
 }
 
 impl Faults {
@@ -67,6 +69,7 @@ impl Faults {
             .saturating_add(self.scripts.len())
             .saturating_add(self.files.len())
             .saturating_add(self.processes.len())
+            .saturating_add(usize::from(self.fight.is_some()))
     }
 
     /// Each of them, for an instance on `interface`, which is empty where it has none.
@@ -104,11 +107,18 @@ impl Faults {
             .chain(scripts.map(FaultReason::Script))
             .chain(files)
             .chain(processes.map(FaultReason::Process))
+            .chain(self.fight.iter().cloned().map(FaultReason::Fight))
             .collect()
     }
 }
 
 impl Running {
+    /// What is known of who takes things away.
+    pub fn note_culprits(&mut self, culprits: &[String]) {
+        self.losses.note_culprits(culprits);
+        self.faults.fight = self.losses.fight().cloned();
+    }
+
     pub(super) fn find_faults(&self, cx: &Context<'_>) -> Faults {
         let mut faults = Faults::default();
         let link = cx.interfaces.named(self.link());
@@ -129,6 +139,7 @@ impl Running {
             }
         }
         faults.no_peer = self.config.fault_without_peer;
+        faults.fight = self.losses.fight().cloned();
         let around = cx.around();
         for vip in self.config.all_addresses() {
             let own = vip.interface == self.config.interface;
@@ -204,6 +215,16 @@ impl Running {
         }
     }
 
+    /// Whether a file with a weight has ceased to stand against taking part: then C
+    /// words the change of the priority in another way, and with `-D` only.
+    pub(super) fn has_weighted_file_back(&self, before: &Faults) -> bool {
+        let is_in = |faults: &Faults, name: &str| faults.files.iter().any(|(it, _)| it == name);
+        files_of(&self.config, self.group.as_deref()).any(|tracked| {
+            let name = &tracked.file.name;
+            tracked.weight != 0 && is_in(before, name) && !is_in(&self.faults, name)
+        })
+    }
+
     /// The interface that it stands or falls with: its own or its VRF's; empty if
     /// it has neither.
     pub(super) fn link(&self) -> &str {
@@ -226,9 +247,7 @@ impl Running {
     pub(super) fn log_fault(&mut self, first: bool, cx: &mut Context<'_>) {
         let interface = self.link().to_owned();
         if !first {
-            self.log(InstanceLine::EnteringFault, cx);
-            let reasons = in_words(&self.fault_reasons());
-            return self.log(InstanceLine::FaultReasons(reasons), cx);
+            return self.log(InstanceLine::EnteringFault, cx);
         }
         if let (Some(_), Some(group)) = (&self.fault_of, &self.group) {
             let line = GroupLine::SyncingMember(self.config.name.clone());

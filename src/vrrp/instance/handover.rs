@@ -104,6 +104,21 @@ impl Running {
         }
     }
 
+    /// What a change of the priority would have led to is led to otherwise.
+    pub(super) fn forget_due_handover(&mut self) {
+        self.handover.due = None;
+    }
+
+    /// While it asks others to take over: when it speaks again.
+    pub(super) fn asks_until(&self) -> Option<Instant> {
+        self.handover.asking
+    }
+
+    /// It has just asked others to take over.
+    pub(super) fn note_question(&mut self, cx: &Context<'_>) {
+        self.handover.asking = cx.timers.deadline_of(self.timer());
+    }
+
     /// Whether it has asked others to take over, and none has spoken yet.
     pub(super) fn is_handing_over(&self) -> bool {
         self.handover.asking.is_some()
@@ -127,6 +142,6 @@ impl Running {
         }
         self.log(InstanceLine::HandsOver { peer, theirs, ours }, cx);
         self.input(Input::HandOver, cx);
-        self.handover.asking = cx.timers.deadline_of(self.timer());
+        self.note_question(cx);
     }
 }

@@ -1,17 +1,16 @@
 //! What one instance has in the kernel, its VIPs, routes and rules: put in, taken out,
-//! put back.
+//! renewed.
 //!
-//! When they go on and off is decided in `state_machine.rs`.
-
-use std::net::IpAddr;
+//! When they go on and off is decided in `state_machine.rs`, what becomes of those that
+//! somebody else takes away in `losses.rs`.
 
 use crate::config::model::{Instance, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 
 use super::super::action::{Action, NotifyState, Operation, Token};
-use super::super::event::{InterfaceState, LostWay};
+use super::super::event::InterfaceState;
 use super::super::interfaces::Interfaces;
-use super::super::kernel_set::{additions_of, comes_off_later, is_lost, is_surely_ours, removals};
+use super::super::kernel_set::{additions_of, comes_off_later, is_surely_ours, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
 use super::blocking::{block, unblock};
 use super::{Context, Purpose, Running};
@@ -29,6 +28,7 @@ impl Running {
         self.tell_blocking(InstanceLine::SettingDropRule, cx);
         self.tell_setting(cx);
         self.refusals.forget();
+        self.losses.begin();
         self.put_on = Self::vips(&self.config, cx.interfaces)
             .map(|(on, vip)| (on, vip.clone()))
             .collect();
@@ -241,52 +241,6 @@ impl Running {
         self.notify(NotifyState::Master, cx);
     }
 
-    /// Somebody else took an address off an interface: as MASTER, puts it back
-    /// if it is a VIP of ours that was on.
-    pub fn address_removed(
-        &mut self,
-        on: IfIndex,
-        address: IpAddr,
-        prefix_length: u8,
-        cx: &mut Context<'_>,
-    ) {
-        if self.installed != Installed::Yes {
-            return;
-        }
-        let lost = Self::vips(&self.config, cx.interfaces).find(|(index, vip)| {
-            *index == on
-                && vip.address == address
-                && vip.prefix_length == prefix_length
-                && !vip.no_track
-        });
-        let Some((_, vip)) = lost else { return };
-        let (vip, interface) = (vip.clone(), vip.interface.clone());
-        let line = LogLine::AddressRemoved { address, interface };
-        cx.actions.push_back(Action::Log(line));
-        let mut operations: Vec<_> = self.blocked().map(block).collect();
-        operations.push(Operation::AddAddress { on, address: vip });
-        // With the address the kernel drops the routes that have it as their source.
-        operations.extend(self.ways.iter().cloned());
-        cx.request(Purpose::Restore(self.id), operations);
-    }
-
-    /// Somebody took a route or a rule out: as MASTER, puts it back if it is one of
-    /// ours that was in.
-    pub fn way_removed(&mut self, lost: LostWay, cx: &mut Context<'_>) {
-        if self.installed != Installed::Yes {
-            return;
-        }
-        let ways = self.ways.iter().filter(|way| is_lost(way, lost));
-        let operations: Vec<Operation> = ways.cloned().collect();
-        for operation in &operations {
-            let line = LogLine::WayRemoved(operation.to_string());
-            cx.actions.push_back(Action::Log(line));
-        }
-        if !operations.is_empty() {
-            cx.request(Purpose::Renew(self.id), operations);
-        }
-    }
-
     /// An interface is up again: the kernel has dropped routes with it, and says so of
     /// some only.
     pub fn renew_ways(&mut self, cx: &mut Context<'_>) {
@@ -295,42 +249,11 @@ impl Running {
         }
     }
 
-    /// The link was away, for so short that nobody was to notice: as MASTER, puts back
-    /// what the kernel has dropped with it, and tells switches that have forgotten.
+    /// The link was away, for so short that nobody was to notice: as MASTER, tells
+    /// switches that have forgotten.
     pub fn link_returned(&mut self, cx: &mut Context<'_>) {
         if self.installed == Installed::Yes {
-            self.restore_missing(cx);
             self.announce_all_at(cx.now, cx);
-        }
-    }
-
-    /// After reports were missed: puts back, as MASTER, what is not there.
-    pub fn restore_missing(&mut self, cx: &mut Context<'_>) {
-        let is_there = |on: IfIndex, vip: &VirtualAddress| {
-            cx.interfaces.get(on).is_some_and(|state| holds(state, vip))
-        };
-        let missing: Vec<_> = Self::vips(&self.config, cx.interfaces)
-            .filter(|(on, vip)| !is_there(*on, vip))
-            .map(|(on, vip)| (on, vip.address, vip.prefix_length))
-            .collect();
-        for (on, address, prefix_length) in missing {
-            self.address_removed(on, address, prefix_length, cx);
-        }
-    }
-
-    /// A VIP is back: announces all of them once more.
-    pub fn restored(&mut self, result: Result<(), Errno>, cx: &mut Context<'_>) {
-        match result {
-            // By way of the timer, so that many VIPs that come back together are
-            // announced once.
-            Ok(()) => self.announce_all_at(cx.now, cx),
-            Err(errno) => self.log(
-                InstanceLine::KernelRefused {
-                    adding: true,
-                    errno,
-                },
-                cx,
-            ),
         }
     }
 
@@ -353,7 +276,7 @@ fn ways_of(config: &Instance) -> Vec<Operation> {
 }
 
 /// Whether the interface has this address, with this prefix length.
-fn holds(state: &InterfaceState, vip: &VirtualAddress) -> bool {
+pub(super) fn holds(state: &InterfaceState, vip: &VirtualAddress) -> bool {
     let mut there = state.addresses.iter();
     there.any(|on| on.address == vip.address && on.prefix_length == vip.prefix_length)
 }

@@ -4,7 +4,8 @@
 //! Does not decide transitions (`state_machine.rs`) nor what is acceptable
 //! (`receive.rs`); does not know of other instances. What it has in the kernel is
 //! in `installed.rs`, its bursts of gratuitous ARP in `announce.rs`, what keeps
-//! it from taking part in `faults.rs`, whom it asks to take over in `handover.rs`,
+//! it from taking part in `faults.rs`, what others take away in `losses.rs`, whom it
+//! asks to take over in `handover.rs`, what an administrator orders in `ordered.rs`,
 //! another owner of its addresses in `rival.rs`, a reload in `reload.rs`, what it does after a standstill in
 //! `standstill.rs`, what it works with in `context.rs`.
 
@@ -28,6 +29,7 @@ use super::interfaces::place_of;
 use super::kernel_set::tracked_interfaces;
 use super::log_limits::{self, LogLimits};
 use super::log_lines::{InstanceLine, LogLine};
+use super::orders::{DRAINED, InForce};
 use super::outgoing::{Outgoing, Signing};
 use super::peers::Peers;
 use super::reasons::Cause;
@@ -40,6 +42,7 @@ use super::sync_group::Health;
 use super::tracking::{
     Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
+use super::transition::{Evidence, Transitions};
 use super::watched::{files_of, processes_of};
 
 mod announce;
@@ -49,17 +52,22 @@ mod context;
 mod faults;
 mod handover;
 mod installed;
+mod losses;
+mod ordered;
 mod reload;
 mod rival;
 mod standstill;
 mod why;
 
+use blocking::blocked_place;
 pub use blocking::{Blocked, block, unblock};
 use contended::Episode;
 pub use context::{Context, Purpose, Requests, TimerKey};
 use faults::Faults;
 use handover::Handover;
 use installed::Installed;
+pub use losses::Loss;
+use losses::Losses;
 pub use reload::Before;
 use reload::Gained;
 use rival::{Dispute, GAVE_WAY};
@@ -134,6 +142,10 @@ pub struct Running {
     ways: Vec<Operation>,
     /// What of these the kernel refused.
     refusals: Refusals,
+    /// What somebody else took away of these.
+    losses: Losses,
+    /// How many requests that put addresses back are under way.
+    restoring: u32,
     limits: LogLimits,
     send_failure_logged: bool,
     /// How many of its VIPs an advert has room for.
@@ -152,6 +164,8 @@ pub struct Running {
     /// Another node claims to own its addresses, too.
     dispute: Option<Dispute>,
     handover: Handover,
+    /// What an administrator has ordered.
+    orders: InForce,
     /// The last acceptable advert, and when it came.
     heard: Option<(Sender, Instant)>,
     /// Who else has this VRID.
@@ -162,6 +176,10 @@ pub struct Running {
     contended: Option<Episode>,
     /// What brought it into its state.
     pub(super) cause: Cause,
+    /// What it saw then.
+    evidence: Evidence,
+    /// How often it entered which state.
+    pub transitions: Transitions,
     /// As BACKUP it waits for a skew time only.
     waits_skew: bool,
     /// A reload has changed what its adverts say.
@@ -198,6 +216,8 @@ impl Running {
             put_on: Vec::new(),
             ways: Vec::new(),
             refusals: Refusals::default(),
+            losses: Losses::default(),
+            restoring: 0,
             limits: LogLimits::default(),
             send_failure_logged: false,
             room: usize::MAX,
@@ -210,11 +230,14 @@ impl Running {
             entered_at: None,
             dispute: None,
             handover: Handover::default(),
+            orders: InForce::default(),
             heard: None,
             peers: Peers::new(&config),
             has_rivals: false,
             contended: None,
             cause: Cause::default(),
+            evidence: Evidence::default(),
+            transitions: Transitions::default(),
             waits_skew: false,
             says_anew: false,
             gained: None,
@@ -272,7 +295,12 @@ impl Running {
             on: self.on,
             source: self.source,
             priority: self.priority,
-            total_priority: total_priority(&self.config, self.group.as_deref(), around),
+            total_priority: total_priority(
+                self.base_priority(),
+                &self.config,
+                self.group.as_deref(),
+                around,
+            ),
             master: self.master,
             heard_priority: self
                 .heard
@@ -280,13 +308,20 @@ impl Running {
             rival: self.dispute.map(|dispute| dispute.rival),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
-            awaited: awaited_scripts.len().saturating_add(self.unknown(around)),
+            awaited: awaited_scripts
+                .len()
+                .saturating_add(self.unknown(around).count()),
             cause: self.cause.clone(),
+            evidence: self.evidence.clone(),
+            transitions: self.transitions.clone(),
             fault_reasons: self.fault_reasons(),
             awaited_scripts,
+            awaited_watched: self.unknown(around).collect(),
             contributions: self.contributions(around),
             peers: self.peers.iter().copied().collect(),
             contended: self.contended(),
+            orders: self.orders,
+            handing_over: self.is_handing_over(),
             statistics: self.statistics,
         }
     }
@@ -316,6 +351,11 @@ impl Running {
         let next = transition(before, Input::Stop, self.params(now));
         self.state = next.state;
         self.send_effects(next.effects, cx);
+        if before != next.state {
+            self.cause = Cause::Stopped;
+            self.see(cx);
+            self.tell_why(before, cx);
+        }
         self.rest_of_effects(next.effects, None, now, cx);
         if removed && self.config.notify.tell_deleted {
             self.notify(NotifyState::Deleted, cx);
@@ -335,24 +375,28 @@ impl Running {
     pub fn look_around(&mut self, cx: &mut Context<'_>) {
         self.entered_at.get_or_insert(cx.now);
         self.follow_interface(cx);
-        self.follow_priority(cx);
         self.awaits_script = scripts_of(&self.config, self.group.as_deref())
             .any(|tracked| is_awaited(tracked, cx.around().standing(&tracked.script)));
-        self.awaits_watched = self.unknown(cx.around()) > 0;
+        let awaits_watched = self.unknown(cx.around()).next().is_some();
+        self.awaits_watched = awaits_watched;
         let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
         self.log_files(&before, cx);
+        let file_is_back = self.has_weighted_file_back(&before);
+        self.change_priority(file_is_back, cx);
     }
 
-    /// How many files and processes nothing is known of yet. They are waited for
-    /// with any weight: they are looked at at once.
-    fn unknown(&self, around: Surroundings<'_>) -> usize {
+    /// The files and processes that nothing is known of yet. They are waited for with
+    /// any weight: they are looked at at once.
+    fn unknown(&self, around: Surroundings<'_>) -> impl Iterator<Item = String> {
         let group = self.group.as_deref();
         let files = files_of(&self.config, group);
-        let files = files.filter(|line| around.watched.value(&line.file).is_none());
+        let files = files.filter(move |line| around.watched.value(&line.file).is_none());
+        let files = files.map(|line| format!("file {}", line.file.name));
         let processes = processes_of(&self.config, group);
-        let processes = processes.filter(|line| around.watched.quorum(&line.process).is_none());
-        files.count().saturating_add(processes.count())
+        let processes =
+            processes.filter(move |line| around.watched.quorum(&line.process).is_none());
+        files.chain(processes.map(|line| format!("process {}", line.process.name)))
     }
 
     /// Whether it can take part, as far as it is concerned itself.
@@ -389,7 +433,7 @@ impl Running {
     fn begins_as_owner(&self) -> bool {
         let group = self.group.as_ref();
         let wish = group.map_or(self.config.initial_state, |group| group.initial_state);
-        self.config.priority.is_owner() && wish == InitialState::Master
+        self.is_owner() && wish == InitialState::Master
     }
 
     /// Takes the interface's number, source address and MTU over, and rebuilds
@@ -429,19 +473,30 @@ impl Running {
         self.room = room;
     }
 
+    fn follow_priority(&mut self, cx: &mut Context<'_>) {
+        self.change_priority(false, cx);
+    }
+
     /// Works the effective priority out; a backup's running timer moves by as
     /// much as its skew time changes (specification F.8).
-    fn follow_priority(&mut self, cx: &mut Context<'_>) {
-        let new = if self.has_given_way() {
+    fn change_priority(&mut self, file_is_back: bool, cx: &mut Context<'_>) {
+        let new = if self.is_drained() {
+            DRAINED
+        } else if self.has_given_way() {
             GAVE_WAY
         } else {
-            effective_priority(&self.config, self.group.as_deref(), cx.around())
+            let base = self.base_priority();
+            effective_priority(base, &self.config, self.group.as_deref(), cx.around())
         };
         if new == self.priority {
             return;
         }
         let old = std::mem::replace(&mut self.priority, new);
-        self.log(InstanceLine::PriorityChanged { from: old, to: new }, cx);
+        let line = match file_is_back {
+            true => InstanceLine::PrioritySet(new),
+            false => InstanceLine::PriorityChanged { from: old, to: new },
+        };
+        self.log(line, cx);
         self.notify_priority(cx);
         self.follow_candidates(old);
         self.build_advert(cx);
@@ -559,7 +614,7 @@ impl Running {
     /// Whether an advert is dropped because we own the addresses
     /// (`owner_ignore_adverts`).
     pub fn ignores_as_owner(&mut self, sender: Sender, cx: &mut Context<'_>) -> bool {
-        let ignores = self.config.owner_ignore_adverts && self.config.priority.is_owner();
+        let ignores = self.config.owner_ignore_adverts && self.is_owner();
         if ignores {
             self.statistics.owner_ignored = self.statistics.owner_ignored.saturating_add(1);
             let line = InstanceLine::IgnoredAsOwner(sender.address);
@@ -672,7 +727,9 @@ impl Running {
         // The peers learn first: a packet costs microseconds, a line may not.
         self.send_effects(next.effects, cx);
         if before != next.state {
+            self.see(cx);
             self.entered(before, cx);
+            self.tell_why(before, cx);
         }
         self.rest_of_effects(next.effects, sender, base, cx);
         if before != next.state {
@@ -929,6 +986,7 @@ impl Running {
             state,
             previous,
             cause: self.cause.clone(),
+            evidence: self.evidence.clone(),
             priority: self.priority,
         }));
     }

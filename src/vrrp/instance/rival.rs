@@ -57,7 +57,7 @@ impl Running {
     /// Looks at an accepted advert of a priority other than 0 as the owner of the
     /// addresses, before anything else does; gives what it amounts to now.
     pub(super) fn meet_rival(&mut self, rank: Rank, sender: Sender, cx: &mut Context<'_>) -> Rank {
-        if !self.config.priority.is_owner() {
+        if !self.is_owner() {
             return rank;
         }
         if !sender.priority.is_owner() {
@@ -100,7 +100,7 @@ impl Running {
     /// A master that owns the addresses steps back for another owner with a higher
     /// address, which was logged as the reason.
     pub(super) fn yield_to_rival(&mut self, sender: Sender, cx: &mut Context<'_>) {
-        if self.config.priority.is_owner() && sender.priority.is_owner() && !self.has_given_way() {
+        if self.is_owner() && sender.priority.is_owner() && !self.has_given_way() {
             self.give_way(sender.address, cx);
         }
     }

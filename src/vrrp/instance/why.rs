@@ -5,13 +5,18 @@ use crate::ids::Priority;
 use crate::time::Instant;
 
 use super::super::election::Rank;
+use super::super::log_lines::InstanceLine;
 use super::super::reasons::{Cause, Contribution, Contributor, FaultReason};
-use super::super::state_machine::Input;
+use super::super::state_machine::{Input, State};
 use super::super::tracking::{
-    Surroundings, contribution, interface_contribution, interfaces_of, scripts_of, total_priority,
+    Standing, Surroundings, contribution, interface_contribution, interfaces_of, scripts_of,
+    total_priority,
 };
-use super::super::watched::{file_contribution, files_of, process_contribution, processes_of};
-use super::{Running, Sender};
+use super::super::transition::{Evidence, LastAdvert, Link, Share, Transition};
+use super::super::watched::{
+    file_contribution, files_of, is_file_fault, process_contribution, processes_of,
+};
+use super::{Context, Running, Sender};
 
 impl Running {
     /// Why `input` leads to another state, before it does. `own_timer` says that
@@ -29,6 +34,7 @@ impl Running {
             (Input::Recovered, _) => Cause::Recovered,
             (Input::GroupGaveWay, _) => Cause::GroupGaveWay,
             (Input::Superseded, _) => Cause::StoodStill,
+            (Input::Lost, _) => Cause::Lost,
             (Input::Ready, _) if self.begins_as_owner() => Cause::Owner,
             (Input::TimerExpired, _) if !own_timer => Cause::GroupTookOver,
             (Input::TimerExpired, _) => self.why_master(now),
@@ -65,6 +71,54 @@ impl Running {
             }
             _ => Cause::MasterSilent { address, silent },
         }
+    }
+
+    /// Looks at what is told of the change of state that happens now.
+    pub(super) fn see(&mut self, cx: &Context<'_>) {
+        let (config, group) = (&self.config, self.group.as_deref());
+        let (around, watched) = (cx.around(), cx.watched);
+        let last_advert = self.heard.map(|(sender, at)| LastAdvert {
+            address: sender.address,
+            priority: sender.priority,
+            ago: cx.now.since(at),
+        });
+        let link = Some(self.link()).filter(|name| !name.is_empty());
+        let link = link.map(|name| {
+            let state = cx.interfaces.named(name);
+            let state = state.map_or(Link::Missing, |state| match state.up {
+                true => Link::Up,
+                false => Link::Down,
+            });
+            (name.to_owned(), state)
+        });
+        let scripts = scripts_of(config, group);
+        let interfaces = interfaces_of(config, group);
+        let files = files_of(config, group);
+        let processes = processes_of(config, group);
+        self.evidence = Evidence {
+            last_advert,
+            link,
+            scripts: Share::of(scripts.map(|it| around.standing(&it.script) == Standing::Up)),
+            interfaces: Share::of(interfaces.map(|it| around.is_up(&it.interface))),
+            files: Share::of(files.map(|it| {
+                let value = watched.value(&it.file);
+                value.is_some() && !is_file_fault(it, value)
+            })),
+            processes: Share::of(processes.map(|it| watched.quorum(&it.process) == Some(true))),
+            priority: self.priority,
+        };
+    }
+
+    /// Counts the change of state from `before`, and says why it happened.
+    pub(super) fn tell_why(&mut self, before: State, cx: &mut Context<'_>) {
+        self.transitions.count(self.state, &self.cause);
+        let transition = Transition {
+            from: before,
+            to: self.state,
+            cause: self.cause.clone(),
+            evidence: self.evidence.clone(),
+        };
+        self.log(InstanceLine::Changed(Box::new(transition)), cx);
     }
 
     /// What stands against taking part, the group included.
@@ -104,18 +158,26 @@ impl Running {
                 of_group: number >= config.track_interfaces.len(),
             },
         });
-        let total = total_priority(config, group, around);
+        let total = total_priority(self.base_priority(), config, group, around);
         let limit = Contribution {
             amount: i32::from(self.priority.0).saturating_sub(total),
-            from: if self.has_given_way() {
+            from: if self.is_drained() {
+                Contributor::Drained
+            } else if self.has_given_way() {
                 Contributor::Rival
-            } else if config.priority.is_owner() {
+            } else if self.is_owner() {
                 Contributor::Owner
             } else {
                 Contributor::Limit
             },
         };
-        let parts = std::iter::once(base).chain(scripts).chain(interfaces);
+        let ordered = i32::from(self.base_priority().0).saturating_sub(base.amount);
+        let ordered = (ordered != 0).then_some(Contribution {
+            from: Contributor::Order,
+            amount: ordered,
+        });
+        let parts = std::iter::once(base).chain(ordered);
+        let parts = parts.chain(scripts).chain(interfaces);
         let parts = parts.chain(self.watched_contributions(around));
         parts.chain((limit.amount != 0).then_some(limit)).collect()
     }

@@ -342,6 +342,7 @@ impl Found {
             ("smtp_alert", old.smtp_alert != new.smtp_alert),
             ("debug", old.debug != new.debug),
             ("fast_handover", old.fast_handover != new.fast_handover),
+            ("vip_loss", old.vip_loss != new.vip_loss),
         ];
         for (what, is) in settings {
             self.if_different(Nothing, what, is);

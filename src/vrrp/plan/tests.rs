@@ -203,6 +203,7 @@ fn each_field_that_changes_is_told_of() {
         ("smtp_alert", |it| it.smtp_alert = true),
         ("debug", |it| it.debug = 4),
         ("fast_handover", |it| it.fast_handover = true),
+        ("vip_loss", |it| it.vip_loss.limit = None),
     ];
     for (field, change) in changes {
         let old = config([instance("A", 1)]);

@@ -17,6 +17,10 @@ pub mod global_defs;
 pub mod vrrp_instance;
 pub mod vrrp_sync_group;
 
+mod vip_loss;
+
+pub use vip_loss::VipLossDraft;
+
 /// The name of the file, in the directory of the main one.
 pub const FILE_NAME: &str = "keepalived-rs.conf";
 

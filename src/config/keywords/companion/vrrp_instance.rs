@@ -7,6 +7,8 @@ use crate::config::tree::Statement;
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("fast_handover", "[BOOL]", "A MASTER whose priority falls below that of a peer hands over at once", fast_handover),
+    works("vip_loss", "heal|reelect", "What somebody else takes away from this MASTER is put back, or it gives up and is elected again", vip_loss),
+    works("vip_loss_limit", "LOSSES [SECONDS]", "The same VIP, route or rule lost so often within this time means FAULT for a while; LOSSES 0: never", vip_loss_limit),
 ];
 
 /// Settings of one instance.
@@ -14,8 +16,18 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
 pub struct Draft {
     /// `fast_handover`
     pub fast_handover: Option<bool>,
+    /// `vip_loss` and `vip_loss_limit`
+    pub vip_loss: super::VipLossDraft,
 }
 
 fn fast_handover(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.fast_handover = super::switch(statement, cx).or(draft.fast_handover);
+}
+
+fn vip_loss(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.vip_loss.read_answer(statement, cx);
+}
+
+fn vip_loss_limit(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.vip_loss.read_limit(statement, cx);
 }

@@ -73,6 +73,12 @@ impl Request {
     }
 }
 
+/// Whether a message of the kernel tells that something is gone: a table, a chain, a
+/// rule, a set or an element of one.
+pub(super) const fn is_removal(kind: u16) -> bool {
+    kind >> 8 == SUBSYSTEM && matches!(kind & 0xff, 2 | 5 | 8 | 11 | 14)
+}
+
 /// Several messages that the kernel carries out as one.
 #[derive(Debug)]
 pub(super) struct Batch {

@@ -1,6 +1,6 @@
 //! The tables against a real kernel, each test in a namespace of its own.
 
-use std::net::{Ipv6Addr, SocketAddr as Address, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr as Address, UdpSocket};
 use std::time::Duration;
 
 use super::*;
@@ -128,6 +128,93 @@ fn a_table_that_somebody_took_away_is_made_again() {
             .expect("no error");
         ours.block(LOOPBACK, parsed("10.9.0.2")).expect("blocked");
         assert!(!arrives("10.9.0.2:0"));
+    });
+}
+
+/// Everything comes back when something is blocked, not only what was asked for last.
+#[test]
+fn what_was_blocked_before_is_blocked_again() {
+    in_namespace(|| {
+        make_addresses();
+        let mut ours = firewall(false);
+        for address in ["10.9.0.1", "2001:db8::1", "fe80::1"] {
+            ours.block(LOOPBACK, parsed(address)).expect("blocked");
+        }
+        firewall(false).clear().expect("taken away");
+        ours.block(LOOPBACK, parsed("10.9.0.2")).expect("blocked");
+        assert!(!arrives("10.9.0.1:0") && !arrives("10.9.0.2:0"));
+    });
+}
+
+fn in_runtime(act: impl AsyncFnOnce()) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(act());
+}
+
+/// Waits until the tables are whole again; how often they were put back meanwhile.
+async fn heal_until(ours: &mut Firewall, is_whole: impl Fn() -> bool) -> usize {
+    let mut healed = 0;
+    while !is_whole() {
+        ours.disturbed().await.expect("news");
+        if let Some(outcome) = ours.heal() {
+            outcome.expect("put back");
+            healed += 1;
+        }
+    }
+    healed
+}
+
+#[test]
+fn what_others_take_away_is_put_back() {
+    in_namespace(|| {
+        make_addresses();
+        in_runtime(async || {
+            let mut ours = firewall(false);
+            ours.watch().expect("a socket");
+            let closed = ["10.9.0.1:0", "[2001:db8::1]:0", "[fe80::1%1]:0"];
+            for address in ["10.9.0.1", "2001:db8::1", "fe80::1"] {
+                ours.block(LOOPBACK, parsed(address)).expect("blocked");
+            }
+            let whole = || closed.iter().all(|address| !arrives(address));
+            // What it does itself is no loss.
+            ours.unblock(LOOPBACK, parsed("10.9.0.1")).expect("open");
+            ours.block(LOOPBACK, parsed("10.9.0.1")).expect("blocked");
+            assert!(ours.heal().is_none());
+            let mut thief = firewall(false);
+            thief.clear().expect("taken away");
+            assert!(closed.iter().all(|address| arrives(address)));
+            assert_eq!(heal_until(&mut ours, whole).await, 1);
+            // Again, which has to wait, and one address only.
+            thief.made = [true; 2];
+            thief
+                .unblock(LOOPBACK, parsed("2001:db8::1"))
+                .expect("open");
+            assert_eq!(heal_until(&mut ours, whole).await, 1);
+            ours.close().expect("taken away");
+            assert!(closed.iter().all(|address| arrives(address)));
+        });
+    });
+}
+
+#[test]
+fn ten_thousand_addresses_are_put_back_at_once() {
+    in_namespace(|| {
+        make_addresses();
+        in_runtime(async || {
+            let mut ours = firewall(false);
+            ours.watch().expect("a socket");
+            ours.block(LOOPBACK, parsed("10.9.0.1")).expect("blocked");
+            for number in 0..10_000_u32 {
+                let address = Ipv4Addr::from(0x0a80_0000 + number);
+                ours.blocked.insert((IfIndex::ANY, address.into()));
+            }
+            firewall(false).clear().expect("taken away");
+            let whole = || !arrives("10.9.0.1:0");
+            assert_eq!(heal_until(&mut ours, whole).await, 1);
+        });
     });
 }
 

@@ -1,0 +1,230 @@
+//! The thread that serves metrics.
+//!
+//! Decides who is served and for how long. Each of [`CLIENTS_MAX`] clients has two
+//! seconds to ask and two to take the answer, whatever it sends or leaves unread;
+//! others wait meanwhile in the kernel's queue. The reactor is asked for a view once in
+//! `BETWEEN_VIEWS` at most: whoever comes in between gets what the one before got.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::client::{Client, Refusal};
+use super::compose;
+use super::listener::Listener;
+use super::page::Format;
+use super::{Order, Orders};
+use crate::config::model::MetricsListen;
+use crate::daemon::status::View;
+use crate::daemon::status::server::ViewWanted;
+use crate::system::clock::now;
+use crate::time::{Instant, Interval};
+
+/// How many clients are served at the same time.
+pub const CLIENTS_MAX: usize = 128;
+
+/// How long a view serves: taking one costs the reactor a little for each instance.
+const BETWEEN_VIEWS: Interval = Interval::from_ms(100);
+
+/// How long the thread waits for a view.
+const VIEW_LIMIT: Interval = Interval::from_secs(5);
+
+/// How long the thread waits after it could not take on a client.
+const RETRY: Interval = Interval::from_ms(200);
+
+/// How long until a socket that could not be made is tried again.
+const RETRY_LISTENER: Interval = Interval::from_secs(5);
+
+/// What the thread works with.
+pub(super) struct Server {
+    orders: Arc<Orders>,
+    ask: UnboundedSender<ViewWanted>,
+    /// Where it is to listen.
+    wanted: Option<MetricsListen>,
+    listener: Option<Listener>,
+    /// When that is tried again.
+    listen_at: Option<Instant>,
+    clients: Vec<Client>,
+    /// Nobody is taken on before.
+    paused_until: Option<Instant>,
+    recent: Option<Recent>,
+}
+
+/// A view, and the texts that were made of it.
+struct Recent {
+    at: Instant,
+    view: Box<View>,
+    open: Option<Arc<Vec<u8>>>,
+    plain: Option<Arc<Vec<u8>>>,
+}
+
+impl Recent {
+    fn text(&mut self, format: Format) -> Arc<Vec<u8>> {
+        let text = match format {
+            Format::OpenMetrics => &mut self.open,
+            Format::Plain => &mut self.plain,
+        };
+        let view = &self.view;
+        Arc::clone(text.get_or_insert_with(|| Arc::new(compose::page(view, format))))
+    }
+}
+
+impl Server {
+    /// Listens nowhere until it is told to.
+    pub fn new(orders: Arc<Orders>, ask: UnboundedSender<ViewWanted>) -> Self {
+        Self {
+            orders,
+            ask,
+            wanted: None,
+            listener: None,
+            listen_at: None,
+            clients: Vec::new(),
+            paused_until: None,
+            recent: None,
+        }
+    }
+
+    /// Serves until it is told to end, or the reactor is gone.
+    pub fn run(mut self) {
+        loop {
+            self.wait();
+            match self.orders.take() {
+                Some(Order::End) => return,
+                Some(Order::Listen(wanted)) => self.follow(wanted),
+                None => {}
+            }
+            let now = now();
+            if self.listen_at.is_some_and(|at| at <= now) {
+                self.listen(false);
+            }
+            if self.paused_until.is_some_and(|until| until <= now) {
+                self.paused_until = None;
+            }
+            self.take_on(now);
+            for client in &mut self.clients {
+                client.go_on(now);
+            }
+            let looks = self.is_waited_for();
+            if looks && !self.answer_waiting() {
+                // The reactor is gone, and so will the process be.
+                return;
+            }
+            // After a look, what came meanwhile is read before anybody is too late.
+            self.clients.retain(|client| {
+                let is_late = client.until <= now && !looks;
+                !is_late && !client.is_done()
+            });
+        }
+    }
+
+    /// Listens there from now on.
+    fn follow(&mut self, wanted: Option<MetricsListen>) {
+        if self.wanted == wanted && (wanted.is_none() || self.listener.is_some()) {
+            return;
+        }
+        self.wanted = wanted;
+        self.listener = None;
+        self.listen(true);
+    }
+
+    /// Makes the socket that is wanted; says what is wrong the `first` time.
+    fn listen(&mut self, first: bool) {
+        self.listen_at = None;
+        let Some(wanted) = &self.wanted else {
+            return;
+        };
+        match Listener::open(wanted) {
+            Ok(listener) => self.listener = Some(listener),
+            Err(error) => {
+                if first {
+                    tracing::error!("Unable to serve metrics on {wanted}: {error}");
+                }
+                self.listen_at = Some(now() + RETRY_LISTENER);
+            }
+        }
+    }
+
+    /// Until a client can go on, a new one comes, somebody's time is over, or there
+    /// are orders.
+    fn wait(&self) {
+        let mut fds = Vec::with_capacity(self.clients.len() + 2);
+        fds.push(PollFd::new(self.orders.bell.as_fd(), PollFlags::POLLIN));
+        if let Some(listener) = &self.listener
+            && self.has_place()
+        {
+            fds.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+        }
+        let wanted = self.clients.iter().filter_map(Client::wants);
+        fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
+        let now = now();
+        let timeout = self.deadline().map_or(PollTimeout::NONE, |at| {
+            let ms = at.since(now).as_us().div_ceil(1000);
+            PollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
+        });
+        // Interrupted is as good as woken: everything is looked at anyway.
+        let _ = poll(&mut fds, timeout);
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.clients.iter().any(|it| it.waits_for().is_some())
+    }
+
+    fn has_place(&self) -> bool {
+        self.clients.len() < CLIENTS_MAX && self.paused_until.is_none()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let clients = self.clients.iter().map(|client| client.until);
+        let others = [self.paused_until, self.listen_at].into_iter().flatten();
+        clients.chain(others).min()
+    }
+
+    fn take_on(&mut self, now: Instant) {
+        while let Some(listener) = &self.listener
+            && self.has_place()
+        {
+            match listener.accept() {
+                Ok(socket) => self.clients.push(Client::new(socket, now)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // It has gone already.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // No descriptors, say: asking at once again would burn the processor.
+                Err(_) => self.paused_until = Some(now + RETRY),
+            }
+        }
+    }
+
+    /// Answers all that wait. Returns whether there still is somebody to ask.
+    fn answer_waiting(&mut self) -> bool {
+        let is_fresh = |recent: &Recent| now().since(recent.at) < BETWEEN_VIEWS;
+        if !self.recent.as_ref().is_some_and(is_fresh) {
+            let (reply, view): (ViewWanted, Receiver<_>) = sync_channel(1);
+            if self.ask.send(reply).is_err() {
+                return false;
+            }
+            let view = view.recv_timeout(VIEW_LIMIT.into()).ok();
+            self.recent = view.map(|view| Recent {
+                at: now(),
+                view,
+                open: None,
+                plain: None,
+            });
+        }
+        let now = now();
+        for client in &mut self.clients {
+            let Some(request) = client.waits_for() else {
+                continue;
+            };
+            match &mut self.recent {
+                Some(recent) => client.answer(request, &recent.text(request.format), now),
+                None => client.refuse(Refusal::BUSY, now),
+            }
+        }
+        true
+    }
+}
