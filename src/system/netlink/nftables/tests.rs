@@ -195,7 +195,12 @@ fn what_others_take_away_is_put_back() {
             assert!(closed.iter().all(|address| arrives(address)));
             assert_eq!(heal_until(&mut ours, whole).await, 1);
             // Again, which has to wait, and one address only.
-            thief.made = [true; 2];
+            let made = Made {
+                table: true,
+                vips: true,
+                guards: false,
+            };
+            thief.made = [made; 2];
             thief
                 .unblock(LOOPBACK, parsed("2001:db8::1"))
                 .expect("open");
