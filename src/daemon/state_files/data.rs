@@ -840,6 +840,23 @@ impl Writer<'_> {
         links.find(|link| link.name == name)
     }
 
+    /// What a virtual MAC stands on.
+    fn below(&self, page: &mut Page, it: &InterfaceState) {
+        if let Some(link) = self.own_link(&it.name) {
+            let mut all = self.snapshot.interfaces.iter();
+            let base = all.find(|base| base.name == link.parent);
+            let state = match base.is_some_and(|base| base.up) {
+                true => "UP, RUNNING",
+                false => "not UP, not RUNNING",
+            };
+            page.line(format_args!(
+                "   VMAC type private, underlying interface = {}, state = {state}",
+                link.parent
+            ));
+            page.line("   I/f created by keepalived");
+        }
+    }
+
     fn interface(&self, page: &mut Page, it: &InterfaceState) {
         page.line(format_args!(" Name = {}", it.name));
         let mut line = |name: &str, value: &dyn fmt::Display| {
@@ -883,19 +900,7 @@ impl Writer<'_> {
         line("MTU", &it.mtu);
         let kind = if it.loopback { "LOOPBACK" } else { "ETHERNET" };
         line("HW Type", &kind);
-        if let Some(link) = self.own_link(&it.name) {
-            let base = self.snapshot.interfaces.iter();
-            let base = base.clone().find(|base| base.name == link.parent);
-            let state = match base.is_some_and(|base| base.up) {
-                true => "UP, RUNNING",
-                false => "not UP, not RUNNING",
-            };
-            page.line(format_args!(
-                "   VMAC type private, underlying interface = {}, state = {state}",
-                link.parent
-            ));
-            page.line("   I/f created by keepalived");
-        }
+        self.below(page, it);
         page.line("   NIC netlink status update");
         let garp = &self.snapshot.config.globals.garp;
         let used = self.trackers.interfaces.get(&it.name);

@@ -402,7 +402,7 @@ fn write_router(
     if features.announcing {
         write_announcing(text, random);
     }
-    if features.virtual_macs && (number % 4 > 0 || node > 0) {
+    if features.virtual_macs && (!number.is_multiple_of(4) || node > 0) {
         text.push_str("    use_vmac\n");
         if (number % 2, node) == (0, 0) {
             text.push_str("    vmac_xmit_base\n");

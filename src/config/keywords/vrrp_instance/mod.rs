@@ -20,8 +20,8 @@ use super::party::{self, Party};
 use super::routing_words::Owner;
 use super::tracking;
 use super::{
-    Content, Context, Keyword, auth_hmac, authentication, decisive, own_interface,
-    unicast_peer, virtual_ipaddress, virtual_routes, virtual_rules, works,
+    Content, Context, Keyword, auth_hmac, authentication, decisive, own_interface, unicast_peer,
+    virtual_ipaddress, virtual_routes, virtual_rules, works,
 };
 
 mod sending;
