@@ -234,7 +234,7 @@ fn what_is_static_and_refused_is_missing_until_it_is_in() {
     wire.start();
     wire.run_until(1_000_000);
     assert_eq!(wire[0].state(), State::Fault);
-    assert!(wire[0].logged("in FAULT state because static route"));
+    assert!(wire[0].logged("is not in the kernel"));
     wire.refuses.clear();
     let mut changed = other_interface(3, "eth1", true);
     changed.mtu = 1400;
