@@ -94,7 +94,7 @@ fn soak(count: u64, seed: u64) {
         expect(taken_over == 0 || stood_still, || {
             "the other node never to take over".to_owned()
         })?;
-        expect_rhythm(&site.lab.observer, mark, &site.lab.canary, begin)
+        expect_rhythm(&site.lab.observer, mark, site.lab.canary, begin)
     });
 }
 
