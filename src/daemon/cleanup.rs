@@ -15,7 +15,7 @@ use crate::system::sockets::tx::Sender;
 use crate::vrrp::action::Operation;
 use crate::vrrp::authentication::Sequences;
 use crate::vrrp::interfaces::{Interfaces, Place, place_of};
-use crate::vrrp::kernel_set::{additions_of, is_surely_ours, removals};
+use crate::vrrp::kernel_set::{additions_of, comes_off_later, is_surely_ours, removals};
 use crate::vrrp::outgoing::{Outgoing, Signing};
 use crate::vrrp::virtual_links::{VirtualLinks, links_of};
 
@@ -75,6 +75,7 @@ fn take_off<'c>(
             vips.push(there);
         }
     }
+    vips.sort_by_key(comes_off_later);
     let mut were_there = Vec::new();
     let outcome = netlink::clean_up(&vips, &mut were_there);
     let were_on = owners

@@ -430,6 +430,7 @@ impl Reactor {
                     process,
                     count: *count,
                 },
+                watch::Report::Link { interface, up } => Event::Linkbeat { interface, up: *up },
             };
             self.engine.event(now(), event, &mut self.sender);
             self.act()?;
@@ -778,6 +779,7 @@ impl Reactor {
                     carrier,
                     group,
                 } => self.leave((on, family, carrier), group),
+                Action::Relisten { on } => self.listen_anew(on),
                 Action::Unlisten {
                     on,
                     family,
@@ -824,7 +826,7 @@ impl Reactor {
     /// interface ends the worker.
     fn listen(&mut self, key: (IfIndex, Family, Carrier), group: Option<IpAddr>) -> io::Result<()> {
         let (on, family, carrier) = key;
-        let opened = match (self.receivers.get(&key), group) {
+        let opened = match (self.receivers.get_mut(&key), group) {
             (Some(receiver), Some(group)) => receiver.join(group),
             (Some(_), None) => Ok(()),
             (None, group) => Receiver::open(on, family, carrier, group).map(|receiver| {
@@ -858,8 +860,19 @@ impl Reactor {
         }
     }
 
-    fn leave(&self, key: (IfIndex, Family, Carrier), group: IpAddr) {
-        if let Some(Err(error)) = self.receivers.get(&key).map(|it| it.leave(group)) {
+    /// Where the interface has lost an address family, groups are joined again when it is
+    /// back, which is told, too.
+    fn listen_anew(&self, on: IfIndex) {
+        for (key, receiver) in self.receivers.iter().filter(|(key, _)| key.0 == on) {
+            if let Err(error) = receiver.join_anew() {
+                tracing::info!("Unable to listen anew on interface {}: {error}", on.0);
+            }
+            self.set_buffer(*key);
+        }
+    }
+
+    fn leave(&mut self, key: (IfIndex, Family, Carrier), group: IpAddr) {
+        if let Some(Err(error)) = self.receivers.get_mut(&key).map(|it| it.leave(group)) {
             tracing::info!(
                 "Unable to leave group {group} on interface {}: {error}",
                 key.0.0

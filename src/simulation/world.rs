@@ -463,6 +463,7 @@ impl World {
             } => {
                 here.listening.remove(&(on, family, Some(group)));
             }
+            Action::Relisten { .. } => {}
             Action::Unlisten { on, family, .. } => {
                 here.listening
                     .retain(|(there, of, _)| (*there, *of) != (on, family));

@@ -20,6 +20,7 @@ pub mod notify_systemd;
 pub mod realtime;
 pub mod routing_names;
 pub mod scripts;
+pub mod settings;
 pub mod settled;
 pub mod signals;
 pub mod sockets;

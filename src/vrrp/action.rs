@@ -59,6 +59,13 @@ pub enum Action {
         /// The multicast group to leave.
         group: IpAddr,
     },
+    /// The kernel may have forgotten which groups the receive sockets of this interface
+    /// had joined, and its packets may have got larger: join them anew, and fit the
+    /// buffers. None may be open.
+    Relisten {
+        /// The interface.
+        on: IfIndex,
+    },
     /// Close the receive socket of this interface.
     Unlisten {
         /// The interface.
@@ -165,6 +172,17 @@ pub enum Operation {
         /// The address.
         address: IpAddr,
     },
+    /// Let a secondary address of this interface take the place of a primary one that
+    /// goes (`promote_secondaries`). That it is so already is no error.
+    Promote {
+        /// The interface.
+        on: IfIndex,
+    },
+    /// Make that what it was before. An interface that is gone is no error.
+    Unpromote {
+        /// The interface.
+        on: IfIndex,
+    },
     /// Make an interface, with its settings, those of its parent and its firewall rules,
     /// and set it up. One of that name that fits is taken over; if it is right already,
     /// nothing happens. `EEXIST`: the name belongs to something else.
@@ -187,17 +205,19 @@ impl Operation {
             | Self::AddRoute(_)
             | Self::AddRule(_)
             | Self::Block { .. }
+            | Self::Promote { .. }
             | Self::AddLink(_) => true,
             Self::RemoveAddress { .. }
             | Self::RemoveLink { .. }
             | Self::RemoveRoute(_)
             | Self::RemoveRule(_)
-            | Self::Unblock { .. } => false,
+            | Self::Unblock { .. }
+            | Self::Unpromote { .. } => false,
         }
     }
 
     /// The name and the number of the kernel's request (rtnetlink(7), or
-    /// `linux/netfilter/nf_tables.h`).
+    /// `linux/netfilter/nf_tables.h`); of a setting its name, and 0.
     pub const fn request(&self) -> (&'static str, u16) {
         match self {
             Self::AddAddress { .. } => ("RTM_NEWADDR", 20),
@@ -208,6 +228,7 @@ impl Operation {
             Self::RemoveRule(_) => ("RTM_DELRULE", 33),
             Self::Block { .. } => ("NFT_MSG_NEWSETELEM", 12),
             Self::Unblock { .. } => ("NFT_MSG_DELSETELEM", 14),
+            Self::Promote { .. } | Self::Unpromote { .. } => ("promote_secondaries", 0),
             Self::AddLink(_) => ("RTM_NEWLINK", 16),
             Self::RemoveLink { .. } => ("RTM_DELLINK", 17),
         }
@@ -225,6 +246,9 @@ impl fmt::Display for Operation {
             Self::AddRule(rule) | Self::RemoveRule(rule) => write!(f, "rule {rule}"),
             Self::Block { address, .. } | Self::Unblock { address, .. } => {
                 write!(f, "firewall drop rule of {address}")
+            }
+            Self::Promote { on } | Self::Unpromote { on } => {
+                write!(f, "promote_secondaries of interface {}", on.0)
             }
             Self::AddLink(link) => write!(f, "interface {}", link.name),
             Self::RemoveLink { name, .. } => write!(f, "interface {name}"),

@@ -77,6 +77,14 @@ pub enum Event<'a> {
         /// The number; 0 for a file that is not there or has none in it.
         value: i32,
     },
+    /// Whether a link that is polled is up, for the first time or another answer than
+    /// before.
+    Linkbeat {
+        /// The name of the interface.
+        interface: &'a str,
+        /// Up, or down.
+        up: bool,
+    },
     /// How many processes match, for the first time or another number than before.
     Processes {
         /// Which ones.

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::config::model::{PROTOCOL_KEEPALIVED, Route, RoutingName, Rule};
+use crate::config::model::{PROTOCOL_KEEPALIVED, Route, RoutingName, Rule, VirtualAddress};
 
 use super::action::Operation;
 use super::event::LostWay;
@@ -21,10 +21,18 @@ pub fn additions_of<'a>(
     routes.chain(rules.map(Operation::AddRule))
 }
 
+/// Whether an address comes off after others. As long as one with `noprefixroute` is in
+/// an IPv6 network, the kernel keeps the route to it that another one has brought, and
+/// then keeps it for ever.
+pub fn comes_off_later(address: &VirtualAddress) -> bool {
+    !address.no_prefix_route
+}
+
 /// What takes out what `additions` put in: rules first, addresses last, so that
 /// nothing leads to an address that is gone.
 pub fn removals<'a>(additions: impl IntoIterator<Item = &'a Operation>) -> Vec<Operation> {
     let (mut addresses, mut routes, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+    let mut settings = Vec::new();
     for addition in additions {
         match addition {
             Operation::AddAddress { on, address } => addresses.push(Operation::RemoveAddress {
@@ -33,11 +41,16 @@ pub fn removals<'a>(additions: impl IntoIterator<Item = &'a Operation>) -> Vec<O
             }),
             Operation::AddRoute(route) => routes.push(Operation::RemoveRoute(route.clone())),
             Operation::AddRule(rule) => rules.push(Operation::RemoveRule(rule.clone())),
+            Operation::Promote { on } => settings.push(Operation::Unpromote { on: *on }),
             _ => {}
         }
     }
+    addresses.sort_by_key(
+        |it| matches!(it, Operation::RemoveAddress { address, .. } if comes_off_later(address)),
+    );
     rules.append(&mut routes);
     rules.append(&mut addresses);
+    rules.append(&mut settings);
     rules
 }
 
@@ -153,6 +166,22 @@ mod tests {
         let out = removals(&[address(1), address(2), route(1), rule(1)]);
         let names = ["RTM_DELRULE", "RTM_DELROUTE", "RTM_DELADDR", "RTM_DELADDR"];
         assert_eq!(requests(&out), names);
+    }
+
+    #[test]
+    fn an_address_without_a_route_comes_off_before_the_one_whose_route_it_keeps() {
+        let mut without = VirtualAddress::new([10, 0, 0, 3].into(), 24, "e0");
+        without.no_prefix_route = true;
+        let without = Operation::AddAddress {
+            on: IfIndex(3),
+            address: without,
+        };
+        let out = removals(&[address(1), address(2), without]);
+        let names: Vec<String> = out.iter().map(ToString::to_string).collect();
+        let ends = [".3/24", ".1 ", ".2 "];
+        for (name, end) in names.iter().zip(ends) {
+            assert!(name.contains(end), "{names:?}");
+        }
     }
 
     #[test]

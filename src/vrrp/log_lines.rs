@@ -43,7 +43,20 @@ pub enum LogLine {
         interface: String,
         /// Up, or down.
         up: bool,
+        /// It is polled (`linkbeat_interfaces`).
+        polled: bool,
     },
+    /// A change of a link is waited with (`interface_up_down_delays`).
+    LinkDelayed {
+        /// The interface.
+        interface: String,
+        /// What it is now.
+        up: bool,
+        /// How long.
+        delay: Interval,
+    },
+    /// The link is what it was before the delay was over.
+    LinkDelayCancelled(String),
     /// An interface of the configuration came into being.
     InterfaceAdded(String),
     /// An interface of the configuration is gone.
@@ -141,6 +154,8 @@ pub enum InstanceLine {
     FaultFile(String),
     /// Why it starts in FAULT: a process.
     FaultProcess(String),
+    /// Why it starts in FAULT: something static that the kernel does not take.
+    FaultStatic(String),
     /// A file stands against it from now on.
     FileFault(String),
     /// A file does so no more.
@@ -476,10 +491,28 @@ impl fmt::Display for LogLine {
             Self::Group(name, GroupLine::SyncingMember(member)) => {
                 write!(f, "VRRP_Group({name}): Syncing {member} to FAULT state")
             }
-            Self::Link { interface, up } => {
+            Self::Link {
+                interface,
+                up,
+                polled,
+            } => {
+                let teller = if *polled { "Linkbeat" } else { "Netlink" };
                 let state = if *up { "up" } else { "down" };
-                write!(f, "Netlink reports {interface} {state}")
+                write!(f, "{teller} reports {interface} {state}")
             }
+            Self::LinkDelayed {
+                interface,
+                up,
+                delay,
+            } => {
+                let (from, to) = if *up { ("down", "up") } else { ("up", "down") };
+                let delay = delay.as_us();
+                write!(
+                    f,
+                    "{interface}: Adding flags change from {from} to {to} delay by {delay}"
+                )
+            }
+            Self::LinkDelayCancelled(name) => write!(f, "Delay timer for {name} cancelled"),
             Self::InterfaceAdded(name) => write!(f, "Interface {name} added"),
             Self::InterfaceDeleted(name) => write!(f, "Interface {name} deleted"),
             Self::InterfaceMissing(name) => write!(
@@ -653,6 +686,7 @@ impl InstanceLine {
                 "entering FAULT state (tracked process {process} quorum not achieved)"
             ),
             Self::Changed(transition) => write!(f, "{transition}"),
+            Self::FaultStatic(what) => write!(f, "entering FAULT state (static {what} missing)"),
             Self::Loopback(interface) => write!(
                 f,
                 "cannot use a loopback interface ({interface}) for vrrp - ignoring"

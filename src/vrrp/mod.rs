@@ -24,6 +24,7 @@ pub mod interfaces;
 pub mod kernel_set;
 pub mod lateness;
 pub mod link_lines;
+mod link_states;
 pub mod log_limits;
 pub mod log_lines;
 pub mod orders;

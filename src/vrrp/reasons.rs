@@ -179,6 +179,10 @@ pub enum FaultReason {
     VipInterface(String),
     /// The interface of a route or a rule, other than the own one, is missing or down.
     RouteInterface(String),
+    /// The interface of something static with a `track_group` is missing or down.
+    StaticInterface(String),
+    /// Something static with a `track_group` is not in the kernel.
+    StaticMissing(String),
     /// An interface of `track_interface` is down, or with `reverse` up.
     TrackedInterface(String),
     /// A script of `track_script` fails, or with `reverse` succeeds.
@@ -211,6 +215,8 @@ impl FaultReason {
             Self::NoUnicastPeer(_) => "no-unicast-peer",
             Self::VipInterface(_) => "vip-interface",
             Self::RouteInterface(_) => "route-interface",
+            Self::StaticInterface(_) => "static-interface",
+            Self::StaticMissing(_) => "static-missing",
             Self::TrackedInterface(_) => "tracked-interface",
             Self::Script(_) => "script",
             Self::File { .. } => "file",
@@ -231,6 +237,8 @@ impl FaultReason {
             | Self::NoUnicastPeer(name)
             | Self::VipInterface(name)
             | Self::RouteInterface(name)
+            | Self::StaticInterface(name)
+            | Self::StaticMissing(name)
             | Self::TrackedInterface(name)
             | Self::Script(name)
             | Self::Process(name)
@@ -288,6 +296,11 @@ impl fmt::Display for FaultReason {
             Self::NoUnicastPeer(name) => (name, "has no unicast peer in the configuration"),
             Self::VipInterface(name) => (name, "of a VIP is down or missing"),
             Self::RouteInterface(name) => (name, "of a route or a rule is down or missing"),
+            Self::StaticInterface(name) => (
+                name,
+                "of a static address, route or rule is down or missing",
+            ),
+            Self::StaticMissing(what) => return write!(f, "static {what} is not in the kernel"),
             Self::TrackedInterface(name) => {
                 return write!(f, "tracked interface {name} is not as it must be");
             }

@@ -32,6 +32,20 @@ impl Refusals {
         *self = Self::default();
     }
 
+    /// Nothing else is wanted any more.
+    pub fn keep(&mut self, wanted: &[Operation]) {
+        let is_wanted = |(operation, _): &(Operation, Errno)| wanted.contains(operation);
+        self.missing.retain(is_wanted);
+        if let Some(trying) = &mut self.trying {
+            trying.again.retain(is_wanted);
+        }
+    }
+
+    /// What is not in.
+    pub fn missing(&self) -> impl Iterator<Item = &Operation> {
+        self.missing.iter().map(|(operation, _)| operation)
+    }
+
     /// An interface is gone, and nothing can be put on it any more.
     pub fn forget_interface(&mut self, index: IfIndex) {
         self.missing.retain(|(operation, _)| match operation {
@@ -124,6 +138,15 @@ mod tests {
         assert!(!refusals.note(second, &rule(2), errno));
         assert_eq!(refusals.ended(first), None);
         assert_eq!(refusals.ended(second), Some((vec![rule(1)], false)));
+        assert_eq!(refusals.retry(), [rule(2)]);
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_is_not_tried_again() {
+        let mut refusals = Refusals::default();
+        refusals.note(Token(1), &rule(1), Errno(libc::ENODEV));
+        refusals.note(Token(1), &rule(2), Errno(libc::ENODEV));
+        refusals.keep(&[rule(2), rule(3)]);
         assert_eq!(refusals.retry(), [rule(2)]);
     }
 

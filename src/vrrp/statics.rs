@@ -1,8 +1,11 @@
 //! Addresses, routes and rules that belong to no instance: `static_ipaddress`,
-//! `static_routes`, `static_rules` (specification B.1, C.4).
+//! `static_routes`, `static_rules`, and the setting that `promote_secondaries` asks for
+//! (specification B.1, C.4, D.7).
 //!
 //! Decides when they are put in and taken out: from the start to the stop, whatever
 //! the instances do. A worker that was replaced finds those of the one before.
+
+use std::collections::BTreeSet;
 
 use crate::config::model::Config;
 use crate::ids::Errno;
@@ -28,6 +31,7 @@ impl Statics {
     pub fn follow(&mut self, config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
         let wanted = wanted(config, interfaces);
         let operations = difference(&self.put_in, &wanted);
+        self.refusals.keep(&wanted);
         self.put_in = wanted;
         operations
     }
@@ -65,13 +69,52 @@ impl Statics {
     }
 }
 
+/// The interfaces of what is static and has this track group, each once.
+pub fn interfaces_of(config: &Config, group: &str) -> Vec<String> {
+    let is_in = |named: &Option<String>| named.as_deref() == Some(group);
+    let addresses = config.static_addresses.iter();
+    let addresses = addresses.filter(|it| is_in(&it.track_group));
+    let addresses = addresses.map(|it| it.interface.as_str());
+    let routes = config.static_routes.iter();
+    let routes = routes.filter(|it| is_in(&it.track_group));
+    let routes = routes.filter_map(|it| it.interface.as_deref());
+    let rules = config.static_rules.iter();
+    let rules = rules.filter(|it| is_in(&it.track_group));
+    let rules = rules.flat_map(|it| [&it.input_interface, &it.output_interface]);
+    let rules = rules.filter_map(|name| name.as_deref());
+    let mut names: Vec<String> = Vec::new();
+    for name in addresses.chain(routes).chain(rules) {
+        if names.iter().all(|it| it != name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// The track group of what this puts in.
+pub fn group_of(operation: &Operation) -> Option<&str> {
+    match operation {
+        Operation::AddAddress { address, .. } => address.track_group.as_deref(),
+        Operation::AddRoute(route) => route.track_group.as_deref(),
+        Operation::AddRule(rule) => rule.track_group.as_deref(),
+        _ => None,
+    }
+}
+
 fn wanted(config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
     let addresses = config.static_addresses.iter().filter_map(|address| {
         let on = interfaces.named(&address.interface)?.index;
         let address = address.clone();
         Some(Operation::AddAddress { on, address })
     });
-    addresses
+    let mut promoting = BTreeSet::new();
+    for instance in config.instances.iter().filter(|it| it.promote_secondaries) {
+        let state = interfaces.named(&instance.interface);
+        promoting.extend(state.map(|state| state.index));
+    }
+    let settings = promoting.into_iter().map(|on| Operation::Promote { on });
+    settings
+        .chain(addresses)
         .chain(additions_of(&config.static_routes, &config.static_rules))
         .collect()
 }

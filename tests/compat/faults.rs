@@ -2,7 +2,7 @@
 //! its own worker.
 
 use crate::bench::{
-    Bench, PATIENCE, Program, VIP, VRRP_PID_FILE, configuration, master_down, skew,
+    Bench, Machine, PATIENCE, Program, VIP, VRRP_PID_FILE, configuration, master_down, skew,
 };
 use crate::lab::process::send_signal;
 use crate::lab::{Context, Result};
@@ -146,11 +146,8 @@ pub fn late_interface(bench: &mut Bench) -> Result<()> {
 pub fn worker_killed(bench: &mut Bench) -> Result<()> {
     bench.start(&configuration(150, ""), &configuration(100, ""))?;
     bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
-    let text = bench.a.node.read_file(VRRP_PID_FILE)?;
-    let worker: u32 = text.trim().parse().context("the VRRP pid file")?;
-
     let mark = bench.lab.observer.mark();
-    let worker = bench.a.node.outer_id(worker)?;
+    let worker = worker_of(&bench.a)?;
     bench
         .a
         .node
@@ -162,4 +159,16 @@ pub fn worker_killed(bench: &mut Bench) -> Result<()> {
     bench.await_holder(mark, &bench.a)?;
     bench.stop()?;
     bench.expect_answer(VIP, &[])
+}
+
+/// Kills the worker of a node.
+pub fn kill_worker(machine: &Machine) -> Result<()> {
+    send_signal(worker_of(machine)?, libc::SIGKILL)
+}
+
+/// The process of the worker, as it is called outside of the node.
+fn worker_of(machine: &Machine) -> Result<u32> {
+    let text = machine.node.read_file(VRRP_PID_FILE)?;
+    let worker: u32 = text.trim().parse().context("the VRRP pid file")?;
+    machine.node.outer_id(worker)
 }

@@ -297,7 +297,7 @@ fn ip(machine: &Machine, arguments: &str) -> Result<()> {
     expect(status.success(), || format!("ip {arguments} to work"))
 }
 
-fn block(word: &str, lines: &[&str]) -> String {
+pub fn block(word: &str, lines: &[&str]) -> String {
     format!("{word} {{\n{}\n}}\n", lines.join("\n"))
 }
 
@@ -336,7 +336,7 @@ fn held(machine: &mut Machine, file: &str) -> Result<BTreeSet<String>> {
 
 /// Every address, route and rule of the node, as `ip` shows it, without what the kernel
 /// makes of them by itself.
-fn dump(machine: &Machine) -> Result<BTreeSet<String>> {
+pub fn dump(machine: &Machine) -> Result<BTreeSet<String>> {
     let commands = [
         "-d -o addr show dev eth0",
         "-d -o addr show dev spare",

@@ -15,6 +15,7 @@
 mod lab;
 
 mod announcements;
+mod any_lines;
 mod anywhere;
 mod authentication;
 mod balancers;
@@ -34,6 +35,7 @@ mod firewall;
 mod frr;
 mod hostile;
 mod init_script;
+mod interfaces;
 mod kernel;
 mod lateness;
 mod mail;
@@ -631,6 +633,87 @@ mod read_by_tshark {
     #[test]
     fn c() {
         run(C, C, crate::wire_format::read_by_tshark);
+    }
+}
+
+mod any_lines_of_the_kernel {
+    use super::{Ours, run};
+    #[test]
+    fn are_there_and_leave_nothing() {
+        run(Ours, Ours, crate::any_lines::any_lines);
+    }
+}
+
+mod changing_interfaces {
+    use super::{C, Ours, run};
+    use crate::interfaces;
+    #[test]
+    fn renamed() {
+        run(Ours, Ours, interfaces::renamed);
+    }
+    #[test]
+    fn created_again() {
+        run(Ours, Ours, interfaces::created_again);
+    }
+    #[test]
+    fn too_small_for_a_moment() {
+        run(Ours, Ours, interfaces::too_small_for_a_moment);
+    }
+    #[test]
+    fn other_hardware_address() {
+        run(Ours, Ours, interfaces::other_hardware_address);
+    }
+    #[test]
+    fn away_and_back() {
+        run(Ours, Ours, interfaces::away_and_back);
+    }
+    #[test]
+    fn source_address() {
+        run(Ours, Ours, interfaces::source_address);
+    }
+    #[test]
+    fn flushed() {
+        run(Ours, Ours, interfaces::flushed);
+    }
+    #[test]
+    fn tracked_source() {
+        run(Ours, Ours, interfaces::tracked_source);
+    }
+    #[test]
+    fn duplicate_link_local() {
+        run(Ours, Ours, interfaces::duplicate_link_local);
+    }
+    #[test]
+    fn several_reasons() {
+        run(Ours, Ours, interfaces::several_reasons);
+    }
+    #[test]
+    fn debounced() {
+        run(Ours, Ours, interfaces::debounced);
+    }
+    #[test]
+    fn polled() {
+        run(Ours, C, interfaces::polled);
+    }
+    #[test]
+    fn polled_by_c() {
+        run(C, C, interfaces::polled);
+    }
+    #[test]
+    fn track_group() {
+        run(Ours, Ours, interfaces::track_group);
+    }
+    #[test]
+    fn track_group_of_c() {
+        run(C, C, interfaces::track_group);
+    }
+    #[test]
+    fn settings() {
+        run(Ours, Ours, interfaces::settings);
+    }
+    #[test]
+    fn settings_of_c() {
+        run(C, C, interfaces::settings);
     }
 }
 

@@ -130,6 +130,13 @@ pub fn buffers(bench: &mut Bench) -> Result<()> {
         // A reload changes a socket that is open.
         bench.a.reload(&two("vrrp_rx_bufs_policy 50000"))?;
         await_buffer(bench, (Family::Vrrp, 200_000))?;
+        // And so does an interface that carries larger packets.
+        bench.a.reload(&two(
+            "vrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_multiplier 1000",
+        ))?;
+        await_buffer(bench, (Family::Vrrp, 6_000_000))?;
+        crate::interfaces::ip(&bench.a, "link set eth0 mtu 2000")?;
+        await_buffer(bench, (Family::Vrrp, 8_000_000))?;
     }
     bench.a.stop()
 }

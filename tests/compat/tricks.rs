@@ -228,7 +228,7 @@ pub fn fight(bench: &mut Bench) -> Result<()> {
         ip(&bench.a, &format!("address del {VIP}/24 dev eth0"))?;
     }
     bench.a.expect_line(&format!(
-        "(VI_1) in FAULT state because IP {VIP} on eth0 was taken away by somebody else 5 times \
+        "(VI_1) MASTER -> FAULT: IP {VIP} on eth0 was taken away by somebody else 5 times \
          within 10 s (likely systemd-networkd); tried again after 30 s"
     ))?;
     bench.await_advert(mark, &bench.a, 0)?;

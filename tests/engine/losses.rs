@@ -77,7 +77,7 @@ fn five_losses_in_ten_seconds_are_a_fight_that_is_given_up() {
     let reason = "IP 10.0.0.100 on eth0 was taken away by somebody else 5 times within 10 s \
                   (likely systemd-networkd); tried again after 30 s";
     assert_eq!(reasons(&wire), [reason]);
-    assert!(wire[0].logged(&format!("(VI_1) in FAULT state because {reason}")));
+    assert!(wire[0].logged(&format!("(VI_1) MASTER -> FAULT: {reason}")));
 
     // By itself after the pause, through BACKUP; the next pause is twice as long.
     wire.run_until(CALM + 38 * SECOND - 1);

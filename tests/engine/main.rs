@@ -12,6 +12,7 @@ mod checklist;
 mod contended;
 mod counters;
 mod fast_handover;
+mod link_changes;
 mod losses;
 mod lower_priority;
 mod orders;

@@ -389,6 +389,8 @@ pub struct Node {
     pub log: Vec<String>,
     pub operations: Vec<Operation>,
     pub listening: Vec<IfIndex>,
+    /// Where sockets were to join their groups anew.
+    pub relistened: Vec<IfIndex>,
     /// The groups that were joined and not left since, in the order in which they
     /// were asked for.
     pub groups: Vec<Option<IpAddr>>,
@@ -428,6 +430,7 @@ impl Node {
             log: Vec::new(),
             operations: Vec::new(),
             listening: Vec::new(),
+            relistened: Vec::new(),
             groups: Vec::new(),
             answer: None,
             runs: Vec::new(),
@@ -545,6 +548,8 @@ pub struct Wire {
     pub cut: bool,
     /// Nothing arrives that was sent out of these.
     pub cut_wires: Vec<IfIndex>,
+    /// What no kernel does.
+    pub refuses: Vec<Operation>,
 }
 
 impl Index<usize> for Wire {
@@ -567,6 +572,7 @@ impl Wire {
             now: Instant::ZERO,
             cut: false,
             cut_wires: Vec::new(),
+            refuses: Vec::new(),
         }
     }
 
@@ -861,13 +867,27 @@ impl Wire {
                 here.groups.push(group);
             }
             Action::Leave { group, .. } => here.groups.retain(|other| *other != Some(group)),
+            Action::Relisten { on } => here.relistened.push(on),
             Action::Unlisten { on, .. } => here.listening.retain(|other| *other != on),
             Action::Kernel { token, operations } => {
                 let mut result = Ok(());
                 for operation in operations {
-                    self.nodes[node].kernel(&operation);
-                    result = result.and(self.link(node, &operation));
-                    self.nodes[node].operations.push(operation);
+                    let here = &mut self.nodes[node];
+                    here.operations.push(operation.clone());
+                    if !self.refuses.contains(&operation) {
+                        here.kernel(&operation);
+                        result = result.and(self.link(node, &operation));
+                        continue;
+                    }
+                    let errno = Errno(101);
+                    result = Err(errno);
+                    let operation = &operation;
+                    let event = Event::Refused {
+                        token,
+                        operation,
+                        errno,
+                    };
+                    self.feed(node, event);
                 }
                 self.feed(node, Event::KernelDone { token, result });
             }

@@ -85,6 +85,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("limit", "The configuration is larger than this daemon reads: a definition, a sequence or the sum of all lines grows beyond a limit that no sensible configuration meets."),
     ("line-too-long", "A line is longer than C keepalived reads. C would cut it and read the rest as another line."),
     ("lines-within-line", "A definition of several lines is used in the middle of a line. It can stand at the end only."),
+    ("link-delay", "A delay of `interface_up_down_delays` is longer than the instance on that interface allows: it would miss its master, or its peer it, before the link counts as down. The longest delay that fits is used."),
     ("link-option", "An option of a link of our own lacks its value or cannot be used."),
     ("long-name", "A name is longer than the kernel or C keepalived allows. The message says what is used."),
     ("loopback", "A virtual router cannot run on the loopback interface: nobody else hears it."),

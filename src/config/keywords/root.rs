@@ -9,16 +9,16 @@ use super::super::scripts::{self, ScriptUse};
 use super::super::tree::Statement;
 use super::routing_words::Owner;
 use super::{
-    Content, Context, Keyword, decisive, garp_group, global_defs, harmless,
-    interface_up_down_delays, linkbeat_interfaces, lvs, outer_words, track_file, track_group,
-    virtual_ipaddress, virtual_routes, virtual_rules, vrrp_instance, vrrp_script, vrrp_sync_group,
-    vrrp_track_process, works,
+    Content, Context, Keyword, garp_group, global_defs, harmless, interface_up_down_delays,
+    linkbeat_interfaces, lvs, outer_words, track_file, track_group, virtual_ipaddress,
+    virtual_routes, virtual_rules, vrrp_instance, vrrp_script, vrrp_sync_group, vrrp_track_process,
+    works,
 };
 
 /// The rows.
 #[rustfmt::skip] // One row, one line.
 pub const KEYWORDS: &[Keyword<Draft>] = &[
-    harmless("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface", outer_words::linkbeat_polling),
+    works("linkbeat_use_polling", "", "Use ethtool/MII/ioctl polling instead of netlink for every vrrp interface", outer_words::linkbeat_polling),
     works("net_namespace", "NAME", "Run in this network namespace", outer_words::network_namespace),
     harmless("net_namespace_ipvs", "[NAME]", "Network namespace for IPVS", outer_words::ipvs_network_namespace),
     works("namespace_with_ipsets", "", "Permit ipsets in a namespace with kernels older than 3.13", outer_words::namespace_with_ipsets),
@@ -26,14 +26,14 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("instance", "NAME", "Name in pid files and log", outer_words::instance),
     works("child_wait_time", "SECS 0..UINT_MAX", "Time parent waits for children at stop before SIGKILL", outer_words::child_wait_time),
     works("global_defs", "{ ... }", "Settings of the whole daemon; several blocks add up", global_defs).with(Content::Keywords),
-    harmless("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", track_group::set).with(Content::Keywords),
+    works("track_group", "NAME { ... }", "Instances that static addresses, routes and rules follow", track_group::set).with(Content::Keywords),
     works("static_ipaddress", "{ ... }", "Addresses configured at start and removed at stop; deleted ones are restored unless no_track", static_ipaddress).with(Content::Values),
     works("static_routes", "{ ... }", "Routes configured at start and removed at stop", static_routes).with(Content::Values),
     works("static_rules", "{ ... }", "ip rules configured at start and removed at stop", static_rules).with(Content::Values),
     works("vrrp_sync_group", "NAME { ... }", "Instances that change state together", vrrp_sync_group).with(Content::Keywords),
     works("garp_group", "{ ... }", "Rate limit group for GARP/NA sending on interfaces", garp_group::set).with(Content::Keywords),
-    decisive("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", linkbeat_interfaces::set).with(Content::Values),
-    decisive("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only", interface_up_down_delays::set).with(Content::Values),
+    works("linkbeat_interfaces", "{ ... }", "Interfaces polled for link state; unknown interface is a FATAL class config error", linkbeat_interfaces::set).with(Content::Values),
+    works("interface_up_down_delays", "{ ... }", "Debounce seconds (0..255, decimal) for link down/up events; one value = down only", interface_up_down_delays::set).with(Content::Values),
     works("vrrp_instance", "NAME { ... }", "A virtual router", vrrp_instance).with(Content::Keywords),
     works("vrrp_script", "NAME { ... }", "A script whose result instances can track", vrrp_script).with(Content::Keywords),
     works("vrrp_track_process", "NAME { ... }", "A process that instances can track", vrrp_track_process).with(Content::Keywords),

@@ -6,10 +6,10 @@
 use super::super::diagnostic::{Class, Diagnostic, Severity};
 use super::super::lex::Word;
 use super::super::tree::Statement;
-use super::{Content, Context, Keyword, harmless, root};
+use super::{Content, Context, Keyword, root, works};
 
 /// The rows.
-pub const KEYWORDS: &[Keyword<Draft>] = &[harmless(
+pub const KEYWORDS: &[Keyword<Draft>] = &[works(
     "group",
     "{ INSTANCE... }",
     "The instances of the group",

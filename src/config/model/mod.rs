@@ -75,6 +75,39 @@ pub struct Config {
     pub interface_delays: Vec<InterfaceDelay>,
 }
 
+impl Config {
+    /// The interfaces whose link is polled: those of `linkbeat_interfaces`, those of
+    /// instances with `linkbeat_use_polling`, and, if that stands outside of them, every
+    /// one that counts for an instance. Each is there once.
+    pub fn polled_interfaces(&self) -> Vec<LinkbeatInterface> {
+        let mut polled: Vec<LinkbeatInterface> = Vec::new();
+        let mut add = |line: LinkbeatInterface| {
+            let mut known = polled.iter();
+            if !line.interface.is_empty() && known.all(|it| it.interface != line.interface) {
+                polled.push(line);
+            }
+        };
+        for line in &self.linkbeat_interfaces {
+            add(line.clone());
+        }
+        let by_any_means = |interface: &str| LinkbeatInterface {
+            interface: interface.to_owned(),
+            method: None,
+        };
+        let instances = self.instances.iter();
+        for instance in instances.filter(|it| it.linkbeat_polling) {
+            add(by_any_means(&instance.interface));
+            if self.globals.linkbeat_polling {
+                let tracked = instance.track_interfaces.iter();
+                tracked.for_each(|line| add(by_any_means(&line.interface)));
+                let addresses = instance.all_addresses();
+                addresses.for_each(|vip| add(by_any_means(&vip.interface)));
+            }
+        }
+        polled
+    }
+}
+
 /// `track_group NAME { group { INSTANCE... } }` (specification B.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackGroup {

@@ -20,6 +20,7 @@ mod addresses;
 mod authentication;
 mod collisions;
 mod companion;
+mod delays;
 mod instance;
 mod link;
 mod statics;
@@ -77,6 +78,7 @@ pub fn resolve(
     } = resolver;
     collisions::tell(&instances, &places, found);
     unsupported::tell(&draft, &instances, &sync_groups, found);
+    let delays = delays::fitting(&draft.interface_delays, &instances, &places, found);
     let tracked = definitions.finish(found);
     let mut config = Config {
         globals: globals.clone(),
@@ -88,7 +90,7 @@ pub fn resolve(
         track_processes: tracked.processes,
         garp_groups: draft.garp_groups.clone(),
         linkbeat_interfaces: draft.linkbeat_interfaces.clone(),
-        interface_delays: draft.interface_delays.clone(),
+        interface_delays: delays,
         ..Config::default()
     };
     statics::fill(&draft, &mut config);

@@ -88,6 +88,7 @@ fn is_beyond(instance: &Instance) -> bool {
         linkbeat_polling: instance.linkbeat_polling,
         receive_buffer_bytes: instance.receive_buffer_bytes,
         debug: instance.debug,
+        promote_secondaries: instance.promote_secondaries,
         ..plain
     };
     *instance != only_what_works
@@ -135,7 +136,7 @@ mod tests {
             ..plain()
         };
         assert!(!is_beyond(&works));
-        let cases: [fn(&mut Instance); 1] = [|instance| instance.promote_secondaries = true];
+        let cases: [fn(&mut Instance); 1] = [|instance| instance.vmac_addresses = true];
         for (number, change) in cases.into_iter().enumerate() {
             let mut instance = plain();
             change(&mut instance);

@@ -91,7 +91,7 @@ fn left_out_they_are_still_read_but_stop_nothing() {
     assert!(loaded.is_usable());
     assert_eq!(loaded.exit_code(), 2);
     // What follows counts in full.
-    let refused = "global_defs {\ndisable_local_igmp\n}\n";
+    let refused = "global_defs {\nlvs_sync_daemon e0\n}\n";
     assert!(!left_out(&format!("{}{refused}", virtual_server(""))).is_usable());
     assert!(!left_out(&format!("{}{refused}", virtual_server("foo"))).is_usable());
 }

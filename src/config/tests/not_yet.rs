@@ -6,8 +6,8 @@ use super::*;
 fn what_would_change_the_cluster_is_refused_with_its_place() {
     for (text, said) in [
         (
-            format!("global_defs {{\ndisable_local_igmp\n}}\n{}", with("")),
-            "(Line 2) 'disable_local_igmp' does not work yet",
+            format!("global_defs {{\nlvs_sync_daemon e0\n}}\n{}", with("")),
+            "(Line 2) 'lvs_sync_daemon e0' does not work yet",
         ),
         (
             format!(

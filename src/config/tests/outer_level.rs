@@ -172,6 +172,39 @@ fn delays_of_interfaces_are_checked() {
     };
     let expected = [delay("e0", 5_000_000, 0), delay("e1", 1_500_000, 500_000)];
     assert_eq!(loaded.config.interface_delays, expected);
+    // Not longer than an instance on it allows, in either direction (observed).
+    for (line, own, held, message) in [
+        (
+            "e0 5 6",
+            "",
+            (1_996_094, 1_996_094),
+            "VI: interface e0 debounce timer(s) not less that 2 * advert_int - resetting",
+        ),
+        (
+            "e0 0.1 4",
+            "advert_int 2\ndown_timer_adverts 2",
+            (100_000, 1_992_188),
+            "VI: interface e0 debounce timer(s) not less that 1 * advert_int - resetting",
+        ),
+        (
+            "e0 0.5 9",
+            "down_timer_adverts 1",
+            (0, 0),
+            "VI: cannot use debounce timers with down_timer_adverts = 1 - resetting",
+        ),
+    ] {
+        let text = format!("interface_up_down_delays {{\n{line}\n}}\n{}", with(own));
+        let loaded = parse(&text);
+        assert_eq!(
+            (&*said(&loaded), loaded.exit_code()),
+            (&[message.to_string()][..], 0)
+        );
+        let expected = [delay("e0", held.0, held.1)];
+        assert_eq!(loaded.config.interface_delays, expected, "{line}");
+        // One that is only tracked may take its time.
+        let text = text.replacen("e0", "e1", 1);
+        assert_eq!(said(&parse(&text)), [""; 0], "{line}");
+    }
     for (line, message) in [
         ("e0 x", "invalid number 'x'"),
         ("e0 -1", "negative number '-1'"),

@@ -292,7 +292,7 @@ pub struct Contended {
 #[serde(default)]
 pub struct Fault {
     /// `interface-missing`, `loopback`, `no-multicast`, `link-down`, `link-refused`, `no-source-address`,
-    /// `no-unicast-peer`, `vip-interface`, `route-interface`, `tracked-interface`, `script` or `group-member`.
+    /// `no-unicast-peer`, `vip-interface`, `route-interface`, `static-interface`, `static-missing`, `tracked-interface`, `script` or `group-member`.
     pub code: String,
     /// The interface, script or instance that it is about.
     pub subject: String,

@@ -30,6 +30,7 @@ use crate::config::{self, Loaded};
 use crate::system::clock::now;
 use crate::system::notify_systemd::{self, ServiceManager};
 use crate::system::scripts::{Policy, Scripts};
+use crate::system::settings::Before;
 use crate::system::signals::Signals;
 use crate::time::{Instant, Interval};
 use crate::vrrp::orders::StandingOrders;
@@ -158,6 +159,7 @@ pub fn run(start: Start<'_>) -> u8 {
         status: Keeper::new(start.settings),
         fifos: Fifos::default(),
         bus: Bus::default(),
+        before: Before::default(),
         stop: None,
         began: None,
         stall_limit: None,
@@ -256,6 +258,8 @@ struct Supervisor<'a> {
     status: Keeper,
     fifos: Fifos,
     bus: Bus,
+    /// Settings of the kernel before anything of ours changed them.
+    before: Before,
     stop: Option<Stop>,
     /// When the first worker began.
     began: Option<Instant>,
@@ -280,6 +284,7 @@ impl Supervisor<'_> {
             self.follow_fifos(None);
             self.keep_text(None);
             self.follow_bus();
+            self.keep_settings(None);
             self.start_worker();
         } else {
             tracing::info!("Warning - keepalived has no configuration to run");
@@ -398,7 +403,7 @@ impl Supervisor<'_> {
         }
     }
 
-    fn end(self) {
+    fn end(mut self) {
         if let Some(file) = self.pid_files.worker {
             file.remove();
         }
@@ -406,6 +411,9 @@ impl Supervisor<'_> {
         self.reloads.end();
         self.scripts.kill_readers();
         self.fifos.end();
+        if let Err(error) = self.before.put_back() {
+            tracing::error!("Unable to put back every setting of the kernel: {error}");
+        }
         // What is left is left on purpose, or could not be taken off.
         let _ = std::fs::remove_file(last_text::beside(&self.settings.pid_file));
         tracing::info!("Stopped Keepalived {VERSION}");

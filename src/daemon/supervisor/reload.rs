@@ -227,6 +227,7 @@ impl Supervisor<'_> {
         self.follow_fifos(Some(&new.config));
         // Until the worker has answered, either may be in the kernel.
         self.keep_text(Some(&new));
+        self.keep_settings(Some(&new));
         if let Phase::Working(worker) = &mut self.phase {
             let sent = process::memory_file(&new.sources)
                 .map_err(|error| error.to_string())
@@ -305,6 +306,21 @@ impl Supervisor<'_> {
         };
         if let Err(error) = last_text::write(&path, &reading, &texts) {
             tracing::error!("Unable to write {}: {error}", path.display());
+        }
+    }
+
+    /// Remembers the settings of the kernel that a worker with what runs, or with `new`,
+    /// will change; changes those that are of no interface.
+    pub(super) fn keep_settings(&mut self, new: Option<&Text>) {
+        let config = &new.unwrap_or(&self.good).config;
+        let promoting = config.instances.iter().filter(|it| it.promote_secondaries);
+        for instance in promoting {
+            self.before.note_promotion(&instance.interface);
+        }
+        if config.globals.disable_local_igmp
+            && let Err(error) = self.before.silence_local_igmp()
+        {
+            tracing::error!("Unable to set igmp_link_local_mcast_reports: {error}");
         }
     }
 

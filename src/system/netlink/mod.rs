@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
+use crate::system::settings::Promotion;
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkPart, LostWay};
 
@@ -150,6 +151,7 @@ impl Handle {
                     socket: requests_socket,
                     names: Names::default(),
                     firewall: Firewall::new(firewall),
+                    promotion: Promotion::default(),
                     own_links: OwnLinks::default(),
                 };
                 let end = runtime.block_on(serve(monitor, &mut kernel, incoming, &outgoing));
@@ -289,6 +291,7 @@ struct Kernel {
     socket: RequestSocket,
     names: Names,
     firewall: Firewall,
+    promotion: Promotion,
     own_links: OwnLinks,
 }
 
@@ -344,6 +347,8 @@ impl Kernel {
         let result = match operation {
             Operation::Block { on, address } => firewall.block(*on, *address),
             Operation::Unblock { on, address } => firewall.unblock(*on, *address),
+            Operation::Promote { on } => self.promotion.begin(*on),
+            Operation::Unpromote { on } => self.promotion.end(*on),
             Operation::AddLink(link) => own_links.add(socket, firewall, link).map(|flaws| {
                 reports.extend(flaws.into_iter().map(|(part, errno)| Report::LinkFlawed {
                     link: link.name.clone(),

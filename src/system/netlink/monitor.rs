@@ -250,6 +250,9 @@ struct Address {
     prefix: IpAddr,
     scope: u8,
     secondary: bool,
+    /// The kernel sends nothing from an address that is not yet, or was found not to be,
+    /// its own.
+    usable: bool,
 }
 
 impl Table {
@@ -285,7 +288,11 @@ impl Table {
             NEW_ADDRESS => {
                 if let Some((index, address)) = parse_address(message.payload)
                     && let Some(entry) = self.interfaces.get_mut(&index)
-                    && entry.insert(address)
+                    && match address.usable {
+                        true => entry.insert(address),
+                        // One that was in use may become a duplicate when a link returns.
+                        false => entry.remove(address),
+                    }
                 {
                     changes.touched.insert(index);
                 }
@@ -357,6 +364,7 @@ impl Table {
     fn append(&mut self, message: Message<'_>) {
         if message.kind == NEW_ADDRESS
             && let Some((index, address)) = parse_address(message.payload)
+            && address.usable
             && let Some(entry) = self.interfaces.get_mut(&index)
         {
             entry.addresses.push(address);
@@ -576,11 +584,7 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
     }
     // IPv6 has a local address only where there is a peer.
     let address = local.or(prefix)?;
-    // The kernel sends nothing from an address that is not yet, or was found
-    // not to be, its own.
-    if address.is_ipv6() && header.flags.bits() & (FLAG_TENTATIVE | FLAG_DUPLICATE) != 0 {
-        return None;
-    }
+    let unusable = header.flags.bits() & (FLAG_TENTATIVE | FLAG_DUPLICATE) != 0;
     Some((
         header.index,
         Address {
@@ -591,6 +595,7 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
             prefix: prefix.unwrap_or(address),
             scope: header.scope.into(),
             // IPv6 uses the same bit for "temporary".
+            usable: address.is_ipv4() || !unusable,
             secondary: address.is_ipv4() && header.flags.bits() & FLAG_SECONDARY != 0,
         },
     ))
@@ -636,6 +641,59 @@ mod tests {
         for length in [0, 1, 4, 5, 7, 8, 16, 20, 32, 255, 4000] {
             assert_eq!(of(&vec![9; length]), Some([0; 6]), "{length}");
         }
+    }
+
+    /// A message about an address of interface 7, with these flags.
+    fn address_with(flags: u8) -> Vec<u8> {
+        let mut bytes = vec![0; 8];
+        bytes[0] = 10;
+        bytes[1] = 64;
+        bytes[2] = flags;
+        bytes[4] = 7;
+        bytes.extend(20_u16.to_ne_bytes());
+        bytes.extend(ADDRESS_ADDRESS.to_ne_bytes());
+        bytes.extend(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7).octets());
+        bytes
+    }
+
+    /// The kernel looks for duplicates again when a link returns.
+    #[test]
+    fn an_address_is_usable_as_long_as_it_is_nobody_elses() {
+        let mut table = Table::default();
+        let mut learn = |kind, payload: &[u8]| {
+            let mut changes = Changes::default();
+            let (flags, sequence) = (0, 0);
+            let message = Message {
+                port: 0,
+                kind,
+                flags,
+                sequence,
+                payload,
+            };
+            table.learn(message, &mut changes);
+            table.report_touched(&mut changes);
+            let count = table.states().first().map(|state| state.addresses.len());
+            (count, changes.reports.len())
+        };
+        assert_eq!(learn(NEW_LINK, &link(&[2; 6])), (Some(0), 1));
+        assert_eq!(
+            learn(NEW_ADDRESS, &address_with(FLAG_TENTATIVE)),
+            (Some(0), 0)
+        );
+        assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 1));
+        assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 0));
+        let duplicate = address_with(FLAG_TENTATIVE | FLAG_DUPLICATE);
+        assert_eq!(learn(NEW_ADDRESS, &duplicate), (Some(0), 1));
+        assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 1));
+        // Gone, whatever the message says besides: the state, and that it was taken off.
+        assert_eq!(
+            learn(DELETED_ADDRESS, &address_with(FLAG_TENTATIVE)),
+            (Some(0), 2)
+        );
+        assert_eq!(
+            learn(DELETED_ADDRESS, &address_with(FLAG_TENTATIVE)),
+            (Some(0), 0)
+        );
     }
 
     #[test]

@@ -22,7 +22,10 @@ pub(super) fn carry_out(
         Operation::AddRule(rule) => rule::add(socket, names, rule),
         Operation::RemoveRule(rule) => rule::remove(socket, names, rule).map(|_| ()),
         // These are not for this socket.
-        Operation::Block { .. } | Operation::Unblock { .. } => Ok(()),
+        Operation::Block { .. }
+        | Operation::Unblock { .. }
+        | Operation::Promote { .. }
+        | Operation::Unpromote { .. } => Ok(()),
         // These need more than one change each.
         Operation::AddLink(_) | Operation::RemoveLink { .. } => Ok(()),
     };

@@ -47,6 +47,7 @@ pub struct Receiver {
     on: IfIndex,
     family: Family,
     socket: AsyncFd<Socket>,
+    groups: Vec<IpAddr>,
 }
 
 impl Receiver {
@@ -80,7 +81,12 @@ impl Receiver {
         set_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
         // SAFETY: the descriptor is owned by what is registered and is open as long as that.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
-        let receiver = Self { on, family, socket };
+        let mut receiver = Self {
+            on,
+            family,
+            socket,
+            groups: Vec::new(),
+        };
         receiver.discard_strays();
         if let Some(group) = group {
             receiver.join(group)?;
@@ -100,7 +106,26 @@ impl Receiver {
     }
 
     /// Joins one more group. A group that is joined already is no error.
-    pub fn join(&self, group: IpAddr) -> io::Result<()> {
+    pub fn join(&mut self, group: IpAddr) -> io::Result<()> {
+        self.enter(group)?;
+        if !self.groups.contains(&group) {
+            self.groups.push(group);
+        }
+        Ok(())
+    }
+
+    /// Joins all groups anew. The kernel says that a group is joined, and delivers
+    /// nothing, when the interface lost its family in between. What is missed is what
+    /// comes in within microseconds.
+    pub fn join_anew(&self) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for group in &self.groups {
+            outcome = outcome.and(self.quit(*group)).and(self.enter(*group));
+        }
+        outcome
+    }
+
+    fn enter(&self, group: IpAddr) -> io::Result<()> {
         let interface = InterfaceIndexOrAddress::Index(self.on.0);
         let socket = self.socket.get_ref();
         let joined = match group {
@@ -115,7 +140,12 @@ impl Receiver {
 
     /// Leaves a group. A group that is not joined is no error, nor an interface
     /// that is gone.
-    pub fn leave(&self, group: IpAddr) -> io::Result<()> {
+    pub fn leave(&mut self, group: IpAddr) -> io::Result<()> {
+        self.groups.retain(|joined| *joined != group);
+        self.quit(group)
+    }
+
+    fn quit(&self, group: IpAddr) -> io::Result<()> {
         let interface = InterfaceIndexOrAddress::Index(self.on.0);
         let socket = self.socket.get_ref();
         let left = match group {

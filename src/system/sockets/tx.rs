@@ -240,7 +240,7 @@ mod tests {
             trust_own_addresses();
             block_on(async {
                 let right = in_group("right");
-                let left = in_group("left");
+                let mut left = in_group("left");
                 left.join(GROUP.into()).expect("joining twice is no error");
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
@@ -303,7 +303,7 @@ mod tests {
             make_cable();
             trust_own_addresses();
             block_on(async {
-                let (right, other) = (in_group("right"), in_group("right"));
+                let (mut right, other) = (in_group("right"), in_group("right"));
                 let mut sender = Sender::open().expect("the sender");
                 let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
                 let mut send = || sender.send(index("left"), GROUP.into(), &advert);

@@ -1,4 +1,4 @@
-//! Looks at tracked files and processes, each kind in a thread of its own, so
+//! Looks at tracked files and processes, and at links that are polled, each kind in a thread of its own, so
 //! that no slow disk and no storm of processes is ever waited for elsewhere.
 //!
 //! Decides what is in a file and which processes match; what follows from that
@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::mpsc;
 
-use crate::config::model::{Config, TrackedFile, TrackedProcess};
+use crate::config::model::{Config, LinkbeatInterface, TrackedFile, TrackedProcess};
 
 mod connector;
 mod directories;
 mod files;
+mod links;
 mod number;
 mod processes;
 mod programs;
@@ -42,6 +43,13 @@ pub enum Report {
         /// How many.
         count: u32,
     },
+    /// Whether a link is up, for the first time or another answer than before.
+    Link {
+        /// The interface.
+        interface: String,
+        /// Up, or down.
+        up: bool,
+    },
 }
 
 /// The way to the threads. They end when this is dropped. A thread begins with
@@ -51,6 +59,7 @@ pub struct Watcher {
     reports: mpsc::Sender<Report>,
     files: Option<Arc<Orders<Arc<TrackedFile>>>>,
     processes: Option<Arc<Orders<Arc<TrackedProcess>>>>,
+    links: Option<Arc<Orders<LinkbeatInterface>>>,
 }
 
 impl Watcher {
@@ -61,11 +70,12 @@ impl Watcher {
             reports,
             files: None,
             processes: None,
+            links: None,
         };
         (watcher, taken)
     }
 
-    /// Watches what this configuration tracks, and tells of all of it once. With
+    /// Watches what this configuration tracks and polls, and tells of all of it once. With
     /// `initialise` files with `init_file` are written before.
     ///
     /// # Errors
@@ -96,6 +106,22 @@ impl Watcher {
                 self.processes = Some(orders);
             }
         }
+        self.poll_links(config.polled_interfaces())
+    }
+}
+
+impl Watcher {
+    fn poll_links(&mut self, wanted: Vec<LinkbeatInterface>) -> io::Result<()> {
+        match &self.links {
+            Some(orders) => orders.give(wanted)?,
+            None if wanted.is_empty() => {}
+            None => {
+                let orders = Orders::new(wanted)?;
+                let (given, reports) = (Arc::clone(&orders), self.reports.clone());
+                start("links", move || links::run(&given, &reports))?;
+                self.links = Some(orders);
+            }
+        }
         Ok(())
     }
 }
@@ -105,6 +131,7 @@ impl Drop for Watcher {
         // A thread that cannot be told finds that nobody takes its reports.
         let _ = self.files.as_ref().map(|orders| orders.end());
         let _ = self.processes.as_ref().map(|orders| orders.end());
+        let _ = self.links.as_ref().map(|orders| orders.end());
     }
 }
 

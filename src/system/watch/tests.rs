@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 
 use super::*;
-use crate::config::model::ParameterMatch;
+use crate::config::model::{LinkbeatMethod, ParameterMatch};
+use crate::system::clock::now;
+use crate::system::testing::{in_namespace, ip, make_cable};
 use crate::time::Interval;
 
 fn tracked(path: &Path) -> TrackedFile {
@@ -137,7 +139,15 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn start(program: &Path) -> Self {
-        Self(Command::new(program).arg("1000").spawn().unwrap())
+        // Another test that forks holds the copied program open for a moment.
+        let limit = now() + Interval::from_secs(5);
+        loop {
+            match Command::new(program).arg("1000").spawn() {
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy && now() < limit => {}
+                started => return Self(started.unwrap()),
+            }
+        }
     }
 }
 
@@ -207,4 +217,41 @@ fn processes_are_counted_as_they_come_and_go() {
     until(1);
     drop(second);
     until(0);
+}
+
+/// A veth has no transceiver, so that what asks for MII gets what works. An interface
+/// that is gone is told of by the kernel.
+#[test]
+fn links_are_polled_each_in_its_way() {
+    in_namespace(|| {
+        make_cable();
+        let methods = [
+            None,
+            Some(LinkbeatMethod::Mii),
+            Some(LinkbeatMethod::Ethtool),
+            Some(LinkbeatMethod::Ioctl),
+        ];
+        for method in methods {
+            let (mut watcher, mut reports) = Watcher::new();
+            let config = Config {
+                linkbeat_interfaces: vec![LinkbeatInterface {
+                    interface: "left".into(),
+                    method,
+                }],
+                ..Config::default()
+            };
+            watcher.watch(&config, false).unwrap();
+            let mut next = || match reports.blocking_recv() {
+                Some(Report::Link { interface, up }) if interface == "left" => up,
+                other => panic!("{method:?}: {other:?}"),
+            };
+            assert!(next(), "{method:?}");
+            ip("link set right down");
+            assert!(!next(), "{method:?}");
+            // Nothing is told while it is gone, and all is new when it is back.
+            ip("link del left");
+            make_cable();
+            assert!(next(), "{method:?}");
+        }
+    });
 }

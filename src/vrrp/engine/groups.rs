@@ -133,8 +133,13 @@ impl Engine {
         deadline: Instant,
         tx: &mut impl Transmit,
     ) {
+        let is_backup = self.state_of(id) == State::Backup;
         if self.state_of(id) == State::Master {
             self.lateness.note(now.since(deadline));
+        }
+        self.settle_link_of(now, id, tx);
+        if is_backup && self.state_of(id) != State::Backup {
+            return;
         }
         let group = self.members_with(id);
         let Some(members) = group.filter(|_| self.state_of(id) == State::Backup) else {

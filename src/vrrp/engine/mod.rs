@@ -33,6 +33,7 @@ use super::garp::{self, Pacer};
 use super::instance::{Context, Purpose, Requests, Running, Sender, TimerKey};
 use super::interfaces::Interfaces;
 use super::lateness::Lateness;
+use super::link_states::LinkStates;
 use super::log_lines::{InstanceLine, LogLine};
 use super::peers::claims;
 use super::receive::{Arrival, check};
@@ -48,6 +49,7 @@ use super::watched::Watched;
 
 mod groups;
 mod handover;
+mod link_delays;
 mod links;
 mod losses;
 mod orders;
@@ -74,6 +76,7 @@ pub struct Engine {
     watched: Watched,
     next_instance: u32,
     interfaces: Interfaces,
+    links: LinkStates,
     sockets: Sockets,
     /// Every VIP of the configuration.
     vips: BTreeSet<IpAddr>,
@@ -142,6 +145,7 @@ impl Engine {
             watched: Watched::default(),
             next_instance: 0,
             interfaces: Interfaces::default(),
+            links: LinkStates::default(),
             sockets: Sockets::default(),
             vips: BTreeSet::new(),
             timers: Timers::new(),
@@ -200,6 +204,7 @@ impl Engine {
             }
             Event::Script { id, outcome } => self.script_ended(now, id, outcome, tx),
             Event::File { file, value } => self.file_told(now, file, value, tx),
+            Event::Linkbeat { interface, up } => self.linkbeat(now, interface, up, tx),
             Event::Processes { process, count } => self.processes_told(now, process, count, tx),
             Event::Culprits(names) => self.culprits_told(now, names, tx),
             Event::WallClock(wall) => self.wall = wall,
@@ -236,6 +241,7 @@ impl Engine {
                 TimerKey::ScriptStart(id) => self.script_due(id, deadline, now, tx),
                 TimerKey::ScriptTimeout(id) => self.script_timed_out(now, id, tx),
                 TimerKey::ProcessDelay(id) => self.process_delay_ended(now, id, tx),
+                TimerKey::Link(index) => self.link_settled(now, index, tx),
                 TimerKey::Rival(id) => {
                     self.one(now, id, tx, |it, cx| it.rival_silent(cx));
                 }
@@ -363,7 +369,9 @@ impl Engine {
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
         self.adopt_scripts(now, &config.scripts);
         self.adopt_watched(&config);
+        self.links.adopt(&config);
         self.adopt_groups(&config);
+        self.adopt_track_groups(&config);
         self.config = config;
     }
 
@@ -470,13 +478,32 @@ impl Engine {
     // Interfaces.
 
     fn interface(&mut self, now: Instant, state: &InterfaceState, tx: &mut impl Transmit) {
+        let was_down = self.links.is_told_down(state.index);
+        let passing = self.as_it_passes(now, state);
+        let returned = was_down && state.up && passing.up;
+        let before = self.interfaces.get(state.index);
+        let resized = before.is_some_and(|before| before.mtu != state.mtu);
+        self.interface_passes(now, &passing, returned, tx);
+        if resized || (was_down && state.up) {
+            self.listen_anew(state.index);
+        }
+    }
+
+    /// The same with the link as it passes. `returned`: in the kernel it was down.
+    fn interface_passes(
+        &mut self,
+        now: Instant,
+        state: &InterfaceState,
+        returned: bool,
+        tx: &mut impl Transmit,
+    ) {
         let before = self.interfaces.insert(state);
         let renamed = before.as_ref().filter(|before| before.name != state.name);
         if let Some(before) = renamed {
             self.note_deleted(&before.name.clone());
         }
         let known = before.as_ref().filter(|before| before.name == state.name);
-        let came_up = state.up && known.is_some_and(|before| !before.up);
+        let came_up = state.up && known.is_some_and(|before| !before.up || returned);
         let is_link = self.interfaces.links.has_name(&state.name);
         let used = is_link || self.instances.values().any(|it| it.uses(&state.name));
         // What becomes of a link while it is made is told when that is done.
@@ -487,6 +514,7 @@ impl Engine {
                 Some(before) if before.up != state.up => self.log(LogLine::Link {
                     interface: state.name.clone(),
                     up: state.up,
+                    polled: self.links.is_polled(&state.name),
                 }),
                 Some(_) => {}
             }
@@ -507,7 +535,9 @@ impl Engine {
         } else if came_up {
             self.renew_statics(&state.name);
             self.each(now, tx, Running::renew_ways);
-            if is_link {
+            if known.is_some_and(|before| before.up) {
+                self.link_returned(now, tx);
+            } else if is_link {
                 // It may have lost its IPv6 addresses.
                 self.put_back_missing(now, tx);
             }
@@ -517,6 +547,8 @@ impl Engine {
 
     fn interface_gone(&mut self, now: Instant, index: IfIndex, tx: &mut impl Transmit) {
         if let Some(before) = self.interfaces.remove(index) {
+            self.links.forget(index, &before.name);
+            self.timers.disarm(TimerKey::Link(index));
             self.note_deleted(&before.name);
             self.forget_interface(index);
             self.follow_links_at(now, &before.name, index);
@@ -537,6 +569,7 @@ impl Engine {
         }
         for state in states {
             self.interface(now, state, tx);
+            self.listen_anew(state.index);
         }
         self.put_back_missing(now, tx);
     }
@@ -636,7 +669,7 @@ impl Engine {
             Purpose::TryAgain(id) => {
                 self.one(now, id, tx, |it, cx| it.tried_again(token, cx));
             }
-            Purpose::TryStaticAgain => self.tried_statics_again(token),
+            Purpose::TryStaticAgain => self.tried_statics_again(now, token, tx),
             // What was refused has been told of.
             Purpose::Static | Purpose::Renew(_) => {}
             Purpose::Reload => self.reload_done(now, token, result, tx),

@@ -15,7 +15,7 @@ use crate::time::Instant;
 
 use super::super::action::{Action, Operation, Token, Transmit};
 use super::super::instance::{Before, Blocked, Purpose, Running, block, unblock};
-use super::super::kernel_set::around;
+use super::super::kernel_set::{around, comes_off_later};
 use super::super::log_lines::InstanceLine;
 use super::super::plan::Plan;
 use super::super::state_machine::State;
@@ -61,6 +61,7 @@ impl Engine {
         }
         self.adopt(now, plan.config);
         self.hand_down_orders(now, &orders, (&plan.restarted, &plan.started), tx);
+        self.settle_links(now, tx);
         self.moved = true;
         if self.phase == Phase::Running {
             // Whoever reloads has mended something.
@@ -79,6 +80,7 @@ impl Engine {
         self.remove_links(unwanted);
         self.follow_links(now);
         self.follow_statics();
+        self.follow_missing_statics(now, tx);
         self.settle(now);
     }
 
@@ -232,9 +234,10 @@ fn difference(before: &Held, after: &Held) -> Vec<Operation> {
     let stays: HashSet<&OnKernel> = after.maybe.iter().map(|(_, it)| it).collect();
     let mut seen: HashSet<&OnKernel> = HashSet::new();
     let before_in_order = before.maybe.iter().map(|(_, it)| it);
-    let removed: Vec<&OnKernel> = before_in_order
+    let mut removed: Vec<&OnKernel> = before_in_order
         .filter(|it| !stays.contains(it) && seen.insert(it))
         .collect();
+    removed.sort_by_key(|(_, vip)| comes_off_later(vip));
     let networks: HashSet<_> = removed.iter().filter_map(|it| network_of(it)).collect();
     let touched: HashSet<(IfIndex, IpAddr, u8)> = removed.iter().map(|it| slot_of(it)).collect();
     let addresses: HashSet<(IfIndex, IpAddr)> =

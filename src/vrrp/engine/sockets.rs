@@ -49,6 +49,12 @@ impl Sockets {
         self.unknown = on.then(|| self.unknown.take().unwrap_or_default());
     }
 
+    /// Whether there is a receive socket on this interface.
+    pub(super) fn hears(&self, on: IfIndex) -> bool {
+        let mut listening = self.listening.iter();
+        listening.any(|((there, ..), _)| *there == on)
+    }
+
     /// Whether a VRID that nobody here has is to be logged now.
     fn is_news(&mut self, now: Instant, route: Route) -> bool {
         let Some(told) = &mut self.unknown else {

@@ -1,15 +1,18 @@
 //! What belongs to no instance, and what the kernel refused: who is told, and when it
 //! is tried again.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::ids::{Errno, IfIndex};
+use crate::config::model::{Config, TrackGroup};
+use crate::ids::{Errno, IfIndex, InstanceId};
 use crate::time::Instant;
 
 use super::super::action::{Operation, Token, Transmit};
 use super::super::event::LostWay;
-use super::super::instance::{Purpose, Running};
+use super::super::instance::{Purpose, Running, TrackedStatics};
 use super::super::log_lines::LogLine;
+use super::super::statics::{group_of, interfaces_of};
 use super::{Engine, Phase};
 
 impl Engine {
@@ -51,10 +54,12 @@ impl Engine {
                 && it.interface == interface.name
                 && !it.no_track
         });
-        if let Some(address) = lost.cloned() {
-            self.log(LogLine::RestoringStatic(address.address));
-            let operation = Operation::AddAddress { on, address };
-            self.ask_static(Purpose::Static, vec![operation]);
+        if let Some(address) = lost.map(|lost| lost.address) {
+            // With the last address the kernel drops the routes of an interface, and says
+            // nothing of them.
+            let operations = self.statics.of_interface(&interface.name);
+            self.log(LogLine::RestoringStatic(address));
+            self.ask_static(Purpose::Static, operations);
         }
     }
 
@@ -96,7 +101,7 @@ impl Engine {
                 | Purpose::TryAgain(id),
             ) => id,
             Some(Purpose::Static | Purpose::TryStaticAgain) => {
-                return self.static_refused(token, operation, errno);
+                return self.static_refused(now, token, operation, errno, tx);
             }
             Some(Purpose::Reload) => return self.reload_refused(token, operation, errno),
             // What was refused of links is told when they are done.
@@ -117,10 +122,54 @@ impl Engine {
         }
     }
 
-    fn static_refused(&mut self, token: Token, operation: &Operation, errno: Errno) {
+    fn static_refused(
+        &mut self,
+        now: Instant,
+        token: Token,
+        operation: &Operation,
+        errno: Errno,
+        tx: &mut impl Transmit,
+    ) {
         if self.statics.refused(token, operation, errno) {
             self.log(LogLine::refused(operation, errno));
+            self.follow_missing_statics(now, tx);
         }
+    }
+
+    /// Whom track groups make depend on what is static (specification C.4).
+    pub(super) fn adopt_track_groups(&mut self, config: &Config) {
+        for running in self.instances.values_mut() {
+            running.statics = TrackedStatics::default();
+        }
+        for group in &config.track_groups {
+            let interfaces = interfaces_of(config, &group.name);
+            for running in members_of(&mut self.instances, group) {
+                let known = &mut running.statics.interfaces;
+                let new = interfaces.iter().filter(|name| !known.contains(name));
+                let new: Vec<String> = new.cloned().collect();
+                known.extend(new);
+            }
+        }
+    }
+
+    /// Tells instances what the kernel refused of that.
+    pub(super) fn follow_missing_statics(&mut self, now: Instant, tx: &mut impl Transmit) {
+        if self.config.track_groups.is_empty() {
+            return;
+        }
+        for running in self.instances.values_mut() {
+            running.statics.missing.clear();
+        }
+        for operation in self.statics.refusals.missing() {
+            let group = group_of(operation);
+            let mut groups = self.config.track_groups.iter();
+            let group = group.and_then(|name| groups.find(|group| group.name == name));
+            let Some(group) = group else { continue };
+            for running in members_of(&mut self.instances, group) {
+                running.statics.missing.push(operation.to_string());
+            }
+        }
+        self.evaluate_all(now, tx);
     }
 
     /// Something around has changed: tries again what the kernel refused.
@@ -132,13 +181,19 @@ impl Engine {
     }
 
     /// A trial of what is static is over.
-    pub(super) fn tried_statics_again(&mut self, token: Token) {
+    pub(super) fn tried_statics_again(
+        &mut self,
+        now: Instant,
+        token: Token,
+        tx: &mut impl Transmit,
+    ) {
         let Some((is_in, once_more)) = self.statics.refusals.ended(token) else {
             return;
         };
         for operation in is_in {
             self.log(LogLine::InAtLast(operation.to_string()));
         }
+        self.follow_missing_statics(now, tx);
         if once_more {
             self.try_statics_again();
         }
@@ -157,4 +212,13 @@ impl Engine {
         }
         Some(self.requests.ask(purpose, operations, &mut self.actions))
     }
+}
+
+/// The members of a track group.
+fn members_of<'i>(
+    instances: &'i mut BTreeMap<InstanceId, Running>,
+    group: &'i TrackGroup,
+) -> impl Iterator<Item = &'i mut Running> {
+    let all = instances.values_mut();
+    all.filter(|running| group.instances.contains(&running.config.name))
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use crate::ids::{InstanceId, ProcessId, ScriptId};
+use crate::ids::{IfIndex, InstanceId, ProcessId, ScriptId};
 use crate::time::{Instant, WallClock};
 
 use super::super::action::{Action, Operation, Token, Transmit};
@@ -39,6 +39,8 @@ pub enum TimerKey {
     ProcessDelay(ProcessId),
     /// How long a fight over what it has in the kernel is given up.
     LossPause(InstanceId),
+    /// A link that has changed passes for what it is from then on.
+    Link(IfIndex),
     /// How long another owner of the addresses may be heard.
     Rival(InstanceId),
     /// The end of a priority that was ordered for some time.

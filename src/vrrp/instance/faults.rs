@@ -32,6 +32,10 @@ pub(super) struct Faults {
     vip_interfaces: Vec<String>,
     /// The same for routes and rules.
     route_interfaces: Vec<String>,
+    /// The same for what is static and has a `track_group`.
+    static_interfaces: Vec<String>,
+    /// What is static, has a `track_group`, and is not in the kernel.
+    statics: Vec<String>,
     /// Interfaces of `track_interface` without a weight that are down, or, with
     /// `reverse`, up.
     tracked_interfaces: Vec<String>,
@@ -66,6 +70,8 @@ impl Faults {
         let others = self.vip_interfaces.len().saturating_add(tracked);
         own.saturating_add(others)
             .saturating_add(self.route_interfaces.len())
+            .saturating_add(self.static_interfaces.len())
+            .saturating_add(self.statics.len())
             .saturating_add(self.scripts.len())
             .saturating_add(self.files.len())
             .saturating_add(self.processes.len())
@@ -94,6 +100,8 @@ impl Faults {
         let own = own.into_iter().flatten().chain(link);
         let vips = self.vip_interfaces.iter().cloned();
         let routes = self.route_interfaces.iter().cloned();
+        let static_ones = self.static_interfaces.iter().cloned();
+        let missing = self.statics.iter().cloned();
         let tracked = self.tracked_interfaces.iter().cloned();
         let scripts = self.scripts.iter().cloned();
         let files = self.files.iter().map(|(name, value)| FaultReason::File {
@@ -103,6 +111,8 @@ impl Faults {
         let processes = self.processes.iter().cloned();
         own.chain(vips.map(FaultReason::VipInterface))
             .chain(routes.map(FaultReason::RouteInterface))
+            .chain(static_ones.map(FaultReason::StaticInterface))
+            .chain(missing.map(FaultReason::StaticMissing))
             .chain(tracked.map(FaultReason::TrackedInterface))
             .chain(scripts.map(FaultReason::Script))
             .chain(files)
@@ -151,6 +161,14 @@ impl Running {
             }
         }
         faults.route_interfaces = self.faulty_route_interfaces(&faults.vip_interfaces, cx);
+        for name in &self.statics.interfaces {
+            let told = faults.vip_interfaces.iter().chain(&faults.route_interfaces);
+            let is_told = name == &self.config.interface || told.into_iter().any(|it| it == name);
+            if !is_told && !around.is_up(name) {
+                faults.static_interfaces.push(name.clone());
+            }
+        }
+        faults.statics.clone_from(&self.statics.missing);
         for tracked in interfaces_of(&self.config, self.group.as_deref()) {
             if is_interface_fault(tracked, around.is_up(&tracked.interface)) {
                 faults.tracked_interfaces.push(tracked.interface.clone());
@@ -311,6 +329,7 @@ impl Running {
             .vip_interfaces
             .iter()
             .chain(&self.faults.route_interfaces)
+            .chain(&self.faults.static_interfaces)
             .chain(tracked)
             .cloned()
             .collect();
@@ -330,6 +349,9 @@ impl Running {
         }
         for name in self.faults.processes.clone() {
             self.log(InstanceLine::FaultProcess(name), cx);
+        }
+        for what in self.faults.statics.clone() {
+            self.log(InstanceLine::FaultStatic(what), cx);
         }
         self.log(InstanceLine::EnteringFaultInit, cx);
     }

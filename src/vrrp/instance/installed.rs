@@ -12,7 +12,7 @@ use crate::ids::{Errno, IfIndex};
 use super::super::action::{Action, NotifyState, Operation, Token};
 use super::super::event::InterfaceState;
 use super::super::interfaces::Interfaces;
-use super::super::kernel_set::{additions_of, is_surely_ours, removals};
+use super::super::kernel_set::{additions_of, comes_off_later, is_surely_ours, removals};
 use super::super::log_lines::{InstanceLine, LogLine};
 use super::blocking::{block, unblock};
 use super::{Context, Purpose, Running};
@@ -72,6 +72,7 @@ impl Running {
                 there.push((on, vip));
             }
         }
+        there.sort_by_key(|(_, vip)| comes_off_later(vip));
         self.ways.clear();
         let mut operations = removals(&ways_of(&self.config));
         let addresses = there.into_iter();
@@ -247,6 +248,14 @@ impl Running {
     pub fn renew_ways(&mut self, cx: &mut Context<'_>) {
         if self.installed == Installed::Yes && !self.ways.is_empty() {
             cx.request(Purpose::Renew(self.id), self.ways.clone());
+        }
+    }
+
+    /// The link was away, for so short that nobody was to notice: as MASTER, tells
+    /// switches that have forgotten.
+    pub fn link_returned(&mut self, cx: &mut Context<'_>) {
+        if self.installed == Installed::Yes {
+            self.announce_all_at(cx.now, cx);
         }
     }
 

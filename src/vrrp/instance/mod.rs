@@ -88,6 +88,15 @@ pub struct Sender {
     pub advert_interval: Interval,
 }
 
+/// What is static and has a `track_group` that an instance is in (specification C.4).
+#[derive(Debug, Default)]
+pub struct TrackedStatics {
+    /// The interfaces of it, each once.
+    pub interfaces: Vec<String>,
+    /// What of it the kernel refused, in words.
+    pub missing: Vec<String>,
+}
+
 /// A running instance.
 #[derive(Debug)]
 pub struct Running {
@@ -112,6 +121,8 @@ pub struct Running {
     pub group: Option<Arc<SyncGroup>>,
     /// In BACKUP: its timer ran out, and only the group keeps it from MASTER.
     pub wants_master: bool,
+    /// What its track groups make it depend on.
+    pub statics: TrackedStatics,
     /// The state that was told last.
     pub told: Option<NotifyState>,
     id: InstanceId,
@@ -197,6 +208,7 @@ impl Running {
             sequences: Sequences::new(&config),
             group: None,
             wants_master: false,
+            statics: TrackedStatics::default(),
             told: None,
             id,
             source: None,
@@ -251,6 +263,7 @@ impl Running {
             || tracked_interfaces(&config.virtual_routes, &config.virtual_rules)
                 .any(|name| name == interface)
             || tracked.any(|tracked| tracked.interface == interface)
+            || self.statics.interfaces.iter().any(|name| name == interface)
     }
 
     /// Whether its source address may be on any interface.

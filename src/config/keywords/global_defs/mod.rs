@@ -50,7 +50,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("dynamic_interfaces", "[allow_if_changes]", "Interfaces may appear later; always so here", instances::dynamic_interfaces),
     works("no_email_faults", "", "Suppress mails for FAULT", |draft, _, _| draft.globals.no_email_faults = true),
     works("default_interface", "IFNAME", "Interface for addresses without dev that are static or of an instance without one", instances::default_interface),
-    decisive("disable_local_igmp", "", "Write 0 to igmp_link_local_mcast_reports while running; not changeable at reload", |draft, _, _| draft.globals.disable_local_igmp = true),
+    works("disable_local_igmp", "", "Write 0 to igmp_link_local_mcast_reports while running; not changeable at reload", |draft, _, _| draft.globals.disable_local_igmp = true),
     works("v3_checksum_as_v2", "", "VRRPv3 over IPv4: checksum without pseudo header", |draft, line, cx| on(&mut draft.globals.defaults.v3_checksum_as_v2, bare_flag(line, cx))),
     harmless("lvs_timeouts", "[tcp N] [tcpfin N] [udp N]", "IPVS timeouts 0..2678400", network::lvs_timeouts),
     harmless("lvs_flush", "", "Flush IPVS at start", |draft, _, _| draft.globals.lvs.flush = true),

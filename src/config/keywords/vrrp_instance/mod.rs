@@ -20,8 +20,8 @@ use super::party::{self, Party};
 use super::routing_words::Owner;
 use super::tracking;
 use super::{
-    Content, Context, Keyword, auth_hmac, authentication, decisive, harmless, own_interface,
-    unicast_peer, virtual_ipaddress, virtual_routes, virtual_rules, works,
+    Content, Context, Keyword, auth_hmac, authentication, decisive, own_interface, unicast_peer,
+    virtual_ipaddress, virtual_routes, virtual_rules, works,
 };
 
 mod sending;
@@ -59,8 +59,8 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("virtual_ipaddress", "{ ... }", "Addresses that the master has", virtual_addresses).with(Content::Values),
     works("virtual_ipaddress_excluded", "{ ... }", "Non advertised VIPs, either family", virtual_ipaddress::set_excluded).with(Content::Values),
     works("no_virtual_ipaddress", "", "No warning about missing addresses", no_virtual_ipaddress),
-    decisive("promote_secondaries", "", "Set sysctl on interface, restored at stop", promote_secondaries),
-    harmless("linkbeat_use_polling", "", "Deprecated per instance polling", linkbeat_use_polling),
+    works("promote_secondaries", "", "Set sysctl on interface, restored at stop", promote_secondaries),
+    works("linkbeat_use_polling", "", "Deprecated per instance polling", linkbeat_use_polling),
     works("v3_checksum_as_v2", "[BOOL]", "VRRPv3 over IPv4: checksum without pseudo header", v3_checksum_as_v2),
     works("virtual_routes", "{ ... }", "Routes that the master has", virtual_routes::set).with(Content::Values),
     works("virtual_rules", "{ ... }", "Rules that the master has", virtual_rules::set).with(Content::Values),

@@ -195,12 +195,12 @@ fn what_others_take_away_is_put_back() {
             assert!(closed.iter().all(|address| arrives(address)));
             assert_eq!(heal_until(&mut ours, whole).await, 1);
             // Again, which has to wait, and one address only.
-            let made = Made {
+            let whole_table = Made {
                 table: true,
                 vips: true,
                 guards: false,
             };
-            thief.made = [made; 2];
+            thief.made = [whole_table; 2];
             thief
                 .unblock(LOOPBACK, parsed("2001:db8::1"))
                 .expect("open");
