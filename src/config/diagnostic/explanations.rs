@@ -229,6 +229,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("version-authentication", "Version 3 has no passwords. The instance runs without; version 2 nodes with a password will not listen. `auth_hmac` works with both versions."),
     ("version-differs", "The nodes of a virtual router speak different versions of VRRP. Each drops the adverts of the other, so both become MASTER."),
     ("very-large", "A time is surprisingly large. Times are in seconds."),
+    ("vip-loss", "`vip_loss` is `heal` (what somebody else takes away from a MASTER is put back at once) or `reelect` (as C keepalived: the instance gives up and is elected again)."),
     ("vip-not-a-host", "A virtual address is the network's own or its broadcast address under the prefix that it is written with. Nobody can reach it there."),
     ("vip-without-prefix", "An address without a prefix length is set as a single one (/32, /128). That is right where the interface already has an address of the same network. Otherwise the node has no route to that network: write the prefix length. A single IPv6 address is never chosen as the source of a connection."),
     ("virtual-addresses-differ", "The nodes of a virtual router do not have the same virtual addresses. An address that one node lacks is gone after a failover. C keepalived up to 2.2 also drops adverts with another list."),
@@ -244,7 +245,6 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("weight-needs-difference", "A weight moves the addresses only if it is greater than the difference between the priorities of the nodes. Give both files to `check` to see whether it is."),
     ("weight-option", "A word behind a weight is none of `reverse`, `noreverse`."),
     ("weight-twice", "A weight is set twice. The first is used."),
-    ("vip-loss", "`vip_loss` is `heal` (what somebody else takes away from a MASTER is put back at once) or `reelect` (as C keepalived: the instance gives up and is elected again)."),
     ("who-is-master", "Who becomes MASTER if both nodes are well, and what follows when it fails and comes back."),
     ("worker-stall-limit", "`worker_stall_limit` is the time in seconds after which a VRRP process that makes no turn is killed and replaced: 2 to 86400, or 0 for never. The process gives a sign of life once a second, so that 1 could not be told from none."),
 ];
