@@ -8,11 +8,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// Another screen than that of the shell, without a cursor.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J";
@@ -20,13 +20,10 @@ const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[2J";
 /// Back to what was there.
 const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
 
-/// A signal has asked us to end.
-static IS_ENDING: AtomicBool = AtomicBool::new(false);
-
 /// What somebody has pressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// `q`, Ctrl-C, or the terminal is gone.
+    /// `q`, Ctrl-C, a signal that asks for the end, or the terminal is gone.
     Quit,
     /// One line up.
     Up,
@@ -41,10 +38,8 @@ pub enum Key {
 pub struct Screen {
     terminal: File,
     before: libc::termios,
-}
-
-extern "C" fn end(_: i32) {
-    IS_ENDING.store(true, Ordering::Relaxed);
+    /// What would end the process with the terminal as it is.
+    ends: SignalFd,
 }
 
 impl Screen {
@@ -58,13 +53,16 @@ impl Screen {
         let mut raw = before;
         // Keys come at once, are not shown, and are no signals.
         raw.c_lflag &= !(libc::ICANON | libc::ECHO | libc::ISIG);
-        let action = SigAction::new(SigHandler::Handler(end), SaFlags::empty(), SigSet::empty());
-        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-            // SAFETY: the handler does nothing but store into an atomic.
-            unsafe { sigaction(signal, &action) }?;
-        }
+        let ending = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+        let ending: SigSet = ending.into_iter().collect();
+        ending.thread_block()?;
+        let ends = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC)?;
         set_attributes(&terminal, &raw)?;
-        let mut screen = Self { terminal, before };
+        let mut screen = Self {
+            terminal,
+            before,
+            ends,
+        };
         screen.draw(ENTER)?;
         Ok(screen)
     }
@@ -99,17 +97,16 @@ impl Screen {
 
     /// The next key; `None` if there is none within `patience`.
     pub fn key(&mut self, patience: Duration) -> Option<Key> {
-        if IS_ENDING.load(Ordering::Relaxed) {
-            return Some(Key::Quit);
-        }
         let ms = u16::try_from(patience.as_millis()).unwrap_or(u16::MAX);
-        let mut fds = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::from(ms)) {
-            Ok(0) => return None,
-            Ok(_) => {}
-            // A signal, most likely.
-            Err(_) if IS_ENDING.load(Ordering::Relaxed) => return Some(Key::Quit),
-            Err(_) => return None,
+        let mut fds = [
+            PollFd::new(self.ends.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN),
+        ];
+        if poll(&mut fds, PollTimeout::from(ms)).unwrap_or(0) == 0 {
+            return None;
+        }
+        if fds[0].any() != Some(false) {
+            return Some(Key::Quit);
         }
         let mut pressed = [0; 16];
         let length = self.terminal.read(&mut pressed).unwrap_or(0);

@@ -61,6 +61,11 @@ impl Engine {
     }
 
     fn arm_for_links(&mut self, now: Instant) {
+        let key = TimerKey::OwnLinks;
+        if self.timers.deadline_of(key).is_some_and(|due| due <= now) {
+            // It runs out in this turn, for links that are not looked at here.
+            return;
+        }
         let links = self.interfaces.links.iter();
         let times = links.filter_map(|(_, link)| {
             let is_missing = link.on.is_none() && link.asked.is_none();
@@ -68,8 +73,8 @@ impl Engine {
             link.settles_until.or(next).filter(|next| *next > now)
         });
         match times.min() {
-            Some(next) => self.timers.arm(TimerKey::OwnLinks, next),
-            None => self.timers.disarm(TimerKey::OwnLinks),
+            Some(next) => self.timers.arm(key, next),
+            None => self.timers.disarm(key),
         }
     }
 
