@@ -156,6 +156,8 @@ impl Copy {
         let output = fs::File::create(&log).expect("a file to write");
         let mut child = Command::new(cargo)
             .args(["test", "--offline", "--test", "simulation", "no_world"])
+            // Each is built once and soon caught.
+            .args(["--config", "profile.dev.package.keepalived-rs.opt-level=0"])
             .current_dir(&self.root)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_PROFILE_DEV_DEBUG", "false")

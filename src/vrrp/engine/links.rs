@@ -183,7 +183,7 @@ impl Engine {
         };
         match result {
             Ok(()) => self.link_made(now, &key, tx),
-            Err(errno) => self.link_refused(now, &key, errno),
+            Err(errno) => self.link_refused(now, &key, errno, tx),
         }
         if self.phase == Phase::Running {
             self.follow_link(now, &key);
@@ -220,7 +220,7 @@ impl Engine {
         self.each(now, tx, |it, cx| it.link_ready(on, cx));
     }
 
-    fn link_refused(&mut self, now: Instant, key: &LinkKey, errno: Errno) {
+    fn link_refused(&mut self, now: Instant, key: &LinkKey, errno: Errno, tx: &mut impl Transmit) {
         let name = self.interfaces.link_name(key);
         let Some(link) = self.interfaces.links.get_mut(key) else {
             return;
@@ -231,6 +231,10 @@ impl Engine {
         let line = line(link, name, LinkNews::NotMade(errno));
         if is_news {
             self.log(LogLine::OwnLink(line));
+        }
+        // It cannot be used; all the more nothing may be left on it.
+        if let Some(on) = self.interfaces.find_link(key).map(|found| found.index) {
+            self.each(now, tx, |it, cx| it.take_off_left(on, cx));
         }
     }
 

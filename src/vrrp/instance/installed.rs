@@ -297,6 +297,23 @@ impl Running {
         cx.request(Purpose::Restore(self.id), operations);
     }
 
+    /// Takes off an interface that cannot be used what an earlier run left there.
+    pub fn take_off_left(&mut self, on: IfIndex, cx: &mut Context<'_>) {
+        if self.installed != Installed::No {
+            return;
+        }
+        let state = cx.interfaces.get(on);
+        let left = self.config.all_addresses();
+        let left = left.filter(|vip| state.is_some_and(|state| holds(state, vip)));
+        let operations: Vec<_> = left
+            .cloned()
+            .map(|address| Operation::RemoveAddress { on, address })
+            .collect();
+        if !operations.is_empty() {
+            cx.request(Purpose::Remove(self.id), operations);
+        }
+    }
+
     /// An interface is gone, with what was on it.
     pub fn forget_interface(&mut self, index: IfIndex) {
         self.refusals.forget_interface(index);
