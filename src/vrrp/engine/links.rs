@@ -6,6 +6,7 @@
 //! link is, and which address is on it, is decided in `virtual_links.rs`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::ids::{Errno, IfIndex};
 use crate::time::{Instant, Interval};
@@ -217,7 +218,13 @@ impl Engine {
             self.requests
                 .ask(Purpose::Links, operations, &mut self.actions);
         }
-        self.each(now, tx, |it, cx| it.link_ready(on, cx));
+        let held = self.held_addresses();
+        self.each(now, tx, |it, cx| it.link_ready(on, &held, cx));
+    }
+
+    /// The addresses that instances have on, or have asked for.
+    fn held_addresses(&self) -> Vec<IpAddr> {
+        self.instances.values().flat_map(Running::held).collect()
     }
 
     fn link_refused(&mut self, now: Instant, key: &LinkKey, errno: Errno, tx: &mut impl Transmit) {
@@ -234,7 +241,8 @@ impl Engine {
         }
         // It cannot be used; all the more nothing may be left on it.
         if let Some(on) = self.interfaces.find_link(key).map(|found| found.index) {
-            self.each(now, tx, |it, cx| it.take_off_left(on, cx));
+            let held = self.held_addresses();
+            self.each(now, tx, |it, cx| it.take_off_left(on, &held, cx));
         }
     }
 

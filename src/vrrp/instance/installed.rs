@@ -4,6 +4,7 @@
 //! When they go on and off is decided in `state_machine.rs`, what becomes of those that
 //! somebody else takes away in `losses.rs`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{Instance, VirtualAddress};
@@ -261,24 +262,15 @@ impl Running {
 
     /// A link of our own is there: as MASTER, puts the VIPs on it that belong there;
     /// else takes off what an earlier run left.
-    pub fn link_ready(&mut self, on: IfIndex, cx: &mut Context<'_>) {
+    pub fn link_ready(&mut self, on: IfIndex, held: &[IpAddr], cx: &mut Context<'_>) {
+        if self.installed == Installed::No {
+            return self.take_off_left(on, held, cx);
+        }
         let config = Arc::clone(&self.config);
-        let state = cx.interfaces.get(on);
         let own: Vec<VirtualAddress> = Self::vips(&config, cx.interfaces)
             .filter(|(index, _)| *index == on)
             .map(|(_, vip)| vip.clone())
             .collect();
-        if self.installed == Installed::No {
-            let left = own.into_iter();
-            let left = left.filter(|vip| state.is_some_and(|state| holds(state, vip)));
-            let operations: Vec<_> = left
-                .map(|address| Operation::RemoveAddress { on, address })
-                .collect();
-            if !operations.is_empty() {
-                cx.request(Purpose::Remove(self.id), operations);
-            }
-            return;
-        }
         if own.is_empty() {
             return;
         }
@@ -297,8 +289,17 @@ impl Running {
         cx.request(Purpose::Restore(self.id), operations);
     }
 
-    /// Takes off an interface that cannot be used what an earlier run left there.
-    pub fn take_off_left(&mut self, on: IfIndex, cx: &mut Context<'_>) {
+    /// The addresses that it has on, or has asked for.
+    pub fn held(&self) -> impl Iterator<Item = IpAddr> {
+        let has_any = self.installed != Installed::No;
+        let vips = self.config.all_addresses().filter(move |_| has_any);
+        vips.map(|vip| vip.address)
+    }
+
+    /// Takes off a link of our own what an earlier run left there, maybe with another
+    /// configuration: whoever is not MASTER has no VIP on any of them. What others hold
+    /// (`held`) stays.
+    pub fn take_off_left(&mut self, on: IfIndex, held: &[IpAddr], cx: &mut Context<'_>) {
         if self.installed != Installed::No {
             return;
         }
@@ -306,6 +307,7 @@ impl Running {
         let left = self.config.all_addresses();
         let left = left.filter(|vip| state.is_some_and(|state| holds(state, vip)));
         let operations: Vec<_> = left
+            .filter(|vip| !held.contains(&vip.address))
             .cloned()
             .map(|address| Operation::RemoveAddress { on, address })
             .collect();
