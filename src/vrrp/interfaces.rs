@@ -122,6 +122,15 @@ impl Interfaces {
         links.any(|(_, link)| link.on == Some(index))
     }
 
+    /// Whether this is a link of our own that is gone, or has gone down just now, as what
+    /// is deleted does first.
+    pub fn is_leaving(&self, index: IfIndex) -> bool {
+        let is_down = self.get(index).is_none_or(|state| !state.up);
+        let mut links = self.links.iter();
+        let own = links.find(|(_, link)| link.on == Some(index));
+        is_down && own.is_some_and(|(_, link)| link.settles_until.is_some())
+    }
+
     /// Whether a link of our own can be used.
     pub fn standing(&self, key: &LinkKey) -> Standing {
         let parent = self.named(&key.parent);

@@ -300,8 +300,14 @@ impl Engine {
 
     /// It is time to look again at links that are not there, or not up.
     pub(super) fn look_at_links(&mut self, now: Instant, tx: &mut impl Transmit) {
+        let has_settled = |link: &Link| link.settles_until.is_some_and(|until| until <= now);
+        let stays = (self.interfaces.links.iter()).any(|(_, link)| has_settled(link));
         self.follow_links(now);
         self.evaluate_all(now, tx);
+        if stays {
+            // It is down, and was not on its way out.
+            self.put_back_missing(now, tx);
+        }
     }
 
     /// An interface is gone, with what was on it.

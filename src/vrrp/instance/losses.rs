@@ -120,8 +120,9 @@ impl Running {
             return Loss::Healed;
         };
         let state = cx.interfaces.get(on);
-        // It is on its way out, with all that is on it.
-        if cx.interfaces.is_own_link(on) && state.is_none_or(|state| !state.up) {
+        // It may be on its way out, with all that is on it. If it stays or comes back,
+        // what is missing is put back then.
+        if cx.interfaces.is_leaving(on) {
             return Loss::Healed;
         }
         let name = state.map_or(&vip.interface, |state| &state.name);
