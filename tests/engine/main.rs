@@ -21,6 +21,7 @@ mod owners;
 mod pacing;
 mod packets;
 mod priority_changes;
+mod refused;
 mod reload;
 mod scripts;
 mod sockets;
