@@ -82,6 +82,18 @@ fn a_vip_that_stays_is_taken_off_again_until_it_is_gone() {
 }
 
 #[test]
+fn a_stop_tries_a_few_times_and_then_ends() {
+    let removal = learned_removal();
+    let mut wire = one();
+    wire.run_until(DOWN_150 + SECOND);
+    let asked = times(&wire, &removal);
+    wire.refuses.push(removal.clone());
+    wire.stop(0);
+    assert_eq!(times(&wire, &removal), asked + 4);
+    assert!(wire[0].stopped);
+}
+
+#[test]
 fn what_is_wanted_again_stays() {
     let removal = learned_removal();
     let mut wire = one();

@@ -423,7 +423,8 @@ impl Engine {
             }
         }
         self.tell_of_groups();
-        if self.phase == Phase::Stopping && self.requests.is_empty() {
+        let is_done = self.phase == Phase::Stopping && self.requests.is_empty();
+        if is_done && !self.takes_off_what_is_left() {
             self.phase = Phase::Stopped;
             self.actions.push_back(Action::Stopped);
         }

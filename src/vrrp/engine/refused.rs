@@ -17,12 +17,17 @@ use super::{Engine, Phase};
 /// is reason to do so earlier.
 const TRY_AGAIN_AFTER: Interval = Interval::from_secs(1);
 
+/// So often a stop tries to take off what is left, before it leaves it.
+const LAST_TRIALS_MAX: u8 = 3;
+
 /// What is to be gone and is not.
 #[derive(Debug, Default)]
 pub(super) struct Stuck {
     operations: Vec<Operation>,
     /// The trial under way, with what it is to take off.
     trying: Option<(Token, Vec<Operation>)>,
+    /// How often a stop has tried.
+    last_trials: u8,
 }
 
 impl Stuck {
@@ -159,13 +164,27 @@ impl Engine {
 
     /// The time has come to try again.
     pub(super) fn refused_due(&mut self, now: Instant, tx: &mut impl Transmit) {
+        if self.phase != Phase::Running {
+            return;
+        }
         self.try_again(now, tx);
         self.take_off_again();
         self.arm_for_refused(now);
     }
 
+    /// At a stop, when everything else is done: whether something is left that is to be
+    /// taken off.
+    pub(super) fn takes_off_what_is_left(&mut self) -> bool {
+        if self.stuck.operations.is_empty() || self.stuck.last_trials == LAST_TRIALS_MAX {
+            return false;
+        }
+        self.stuck.last_trials = self.stuck.last_trials.saturating_add(1);
+        self.take_off_again();
+        !self.requests.is_empty()
+    }
+
     fn take_off_again(&mut self) {
-        if self.phase != Phase::Running || self.stuck.trying.is_some() {
+        if self.stuck.trying.is_some() {
             return;
         }
         let mut stuck = std::mem::take(&mut self.stuck.operations);
