@@ -191,6 +191,29 @@ fn one_that_is_deleted_again_and_again_is_made_once_in_a_second() {
     assert!(put_on(&wire, VIP.into()).is_some());
 }
 
+/// Whoever listens on it hears nobody while it is missing.
+#[test]
+fn a_backup_whose_link_is_deleted_again_and_again_does_not_take_over() {
+    let mut wire = Wire::new([
+        Node::new(1, with_vmac(instance(100))),
+        Node::new(2, with_vmac(instance(150))),
+    ]);
+    wire.start();
+    wire.run_until(10_000_000);
+    assert_eq!(wire.states(), [State::Backup, State::Master]);
+    for turn in 1..=100 {
+        if let Some(index) = wire[0].link("vrrp.51").map(|state| state.index) {
+            wire.delete_other(0, index);
+        }
+        wire.run_until(10_000_000 + turn * 100_000);
+        assert_eq!(wire[0].state(), State::Backup, "turn {turn}");
+    }
+    // Left in peace it takes over as ever.
+    wire.stop(1);
+    wire.run_until(25_000_000);
+    assert_eq!(wire[0].state(), State::Master);
+}
+
 #[test]
 fn one_that_the_kernel_refuses_is_a_fault_until_it_does_not() {
     let mut wire = Wire::new([Node::new(1, with_vmac(instance(100)))]);

@@ -141,6 +141,10 @@ impl Engine {
         if is_backup && self.state_of(id) != State::Backup {
             return;
         }
+        if self.instances.get(&id).is_some_and(|it| it.is_deaf()) {
+            self.one(now, id, tx, |it, cx| it.input(Input::TimerHeld, cx));
+            return;
+        }
         let group = self.members_with(id);
         let Some(members) = group.filter(|_| self.state_of(id) == State::Backup) else {
             let effects = self.one(now, id, tx, |it, cx| it.timer_expired(deadline, cx));

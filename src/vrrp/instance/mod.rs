@@ -456,11 +456,22 @@ impl Running {
         self.is_owner() && wish == InitialState::Master
     }
 
+    /// Whether it hears nobody, because the link of its own is being made that it
+    /// listens on. That the master is silent proves nothing then.
+    pub fn is_deaf(&self) -> bool {
+        self.state == State::Backup && self.on.is_none() && self.awaits_link
+    }
+
     /// Takes the interface's number, source address and MTU over, and rebuilds
     /// the advert when one of them is another than before.
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
         let place = place_of(&self.config, cx.interfaces, cx.vips);
+        let was_deaf = self.is_deaf();
         self.on = place.and_then(|place| place.on);
+        if was_deaf && self.on.is_some() {
+            // From now on it hears whether there is a master.
+            self.input(Input::TimerHeld, cx);
+        }
         self.via = place.map(|place| place.via);
         let source = match place {
             Some(place) => place.source,
