@@ -54,14 +54,38 @@ pub fn removals<'a>(additions: impl IntoIterator<Item = &'a Operation>) -> Vec<O
     rules
 }
 
-/// What leads from one set of additions to another: what is in both is not touched,
-/// what is no longer wanted goes before what is new.
+/// What leads from one set of additions to another: what is the same to the kernel in
+/// both is not touched, what is no longer wanted goes before what is new.
 pub fn difference(before: &[Operation], after: &[Operation]) -> Vec<Operation> {
-    let (old, new): (HashSet<_>, HashSet<_>) = (before.iter().collect(), after.iter().collect());
-    let mut operations = removals(before.iter().filter(|addition| !new.contains(addition)));
-    let added = after.iter().filter(|addition| !old.contains(addition));
+    let old: HashSet<Operation> = before.iter().map(to_kernel).collect();
+    let new: HashSet<Operation> = after.iter().map(to_kernel).collect();
+    let gone = before.iter().filter(|it| !new.contains(&to_kernel(it)));
+    let mut operations = removals(gone);
+    let added = after.iter().filter(|it| !old.contains(&to_kernel(it)));
     operations.extend(added.cloned());
     operations
+}
+
+/// Without what the kernel does not know of.
+fn to_kernel(addition: &Operation) -> Operation {
+    let mut addition = addition.clone();
+    match &mut addition {
+        Operation::AddAddress { address, .. } => *address = address_to_kernel(address),
+        Operation::AddRoute(route) => (route.no_track, route.track_group) = (false, None),
+        Operation::AddRule(rule) => (rule.no_track, rule.track_group) = (false, None),
+        _ => {}
+    }
+    addition
+}
+
+/// The same of an address.
+pub fn address_to_kernel(address: &VirtualAddress) -> VirtualAddress {
+    VirtualAddress {
+        no_track: false,
+        use_vmac: false,
+        track_group: None,
+        ..address.clone()
+    }
 }
 
 /// What leads from the routes and rules of one set to those of another around the

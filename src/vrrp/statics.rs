@@ -30,6 +30,9 @@ impl Statics {
     /// interface.
     pub fn follow(&mut self, config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
         let wanted = wanted(config, interfaces);
+        // What was refused is asked for once more, maybe with another track group.
+        let missing: Vec<&Operation> = self.refusals.missing().collect();
+        self.put_in.retain(|it| !missing.contains(&it));
         let operations = difference(&self.put_in, &wanted);
         self.refusals.keep(&wanted);
         self.put_in = wanted;

@@ -227,7 +227,7 @@ fn what_is_static_and_refused_is_missing_until_it_is_in() {
         name: "G".into(),
         instances: vec!["VI_1".into()],
     });
-    let mut node = Node::with(1, both);
+    let mut node = Node::with(1, both.clone());
     node.others.push(other_interface(3, "eth1", true));
     let mut wire = Wire::new([node]);
     wire.refuses.push(Operation::AddRoute(Box::new(route)));
@@ -235,6 +235,11 @@ fn what_is_static_and_refused_is_missing_until_it_is_in() {
     wire.run_until(1_000_000);
     assert_eq!(wire[0].state(), State::Fault);
     assert!(wire[0].logged("is not in the kernel"));
+    let told = wire[0].told.len();
+    wire.reload(0, both);
+    wire.run_until(1_100_000);
+    assert_eq!(wire[0].state(), State::Fault);
+    assert_eq!(wire[0].told.len(), told, "a reload changes nothing");
     wire.refuses.clear();
     let mut changed = other_interface(3, "eth1", true);
     changed.mtu = 1400;
@@ -242,6 +247,27 @@ fn what_is_static_and_refused_is_missing_until_it_is_in() {
     wire.run_until(2_000_000);
     assert_eq!(wire[0].state(), State::Backup);
     assert!(wire[0].logged("The kernel has route"));
+}
+
+/// The kernel knows nothing of track groups: what is static is not touched for one.
+#[test]
+fn a_reload_that_adds_a_track_group_leaves_what_is_static_alone() {
+    let mut both = config([instance(150)]);
+    let mut route = Route::new(keepalived_rs::config::model::Family::Inet.everything());
+    route.interface = Some("eth0".into());
+    both.static_routes.push(route);
+    let mut wire = Wire::new([Node::with(1, both.clone())]);
+    wire.start();
+    wire.run_until(1_000_000);
+    let asked = wire[0].operations.len();
+    both.static_routes[0].track_group = Some("G".into());
+    both.track_groups.push(TrackGroup {
+        name: "G".into(),
+        instances: vec!["VI_1".into()],
+    });
+    wire.reload(0, both);
+    wire.run_until(2_000_000);
+    assert_eq!(wire[0].operations[asked..], []);
 }
 
 /// The setting follows the interface, whatever the instance does.

@@ -15,7 +15,7 @@ use crate::time::Instant;
 
 use super::super::action::{Action, Operation, Token, Transmit};
 use super::super::instance::{Before, Blocked, Purpose, Running, block, unblock};
-use super::super::kernel_set::{around, comes_off_later};
+use super::super::kernel_set::{address_to_kernel, around, comes_off_later};
 use super::super::log_lines::InstanceLine;
 use super::super::plan::Plan;
 use super::super::state_machine::State;
@@ -130,9 +130,11 @@ impl Engine {
     fn held(&mut self, now: Instant, tx: &mut impl Transmit) -> Held {
         let mut held = Held::default();
         self.each_with_id(now, tx, |id, it, cx| {
-            let put_on = it.holds(cx).map(|(on, vip)| (on, in_kernel(vip)));
+            let put_on = it.holds(cx).map(|(on, vip)| (on, address_to_kernel(vip)));
             held.put_on.extend(put_on);
-            let maybe = it.may_hold(cx).map(|(on, vip)| (id, (on, in_kernel(vip))));
+            let maybe = it
+                .may_hold(cx)
+                .map(|(on, vip)| (id, (on, address_to_kernel(vip))));
             held.maybe.extend(maybe);
             held.ways.extend_from_slice(it.ways());
             held.blocked.extend(it.blocked());
@@ -212,16 +214,6 @@ pub(super) fn vips_of(config: &Config) -> BTreeSet<IpAddr> {
 fn has(instance: &Instance, vip: &VirtualAddress) -> bool {
     let mut all = instance.all_addresses();
     all.any(|it| (it.address, it.prefix_length) == (vip.address, vip.prefix_length))
-}
-
-/// Without what the kernel does not know of.
-fn in_kernel(vip: &VirtualAddress) -> VirtualAddress {
-    VirtualAddress {
-        no_track: false,
-        use_vmac: false,
-        track_group: None,
-        ..vip.clone()
-    }
 }
 
 /// The way from one set of addresses to another. What is in both is not taken off.

@@ -11,7 +11,7 @@ use crate::time::Instant;
 
 use super::super::action::{Operation, Token, Transmit};
 use super::super::event::LostWay;
-use super::super::instance::{Purpose, Running, TrackedStatics};
+use super::super::instance::{Purpose, Running};
 use super::super::log_lines::LogLine;
 use super::super::statics::{group_of, interfaces_of};
 use super::{Engine, Phase};
@@ -87,7 +87,7 @@ impl Engine {
     /// Whom track groups make depend on what is static (specification C.4).
     pub(super) fn adopt_track_groups(&mut self, config: &Config) {
         for running in self.instances.values_mut() {
-            running.statics = TrackedStatics::default();
+            running.statics.interfaces.clear();
         }
         for group in &config.track_groups {
             let interfaces = interfaces_of(config, &group.name);
@@ -98,6 +98,9 @@ impl Engine {
                 known.extend(new);
             }
         }
+        // What the kernel refused stays refused with a new configuration, until that is
+        // tried.
+        note_missing(&mut self.instances, self.statics.refusals.missing(), config);
     }
 
     /// Tells instances what the kernel refused of that.
@@ -105,18 +108,11 @@ impl Engine {
         if self.config.track_groups.is_empty() {
             return;
         }
-        for running in self.instances.values_mut() {
-            running.statics.missing.clear();
-        }
-        for operation in self.statics.refusals.missing() {
-            let group = group_of(operation);
-            let mut groups = self.config.track_groups.iter();
-            let group = group.and_then(|name| groups.find(|group| group.name == name));
-            let Some(group) = group else { continue };
-            for running in members_of(&mut self.instances, group) {
-                running.statics.missing.push(operation.to_string());
-            }
-        }
+        note_missing(
+            &mut self.instances,
+            self.statics.refusals.missing(),
+            &self.config,
+        );
         self.evaluate_all(now, tx);
     }
 
@@ -129,6 +125,26 @@ impl Engine {
             return None;
         }
         Some(self.requests.ask(purpose, operations, &mut self.actions))
+    }
+}
+
+/// Notes with the members of track groups what is missing of that.
+fn note_missing<'o>(
+    instances: &mut BTreeMap<InstanceId, Running>,
+    missing: impl Iterator<Item = &'o Operation>,
+    config: &Config,
+) {
+    for running in instances.values_mut() {
+        running.statics.missing.clear();
+    }
+    for operation in missing {
+        let group = group_of(operation);
+        let mut groups = config.track_groups.iter();
+        let group = group.and_then(|name| groups.find(|group| group.name == name));
+        let Some(group) = group else { continue };
+        for running in members_of(instances, group) {
+            running.statics.missing.push(operation.to_string());
+        }
     }
 }
 

@@ -125,6 +125,11 @@ impl Running {
         if cx.interfaces.is_leaving(on) {
             return Loss::Healed;
         }
+        // A reload that took another one off has put it back in the same request: without
+        // `promote_secondaries` the kernel takes the others of that network off, too.
+        if state.is_some_and(|state| super::installed::holds(state, vip)) {
+            return Loss::Healed;
+        }
         let name = state.map_or(&vip.interface, |state| &state.name);
         let (vip, interface) = (vip.clone(), name.clone());
         let what = format!("IP {address} on {interface}");
