@@ -55,10 +55,11 @@ impl LinkStates {
     }
 
     /// Notes what the kernel says of an interface. `before`: whether the interface of
-    /// this number and name passed for up, if it was there.
-    pub fn told(&mut self, state: &InterfaceState, before: Option<bool>) -> Verdict {
+    /// this number and name passed for up, if it was there. `base`: the name of the
+    /// interface below it, or its own.
+    pub fn told(&mut self, state: &InterfaceState, base: &str, before: Option<bool>) -> Verdict {
         self.told.insert(state.index, state.up);
-        self.verdict(state.index, &state.name, before)
+        self.verdict((state.index, &state.name), base, before)
     }
 
     /// Notes what polling has found; whether that is new.
@@ -93,10 +94,17 @@ impl LinkStates {
         told && self.polled.get(name).copied().unwrap_or(true)
     }
 
-    /// What an interface passes for that passed for up or down `before`.
-    pub fn verdict(&self, index: IfIndex, name: &str, before: Option<bool>) -> Verdict {
+    /// What an interface passes for that passed for up or down `before`. One above another
+    /// goes down and up with that, and is held as long.
+    pub fn verdict(
+        &self,
+        (index, name): (IfIndex, &str),
+        base: &str,
+        before: Option<bool>,
+    ) -> Verdict {
         let up = self.is_up(index, name);
-        let delays = self.delays.get(name).filter(|_| before == Some(!up));
+        let delays = self.delays.get(name).or_else(|| self.delays.get(base));
+        let delays = delays.filter(|_| before == Some(!up));
         let delay = delays.map(|delays| if up { delays.up } else { delays.down });
         match delay.filter(|delay| !delay.is_zero()) {
             Some(delay) => Verdict::After(delay),
@@ -150,28 +158,40 @@ mod tests {
     #[test]
     fn a_delay_is_that_of_its_direction_and_of_a_change_only() {
         let mut states = with(5, 0);
-        assert_eq!(states.told(&state(false), None), Verdict::Is(false));
-        assert_eq!(states.told(&state(true), Some(false)), Verdict::Is(true));
+        assert_eq!(states.told(&state(false), "e0", None), Verdict::Is(false));
+        assert_eq!(
+            states.told(&state(true), "e0", Some(false)),
+            Verdict::Is(true)
+        );
         let down = Verdict::After(Interval::from_ms(5));
-        assert_eq!(states.told(&state(false), Some(true)), down);
-        assert_eq!(states.told(&state(true), Some(true)), Verdict::Is(true));
+        assert_eq!(states.told(&state(false), "e0", Some(true)), down);
+        assert_eq!(
+            states.told(&state(true), "e0", Some(true)),
+            Verdict::Is(true)
+        );
         let up = Verdict::After(Interval::from_ms(7));
-        assert_eq!(with(0, 7).told(&state(true), Some(false)), up);
+        assert_eq!(with(0, 7).told(&state(true), "e0", Some(false)), up);
     }
 
     #[test]
     fn a_link_is_up_when_both_say_so() {
         let mut states = with(0, 0);
-        assert_eq!(states.told(&state(true), None), Verdict::Is(true));
+        assert_eq!(states.told(&state(true), "e0", None), Verdict::Is(true));
         assert!(states.polled("e0", false));
         assert!(!states.polled("e0", false));
         assert!(!states.is_up(INDEX, "e0"));
-        assert_eq!(states.told(&state(true), Some(false)), Verdict::Is(false));
+        assert_eq!(
+            states.told(&state(true), "e0", Some(false)),
+            Verdict::Is(false)
+        );
         assert!(states.polled("e0", true));
         assert!(states.is_up(INDEX, "e0"));
-        assert_eq!(states.told(&state(false), Some(true)), Verdict::Is(false));
+        assert_eq!(
+            states.told(&state(false), "e0", Some(true)),
+            Verdict::Is(false)
+        );
         // Whoever is not polled any more is as the kernel says.
-        states.told(&state(true), None);
+        states.told(&state(true), "e0", None);
         states.polled("e0", false);
         states.adopt(&Config::default());
         assert!(states.is_up(INDEX, "e0"));
@@ -180,10 +200,10 @@ mod tests {
     #[test]
     fn an_interface_that_comes_back_is_not_judged_by_what_was_there_before() {
         let mut states = with(0, 0);
-        states.told(&state(true), None);
+        states.told(&state(true), "e0", None);
         states.polled("e0", false);
         states.forget(INDEX, "e0");
         assert!(!states.is_up(INDEX, "e0"));
-        assert_eq!(states.told(&state(true), None), Verdict::Is(true));
+        assert_eq!(states.told(&state(true), "e0", None), Verdict::Is(true));
     }
 }

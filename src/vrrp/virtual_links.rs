@@ -75,6 +75,8 @@ pub struct Link {
     pub asked: Option<Token>,
     /// An interface that may be it was there when it was asked for.
     pub is_found: bool,
+    /// It is there, and not yet what it is to be.
+    pub is_stale: bool,
     /// It could not be made.
     pub refused: Option<Errno>,
     /// Until then it may be down: it is new, or on its way out, and then it is made anew.
@@ -148,13 +150,15 @@ impl Wish {
 }
 
 impl Link {
-    fn new(wish: Wish) -> Self {
+    /// One that is not there yet.
+    pub fn new(wish: Wish) -> Self {
         Self {
             wish,
             name: None,
             on: None,
             asked: None,
             is_found: false,
+            is_stale: false,
             refused: None,
             settles_until: None,
             was_up: false,
@@ -163,7 +167,7 @@ impl Link {
     }
 
     /// What is to be taken away if it is not wanted any more.
-    fn unwanted(self) -> Option<Unwanted> {
+    pub fn unwanted(self) -> Option<Unwanted> {
         if self.on.is_none() && self.asked.is_none() {
             return None;
         }
@@ -180,7 +184,8 @@ impl Link {
     fn follow(self, wish: Wish) -> Self {
         let is_other = wish.differs(&self.wish);
         Self {
-            on: self.on.filter(|_| !is_other),
+            // To the kernel it stays the same interface, and so does what is on it.
+            is_stale: self.is_stale || (is_other && self.on.is_some()),
             asked: self.asked.filter(|_| !is_other),
             refused: self.refused.filter(|_| !is_other),
             not_before: if is_other {
@@ -307,8 +312,9 @@ pub fn own_link(instance: &Instance) -> Option<LinkKey> {
 /// The link that an address is on; `None` if it is on the interface that it names.
 ///
 /// An address of the family of its instance is on the virtual MAC of the instance
-/// wherever it names its interface; an ipvlan has its own address alone. With `use_vmac`, and all others with `use_vmac_addr`, are on a
-/// link of their own above their interface.
+/// wherever it names its interface; an ipvlan has its own address alone. Addresses that
+/// say `use_vmac`, and with `use_vmac_addr` all others, are on a link of their own above
+/// their interface.
 pub fn link_of(instance: &Instance, vip: &VirtualAddress) -> Option<LinkKey> {
     let is_ipv6 = vip.address.is_ipv6();
     let is_at_home = vip.interface == instance.interface && is_ipv6 == instance.ipv6;

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use keepalived_rs::config::model::{
-    Config, Instance, InterfaceDelay, LinkbeatInterface, Route, TrackGroup, VirtualAddress,
+    Config, Instance, InterfaceDelay, LinkbeatInterface, Route, TrackGroup, VirtualAddress, Vmac,
 };
 use keepalived_rs::ids::IfIndex;
 use keepalived_rs::time::Interval;
@@ -54,6 +54,30 @@ fn a_link_that_is_down_for_long_enough_means_fault() {
     assert_eq!(wire[0].state(), State::Fault);
     wire.run_until(12_200_000);
     assert_eq!(wire[0].state(), State::Backup);
+}
+
+/// A virtual MAC loses its carrier with the interface below it, and is held as long.
+#[test]
+fn a_virtual_mac_waits_with_the_link_below_it() {
+    let with_vmac = Instance {
+        vmac: Some(Vmac::default()),
+        ..instance(150)
+    };
+    let mut wire = master(delayed(with_vmac, ms(1_500), ms(700)));
+    let link = wire[0].link("vrrp.51").expect("made").index;
+    let flap = |wire: &mut Wire, up: bool| {
+        set_link(wire, up);
+        wire.change_other(0, link, |state| state.up = up);
+    };
+    flap(&mut wire, false);
+    wire.run_until(11_400_000);
+    assert_eq!(wire[0].state(), State::Master);
+    flap(&mut wire, true);
+    wire.run_until(13_000_000);
+    assert_eq!(wire[0].state(), State::Master);
+    flap(&mut wire, false);
+    wire.run_until(14_700_000);
+    assert_eq!(wire[0].state(), State::Fault);
 }
 
 #[test]

@@ -292,6 +292,43 @@ fn a_reload_moves_the_addresses_and_the_master_stays_master() {
     assert!(wire[0].sent.iter().all(|sent| sent.priority == 100));
 }
 
+/// The kernel changes the interface that is there: what is on it stays on.
+#[test]
+fn another_group_leaves_it_where_it_is() {
+    let mut wire = alone(with_vmac(instance(100)));
+    wire.run_until(10_000_000);
+    let before = wire[0].operations.len();
+    let mut other = with_vmac(instance(100));
+    other.vmac = Some(Vmac {
+        group: Some(3),
+        ..Vmac::default()
+    });
+    wire.reload(0, config([other]));
+    wire.run_until(11_000_000);
+    let after = &wire[0].operations[before..];
+    let is_told = |it: &Operation| matches!(it, Operation::AddLink(link) if link.group == 3);
+    assert!(after.iter().any(is_told));
+    let takes = |it: &Operation| matches!(it, Operation::RemoveAddress { .. });
+    assert!(!after.iter().any(takes), "{after:?}");
+    assert_eq!(wire[0].listening, [LINK]);
+    wire.run_until(20_000_000);
+    let times = wire[0].operations[before..].iter().filter(|it| is_told(it));
+    assert_eq!(times.count(), 1);
+}
+
+#[test]
+fn it_goes_when_the_interface_below_it_gets_another_name() {
+    let mut wire = alone(with_vmac(instance(100)));
+    wire.run_until(10_000_000);
+    wire.change_interface(0, |state| state.name = "renamed0".into());
+    assert_eq!(wire[0].state(), State::Fault);
+    assert!(wire[0].link("vrrp.51").is_none());
+    wire.change_interface(0, |state| state.name = "eth0".into());
+    assert!(wire[0].link("vrrp.51").is_some());
+    wire.run_until(20_000_000);
+    assert_eq!(wire[0].state(), State::Master);
+}
+
 #[test]
 fn another_vrid_is_another_virtual_router() {
     let mut wire = alone(with_vmac(instance(100)));

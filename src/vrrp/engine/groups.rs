@@ -141,7 +141,11 @@ impl Engine {
         if is_backup && self.state_of(id) != State::Backup {
             return;
         }
-        if self.instances.get(&id).is_some_and(|it| it.is_deaf()) {
+        if self
+            .instances
+            .get(&id)
+            .is_some_and(|it| it.state == State::Backup && it.is_deaf())
+        {
             self.one(now, id, tx, |it, cx| it.input(Input::TimerHeld, cx));
             return;
         }

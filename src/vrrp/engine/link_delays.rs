@@ -26,7 +26,8 @@ impl Engine {
         let known = self.interfaces.get(state.index);
         let before = known.filter(|known| known.name == state.name);
         let before = before.map(|before| before.up);
-        let verdict = self.links.told(state, before);
+        let base = &self.interfaces.base_of(state).name;
+        let verdict = self.links.told(state, base, before);
         let up = self.passes_for(now, state, before, verdict);
         if up == state.up {
             return Cow::Borrowed(state);
@@ -103,7 +104,9 @@ impl Engine {
         let changed: Vec<IfIndex> = passing
             .filter(|state| self.links.is_up(state.index, &state.name) != state.up)
             .filter(|state| {
-                let verdict = self.links.verdict(state.index, &state.name, Some(state.up));
+                let base = &self.interfaces.base_of(state).name;
+                let it = (state.index, state.name.as_str());
+                let verdict = self.links.verdict(it, base, Some(state.up));
                 matches!(verdict, Verdict::Is(_))
             })
             .map(|state| state.index)
@@ -119,13 +122,14 @@ impl Engine {
         let running = self.instances.get(&id);
         let deaf =
             running.filter(|it| it.state == State::Backup && !it.config.ignore_own_interface);
-        let Some(on) = deaf.and_then(|it| it.on) else {
-            return;
-        };
-        let waits = self.timers.deadline_of(TimerKey::Link(on)).is_some();
-        let is_up = self.interfaces.get(on).is_some_and(|state| state.up);
-        if waits && is_up {
-            self.link_settled(now, on, tx);
+        let on = deaf.and_then(|it| self.interfaces.get(it.on?));
+        let base = on.map(|state| self.interfaces.base_of(state).index);
+        for on in [on.map(|state| state.index), base].into_iter().flatten() {
+            let waits = self.timers.deadline_of(TimerKey::Link(on)).is_some();
+            let is_up = self.interfaces.get(on).is_some_and(|state| state.up);
+            if waits && is_up {
+                self.link_settled(now, on, tx);
+            }
         }
     }
 

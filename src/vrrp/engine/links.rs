@@ -69,7 +69,7 @@ impl Engine {
         }
         let links = self.interfaces.links.iter();
         let times = links.filter_map(|(_, link)| {
-            let is_missing = link.on.is_none() && link.asked.is_none();
+            let is_missing = (link.on.is_none() || link.is_stale) && link.asked.is_none();
             let next = is_missing.then_some(link.not_before);
             link.settles_until.or(next).filter(|next| *next > now)
         });
@@ -88,8 +88,10 @@ impl Engine {
             return;
         };
         if below.is_none() {
-            (link.on, link.refused, link.not_before) = (None, None, Instant::ZERO);
-            return;
+            let old = std::mem::replace(link, Link::new(link.wish.clone()));
+            // The interface below it has got another name, or is in another namespace.
+            let stays = own.and(old.unwanted());
+            return self.remove_links(stays.into_iter().collect());
         }
         if let Some((name, is_up)) = own.filter(|_| is_right) {
             // Somebody may have given it another one.
@@ -100,9 +102,13 @@ impl Engine {
                 None if was_up => Some(now + DELETION_MAX),
                 until => until.filter(|until| *until > now),
             };
+            if link.is_stale && link.asked.is_none() && now >= link.not_before {
+                self.ask_for_link(key);
+            }
             return;
         }
         link.on = None;
+        link.is_stale = false;
         link.settles_until = None;
         if link.asked.is_none() && now >= link.not_before {
             self.ask_for_link(key);
@@ -202,6 +208,7 @@ impl Engine {
         };
         link.asked = None;
         link.refused = None;
+        link.is_stale = false;
         link.not_before = now + MAKING_GAP;
         link.on = seen.map(|(index, _)| index);
         link.was_up = seen.is_some_and(|(_, is_up)| is_up);

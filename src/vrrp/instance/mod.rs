@@ -43,7 +43,7 @@ use super::tracking::{
     Surroundings, effective_priority, interfaces_of, is_awaited, scripts_of, total_priority,
 };
 use super::transition::{Evidence, Transitions};
-use super::virtual_links::{link_of, own_link};
+use super::virtual_links::{Standing, link_of, own_link};
 use super::watched::{files_of, processes_of};
 
 mod announce;
@@ -138,6 +138,8 @@ pub struct Running {
     awaits_watched: bool,
     /// A link of its own is being made.
     awaits_link: bool,
+    /// The link of its own that it listens on is one of those.
+    is_deaf: bool,
     /// It waited for a script before its first state.
     waited: bool,
     installed: Installed,
@@ -218,6 +220,7 @@ impl Running {
             awaits_script: false,
             awaits_watched: false,
             awaits_link: false,
+            is_deaf: false,
             waited: false,
             installed: Installed::No,
             put_on: Vec::new(),
@@ -397,6 +400,7 @@ impl Running {
         let awaits_watched = self.unknown(cx.around()).next().is_some();
         self.awaits_watched = awaits_watched;
         self.awaits_link = self.is_link_awaited(cx);
+        self.follow_deafness(cx);
         let before = std::mem::take(&mut self.faults);
         self.faults = self.find_faults(cx);
         self.log_files(&before, cx);
@@ -456,22 +460,27 @@ impl Running {
         self.is_owner() && wish == InitialState::Master
     }
 
-    /// Whether it hears nobody, because the link of its own is being made that it
-    /// listens on. That the master is silent proves nothing then.
+    /// Whether it hears nobody, because the link of its own that it listens on is being
+    /// made, or may be on its way out. That the master is silent proves nothing then.
     pub fn is_deaf(&self) -> bool {
-        self.state == State::Backup && self.on.is_none() && self.awaits_link
+        self.is_deaf
+    }
+
+    fn follow_deafness(&mut self, cx: &mut Context<'_>) {
+        let own = own_link(&self.config).filter(|_| self.config.unicast_peers.is_empty());
+        let awaits = own.is_some_and(|own| cx.interfaces.standing(&own) == Standing::Awaited);
+        let was_deaf = std::mem::replace(&mut self.is_deaf, awaits);
+        if was_deaf && !awaits && self.state == State::Backup {
+            // From now on it hears whether there is a master.
+            self.input(Input::TimerHeld, cx);
+        }
     }
 
     /// Takes the interface's number, source address and MTU over, and rebuilds
     /// the advert when one of them is another than before.
     fn follow_interface(&mut self, cx: &mut Context<'_>) {
         let place = place_of(&self.config, cx.interfaces, cx.vips);
-        let was_deaf = self.is_deaf();
         self.on = place.and_then(|place| place.on);
-        if was_deaf && self.on.is_some() {
-            // From now on it hears whether there is a master.
-            self.input(Input::TimerHeld, cx);
-        }
         self.via = place.map(|place| place.via);
         let source = match place {
             Some(place) => place.source,
