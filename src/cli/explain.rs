@@ -275,6 +275,7 @@ fn by_weights(it: &Instance) -> Vec<String> {
             let change = match part.amount {
                 // How much a file would add depends on the number in it.
                 0 if part.kind == "file" => return None,
+                0 if part.reverse => weight.saturating_neg(),
                 0 => weight,
                 amount => amount.saturating_neg(),
             };

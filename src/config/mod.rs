@@ -26,6 +26,7 @@ pub mod lex;
 pub mod lints;
 pub mod machine;
 pub mod model;
+pub mod nearest;
 pub mod resolve;
 pub mod scripts;
 pub mod source;

@@ -3,6 +3,7 @@
 //!
 //! Decides nothing about them: `vrrp/engine/orders.rs` does.
 
+use crate::config::nearest::nearest;
 use crate::vrrp::engine::Engine;
 use crate::vrrp::orders::{Done, InForce, Refused, StandingOrders};
 
@@ -37,9 +38,7 @@ pub fn outcome(
     let code = match &refused {
         Refused::NoSuchInstance(name) => {
             let names = engine.instances().map(|it| it.config.name.as_str());
-            if let Some(nearest) =
-                names.min_by_key(|other| strsim::damerau_levenshtein(other, name))
-            {
+            if let Some(nearest) = nearest(name, names) {
                 text.push_str(&format!("; the nearest name is '{nearest}'"));
             }
             "no-such-instance"

@@ -704,8 +704,9 @@ impl Reactor {
     /// announce, and that is no error, as in C.
     fn announce_asked(&mut self, name: &str, receipt: Option<Receipt>) {
         tracing::info!("Sending garps on {name} on DBus request");
-        let event = Event::Announce(name);
-        self.engine.event(now(), event, &mut self.sender);
+        let instance = name.to_owned();
+        // It was written down that it is asked for; what becomes of it is seen.
+        let _ = (self.engine).order(now(), &Order::Announce { instance }, &mut self.sender);
         if let Some(receipt) = receipt {
             receipt.done();
         }

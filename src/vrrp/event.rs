@@ -102,9 +102,6 @@ pub enum Event<'a> {
     Uptime(Uptime),
     /// The daemon wants something.
     Command(Command),
-    /// Somebody asks that the instance of this name announces its addresses once more;
-    /// it does if it is MASTER and has them (specification E.12, `SendGarp`).
-    Announce(&'a str),
 }
 
 /// How long the daemon and its machine had been up when the engine was made.

@@ -6,9 +6,10 @@
 //! the instances do. A worker that was replaced finds those of the one before.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::config::model::Config;
-use crate::ids::Errno;
+use crate::ids::{Errno, IfIndex};
 
 use super::action::{Operation, Token};
 use super::event::LostWay;
@@ -58,6 +59,18 @@ impl Statics {
             _ => false,
         };
         self.put_in.iter().filter(on).cloned().collect()
+    }
+
+    /// What is to be put in again because somebody took this address off.
+    pub fn address_lost(&self, from: IfIndex, lost: IpAddr, length: u8) -> Option<Operation> {
+        let is_lost = |operation: &&Operation| match operation {
+            Operation::AddAddress { on, address } => {
+                let is_it = (address.address, address.prefix_length) == (lost, length);
+                is_it && *on == from && !address.no_track
+            }
+            _ => false,
+        };
+        self.put_in.iter().find(is_lost).cloned()
     }
 
     /// What is to be put in again because this is gone.
@@ -110,6 +123,11 @@ fn wanted(config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
         let address = address.clone();
         Some(Operation::AddAddress { on, address })
     });
+    // The address of an ipvlan is there as long as that is.
+    let of_links = interfaces.links.iter().filter_map(|(_, link)| {
+        let (on, address) = (link.on?, link.wish.address.clone()?);
+        Some(Operation::AddAddress { on, address })
+    });
     let mut promoting = BTreeSet::new();
     for instance in config.instances.iter().filter(|it| it.promote_secondaries) {
         let state = interfaces.named(&instance.interface);
@@ -118,6 +136,7 @@ fn wanted(config: &Config, interfaces: &Interfaces) -> Vec<Operation> {
     let settings = promoting.into_iter().map(|on| Operation::Promote { on });
     settings
         .chain(addresses)
+        .chain(of_links)
         .chain(additions_of(&config.static_routes, &config.static_rules))
         .collect()
 }

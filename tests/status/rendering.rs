@@ -41,6 +41,7 @@ fn weight(kind: &str, name: &str, weight: i32, amount: i32) -> Contribution {
         kind: kind.to_owned(),
         name: Some(name.to_owned()),
         weight: Some(weight),
+        reverse: false,
         of_group: false,
         amount,
     }

@@ -11,6 +11,7 @@ use super::super::diagnostic::{Collector, Diagnostic};
 use super::super::keywords::{companion, root};
 use super::super::lex::Word;
 use super::super::model::{Instance, MailDelivery, SmtpTls};
+use super::super::nearest::nearest;
 use super::sync_group::Members;
 
 /// Searching for the nearest name is slow, and nobody reads more of them.
@@ -111,7 +112,7 @@ fn tell_of_unknown(companion: &companion::Draft, draft: &root::Draft, found: &mu
         let mut diagnostic = Diagnostic::error(code, text).at(&name.origin);
         suggestions = suggestions.saturating_add(1);
         if suggestions <= SUGGESTIONS_MAX
-            && let Some(near) = nearest(&name.text, known)
+            && let Some(near) = nearest(&name.text, known.iter().copied())
         {
             diagnostic = diagnostic.help(format!("Did you mean `{near}`?"));
         }
@@ -136,16 +137,4 @@ fn tell_of_unknown(companion: &companion::Draft, draft: &root::Draft, found: &mu
             );
         }
     }
-}
-
-/// The known name that is most like `name`, if one is.
-fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
-    let limit = (name.chars().count() / 3).clamp(1, 4);
-    let near = |known: &&&str| known.len().abs_diff(name.len()) <= limit;
-    let distances = known.iter().filter(near);
-    distances
-        .map(|known| (strsim::osa_distance(known, name), *known))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, known)| known)
 }

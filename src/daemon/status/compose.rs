@@ -13,6 +13,7 @@ use super::document::{
 };
 use super::{About, EVENTS, Request, STATUS, VERSION, View};
 use crate::config::model::{SyncGroup, Version, VirtualAddress};
+use crate::config::nearest::nearest;
 use crate::daemon::process;
 use crate::system::scripts::Owner;
 use crate::time::{Instant, Interval, WallClock};
@@ -87,9 +88,8 @@ pub fn without_worker(about: &About, now: Instant, wall: WallClock, because: &st
 
 fn no_such_instance(name: &str, snapshot: &Snapshot) -> Refusal {
     let names = snapshot.instances.iter().map(|it| it.config.name.as_str());
-    let distance = |other: &&str| strsim::damerau_levenshtein(other, name);
     let mut refusal = refusal("no-such-instance", format!("there is no instance '{name}'"));
-    refusal.error.nearest = names.min_by_key(distance).map(str::to_owned);
+    refusal.error.nearest = nearest(name, names).map(str::to_owned);
     refusal
 }
 
@@ -297,42 +297,43 @@ fn priority(it: &InstanceSnapshot) -> Priority {
 
 /// The priority of the configuration itself is told elsewhere.
 fn contribution(it: &snapshot::Contribution) -> Option<Contribution> {
-    let (kind, name, weight, group) = match &it.from {
+    let (kind, name, weight, reverse, group) = match &it.from {
         Contributor::Base => return None,
         Contributor::Script {
             name,
             weight,
+            reverse,
             of_group,
-            ..
-        } => ("script", Some(name), Some(*weight), *of_group),
+        } => ("script", Some(name), Some(*weight), *reverse, *of_group),
         Contributor::Interface {
             name,
             weight,
+            reverse,
             of_group,
-            ..
-        } => ("interface", Some(name), Some(*weight), *of_group),
+        } => ("interface", Some(name), Some(*weight), *reverse, *of_group),
         Contributor::File {
             name,
             weight,
+            reverse,
             of_group,
-            ..
-        } => ("file", Some(name), Some(*weight), *of_group),
+        } => ("file", Some(name), Some(*weight), *reverse, *of_group),
         Contributor::Process {
             name,
             weight,
+            reverse,
             of_group,
-            ..
-        } => ("process", Some(name), Some(*weight), *of_group),
-        Contributor::Limit => ("limit", None, None, false),
-        Contributor::Owner => ("owner", None, None, false),
-        Contributor::Rival => ("rival", None, None, false),
-        Contributor::Order => ("order", None, None, false),
-        Contributor::Drained => ("drained", None, None, false),
+        } => ("process", Some(name), Some(*weight), *reverse, *of_group),
+        Contributor::Limit => ("limit", None, None, false, false),
+        Contributor::Owner => ("owner", None, None, false, false),
+        Contributor::Rival => ("rival", None, None, false, false),
+        Contributor::Order => ("order", None, None, false, false),
+        Contributor::Drained => ("drained", None, None, false, false),
     };
     Some(Contribution {
         kind: kind.to_owned(),
         name: name.cloned(),
         weight,
+        reverse,
         of_group: group,
         amount: it.amount,
     })

@@ -205,6 +205,8 @@ pub struct Contribution {
     pub name: Option<String>,
     /// Its weight, -253 to 253, with the sign of the configuration.
     pub weight: Option<i32>,
+    /// It counts with the other sign.
+    pub reverse: bool,
     /// The sync group tracks it, and not the instance.
     pub of_group: bool,
     /// What it adds now; 0 for a weight that does not count.

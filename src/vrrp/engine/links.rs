@@ -217,14 +217,10 @@ impl Engine {
             true => LinkNews::Found,
             false => LinkNews::Made,
         };
-        let (address, line) = (link.wish.address.clone(), line(link, name, what));
+        let line = line(link, name, what);
         self.log(LogLine::OwnLink(line));
         let Some((on, _)) = seen else { return };
-        if let Some(address) = address {
-            let operations = vec![Operation::AddAddress { on, address }];
-            self.requests
-                .ask(Purpose::Links, operations, &mut self.actions);
-        }
+        self.follow_statics();
         let held = self.held_addresses();
         self.each(now, tx, |it, cx| it.link_ready(on, &held, cx));
     }

@@ -215,7 +215,6 @@ impl Engine {
             Event::Uptime(up) => self.up = up,
             Event::Command(Command::Start) => self.start(now, tx),
             Event::Command(Command::Stop) => self.stop(now, tx),
-            Event::Announce(name) => self.announce_once(now, name, tx),
         }
         self.settle(now);
     }
@@ -347,14 +346,6 @@ impl Engine {
     /// Datagrams that were for no instance.
     pub fn ignored(&self) -> u64 {
         self.ignored
-    }
-
-    fn announce_once(&mut self, now: Instant, name: &str, tx: &mut impl Transmit) {
-        let mut instances = self.instances.iter();
-        let found = instances.find(|(_, running)| running.config.name == name);
-        if let Some(id) = found.map(|(id, _)| *id) {
-            self.one(now, id, tx, Running::announce_once);
-        }
     }
 
     fn add_instance(&mut self, config: &Arc<Instance>) -> InstanceId {

@@ -49,19 +49,17 @@ impl Engine {
         let Some(interface) = self.interfaces.get(on) else {
             return;
         };
-        let mut wanted = self.config.static_addresses.iter();
-        let lost = wanted.find(|it| {
-            (it.address, it.prefix_length) == (address, length)
-                && it.interface == interface.name
-                && !it.no_track
-        });
-        if let Some(address) = lost.map(|lost| lost.address) {
-            // With the last address the kernel drops the routes of an interface, and says
-            // nothing of them.
-            let operations = self.statics.of_interface(&interface.name);
-            self.log(LogLine::RestoringStatic(address));
-            self.ask_static(Purpose::Static, operations);
+        let Some(lost) = self.statics.address_lost(on, address, length) else {
+            return;
+        };
+        // With the last address the kernel drops the routes of an interface, and says
+        // nothing of them.
+        let mut operations = self.statics.of_interface(&interface.name);
+        if !operations.contains(&lost) {
+            operations.insert(0, lost);
         }
+        self.log(LogLine::RestoringStatic(address));
+        self.ask_static(Purpose::Static, operations);
     }
 
     /// A route or a rule with our protocol is gone: what is static or of a MASTER is put

@@ -231,14 +231,6 @@ impl Running {
         self.burst(repeat, cx);
     }
 
-    /// Somebody asks for it: each VIP once.
-    pub fn announce_once(&mut self, cx: &mut Context<'_>) {
-        if self.installed == Installed::Yes {
-            self.find_targets(cx);
-            self.burst(1, cx);
-        }
-    }
-
     /// Somebody of lower priority claimed the VIPs: reminds the network, now
     /// and once more later (specification F.4).
     pub fn answer_with_garp(&mut self, cx: &mut Context<'_>) {
