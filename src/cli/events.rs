@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Answer;
 use super::place::Place;
-use super::status::{capitalised, connect, failed, no_answer};
+use super::status::{capitalised, connect, failed, no_answer, sentences};
 use crate::daemon::status::Request;
 use crate::daemon::status::document::{Document, Refusal};
 
@@ -131,14 +131,7 @@ fn listen(path: &Path, request: &Request, hears: &mut bool) -> End {
 fn not_an_event(line: &[u8]) -> Option<End> {
     if let Ok(refusal) = serde_json::from_slice::<Refusal>(line) {
         let problem = refusal.error;
-        let nearest = problem
-            .nearest
-            .map(|it| format!(" The nearest name is '{it}'."));
-        let text = format!(
-            "{}.{}",
-            capitalised(&problem.text),
-            nearest.unwrap_or_default()
-        );
+        let text = sentences(&problem);
         return Some(match problem.code.as_str() {
             "not-available" => End::NotNow(problem.text),
             "no-such-instance" => End::Refused(failed(NO_INSTANCE, text)),

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Answer;
+use super::place::Place;
 use super::status::{ask, capitalised, failed, no_answer};
-use crate::daemon::control::{self, Request, beside};
-use crate::daemon::places::pid_file_of_running;
+use crate::daemon::control::{self, Request};
 use crate::daemon::status::document::Refusal;
 
 /// The configuration was refused; what ran before runs on.
@@ -38,19 +38,13 @@ pub struct Task {
         requires = "dry_run"
     )]
     file: Option<PathBuf>,
-    /// The network namespace that the daemon was started with
-    #[arg(short = 's', long, value_name = "NAME")]
-    namespace: Option<String>,
-    /// The pid file that the daemon was started with
-    #[arg(short = 'p', long, value_name = "FILE")]
-    pid: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
 }
 
 /// Asks, waits, and says what came of it.
 pub fn run(task: &Task) -> Answer {
-    let pid_file = task.pid.clone();
-    let pid_file = pid_file.unwrap_or_else(|| pid_file_of_running(task.namespace.as_deref()));
-    let path = beside(&pid_file);
+    let path = task.place.control_socket();
     let file = task.file.as_deref().map(from_anywhere);
     match ask(&path, &Request::reload(task.dry_run, file), PATIENCE) {
         Ok(line) => answer(&line),

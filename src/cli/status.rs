@@ -14,10 +14,9 @@ use serde::Serialize;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Answer;
-use crate::daemon::places::pid_file_of_running;
+use super::place::Place;
 use crate::daemon::status::Request;
-use crate::daemon::status::document::{Document, Instance, Refusal};
-use crate::daemon::status::socket::beside;
+use crate::daemon::status::document::{Document, Instance, Problem, Refusal};
 use crate::system::terminal::Screen;
 
 mod expect;
@@ -62,12 +61,8 @@ pub struct Task {
     /// states and all is well, 1 for a warning, 2 if not, 3 if nothing can be said
     #[arg(long, value_name = "STATE", value_delimiter = ',', ignore_case = true, conflicts_with_all = ["json", "watch"])]
     expect: Vec<expect::State>,
-    /// The network namespace that the daemon was started with
-    #[arg(short = 's', long, value_name = "NAME")]
-    namespace: Option<String>,
-    /// The pid file that the daemon was started with
-    #[arg(short = 'p', long, value_name = "FILE")]
-    pid: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// The socket of the daemon, if it is somewhere else
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -148,9 +143,8 @@ fn run_expect(task: &Task, path: &Path) -> Answer {
 
 impl Task {
     fn path(&self) -> PathBuf {
-        let pid_file = self.pid.clone();
-        let pid_file = pid_file.unwrap_or_else(|| pid_file_of_running(self.namespace.as_deref()));
-        self.socket.clone().unwrap_or_else(|| beside(&pid_file))
+        let elsewhere = self.socket.clone();
+        elsewhere.unwrap_or_else(|| self.place.status_socket())
     }
 }
 
@@ -182,15 +176,7 @@ fn answer(line: &[u8], task: &Task, colour: bool) -> Answer {
         if problem.code != "no-such-instance" {
             return failed(NO_ANSWER, format!("{}.", capitalised(&problem.text)));
         }
-        let nearest = problem
-            .nearest
-            .map(|name| format!(" The nearest name is '{name}'."));
-        let text = format!(
-            "{}.{}",
-            capitalised(&problem.text),
-            nearest.unwrap_or_default()
-        );
-        return failed(NO_INSTANCE, text);
+        return failed(NO_INSTANCE, sentences(&problem));
     }
     let document: Document = match serde_json::from_slice(line) {
         Ok(document) => document,
@@ -336,6 +322,15 @@ fn indented(json: &str) -> String {
     }
     text.push('\n');
     text
+}
+
+/// What the daemon says is wrong, in sentences.
+pub fn sentences(problem: &Problem) -> String {
+    let text = capitalised(&problem.text);
+    match &problem.nearest {
+        Some(name) => format!("{text}. The nearest name is '{name}'."),
+        None => format!("{text}."),
+    }
 }
 
 /// With a capital letter at its beginning.
