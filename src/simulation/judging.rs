@@ -22,6 +22,10 @@ use super::node::Node;
 use super::trace::What;
 use super::world::{Violation, World};
 
+/// What the kernel refused is there, or gone, no later than this: it refuses three times
+/// in a row at most, and is asked again once a second.
+const REFUSAL_GRACE: Interval = Interval::from_secs(10);
+
 impl World {
     pub(super) fn watch(&mut self, node: usize, cause: &Cause, left: &[Left]) {
         self.watch_with(node, cause, left, &[]);
@@ -198,6 +202,8 @@ impl World {
         if !hears || !here.kernel.is_idle() || here.expected_news > 0 {
             return;
         }
+        let refused_until = here.refused_at.map(|at| at + REFUSAL_GRACE);
+        let is_excused = refused_until.is_some_and(|until| self.now < until);
         let mut wrong = Vec::new();
         for watch in &here.watches {
             let is_master = watch.state == State::Master;
@@ -208,7 +214,8 @@ impl World {
                     let what = if is_blocked { "drops" } else { "lets through" };
                     wrong.push(format!("({}) {what} packets to {address}", watch.name));
                 }
-                if here.kernel.has(address) == is_master || here.kernel.unsure.contains(&address) {
+                let is_unsure = is_excused && here.kernel.is_unsure(address);
+                if here.kernel.has(address) == is_master || is_unsure {
                     continue;
                 }
                 let state = watch.state;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use crate::config::model::Config;
 use crate::ids::{Errno, IfIndex};
 use crate::time::Interval;
 use crate::vrrp::action::{Operation, OwnLink, OwnLinkKind, Token};
@@ -27,6 +28,15 @@ pub enum Report {
         on: IfIndex,
         /// The address.
         address: InterfaceAddress,
+    },
+    /// One operation of a request was not done.
+    Refused {
+        /// Which request.
+        token: Token,
+        /// What was not done.
+        operation: Operation,
+        /// Why.
+        errno: Errno,
     },
     /// A request was carried out.
     Done {
@@ -66,8 +76,8 @@ pub struct Kernel {
     pub latency: Interval,
     /// How many of the next operations fail.
     pub failing: u32,
-    /// Addresses whose last operation failed: nobody knows whether they are on.
-    pub unsure: BTreeSet<IpAddr>,
+    /// Addresses whose last operation on an interface failed.
+    unsure: BTreeSet<(IfIndex, IpAddr)>,
     /// Addresses to which packets are dropped.
     pub blocked: BTreeSet<IpAddr>,
     requests: VecDeque<(Token, Vec<Operation>)>,
@@ -143,6 +153,12 @@ impl Kernel {
         own.any(|on| on.address == address)
     }
 
+    /// Whether an operation with this address was refused, and none of that kind was
+    /// done since.
+    pub fn is_unsure(&self, address: IpAddr) -> bool {
+        self.unsure.iter().any(|(_, unsure)| *unsure == address)
+    }
+
     /// Whether no request waits.
     pub fn is_idle(&self) -> bool {
         self.requests.is_empty()
@@ -182,7 +198,7 @@ impl Kernel {
             return (Vec::new(), Vec::new());
         };
         let mut touched = BTreeSet::new();
-        let mut removed = Vec::new();
+        let (mut removed, mut refused) = (Vec::new(), Vec::new());
         let mut changes = Vec::new();
         let mut result = Ok(());
         let mut links = Vec::new();
@@ -226,7 +242,14 @@ impl Kernel {
                     }
                 }
                 Ok(false) => {}
-                Err(errno) => result = result.and(Err(errno)),
+                Err(errno) => {
+                    result = result.and(Err(errno));
+                    refused.push(Report::Refused {
+                        token,
+                        operation: operation.clone(),
+                        errno,
+                    });
+                }
             }
         }
         let states = touched.into_iter().filter_map(|on| self.by_index(on));
@@ -235,6 +258,7 @@ impl Kernel {
             .collect();
         reports.append(&mut removed);
         reports.append(&mut links);
+        reports.append(&mut refused);
         reports.push(Report::Done { token, result });
         (reports, changes)
     }
@@ -314,10 +338,10 @@ impl Kernel {
     fn change(&mut self, on: IfIndex, entry: InterfaceAddress, add: bool) -> Result<bool, Errno> {
         if self.failing > 0 {
             self.failing = self.failing.saturating_sub(1);
-            self.unsure.insert(entry.address);
+            self.unsure.insert((on, entry.address));
             return Err(Errno(libc::ENOBUFS));
         }
-        self.unsure.remove(&entry.address);
+        self.unsure.remove(&(on, entry.address));
         let found = self.interfaces.iter_mut().find(|it| it.state.index == on);
         let Some(interface) = found else {
             // What is on an interface that is gone is gone, too.
@@ -335,6 +359,25 @@ impl Kernel {
             there.push(entry);
         }
         Ok(there.len() != before)
+    }
+
+    /// Before a start, what a daemon that was killed left behind is taken off.
+    pub fn take_off_vips(&mut self, config: &Config) -> Vec<IpAddr> {
+        let instances = config.instances.iter();
+        let vips = instances.flat_map(|instance| instance.all_addresses());
+        let vips: BTreeSet<IpAddr> = vips.map(|vip| vip.address).collect();
+        let mut removed = Vec::new();
+        for interface in &mut self.interfaces {
+            let own = &interface.own;
+            interface.state.addresses.retain(|on| {
+                let goes = vips.contains(&on.address) && !own.contains(on);
+                if goes {
+                    removed.push(on.address);
+                }
+                !goes
+            });
+        }
+        removed
     }
 
     /// Somebody takes an address away; what the daemon hears.

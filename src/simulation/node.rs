@@ -102,10 +102,14 @@ pub struct Node {
     pub config: Config,
     /// The configuration that it was made with.
     pub original: Config,
+    /// The configuration of the last daemon, as the file beside its pid file has it.
+    pub last: Option<Config>,
     /// Its daemon; `None` while none runs.
     pub engine: Option<Engine>,
     /// Its kernel.
     pub kernel: Kernel,
+    /// When that last refused something.
+    pub refused_at: Option<Instant>,
     /// What its scripts do, by name; those without an entry succeed.
     pub behaviours: BTreeMap<String, Behaviour>,
     /// What its daemon finds in tracked files and of tracked processes.
@@ -165,6 +169,8 @@ impl Node {
             boot: 0,
             paused: false,
             is_late: false,
+            refused_at: None,
+            last: None,
             listening: BTreeSet::new(),
             datagrams: VecDeque::new(),
             news: VecDeque::new(),

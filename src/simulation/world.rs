@@ -263,6 +263,10 @@ impl World {
             return;
         };
         here.forget_daemon();
+        // The engine finds by itself what it was configured with.
+        let last = here.last.replace(here.config.clone());
+        let changed = last.filter(|last| *last != here.config);
+        let removed = changed.map(|last| here.kernel.take_off_vips(&last));
         here.engine = Some(Engine::new(here.config.clone()));
         let instances = here.config.instances.iter();
         here.watches = instances
@@ -271,6 +275,9 @@ impl World {
         let states = here.kernel.states();
         let wall = here.wall(self.now);
         let (config, found) = (here.config.clone(), here.found.clone());
+        for address in removed.unwrap_or_default() {
+            self.record(Some(node), What::Removed(address));
+        }
         self.turn(node, Cause::Start, |engine, now, tx| {
             engine.event(now, Event::WallClock(wall), tx);
             engine.event(now, Event::AllInterfaces(&states), tx);
@@ -293,6 +300,7 @@ impl World {
         let found = here.found.clone();
         let engine = here.engine.as_ref().filter(|engine| engine.takes_plans());
         let Some(engine) = engine else { return };
+        here.last = Some(config.clone());
         let plan = plan(engine.config(), config.clone());
         let restarted = plan.restarted.iter().map(|it| &it.before);
         let ended = plan.removed.iter().chain(restarted);
@@ -380,6 +388,15 @@ impl World {
                     on: *on,
                     address: address.address,
                     prefix_length: address.prefix_length,
+                },
+                News::Kernel(Report::Refused {
+                    token,
+                    operation,
+                    errno,
+                }) => Event::Refused {
+                    token: *token,
+                    operation,
+                    errno: *errno,
                 },
                 News::Kernel(Report::Done { token, result }) => Event::KernelDone {
                     token: *token,
@@ -537,6 +554,9 @@ impl World {
         // Also those that the kernel refuses: the engine says so, and goes on.
         here.announceable.extend(here.kernel.next_added());
         let (reports, changes) = here.kernel.serve();
+        if reports.iter().any(|it| matches!(it, Report::Refused { .. })) {
+            here.refused_at = Some(now);
+        }
         let boot = here.boot;
         if let Some(takes) = here.kernel.takes() {
             self.push(now + takes, Occurrence::KernelServes { node, boot });

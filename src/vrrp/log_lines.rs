@@ -119,6 +119,8 @@ pub enum LogLine {
     },
     /// What the kernel had refused is in now.
     InAtLast(String),
+    /// What the kernel had refused to take off or out is gone now.
+    GoneAtLast(String),
     /// A static address was taken away by somebody else, and is put back.
     RestoringStatic(IpAddr),
     /// The first start is put off for this long.
@@ -570,6 +572,7 @@ impl fmt::Display for LogLine {
                 write!(f, "Unable to set {part} of {link}: {errno}")
             }
             Self::InAtLast(what) => write!(f, "The kernel has {what} now"),
+            Self::GoneAtLast(what) => write!(f, "The kernel has {what} no more"),
             Self::RestoringStatic(address) => {
                 write!(f, "Restoring deleted static address {address}")
             }

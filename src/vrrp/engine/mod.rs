@@ -53,6 +53,7 @@ mod link_delays;
 mod links;
 mod losses;
 mod orders;
+mod refused;
 mod reload;
 mod scripts;
 mod sockets;
@@ -61,6 +62,7 @@ mod statics;
 mod watched;
 
 use links::Leaving;
+use refused::Stuck;
 use sockets::Sockets;
 
 /// The decisions of one daemon.
@@ -85,6 +87,7 @@ pub struct Engine {
     requests: Requests,
     statics: Statics,
     leaving: Leaving,
+    stuck: Stuck,
     /// Programs that may take addresses away, as found last.
     culprits: Vec<String>,
     actions: VecDeque<Action>,
@@ -153,6 +156,7 @@ impl Engine {
             requests: Requests::default(),
             statics: Statics::default(),
             leaving: Leaving::default(),
+            stuck: Stuck::default(),
             culprits: Vec::new(),
             actions: VecDeque::new(),
             phase: Phase::New,
@@ -249,6 +253,7 @@ impl Engine {
                 TimerKey::LossPause(id) => self.pause_ended(now, id, tx),
                 TimerKey::StartupDelay => self.start_delay_ended(now, tx),
                 TimerKey::OwnLinks => self.look_at_links(now, tx),
+                TimerKey::Refused => self.refused_due(now, tx),
             }
         }
         self.settle(now);
@@ -672,6 +677,7 @@ impl Engine {
             Purpose::TryStaticAgain => self.tried_statics_again(now, token, tx),
             // What was refused has been told of.
             Purpose::Static | Purpose::Renew(_) => {}
+            Purpose::TakeOff => self.tried_to_take_off(token),
             Purpose::Reload => self.reload_done(now, token, result, tx),
             Purpose::Links => self.links_done(now, token, result, tx),
             Purpose::Remove(id) => {

@@ -1,11 +1,12 @@
-//! What belongs to no instance, and what the kernel refused: who is told, and when it
-//! is tried again.
+//! What belongs to no instance: put in, taken out, put back, and whom it concerns.
+//!
+//! What the kernel refuses of it is the matter of `refused.rs`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::config::model::{Config, TrackGroup};
-use crate::ids::{Errno, IfIndex, InstanceId};
+use crate::ids::{IfIndex, InstanceId};
 use crate::time::Instant;
 
 use super::super::action::{Operation, Token, Transmit};
@@ -83,59 +84,6 @@ impl Engine {
         self.ask_static(Purpose::Static, operations);
     }
 
-    /// The kernel did not do one operation.
-    pub(super) fn refused(
-        &mut self,
-        now: Instant,
-        token: Token,
-        operation: &Operation,
-        errno: Errno,
-        tx: &mut impl Transmit,
-    ) {
-        let id = match self.requests.purpose(token) {
-            Some(
-                Purpose::Install(id)
-                | Purpose::Restore(id)
-                | Purpose::Remove(id)
-                | Purpose::Renew(id)
-                | Purpose::TryAgain(id),
-            ) => id,
-            Some(Purpose::Static | Purpose::TryStaticAgain) => {
-                return self.static_refused(now, token, operation, errno, tx);
-            }
-            Some(Purpose::Reload) => return self.reload_refused(token, operation, errno),
-            // What was refused of links is told when they are done.
-            Some(Purpose::Links) | None => return,
-        };
-        self.one(now, id, tx, |it, cx| {
-            it.refused(token, operation, errno, cx);
-        });
-    }
-
-    fn reload_refused(&mut self, token: Token, operation: &Operation, errno: Errno) {
-        let instances = self.instances.values_mut();
-        let noted = instances.map(|it| it.reload_refused(token, operation, errno));
-        // Not `any`: several instances may have the same route.
-        let count = noted.filter(|noted| *noted).count();
-        if count > 0 || !operation.adds() {
-            self.log(LogLine::refused(operation, errno));
-        }
-    }
-
-    fn static_refused(
-        &mut self,
-        now: Instant,
-        token: Token,
-        operation: &Operation,
-        errno: Errno,
-        tx: &mut impl Transmit,
-    ) {
-        if self.statics.refused(token, operation, errno) {
-            self.log(LogLine::refused(operation, errno));
-            self.follow_missing_statics(now, tx);
-        }
-    }
-
     /// Whom track groups make depend on what is static (specification C.4).
     pub(super) fn adopt_track_groups(&mut self, config: &Config) {
         for running in self.instances.values_mut() {
@@ -172,41 +120,7 @@ impl Engine {
         self.evaluate_all(now, tx);
     }
 
-    /// Something around has changed: tries again what the kernel refused.
-    pub(super) fn try_again(&mut self, now: Instant, tx: &mut impl Transmit) {
-        if self.phase == Phase::Running {
-            self.each(now, tx, Running::try_again);
-            self.try_statics_again();
-        }
-    }
-
-    /// A trial of what is static is over.
-    pub(super) fn tried_statics_again(
-        &mut self,
-        now: Instant,
-        token: Token,
-        tx: &mut impl Transmit,
-    ) {
-        let Some((is_in, once_more)) = self.statics.refusals.ended(token) else {
-            return;
-        };
-        for operation in is_in {
-            self.log(LogLine::InAtLast(operation.to_string()));
-        }
-        self.follow_missing_statics(now, tx);
-        if once_more {
-            self.try_statics_again();
-        }
-    }
-
-    fn try_statics_again(&mut self) {
-        let operations = self.statics.refusals.retry();
-        if let Some(token) = self.ask_static(Purpose::TryStaticAgain, operations) {
-            self.statics.refusals.began(token);
-        }
-    }
-
-    fn ask_static(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Option<Token> {
+    pub(super) fn ask_static(&mut self, purpose: Purpose, operations: Vec<Operation>) -> Option<Token> {
         if operations.is_empty() {
             return None;
         }

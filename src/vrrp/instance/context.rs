@@ -49,6 +49,8 @@ pub enum TimerKey {
     StartupDelay,
     /// Links of our own are to be looked at again.
     OwnLinks,
+    /// What the kernel refused is to be tried again.
+    Refused,
 }
 
 /// What a kernel request was for.
@@ -70,6 +72,8 @@ pub enum Purpose {
     Static,
     /// What the kernel had refused of that.
     TryStaticAgain,
+    /// What the kernel had refused to take off or out.
+    TakeOff,
     /// What a new configuration means for all VIPs.
     Reload,
 }

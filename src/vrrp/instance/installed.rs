@@ -179,6 +179,21 @@ impl Running {
         is_own && self.refusals.note(token, operation, errno)
     }
 
+    /// Whether it has this address on that interface, or has asked for it.
+    pub fn has_on(&self, on: IfIndex, address: &VirtualAddress) -> bool {
+        let mut put_on = self.put_on.iter();
+        self.installed != Installed::No
+            && put_on.any(|(index, vip)| {
+                *index == on
+                    && (vip.address, vip.prefix_length) == (address.address, address.prefix_length)
+            })
+    }
+
+    /// Whether the kernel refused something that it is to have.
+    pub fn lacks_anything(&self) -> bool {
+        self.installed != Installed::No && !self.refusals.is_empty()
+    }
+
     /// The routes and rules that it has in, or asked for.
     pub fn ways(&self) -> &[Operation] {
         &self.ways
