@@ -202,6 +202,21 @@ fn metrics_say_what_status_says_under_the_names_of_the_exporter() {
     });
 }
 
+/// The VIP is on a link of our own; the label says where it was asked for.
+#[test]
+fn a_vip_on_a_virtual_mac_is_installed() {
+    in_lab(|lab| {
+        let text = instance("VI_1", 1, 255, "use_vmac");
+        let a = serving(lab, "a", 1, &format!("unix:{UNIX}"), &text)?;
+        a.json_when("MASTER with its VIP", |seen| {
+            seen["instances"][0]["vips"][0]["installed"] == true
+        })?;
+        let labels = r#"iname="VI_1",intf="eth0",vrid="1",ip_address="192.0.2.101""#;
+        let name = format!("keepalived_rs_vip_installed{{{labels}}}");
+        await_value(&a, UNIX, &name, 1.0)
+    });
+}
+
 /// The names of the labels of a value.
 fn labels_of(value: &str) -> Vec<&str> {
     let labels = value.split_once('{').map_or("", |(_, rest)| rest);

@@ -183,8 +183,9 @@ impl Composer<'_> {
         self.page.begin(&families::VIP_INSTALLED);
         let there = there(&view.snapshot);
         for it in &view.snapshot.instances {
-            for vip in it.config.all_addresses() {
-                let is_there = there.contains(&(vip.interface.as_str(), vip.address));
+            for (vip, link) in it.addresses() {
+                let holder = link.map_or(&vip.interface, |link| &link.name);
+                let is_there = there.contains(&(holder.as_str(), vip.address));
                 Place::of(it).vip(&mut self.page, it, vip, u8::from(is_there));
             }
         }
