@@ -296,10 +296,12 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// Before the first address is blocked: others may take away what does that.
+    /// Before the first address is blocked, or the first link guarded: others may take away
+    /// what does that.
     fn watch_firewall(&mut self, request: Option<&Request>) {
         let mut operations = request.iter().flat_map(|request| &request.operations);
-        if operations.any(|it| matches!(it, Operation::Block { .. }))
+        let uses_it = |it: &Operation| matches!(it, Operation::Block { .. } | Operation::AddLink(_));
+        if operations.any(|it| uses_it(it))
             && let Err(error) = self.firewall.watch()
         {
             tracing::warn!("Unable to watch the firewall rules: {error}");

@@ -650,6 +650,21 @@ fn rules_that_somebody_took_away_come_back_for_all() {
     });
 }
 
+/// `nft flush ruleset` alone, where no address was ever blocked.
+#[test]
+fn rules_of_vmacs_that_somebody_took_away_come_back_at_once() {
+    in_namespace(|| {
+        make_cable();
+        let mut thread = Thread::start();
+        thread.add(&vmac("vrrp.51"));
+        nftables::clean_up(nftables::Options::default()).expect("taken away");
+        let is_news = |it: &Report| matches!(it, Report::FirewallDisturbed(Ok(())));
+        block_on(async { while !is_news(&thread.reports.recv().await.expect("news")) {} });
+        let rules = super::beside_c::rules();
+        assert!(rules.contains("{ \"vrrp.51\" : \"left\" }"), "{rules}");
+    });
+}
+
 /// Addresses of a MASTER are blocked first, and an instance with a VMAC comes later, by
 /// a reload.
 #[test]
