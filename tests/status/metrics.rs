@@ -107,7 +107,7 @@ fn scrape(daemon: &Daemon, place: &str) -> Result<Metrics> {
     Ok(parsed(&body))
 }
 
-/// What is scraped may be a tenth of a second old.
+/// What is scraped may be a second old.
 fn await_value(daemon: &Daemon, place: &str, name: &str, value: f64) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while scrape(daemon, place)?.get(name) != Some(&value) {
