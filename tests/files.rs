@@ -485,6 +485,47 @@ fn a_log_file_for_each_process() {
     });
 }
 
+/// Neither has the thread that writes the log file.
+#[test]
+fn the_process_of_the_bus_has_no_capabilities() {
+    in_lab(false, |lab| {
+        let words = "global_defs {\nenable_dbus\n}";
+        let mut node = node(lab, "ours", 1, words)?;
+        let process = start(&mut node, OURS, &["-g/run/k.log", "--flush-log-file"])?;
+        process.await_line(PATIENCE, "Entering BACKUP STATE")?;
+        // There is no bus, and it says so.
+        await_that("a log file", || {
+            let log = node.read_file("/run/k_dbus.log").ok()?;
+            (!log.is_empty()).then_some(())
+        })?;
+        let mut without = Vec::new();
+        for (id, _, _) in node.processes()? {
+            let mut threads = capabilities(id)?;
+            threads.sort();
+            if threads.first().is_some_and(|it| *it == 0) {
+                without.push(threads);
+            }
+        }
+        assert_eq!(without, [[0, 0]], "one process with two threads");
+        process.signal(libc::SIGTERM);
+        process.await_end(PATIENCE)?;
+        Ok(())
+    });
+}
+
+/// What each thread of a process may do, as the mask of the kernel.
+fn capabilities(process: u32) -> Result<Vec<u64>> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).context("threads")?;
+    let mut masks = Vec::new();
+    for task in tasks.flatten() {
+        let status = std::fs::read_to_string(task.path().join("status")).context("a status")?;
+        let mask = status.lines().find_map(|it| it.strip_prefix("CapEff:"));
+        let mask = u64::from_str_radix(mask.unwrap_or_default().trim(), 16);
+        masks.push(mask.context("a mask")?);
+    }
+    Ok(masks)
+}
+
 /// `--all`: there is a VRRP process without work, and it can be asked.
 #[test]
 fn all_processes_without_work() {

@@ -12,7 +12,7 @@ use crate::ids::Errno;
 use crate::system::clock::epoch_us;
 use crate::system::netlink::{self, LeftLink, nftables};
 use crate::system::sockets::tx::Sender;
-use crate::vrrp::action::Operation;
+use crate::vrrp::action::{Operation, OwnLinkKind};
 use crate::vrrp::authentication::Sequences;
 use crate::vrrp::interfaces::{Interfaces, Place, place_of};
 use crate::vrrp::kernel_set::{additions_of, comes_off_later, is_surely_ours, removals};
@@ -28,10 +28,6 @@ use super::exit_code;
 pub fn run(config: &Config) -> u8 {
     let mut removed = Vec::new();
     let cleaned = take_off(config, &mut removed);
-    let opened = open_firewall(config);
-    if let Err(error) = &opened {
-        tracing::error!("Unable to remove the firewall drop rules: {error}");
-    }
     let held = |instance: &&Arc<Instance>| {
         let mut own = instance.all_addresses();
         own.any(|vip| removed.contains(&(&***instance, vip)))
@@ -50,7 +46,12 @@ pub fn run(config: &Config) -> u8 {
     if let Err(error) = &deleted {
         tracing::error!("Unable to remove every virtual MAC: {error}");
     }
-    match cleaned.and(opened).and(told).and(deleted) {
+    // Not before either: until then it keeps them silent.
+    let opened = open_firewall(config);
+    if let Err(error) = &opened {
+        tracing::error!("Unable to remove the firewall drop rules: {error}");
+    }
+    match cleaned.and(told).and(deleted).and(opened) {
         Ok(()) => exit_code::OK,
         Err(_) => exit_code::FATAL,
     }
@@ -85,16 +86,30 @@ fn take_off<'c>(
     outcome
 }
 
-/// Deletes the links that were made for instances of `config`.
+/// Deletes the links that were made for instances of `config`: those with our mark, and
+/// those of which name, hardware address and place are as ours would be. A worker that
+/// is killed a moment after it made one has not marked it yet.
 fn remove_links(config: &Config) -> std::io::Result<()> {
     let mut links = VirtualLinks::default();
     links.follow(config);
-    let left = links.iter().map(|(key, link)| LeftLink {
-        name: None,
-        parent: key.parent.clone(),
-        kind: link.wish.kind,
-    });
-    let left: Vec<LeftLink> = left.collect();
+    if links.iter().next().is_none() {
+        return Ok(());
+    }
+    let there = netlink::interfaces_now()?;
+    let mut left = Vec::new();
+    for (key, link) in links.iter() {
+        let left_as = |name| LeftLink {
+            name,
+            parent: key.parent.clone(),
+            kind: link.wish.kind,
+        };
+        left.push(left_as(None));
+        if matches!(link.wish.kind, OwnLinkKind::Macvlan(_)) {
+            let names = there.iter().map(|it| &it.name);
+            let fitting = names.filter(|name| link.wish.fits(name));
+            left.extend(fitting.map(|name| left_as(Some(name.clone()))));
+        }
+    }
     let mut removed = Vec::new();
     let outcome = netlink::clean_up_links(&left, &mut removed);
     for name in removed {

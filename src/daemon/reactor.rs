@@ -657,11 +657,13 @@ impl Reactor {
     fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
         let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
         let config = self.settings.text.read(sources)?.config;
+        if let Err(error) = self.watch_for(&config) {
+            self.watch_again();
+            return Err(error);
+        }
         process::follow_globals(Part::Worker, &config.globals, self.settings.around.umask);
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
-        self.watcher.watch(&config, false)?;
-        self.metrics.follow(&config.globals.metrics_listen)?;
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
         for key in self.receivers.keys() {
@@ -670,6 +672,20 @@ impl Reactor {
         self.signs.changed(now());
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())
+    }
+
+    /// All of a reload that may fail, so that what fails has changed nothing else.
+    fn watch_for(&mut self, config: &Config) -> io::Result<()> {
+        self.watcher.watch(config, false)?;
+        self.metrics.follow(&config.globals.metrics_listen)
+    }
+
+    /// What runs still is watched as before.
+    fn watch_again(&mut self) {
+        let config = self.engine.config().clone();
+        if let Err(error) = self.watch_for(&config) {
+            tracing::error!("Unable to watch what the configuration tracks: {error}");
+        }
     }
 
     /// What runs is gone over to once more (specification E.4): a signal to this

@@ -1,52 +1,24 @@
-//! Settings of the kernel that are changed while the daemon runs, and put back: the
-//! promotion of secondary addresses on an interface, and IGMP for groups of the link
+//! Settings of the kernel that are changed while the daemon runs, and put back at its
+//! end, whatever became of the worker: the promotion of secondary addresses, which a
+//! worker switches on (`netlink/promotion.rs`), and IGMP for groups of the link
 //! (specification B.2, D.7).
 //!
 //! Decides what they were before, and that what somebody else has changed since is left
 //! alone. When they are wanted is decided elsewhere. All of it is of the network
 //! namespace of the caller.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
-use nix::net::if_::{if_indextoname, if_nametoindex};
+use nix::net::if_::if_nametoindex;
 
+use crate::config::model::Family;
 use crate::ids::IfIndex;
+use crate::system::{netlink, sysctl};
 
-/// Where the kernel has the settings of IPv4.
-const ROOT: &str = "/proc/sys/net/ipv4";
-
-/// Whether it reports groups of 224.0.0.0/24, which no switch needs to be told.
-const LOCAL_REPORTS: &str = "igmp_link_local_mcast_reports";
-
-/// Interfaces on which a secondary address takes the place of a primary one that goes,
-/// because of us.
-#[derive(Debug, Default)]
-pub struct Promotion {
-    ours: BTreeSet<IfIndex>,
-}
-
-impl Promotion {
-    /// Switches it on. `ENODEV`: there is no such interface.
-    pub fn begin(&mut self, on: IfIndex) -> io::Result<()> {
-        let path = promotion_of(on).ok_or_else(no_device)?;
-        if !read(&path)? {
-            write(&path, true)?;
-            self.ours.insert(on);
-        }
-        Ok(())
-    }
-
-    /// Switches it off if it was. An interface that is gone is no error.
-    pub fn end(&mut self, on: IfIndex) -> io::Result<()> {
-        match promotion_of(on).filter(|_| self.ours.remove(&on)) {
-            Some(path) => write(&path, false),
-            None => Ok(()),
-        }
-    }
-}
+/// Whether the kernel reports groups of 224.0.0.0/24, which no switch needs to be told.
+const LOCAL_REPORTS: &str = "/proc/sys/net/ipv4/igmp_link_local_mcast_reports";
 
 /// What settings were before any worker changed them, in case that one dies.
 #[derive(Debug, Default)]
@@ -63,19 +35,15 @@ impl Before {
         let Ok(index) = if_nametoindex(interface) else {
             return;
         };
-        let index = IfIndex(index);
-        if let Some(path) = promotion_of(index)
-            && let Ok(is_on) = read(&path)
-        {
-            self.promotion.entry(index).or_insert(is_on);
+        if let Ok(value) = sysctl::read(Family::Inet, interface, "promote_secondaries") {
+            self.promotion.entry(IfIndex(index)).or_insert(value != 0);
         }
     }
 
     /// Reports no groups of 224.0.0.0/24 until [`Before::put_back`].
     pub fn silence_local_igmp(&mut self) -> io::Result<()> {
-        let path = Path::new(ROOT).join(LOCAL_REPORTS);
-        if !self.silenced && read(&path)? {
-            write(&path, false)?;
+        if !self.silenced && reports_local()? {
+            report_local(false)?;
             self.silenced = true;
         }
         Ok(())
@@ -84,45 +52,24 @@ impl Before {
     /// Puts everything back, whoever changed it for us. The first error is told when
     /// all has been tried.
     pub fn put_back(&mut self) -> io::Result<()> {
-        let mut outcome = Ok(());
-        for (index, was_on) in std::mem::take(&mut self.promotion) {
-            let path = promotion_of(index).filter(|_| !was_on);
-            outcome = outcome.and(path.map_or(Ok(()), |path| switch_off(&path)));
-        }
+        let promotion = std::mem::take(&mut self.promotion).into_iter();
+        let off = promotion.filter(|(_, was_on)| !was_on);
+        let off: Vec<IfIndex> = off.map(|(index, _)| index).collect();
+        let mut outcome = netlink::stop_promoting(&off);
         if std::mem::take(&mut self.silenced) {
-            outcome = outcome.and(write(&Path::new(ROOT).join(LOCAL_REPORTS), true));
+            outcome = outcome.and(report_local(true));
         }
         outcome
     }
 }
 
-fn switch_off(path: &Path) -> io::Result<()> {
-    match read(path)? {
-        true => write(path, false),
-        false => Ok(()),
-    }
+fn reports_local() -> io::Result<bool> {
+    Ok(fs::read_to_string(LOCAL_REPORTS)?.trim() != "0")
 }
 
-/// By number, since an interface may get another name. A name is one part of a path,
-/// dots in it mean nothing else.
-fn promotion_of(on: IfIndex) -> Option<PathBuf> {
-    let name = if_indextoname(on.0).ok()?;
-    let name = name.to_str().ok().filter(|name| !name.is_empty())?;
-    let place = Path::new(ROOT).join("conf").join(name);
-    Some(place.join("promote_secondaries"))
-}
-
-fn no_device() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENODEV)
-}
-
-fn read(path: &Path) -> io::Result<bool> {
-    Ok(fs::read_to_string(path)?.trim() != "0")
-}
-
-/// What is not there is not made.
-fn write(path: &Path, on: bool) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
+/// Not made anew: a file that is not there is no setting.
+fn report_local(on: bool) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(LOCAL_REPORTS)?;
     file.write_all(if on { b"1" } else { b"0" })
 }
 
@@ -133,70 +80,34 @@ mod tests {
 
     const NAME: &str = "left.1";
 
-    fn index() -> IfIndex {
-        IfIndex(if_nametoindex(NAME).expect("an interface"))
-    }
-
-    fn is_promoted(name: &str) -> bool {
-        let path = format!("{ROOT}/conf/{name}/promote_secondaries");
-        read(Path::new(&path)).expect("a setting")
-    }
-
-    fn cable() {
-        ip("link add left.1 type veth peer name right");
-        write(
-            Path::new(&format!("{ROOT}/conf/{NAME}/promote_secondaries")),
-            false,
-        )
-        .expect("off");
-    }
-
-    #[test]
-    fn promotion_is_put_back_under_another_name_and_not_where_it_was_on() {
-        in_namespace(|| {
-            cable();
-            let mut promotion = Promotion::default();
-            promotion.begin(index()).expect("on");
-            promotion.begin(index()).expect("on already");
-            assert!(is_promoted(NAME));
-            let on = index();
-            ip("link set left.1 name other");
-            promotion.end(on).expect("off");
-            assert!(!is_promoted("other"));
-            // It was on before us.
-            ip("link set other name left.1");
-            write(&promotion_of(on).expect("there"), true).expect("on");
-            promotion.begin(on).expect("on already");
-            promotion.end(on).expect("not ours");
-            assert!(is_promoted(NAME));
-            ip("link del left.1");
-            promotion.end(on).expect("gone");
-            let missing = promotion.begin(on).map_err(|it| it.raw_os_error());
-            assert_eq!(missing, Err(Some(libc::ENODEV)));
-        });
+    fn set_promotion(value: i64) {
+        sysctl::write(Family::Inet, NAME, "promote_secondaries", value).expect("set");
     }
 
     #[test]
     fn what_a_dead_worker_changed_is_put_back() {
         in_namespace(|| {
-            cable();
-            let reports = Path::new(ROOT).join(LOCAL_REPORTS);
-            assert!(read(&reports).expect("there"));
+            ip("link add left.1 type veth peer name right");
+            set_promotion(0);
+            assert!(reports_local().expect("there"));
             let mut before = Before::default();
             before.note_promotion(NAME);
             before.note_promotion("missing");
             before.silence_local_igmp().expect("silent");
-            assert!(!read(&reports).expect("there"));
-            Promotion::default().begin(index()).expect("on");
+            assert!(!reports_local().expect("there"));
+            set_promotion(1);
             // The next worker begins with what the last one left.
             before.note_promotion(NAME);
+            ip("link set left.1 name other");
             before.put_back().expect("back");
-            assert!(!is_promoted(NAME) && read(&reports).expect("there"));
+            let promotion = sysctl::read(Family::Inet, "other", "promote_secondaries");
+            assert_eq!(promotion.expect("there"), 0);
+            assert!(reports_local().expect("there"));
             // Whatever was so before stays so.
-            write(&reports, false).expect("silent");
+            report_local(false).expect("silent");
             before.silence_local_igmp().expect("silent already");
             before.put_back().expect("nothing");
-            assert!(!read(&reports).expect("there"));
+            assert!(!reports_local().expect("there"));
         });
     }
 }

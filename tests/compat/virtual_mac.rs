@@ -530,7 +530,12 @@ pub fn killed(bench: &mut Bench) -> Result<()> {
     send_signal(worker_of(&bench.a)?, libc::SIGSTOP)?;
     bench.a.daemon()?.signal(libc::SIGKILL);
     bench.a.daemon()?.await_end(PATIENCE)?;
+    // A moment after it makes a link, the kernel has not heard yet whose it is.
+    let young = "vrrp7.51 link eth0 address 00:00:5e:00:01:33";
+    let make = format!("link add {young} type macvlan mode private");
+    bench.a.node.inside(|| ip(&make))?;
     crate::realtime::clean_up(&mut bench.a, &[])?;
+    await_link(&bench.a, "vrrp7.51", false)?;
     expect_traces(&bench.a, &before)?;
     await_virtual_holder(bench, &speech, mark, &bench.b)?;
     bench.b.stop()

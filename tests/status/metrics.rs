@@ -107,7 +107,7 @@ fn scrape(daemon: &Daemon, place: &str) -> Result<Metrics> {
     Ok(parsed(&body))
 }
 
-/// What is scraped may be a tenth of a second old.
+/// What is scraped may be a second old.
 fn await_value(daemon: &Daemon, place: &str, name: &str, value: f64) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while scrape(daemon, place)?.get(name) != Some(&value) {
@@ -199,6 +199,21 @@ fn metrics_say_what_status_says_under_the_names_of_the_exporter() {
         let (_, plain) = asked(&a, UNIX, SCRAPE.as_bytes())?;
         promtool(&plain);
         Ok(())
+    });
+}
+
+/// The VIP is on a link of our own; the label says where it was asked for.
+#[test]
+fn a_vip_on_a_virtual_mac_is_installed() {
+    in_lab(|lab| {
+        let text = instance("VI_1", 1, 255, "use_vmac");
+        let a = serving(lab, "a", 1, &format!("unix:{UNIX}"), &text)?;
+        a.json_when("MASTER with its VIP", |seen| {
+            seen["instances"][0]["vips"][0]["installed"] == true
+        })?;
+        let labels = r#"iname="VI_1",intf="eth0",vrid="1",ip_address="192.0.2.101""#;
+        let name = format!("keepalived_rs_vip_installed{{{labels}}}");
+        await_value(&a, UNIX, &name, 1.0)
     });
 }
 

@@ -1,9 +1,9 @@
 //! D-Bus (specification E.12): what is said between the processes about it.
 //!
 //! Decides who knows what. The service is a process of its own, a child of the
-//! supervisor without any right (`service.rs`): what comes in over the bus is read
-//! where nothing of VRRP can break, and the name stays on the bus when a worker is
-//! replaced. The worker tells where its instances stand (`teller.rs`), the supervisor
+//! supervisor without capabilities (`service.rs`), though root's: what comes in over the
+//! bus is read where nothing of VRRP can break, and the name stays on the bus when a
+//! worker is replaced. The worker tells where its instances stand (`teller.rs`), the supervisor
 //! passes that on (`supervisor/bus.rs`). What the objects look like and what they
 //! answer is decided in `objects.rs`.
 //!
@@ -18,7 +18,7 @@ use std::os::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
-use super::state_files::StateFile;
+use super::state_files::{StateFile, state_number};
 use crate::config::model::{Dbus, Instance};
 use crate::vrrp::action::NotifyState;
 use crate::vrrp::state_machine::State;
@@ -121,15 +121,16 @@ pub enum Standing {
 
 impl Standing {
     /// The number of a state.
-    pub const fn number(self) -> u32 {
-        match self {
-            Self::Init => 0,
-            Self::Backup => 1,
-            Self::Master => 2,
-            Self::Fault => 3,
-            Self::Deleted => 97,
-            Self::Stop => 98,
-        }
+    pub fn number(self) -> u32 {
+        let state = match self {
+            Self::Init => State::Init,
+            Self::Backup => State::Backup,
+            Self::Master => State::Master,
+            Self::Fault => State::Fault,
+            Self::Stop => State::Stopped,
+            Self::Deleted => return 97,
+        };
+        u32::from(state_number(state))
     }
 
     /// The name of a state.

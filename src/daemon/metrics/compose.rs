@@ -8,12 +8,12 @@ use std::fmt::Display;
 use super::families::{self, Family};
 use super::page::{Format, Labels, Page};
 use crate::config::model::VirtualAddress;
+use crate::daemon::state_files::state_number;
 use crate::daemon::status::View;
 use crate::daemon::status::compose::{seconds, there};
 use crate::system::scripts::Owner;
 use crate::time::{Instant, Interval};
 use crate::vrrp::snapshot::{InstanceSnapshot, PeerSnapshot};
-use crate::vrrp::state_machine::State;
 use crate::vrrp::statistics::Statistics;
 use crate::vrrp::tracking::{Run, Standing};
 
@@ -183,8 +183,9 @@ impl Composer<'_> {
         self.page.begin(&families::VIP_INSTALLED);
         let there = there(&view.snapshot);
         for it in &view.snapshot.instances {
-            for vip in it.config.all_addresses() {
-                let is_there = there.contains(&(vip.interface.as_str(), vip.address));
+            for (vip, link) in it.addresses() {
+                let holder = link.map_or(&vip.interface, |link| &link.name);
+                let is_there = there.contains(&(holder.as_str(), vip.address));
                 Place::of(it).vip(&mut self.page, it, vip, u8::from(is_there));
             }
         }
@@ -323,17 +324,6 @@ impl Place {
 
 fn skipped(view: &View, owner: Owner) -> u64 {
     view.skipped.get(&owner).copied().unwrap_or(0)
-}
-
-/// As in C's `keepalived.json`.
-const fn state_number(state: State) -> u8 {
-    match state {
-        State::Init => 0,
-        State::Backup => 1,
-        State::Master => 2,
-        State::Fault => 3,
-        State::Stopped => 98,
-    }
 }
 
 /// A limit as OpenMetrics writes it: with a dot in it.

@@ -28,7 +28,7 @@ use crate::time::{Instant, Interval};
 pub const CLIENTS_MAX: usize = 128;
 
 /// How long a view serves: taking one costs the reactor a little for each instance.
-const BETWEEN_VIEWS: Interval = Interval::from_ms(100);
+const BETWEEN_VIEWS: Interval = Interval::from_secs(1);
 
 /// How long the thread waits for a view.
 const VIEW_LIMIT: Interval = Interval::from_secs(5);
@@ -104,6 +104,7 @@ impl Server {
             if self.paused_until.is_some_and(|until| until <= now) {
                 self.paused_until = None;
             }
+            self.forget_old(now);
             self.take_on(now);
             for client in &mut self.clients {
                 client.go_on(now);
@@ -179,8 +180,19 @@ impl Server {
 
     fn deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().map(|client| client.until);
-        let others = [self.paused_until, self.listen_at].into_iter().flatten();
-        clients.chain(others).min()
+        let others = [self.paused_until, self.listen_at, self.old_at()];
+        clients.chain(others.into_iter().flatten()).min()
+    }
+
+    fn old_at(&self) -> Option<Instant> {
+        self.recent.as_ref().map(|recent| recent.at + BETWEEN_VIEWS)
+    }
+
+    /// A view of ten thousand instances is not kept until somebody asks again.
+    fn forget_old(&mut self, now: Instant) {
+        if self.old_at().is_some_and(|at| at <= now) {
+            self.recent = None;
+        }
     }
 
     fn take_on(&mut self, now: Instant) {
@@ -201,8 +213,8 @@ impl Server {
 
     /// Answers all that wait. Returns whether there still is somebody to ask.
     fn answer_waiting(&mut self) -> bool {
-        let is_fresh = |recent: &Recent| now().since(recent.at) < BETWEEN_VIEWS;
-        if !self.recent.as_ref().is_some_and(is_fresh) {
+        self.forget_old(now());
+        if self.recent.is_none() {
             let (reply, view): (ViewWanted, Receiver<_>) = sync_channel(1);
             if self.ask.send(reply).is_err() {
                 return false;

@@ -103,8 +103,8 @@ fn election(data: &mut Object, snapshot: &Snapshot, it: &InstanceSnapshot) {
     data.bit("accept", config.accept);
     data.raw("nopreempt", config.nopreempt);
     data.raw("preempt_delay", config.preempt_delay.as_secs());
-    data.raw("state", number(dump_state(snapshot, it)));
-    data.raw("wantstate", number(it.wanted));
+    data.raw("state", state_number(dump_state(snapshot, it)));
+    data.raw("wantstate", state_number(it.wanted));
     let version = if config.version == Version::V2 { 2 } else { 3 };
     data.raw("version", version);
 }
@@ -210,7 +210,7 @@ fn process(counted: &ProcessSnapshot) -> String {
 }
 
 /// C's number of a state.
-const fn number(state: State) -> u8 {
+pub const fn state_number(state: State) -> u8 {
     match state {
         State::Init => 0,
         State::Backup => 1,

@@ -50,6 +50,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+pub use json::state_number;
 use page::WallClock;
 
 /// How many requests may wait for a slow disk. More of them would only write

@@ -293,8 +293,10 @@ pub struct Contended {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fault {
-    /// `interface-missing`, `loopback`, `no-multicast`, `link-down`, `link-refused`, `no-source-address`,
-    /// `no-unicast-peer`, `vip-interface`, `route-interface`, `static-interface`, `static-missing`, `tracked-interface`, `script` or `group-member`.
+    /// `interface-missing`, `loopback`, `no-multicast`, `link-down`, `link-refused`,
+    /// `no-source-address`, `no-unicast-peer`, `vip-interface`, `route-interface`,
+    /// `static-interface`, `static-missing`, `tracked-interface`, `script`, `file`,
+    /// `process`, `vip-lost` or `group-member`.
     pub code: String,
     /// The interface, script or instance that it is about.
     pub subject: String,

@@ -101,7 +101,12 @@ impl Listener {
                     self.until = now + PATIENCE;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // One that reads slowly may never have read everything.
+                    self.waiting.drain(..self.written);
+                    self.written = 0;
+                    break;
+                }
                 Err(_) => self.is_gone = true,
             }
         }
@@ -143,6 +148,8 @@ fn hung_up(stream: &UnixStream) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+
+    use nix::sys::socket::{setsockopt, sockopt};
 
     use super::*;
 
@@ -187,6 +194,27 @@ mod tests {
         drop(theirs);
         listener.go_on(now);
         assert!(listener.is_gone());
+    }
+
+    #[test]
+    fn what_a_slow_reader_has_read_is_not_kept() {
+        let (mut listener, mut theirs) = pair(None);
+        // The kernel keeps little of it.
+        setsockopt(&listener.stream, sockopt::SndBuf, &8192).unwrap();
+        let long = "x".repeat(1000);
+        let mut buffer = [0; 4096];
+        for number in 8..5_000 {
+            listener.hear(number, &event(&long), Instant::ZERO);
+            listener.go_on(Instant::ZERO);
+            // It never reads all of it.
+            while listener.waiting.len() > WAITING_MAX / 2 {
+                assert!(theirs.read(&mut buffer).unwrap() > 0);
+                listener.go_on(Instant::ZERO);
+                assert!(listener.deadline().is_some());
+            }
+        }
+        assert!(!listener.is_gone());
+        assert!(listener.waiting.capacity() < 2 * WAITING_MAX);
     }
 
     #[test]

@@ -270,11 +270,12 @@ impl Server {
         let view = view.recv_timeout(VIEW_LIMIT.into()).ok();
         let now = now();
         self.last_view = Some(now);
-        // What was told before the view was taken is for those who listened then.
-        self.pass_events_on(now);
+        // Before the queue is read: what was told since the view was taken is for new
+        // listeners too. What the view shows already they do not hear again.
         if let Some(view) = &view {
             self.take_on_listeners(view, now);
         }
+        self.pass_events_on(now);
         for client in &mut self.clients {
             let Some(request) = client.waits_for() else {
                 continue;
@@ -293,5 +294,52 @@ impl Server {
         }
         self.hearer.set_listeners(self.listeners.len());
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::model::Config;
+    use crate::daemon::status::events::Event;
+    use crate::vrrp::Engine;
+
+    fn event(name: &str) -> Option<Event> {
+        Some(Event {
+            event: name.to_owned(),
+            ..Event::default()
+        })
+    }
+
+    /// Between the moment at which the view was taken and the one at which it arrives.
+    #[test]
+    fn a_new_listener_hears_what_happens_after_its_view() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        let mut teller = start(Some(OwnedFd::from(listener)), ask).unwrap();
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.write_all(&line(&Request::events(None))).unwrap();
+        let reply = asked.blocking_recv().unwrap();
+        teller.tell(|| event("before"));
+        let view = View {
+            snapshot: Engine::new(Config::default()).snapshot(now()),
+            wall: wall_clock(),
+            about: Arc::default(),
+            refusals: std::collections::BTreeMap::new(),
+            skipped: std::collections::BTreeMap::new(),
+            events: teller.last(),
+        };
+        teller.tell(|| event("after"));
+        reply.send(Box::new(view)).unwrap();
+        let lines = BufReader::new(client).lines().take(2);
+        let heard = lines.map(|line| serde_json::from_str::<Event>(&line.unwrap()).unwrap());
+        let heard: Vec<String> = heard.map(|it| it.event).collect();
+        assert_eq!(heard, ["daemon", "after"]);
     }
 }

@@ -16,7 +16,6 @@ use tokio::sync::mpsc;
 use crate::config::model::{Buffers, VirtualAddress};
 use crate::ids::{Errno, IfIndex};
 use crate::system::realtime::Thread;
-use crate::system::settings::Promotion;
 use crate::vrrp::action::{Operation, Token};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkPart, LostWay};
 
@@ -25,6 +24,8 @@ use names::Names;
 use nftables::Firewall;
 use own_links::OwnLinks;
 pub use own_links::{LeftLink, clean_up_links};
+use promotion::Promotion;
+pub use promotion::stop_promoting;
 use socket::RequestSocket;
 
 mod address;
@@ -36,6 +37,7 @@ mod names;
 pub mod nftables;
 mod operation;
 mod own_links;
+mod promotion;
 mod route;
 mod rule;
 mod socket;
@@ -296,10 +298,12 @@ struct Kernel {
 }
 
 impl Kernel {
-    /// Before the first address is blocked: others may take away what does that.
+    /// Before the first address is blocked, or the first link guarded: others may take away
+    /// what does that.
     fn watch_firewall(&mut self, request: Option<&Request>) {
         let mut operations = request.iter().flat_map(|request| &request.operations);
-        if operations.any(|it| matches!(it, Operation::Block { .. }))
+        let uses_it = |it: &Operation| matches!(it, Operation::Block { .. } | Operation::AddLink(_));
+        if operations.any(|it| uses_it(it))
             && let Err(error) = self.firewall.watch()
         {
             tracing::warn!("Unable to watch the firewall rules: {error}");
@@ -347,8 +351,8 @@ impl Kernel {
         let result = match operation {
             Operation::Block { on, address } => firewall.block(*on, *address),
             Operation::Unblock { on, address } => firewall.unblock(*on, *address),
-            Operation::Promote { on } => self.promotion.begin(*on),
-            Operation::Unpromote { on } => self.promotion.end(*on),
+            Operation::Promote { on } => self.promotion.begin(socket, *on),
+            Operation::Unpromote { on } => self.promotion.end(socket, *on),
             Operation::AddLink(link) => own_links.add(socket, firewall, link).map(|flaws| {
                 reports.extend(flaws.into_iter().map(|(part, errno)| Report::LinkFlawed {
                     link: link.name.clone(),

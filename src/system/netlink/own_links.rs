@@ -56,15 +56,35 @@ struct Work<'a> {
 
 impl OwnLinks {
     /// Makes an interface, or takes over one that fits, with all that belongs to it;
-    /// what is missing of that.
+    /// what is missing of that. After an error nothing is left of one that was made.
     pub(super) fn add(
         &mut self,
         socket: &mut RequestSocket,
         firewall: &mut Firewall,
         link: &OwnLink,
     ) -> io::Result<Vec<Flaw>> {
-        let found = find_or_create(socket, link)?;
+        let (found, is_new) = find_or_create(socket, link)?;
+        let outcome = self.complete(socket, firewall, link, &found);
+        if outcome.is_err() && is_new {
+            // Who was refused does not ask for it to be removed. The first error counts.
+            let _ = self.remove(socket, firewall, found.state.index, &link.name);
+        }
+        outcome
+    }
+
+    fn complete(
+        &mut self,
+        socket: &mut RequestSocket,
+        firewall: &mut Firewall,
+        link: &OwnLink,
+        found: &Link,
+    ) -> io::Result<Vec<Flaw>> {
         let index = found.state.index;
+        if let OwnLinkKind::Macvlan(mac) = link.kind
+            && mac != found.state.mac
+        {
+            link::set_mac(socket, index, mac)?;
+        }
         self.forget_others_of(&link.name, index, firewall);
         let mut work = Work {
             socket,
@@ -73,7 +93,7 @@ impl OwnLinks {
             flaws: Vec::new(),
         };
         let before = self.parent_before(&mut work);
-        work.mark(&found, before);
+        work.mark(found, before);
         let own = Own {
             name: link.name.clone(),
             parent: link.parent,
@@ -83,9 +103,9 @@ impl OwnLinks {
         if had.is_some_and(|had| had.holds_parent) && before.is_none() {
             self.release_parent(work.socket, link.parent)?;
         }
-        work.set_membership(&found);
+        work.set_membership(found);
         work.guard(index);
-        work.set_own(&found);
+        work.set_own(found);
         if before.is_some() {
             work.set_parent();
         }
@@ -235,25 +255,21 @@ fn put_back(socket: &mut RequestSocket, parent: IfIndex, before: Settings) -> io
     outcome
 }
 
-/// The interface, made if there is none of that name, with its hardware address.
-fn find_or_create(socket: &mut RequestSocket, link: &OwnLink) -> io::Result<Link> {
-    let found = match link::by_name(socket, &link.name)? {
-        Some(found) => found,
+/// The interface, made if there is none of that name, and whether it was.
+fn find_or_create(socket: &mut RequestSocket, link: &OwnLink) -> io::Result<(Link, bool)> {
+    let (found, is_new) = match link::by_name(socket, &link.name)? {
+        Some(found) => (found, false),
         None => {
             link::create(socket, link)?;
-            link::by_name(socket, &link.name)?
-                .ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?
+            let made = link::by_name(socket, &link.name)?;
+            let made = made.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
+            (made, true)
         }
     };
     if !found.state.link.is_of(&link.kind, link.parent) {
         return Err(io::Error::from_raw_os_error(libc::EEXIST));
     }
-    if let OwnLinkKind::Macvlan(mac) = link.kind
-        && mac != found.state.mac
-    {
-        link::set_mac(socket, found.state.index, mac)?;
-    }
-    Ok(found)
+    Ok((found, is_new))
 }
 
 impl Work<'_> {

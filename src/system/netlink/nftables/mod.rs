@@ -202,28 +202,37 @@ impl Firewall {
         }
     }
 
-    /// Puts everything back, if somebody else took something away; `None` if not.
+    /// Puts everything back, if somebody else took something away; `None` if not, or if
+    /// it fails as it did before. What fails is tried again.
     pub(super) fn heal(&mut self) -> Option<io::Result<()>> {
+        let now = now();
         let watch = self.watch.as_mut()?;
-        match watch.is_due(now(), &self.options.table, self.port) {
-            Ok(false) => None,
-            Ok(true) => {
-                let families = [Family::Inet, Family::Inet6];
-                let mut made = families
-                    .into_iter()
-                    .filter(|it| self.made[place(*it)].table);
-                let made: Vec<Family> = made.by_ref().collect();
-                if made.is_empty() {
-                    return None;
-                }
-                Some(made.into_iter().try_for_each(|it| self.make_anew(it)))
-            }
-            Err(error) => {
-                // Better deaf than turning without end.
-                self.watch = None;
-                Some(Err(error))
+        let healed = match watch.is_due(now, &self.options.table, self.port) {
+            Ok(false) => return None,
+            Ok(true) => self.make_all_anew(),
+            Err(error) => return Some(Err(self.be_deaf(error))),
+        };
+        let watch = self.watch.as_mut()?;
+        match watch.is_news(healed.is_ok(), now) {
+            Ok(is_news) => is_news.then_some(healed),
+            Err(error) => Some(Err(self.be_deaf(error))),
+        }
+    }
+
+    /// Better deaf than turning without end.
+    fn be_deaf(&mut self, error: io::Error) -> io::Error {
+        self.watch = None;
+        error
+    }
+
+    fn make_all_anew(&mut self) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for family in [Family::Inet, Family::Inet6] {
+            if self.made[place(family)].table {
+                outcome = outcome.and(self.make_anew(family));
             }
         }
+        outcome
     }
 
     /// Makes the table of a family with all that is blocked in it, in the place of
@@ -300,6 +309,7 @@ impl Firewall {
     }
 
     /// Makes a half of the table of a family, after what an earlier daemon may have left.
+    /// If somebody took the table away, all of it is made again.
     fn make(&mut self, family: Family, part: Part) -> io::Result<()> {
         let made = self.made[place(family)];
         let is_there = match part {
@@ -320,7 +330,12 @@ impl Firewall {
             Part::Vips => rules::create_vips(&mut batch, family, &self.options),
             Part::Guards => rules::create_guards(&mut batch, family, &self.options),
         }
-        self.send(batch)?;
+        match self.send(batch) {
+            Err(error) if made.table && error.raw_os_error() == Some(libc::ENOENT) => {
+                return self.make_anew(family);
+            }
+            result => result?,
+        }
         let made = &mut self.made[place(family)];
         made.table = true;
         match part {

@@ -202,8 +202,37 @@ impl<'a> Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// A set; `number` tells it from the others of this batch.
+    /// A set without more than this; `number` tells it from the others of this batch.
     fn set(&mut self, name: &str, number: u32, key: u32, key_bytes: u32, flags: u32) {
+        self.any_set(name, number, (key, key_bytes), flags, |_| {});
+    }
+
+    /// A map from interfaces to interfaces.
+    fn map(&mut self, name: &str, number: u32) {
+        let interface = (TYPE_INTERFACE, 4);
+        self.any_set(name, number, interface, MAP, |it| {
+            it.number(6, interface.0);
+            it.number(7, interface.1);
+            it.bytes(13, &[KEYS_AS_HERE, VALUES_AS_HERE].concat());
+        });
+    }
+
+    /// A set of interfaces.
+    fn interfaces(&mut self, name: &str, number: u32) {
+        self.any_set(name, number, (TYPE_INTERFACE, 4), 0, |it| {
+            it.bytes(13, &KEYS_AS_HERE);
+        });
+    }
+
+    /// A set of keys of this type and length in bytes, with more attributes.
+    fn any_set(
+        &mut self,
+        name: &str,
+        number: u32,
+        (key, key_bytes): (u32, u32),
+        flags: u32,
+        more: impl FnOnce(&mut Attributes<'_>),
+    ) {
         let table = &self.options.table;
         self.batch.ask(Request::NewSet, self.family, |it| {
             it.text(1, table);
@@ -212,37 +241,7 @@ impl Builder<'_> {
             it.number(4, key);
             it.number(5, key_bytes);
             it.number(10, number);
-        });
-    }
-
-    /// A map from interfaces to interfaces.
-    fn map(&mut self, name: &str, number: u32) {
-        let (kind, bytes) = (TYPE_INTERFACE, 4);
-        let table = &self.options.table;
-        self.batch.ask(Request::NewSet, self.family, |it| {
-            it.text(1, table);
-            it.text(2, name);
-            it.number(3, MAP);
-            it.number(4, kind);
-            it.number(5, bytes);
-            it.number(6, kind);
-            it.number(7, bytes);
-            it.number(10, number);
-            it.bytes(13, &[KEYS_AS_HERE, VALUES_AS_HERE].concat());
-        });
-    }
-
-    /// A set of interfaces.
-    fn interfaces(&mut self, name: &str, number: u32) {
-        let table = &self.options.table;
-        self.batch.ask(Request::NewSet, self.family, |it| {
-            it.text(1, table);
-            it.text(2, name);
-            it.number(3, 0);
-            it.number(4, TYPE_INTERFACE);
-            it.number(5, 4);
-            it.number(10, number);
-            it.bytes(13, &KEYS_AS_HERE);
+            more(it);
         });
     }
 

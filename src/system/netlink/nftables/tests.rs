@@ -153,6 +153,34 @@ fn what_was_blocked_before_is_blocked_again() {
     });
 }
 
+/// The first of its kind after the table was taken away: the table has no set for it yet.
+#[test]
+fn what_a_table_lacks_that_somebody_took_away_comes_with_the_rest() {
+    in_namespace(|| {
+        make_addresses();
+        let guard = Guard {
+            on: LOOPBACK,
+            parent: LOOPBACK,
+        };
+        let mut ours = firewall(false);
+        ours.guard(model::Family::Inet, guard).expect("guarded");
+        firewall(false).clear().expect("taken away");
+        ours.block(LOOPBACK, parsed("10.9.0.1")).expect("blocked");
+        assert!(!arrives("10.9.0.1:0"));
+        let is_guarded = |ours: &mut Firewall| {
+            let gone = ours.change_guard(Request::DeleteElement, Family::Inet, guard);
+            gone.is_ok()
+        };
+        assert!(is_guarded(&mut ours));
+        // And the other way about.
+        let mut ours = firewall(false);
+        ours.block(LOOPBACK, parsed("10.9.0.1")).expect("blocked");
+        firewall(false).clear().expect("taken away");
+        ours.guard(model::Family::Inet, guard).expect("guarded");
+        assert!(!arrives("10.9.0.1:0") && is_guarded(&mut ours));
+    });
+}
+
 fn in_runtime(act: impl AsyncFnOnce()) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -207,6 +235,40 @@ fn what_others_take_away_is_put_back() {
             assert_eq!(heal_until(&mut ours, whole).await, 1);
             ours.close().expect("taken away");
             assert!(closed.iter().all(|address| arrives(address)));
+        });
+    });
+}
+
+/// It is tried until it succeeds, and told once that it does not.
+#[test]
+fn what_cannot_be_put_back_is_tried_again() {
+    in_namespace(|| {
+        make_addresses();
+        in_runtime(async || {
+            let mut ours = firewall(false);
+            ours.watch().expect("a socket");
+            ours.block(LOOPBACK, parsed("10.9.0.1")).expect("blocked");
+            let whole = || !arrives("10.9.0.1:0");
+            // The second time has to wait, so that it is known before it is tried.
+            for _ in 0..2 {
+                firewall(false).clear().expect("taken away");
+                ours.disturbed().await.expect("news");
+                let _ = ours.heal();
+            }
+            assert!(!whole());
+            // No table can have such a name.
+            let name = std::mem::replace(&mut ours.options.table, "x".repeat(300));
+            let told = loop {
+                ours.disturbed().await.expect("time");
+                if let Some(told) = ours.heal() {
+                    break told;
+                }
+            };
+            assert!(told.is_err());
+            ours.disturbed().await.expect("time");
+            assert!(ours.heal().is_none());
+            ours.options.table = name;
+            assert_eq!(heal_until(&mut ours, whole).await, 1);
         });
     });
 }

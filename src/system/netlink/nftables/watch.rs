@@ -42,6 +42,8 @@ pub(super) struct Watch {
     /// Something is missing.
     is_damaged: bool,
     put_back_at: Option<Instant>,
+    /// Putting it back failed the last time.
+    has_failed: bool,
 }
 
 impl Watch {
@@ -59,6 +61,7 @@ impl Watch {
             buffer: Vec::with_capacity(BUFFER_BYTES),
             is_damaged: false,
             put_back_at: None,
+            has_failed: false,
         })
     }
 
@@ -114,6 +117,17 @@ impl Watch {
         self.is_damaged = false;
         self.put_back_at = Some(now);
         Ok(true)
+    }
+
+    /// Takes notice of what became of it, begun at `now`: what could not be put back is
+    /// due again. Whether it is worth telling, which a failure is once.
+    pub(super) fn is_news(&mut self, is_whole: bool, now: Instant) -> io::Result<bool> {
+        let had_failed = std::mem::replace(&mut self.has_failed, !is_whole);
+        if !is_whole {
+            self.is_damaged = true;
+            self.timer.arm(Some(now + GAP))?;
+        }
+        Ok(is_whole || !had_failed)
     }
 }
 

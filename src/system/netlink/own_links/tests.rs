@@ -624,6 +624,31 @@ fn reports_of_groups_leave_by_the_parent_with_its_own_address() {
     });
 }
 
+/// Somebody else has its hardware address there, so that it cannot be set up.
+#[test]
+fn nothing_is_left_of_one_that_the_kernel_refuses_in_the_end() {
+    in_namespace(|| {
+        make_cable();
+        ip("link add other link left address 00:00:5e:00:01:33 type macvlan mode bridge");
+        ip("link set other up");
+        let mut thread = Thread::start();
+        let link = Box::new(vmac("vrrp.51"));
+        let told = thread.until_done(vec![Operation::AddLink(link)]);
+        let refused = |it: &Report| matches!(it, Report::Refused { errno, .. } if *errno == Errno(libc::EADDRINUSE));
+        assert!(told.iter().any(refused), "{told:?}");
+        assert!(!is_there("vrrp.51"));
+        assert_eq!(of_parent(), [0, 0, 0]);
+        let rules = super::beside_c::rules();
+        assert!(!rules.contains(": \"left\""), "{rules}");
+        // Not made by us, and not deleted.
+        ip("link add vrrp.51 link left address 00:00:5e:00:01:33 type macvlan mode private");
+        let link = Box::new(vmac("vrrp.51"));
+        let told = thread.until_done(vec![Operation::AddLink(link)]);
+        assert!(told.iter().any(refused), "{told:?}");
+        assert!(is_there("vrrp.51"));
+    });
+}
+
 /// `nft flush ruleset`, and then one more VMAC.
 #[test]
 fn rules_that_somebody_took_away_come_back_for_all() {
@@ -647,6 +672,21 @@ fn rules_that_somebody_took_away_come_back_for_all() {
         thread.add(&vmac("vrrp.51"));
         let rules = super::beside_c::rules();
         assert_eq!(rules.matches(" : \"left\"").count(), 2, "{rules}");
+    });
+}
+
+/// `nft flush ruleset` alone, where no address was ever blocked.
+#[test]
+fn rules_of_vmacs_that_somebody_took_away_come_back_at_once() {
+    in_namespace(|| {
+        make_cable();
+        let mut thread = Thread::start();
+        thread.add(&vmac("vrrp.51"));
+        nftables::clean_up(nftables::Options::default()).expect("taken away");
+        let is_news = |it: &Report| matches!(it, Report::FirewallDisturbed(Ok(())));
+        block_on(async { while !is_news(&thread.reports.recv().await.expect("news")) {} });
+        let rules = super::beside_c::rules();
+        assert!(rules.contains("{ \"vrrp.51\" : \"left\" }"), "{rules}");
     });
 }
 
