@@ -94,16 +94,20 @@ pub struct Text {
 }
 
 impl Text {
-    /// Reads the text in a memfd, positioned at its beginning. The supervisor
-    /// has found it usable, and reading it is pure: so will we, unless a file
-    /// with a key is gone since.
+    /// Reads the text in a memfd, positioned at its beginning, with what the files said
+    /// that it names. The supervisor has found it usable, and reading it is pure: so
+    /// will we.
     pub fn read(&self, sources: OwnedFd) -> io::Result<Loaded> {
         let mut bytes = Vec::new();
         File::from(sources).read_to_end(&mut bytes)?;
-        let sources = Sources::from_bytes(&bytes)
+        // The text is one line of JSON; a second one has what the worker must not open.
+        let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
+        let text = lines.next().unwrap_or_default();
+        let handed = key_files::Handed::from_bytes(lines.next().unwrap_or_default())?;
+        let sources = Sources::from_bytes(text)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
         let mut loaded = config::load(&sources, &self.config_file, &self.options);
-        key_files::read(&mut loaded);
+        handed.put_into(&mut loaded.config);
         if loaded.is_usable() {
             Ok(loaded)
         } else {

@@ -174,6 +174,8 @@ pub struct MailDelivery {
     /// `smtp_ca_file`: whose certificates are believed, instead of those that this
     /// machine believes.
     pub ca_file: Option<String>,
+    /// What is in that file, once it was read: where the daemon starts or reloads.
+    pub ca_text: Option<Vec<u8>>,
     /// `smtp_user`: who logs in to the server.
     pub user: Option<String>,
     /// `smtp_password`, `smtp_password_file`
@@ -188,6 +190,7 @@ impl Default for MailDelivery {
         Self {
             tls: SmtpTls::Off,
             ca_file: None,
+            ca_text: None,
             user: None,
             password: None,
             retry_for: Interval::from_secs(3600),
@@ -229,7 +232,8 @@ pub enum SmtpTls {
 /// Where the password for the mail server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SmtpPassword {
-    /// It was written down.
+    /// It was written down, or it was read from its file where the daemon starts or
+    /// reloads.
     Written(Secret),
     /// On the first line of this file.
     File(String),

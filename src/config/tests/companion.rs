@@ -190,6 +190,7 @@ fn mail_is_encrypted_with_a_login_where_it_is_asked_for() {
     let expected = MailDelivery {
         tls: SmtpTls::StartTls,
         ca_file: Some("/etc/ca.pem".into()),
+        ca_text: None,
         user: Some("lb1".into()),
         password: Some(SmtpPassword::Written(Secret::from(b"s3cret".to_vec()))),
         retry_for: Interval::ZERO,

@@ -148,7 +148,7 @@ impl Supervisor<'_> {
         let (ours, theirs) = channel::pair()?;
         let start = WorkerStart {
             channel: theirs,
-            sources: process::memory_file(&self.good.sources)?,
+            sources: self.good.for_worker()?,
             config_file: self.settings.config_file.clone(),
             options: self.settings.options.clone(),
             keep_addresses: self.settings.keep_addresses,

@@ -229,7 +229,8 @@ impl Supervisor<'_> {
         self.keep_text(Some(&new));
         self.keep_settings(Some(&new));
         if let Phase::Working(worker) = &mut self.phase {
-            let sent = process::memory_file(&new.sources)
+            let sent = new
+                .for_worker()
                 .map_err(|error| error.to_string())
                 .and_then(|file| {
                     let file = Some(file.as_fd());
