@@ -33,6 +33,9 @@ pub struct Globals {
     /// `worker_stall_limit`: how long the VRRP process may make no turn; 0: for ever;
     /// `None`: three times the longest master-down time, at least 5 s.
     pub worker_stall_limit: Option<Interval>,
+    /// `worker_confinement`: the VRRP process gives up what it does not need. Default
+    /// true.
+    pub worker_confinement: bool,
     /// `metrics_listen`: where metrics are served; `None`: nowhere.
     pub metrics_listen: Option<MetricsListen>,
     /// `enable_script_security`.
@@ -112,6 +115,7 @@ impl Default for Globals {
             no_email_faults: false,
             mail: MailDelivery::default(),
             worker_stall_limit: None,
+            worker_confinement: true,
             metrics_listen: None,
             enable_script_security: false,
             script_user: None,

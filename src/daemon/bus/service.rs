@@ -72,6 +72,7 @@ fn work(channel: OwnedFd, settings: &Settings) -> u8 {
         tracing::error!("Unable to give up rights: {error}");
         return exit_code::FATAL;
     }
+    logging::write_in_thread();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{ChannelError, SupervisorEnd};
+use super::confinement::Confinement;
 use super::fifos::{self, Fifos};
 use super::key_files::Handed;
 use super::last_text;
@@ -100,6 +101,8 @@ pub struct WorkerStart {
     pub fifos: Vec<fifos::Handed>,
     /// What an administrator has ordered and is in force.
     pub orders: StandingOrders,
+    /// What it keeps of rights and files; `None`: everything.
+    pub confinement: Option<Confinement>,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -251,6 +254,8 @@ struct Worker {
     /// It said that it has taken everything off.
     stopped: bool,
     pulse: Pulse,
+    /// What it has kept; `None`: everything.
+    confinement: Option<Confinement>,
 }
 
 struct Supervisor<'a> {

@@ -37,6 +37,10 @@ pub(super) fn changed(old: &Config, new: &Config) -> Vec<Diagnostic> {
             "disable_local_igmp",
             old.disable_local_igmp != new.disable_local_igmp,
         ),
+        (
+            "worker_confinement",
+            old.worker_confinement != new.worker_confinement,
+        ),
     ];
     let changed = differences.into_iter().filter(|(_, differs)| *differs);
     changed
