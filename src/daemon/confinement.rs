@@ -126,7 +126,7 @@ impl Confinement {
     pub fn begin(&self) {
         for refused in confinement::confine(&self.rights, self.places.as_ref()) {
             tracing::info!(
-                "The VRRP process goes on without {}, which this kernel refuses: {}",
+                "The VRRP process goes on without {}: {}",
                 refused.what,
                 refused.error
             );

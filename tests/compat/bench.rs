@@ -102,6 +102,8 @@ impl Machine {
             VRRP_PID_FILE,
         ];
         self.daemon = Some(if self.is_nobody {
+            // Nothing is left where the power was off.
+            self.leave_root()?;
             let arguments = [&AS_NOBODY[..], &arguments].concat();
             self.node
                 .start(Path::new("/usr/bin/setpriv"), &arguments, &[])?
@@ -117,7 +119,12 @@ impl Machine {
         let path = Program::Ours
             .path()
             .ok_or_else(|| Failure::new("no such program"))?;
-        self.node.copy_program(&path, PROGRAM_OF_NOBODY)?;
+        let is_there = self
+            .node
+            .inside(|| Ok(Path::new(PROGRAM_OF_NOBODY).is_file()))?;
+        if !is_there {
+            self.node.copy_program(&path, PROGRAM_OF_NOBODY)?;
+        }
         self.node.inside(|| {
             std::os::unix::fs::chown("/run", Some(NOBODY), Some(NOBODY)).context("/run")
         })?;

@@ -354,3 +354,22 @@ fn words_about_losses_that_mean_nothing_are_told() {
         );
     }
 }
+
+#[test]
+fn the_worker_is_confined_unless_told_otherwise() {
+    for (word, is_confined) in [
+        ("", true),
+        ("worker_confinement", true),
+        ("worker_confinement yes", true),
+        ("worker_confinement no", false),
+        ("worker_confinement off", false),
+    ] {
+        let loaded = beside(&format!("global_defs {{\n{word}\n}}\n"));
+        assert_eq!(lines(&loaded), [""; 0], "{word}");
+        let globals = &loaded.config.globals;
+        assert_eq!(globals.worker_confinement, is_confined, "{word}");
+    }
+    let loaded = beside("global_defs {\nworker_confinement maybe\n}\n");
+    assert!(loaded.config.globals.worker_confinement);
+    assert_eq!(lines(&loaded).len(), 1);
+}
