@@ -26,7 +26,7 @@ const SYSTEM_KNOWS_OF_VRRP: [&str; 2] = ["event", "action"];
 
 /// What only `system`, `daemon`, `cli` and `main` may use: clocks, files,
 /// sockets, processes, threads, the log.
-const WORLD: [&str; 29] = [
+const WORLD: [&str; 31] = [
     "std::env",
     "std::fs",
     "std::io::stderr",
@@ -46,11 +46,13 @@ const WORLD: [&str; 29] = [
     "std::time::Instant",
     "std::time::SystemTime",
     "libc",
+    "landlock",
     "lettre",
     "netlink_packet_route",
     "netlink_sys",
     "nix",
     "rtnetlink",
+    "seccompiler",
     "socket2",
     "tokio",
     "tracing",

@@ -2,18 +2,23 @@
 //! and the password for the mail server (`smtp_password_file PATH`).
 //!
 //! Decides when a file with a key is refused, and when the rights of either are
-//! told. What a key looks like is decided in `config`, which reads no files; the
-//! password is read by `system::mail`. Source: specification D.7.
+//! told. What a key looks like is decided in `config`, which reads no files; what a
+//! password looks like, in `system::mail`. Source: specification D.7.
+//!
+//! The supervisor reads them and hands them to the worker, which may open no secrets.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Loaded;
 use crate::config::diagnostic::{Class, Diagnostic, Severity};
 use crate::config::keywords::auth_hmac::secret;
-use crate::config::model::{HmacKey, Secret, SmtpPassword};
+use crate::config::model::{Config, HmacKey, Secret, SmtpPassword};
+use crate::system::mail;
 
 /// More than any key in any form, and a line end.
 const FILE_BYTES_MAX: u64 = 256;
@@ -23,6 +28,7 @@ const FILE_BYTES_MAX: u64 = 256;
 /// be heard nor hear, or worse, believe everybody.
 pub fn read(loaded: &mut Loaded) {
     check_mail_password(loaded);
+    read_for_mail(&mut loaded.config);
     for instance in &mut loaded.config.instances {
         let keys = instance.auth_hmac.iter().flat_map(|it| &it.keys);
         if !keys
@@ -66,6 +72,110 @@ fn check_mail_password(loaded: &mut Loaded) {
         let about = format!("smtp_password_file '{path}'");
         let found = not_private("smtp-password-file-rights", &about);
         loaded.diagnostics.push(found);
+    }
+}
+
+/// Reads what mail needs. What cannot be read is told when mail is set up: it keeps
+/// nobody from an election.
+fn read_for_mail(config: &mut Config) {
+    let delivery = &mut config.globals.mail;
+    if let Some(SmtpPassword::File(path)) = &delivery.password
+        && let Ok(password) = mail::password_file(path)
+    {
+        delivery.password = Some(SmtpPassword::Written(password));
+    }
+    if let Some(path) = &delivery.ca_file {
+        delivery.ca_text = mail::ca_file(path).ok();
+    }
+}
+
+/// What was read from the files that a configuration names, for a process that reads
+/// the same text and must not open them.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Handed {
+    /// By the place of the instance among all, and the number of the key.
+    keys: Vec<(usize, u8, Vec<u8>)>,
+    mail_password: Option<Vec<u8>>,
+    ca_text: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Handed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handed(********)")
+    }
+}
+
+impl Handed {
+    /// What `config` got from [`read`].
+    pub fn of(config: &Config) -> Self {
+        let mut keys = Vec::new();
+        for (place, instance) in config.instances.iter().enumerate() {
+            for (number, key) in instance.auth_hmac.iter().flat_map(|it| &it.keys) {
+                if let HmacKey::Bytes(secret) = key {
+                    keys.push((place, *number, secret.bytes().to_vec()));
+                }
+            }
+        }
+        let delivery = &config.globals.mail;
+        Self {
+            keys,
+            mail_password: match &delivery.password {
+                Some(SmtpPassword::Written(secret)) => Some(secret.bytes().to_vec()),
+                _ => None,
+            },
+            ca_text: delivery.ca_text.clone(),
+        }
+    }
+
+    /// As bytes for another process, without a line end among them; none if there is
+    /// nothing to hand over.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        if self.keys.is_empty() && self.mail_password.is_none() && self.ca_text.is_none() {
+            return Vec::new();
+        }
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what [`Handed::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
+        match bytes {
+            [] => Ok(Self::default()),
+            _ => Ok(serde_json::from_slice(bytes)?),
+        }
+    }
+
+    /// Puts everything into its place in the configuration that another process has read
+    /// from the same text. A key that is missing stays so, and is heard by nobody.
+    pub fn put_into(self, config: &mut Config) {
+        for (place, number, bytes) in self.keys {
+            let secret = Secret::from(bytes);
+            let Some(instance) = config.instances.get_mut(place) else {
+                continue;
+            };
+            let is_meant =
+                |(known, key): &(u8, HmacKey)| *known == number && matches!(key, HmacKey::File(_));
+            let mut keys = instance.auth_hmac.iter().flat_map(|it| &it.keys);
+            if !keys.any(is_meant) {
+                continue;
+            }
+            let instance = Arc::make_mut(instance);
+            let keys = instance.auth_hmac.iter_mut().flat_map(|it| &mut it.keys);
+            for (known, key) in keys {
+                if *known == number {
+                    *key = HmacKey::Bytes(secret.clone());
+                }
+            }
+        }
+        let delivery = &mut config.globals.mail;
+        if let (Some(SmtpPassword::File(_)), Some(password)) =
+            (&delivery.password, self.mail_password)
+        {
+            delivery.password = Some(SmtpPassword::Written(Secret::from(password)));
+        }
+        delivery.ca_text = self.ca_text;
     }
 }
 
@@ -123,14 +233,22 @@ mod tests {
              10.0.0.9/24 dev e0\n}}\nauth_hmac {{\nkey 3 file:{path}\nactive_key 3\n}}\n}}\n"
         );
         let sources = vec![("main".into(), text.into_bytes())];
-        let options = crate::config::Options::default();
-        let mut loaded = crate::config::load(&sources, Path::new("main"), &options);
+        let mut loaded = load(&sources);
         assert!(loaded.is_usable(), "{:?}", loaded.diagnostics);
         loaded.diagnostics.clear();
         read(&mut loaded);
         let told = loaded.diagnostics.iter().map(|it| it.message.as_str());
         let told = told.collect::<String>().replace(&path, "PATH");
         (loaded, told)
+    }
+
+    fn load(sources: &dyn crate::config::source::Files) -> Loaded {
+        let options = crate::config::Options::default();
+        crate::config::load(sources, Path::new("main"), &options)
+    }
+
+    fn load_again(before: &Loaded) -> Loaded {
+        load(&before.sources)
     }
 
     fn key(loaded: &Loaded) -> Option<&[u8]> {
@@ -146,6 +264,45 @@ mod tests {
         }
         let (loaded, _) = with(Some(&format!("hex:{}\n", "a5".repeat(32))), 0o400);
         assert_eq!(key(&loaded), Some(&[0xa5; 32][..]));
+    }
+
+    #[test]
+    fn another_process_needs_the_text_alone() {
+        let text = "0123456789abcdef0123456789abcdef";
+        let (supervisors, _) = with(Some(text), 0o600);
+        let bytes = Handed::of(&supervisors.config).to_bytes();
+        assert!(!bytes.contains(&b'\n'));
+        // Its file is gone by now.
+        let mut loaded = load_again(&supervisors);
+        Handed::from_bytes(&bytes)
+            .expect("own bytes")
+            .put_into(&mut loaded.config);
+        assert_eq!(key(&loaded), Some(text.as_bytes()));
+        assert_eq!(loaded.config, supervisors.config);
+        let without = Handed::of(&Config::default()).to_bytes();
+        assert!(without.is_empty());
+        assert!(Handed::from_bytes(b"[1,").is_err());
+    }
+
+    #[test]
+    fn what_mail_needs_goes_over_as_well() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (password, ca) = (directory.path().join("p"), directory.path().join("ca"));
+        fs::write(&password, "s3cret\nmore\n").expect("written");
+        fs::write(&ca, "certificate\n").expect("written");
+        let mut config = Config::default();
+        config.globals.mail.password = Some(SmtpPassword::File(password.display().to_string()));
+        config.globals.mail.ca_file = Some(ca.display().to_string());
+        let mut worker = config.clone();
+        read_for_mail(&mut config);
+        let bytes = Handed::of(&config).to_bytes();
+        Handed::from_bytes(&bytes)
+            .expect("own bytes")
+            .put_into(&mut worker);
+        let secret = Secret::from(b"s3cret".to_vec());
+        let mail = &worker.globals.mail;
+        assert_eq!(mail.password, Some(SmtpPassword::Written(secret)));
+        assert_eq!(mail.ca_text.as_deref(), Some(&b"certificate\n"[..]));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod bus;
 pub mod channel;
 pub mod check;
 pub mod cleanup;
+pub mod confinement;
 pub mod control;
 pub mod fifos;
 mod firewall;

@@ -102,6 +102,8 @@ pub struct Settings {
     pub dump_configuration: bool,
     /// What the state files show besides the state.
     pub around: Surroundings,
+    /// What tells of processes, where it can be had from another namespace only.
+    pub elsewhere: Option<watch::Connector>,
     /// When the first worker began.
     pub began: Instant,
     /// Files with `init_file` are written.
@@ -192,6 +194,7 @@ impl Reactor {
         let firewall = nftables::Options::from(&config.globals.firewall);
         let (netlink, reports) = Handle::start_with(&config.globals.buffers, firewall)?;
         let (mut watcher, findings) = Watcher::new();
+        watcher.take_connector(settings.elsewhere.take());
         watcher.watch(&config, settings.is_first)?;
         // All threads are there: none of them begins in real time.
         let mut realtime = Realtime::new(vec![Thread::current(), netlink.thread()]);

@@ -1,7 +1,8 @@
 //! The packet-facing process: how it begins.
 //!
 //! Reads the configuration that the supervisor checked, from the very same
-//! text, opens what it needs, and hands over to the reactor. What it opens in
+//! text, gives up what it does not need (`confinement.rs`), opens what it needs, and
+//! hands over to the reactor. What it opens in
 //! which order is decided here; what happens then, in `reactor.rs`.
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::os::fd::OwnedFd;
 use crate::config::source::Sources;
 use crate::config::{self, Loaded};
 use crate::system::logging;
+use crate::system::watch;
 
 use super::exit_code;
 use super::key_files;
@@ -45,6 +47,16 @@ fn work(start: WorkerStart) -> u8 {
         }
     };
     process::follow_globals(Part::Worker, &loaded.config.globals, start.umask);
+    let around = Surroundings::now(start.namespace, start.instance, start.umask);
+    let elsewhere = start
+        .confinement
+        .as_ref()
+        .and_then(|_| watch::connector_for(&loaded.config));
+    // No packet was read yet, and there is one thread.
+    if let Some(confinement) = start.confinement {
+        confinement.begin();
+    }
+    logging::write_in_thread();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build();
@@ -57,7 +69,8 @@ fn work(start: WorkerStart) -> u8 {
             text,
             keep_addresses: start.keep_addresses,
             dump_configuration: start.dump_configuration,
-            around: Surroundings::now(start.namespace, start.instance, start.umask),
+            around,
+            elsewhere,
             began: start.began,
             is_first: start.is_first,
             status: start.status,
@@ -94,16 +107,20 @@ pub struct Text {
 }
 
 impl Text {
-    /// Reads the text in a memfd, positioned at its beginning. The supervisor
-    /// has found it usable, and reading it is pure: so will we, unless a file
-    /// with a key is gone since.
+    /// Reads the text in a memfd, positioned at its beginning, with what the files said
+    /// that it names. The supervisor has found it usable, and reading it is pure: so
+    /// will we.
     pub fn read(&self, sources: OwnedFd) -> io::Result<Loaded> {
         let mut bytes = Vec::new();
         File::from(sources).read_to_end(&mut bytes)?;
-        let sources = Sources::from_bytes(&bytes)
+        // The text is one line of JSON; a second one has what the worker must not open.
+        let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
+        let text = lines.next().unwrap_or_default();
+        let handed = key_files::Handed::from_bytes(lines.next().unwrap_or_default())?;
+        let sources = Sources::from_bytes(text)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
         let mut loaded = config::load(&sources, &self.config_file, &self.options);
-        key_files::read(&mut loaded);
+        handed.put_into(&mut loaded.config);
         if loaded.is_usable() {
             Ok(loaded)
         } else {

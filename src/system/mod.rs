@@ -6,6 +6,7 @@ pub mod braces;
 pub mod calendar;
 pub mod capabilities;
 pub mod clock;
+pub mod confinement;
 pub mod culprits;
 #[cfg(feature = "dbus")]
 pub mod dbus;

@@ -2,9 +2,9 @@
 //! be expected of them.
 
 use crate::lab::frames::Advert;
-use crate::lab::{Failure, Lab, Mac, Mark, Node, Process, Result, isolation};
+use crate::lab::{Context, Failure, Lab, Mac, Mark, Node, Process, Result, isolation};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,22 @@ pub const PID_FILE: &str = "/run/keepalived.pid";
 /// The pid file of its VRRP process.
 pub const VRRP_PID_FILE: &str = "/run/vrrp.pid";
 
+/// A user without any rights, and the program where everybody can execute it.
+const NOBODY: u32 = 65_534;
+const PROGRAM_OF_NOBODY: &str = "/run/keepalived-rs";
+
+/// What a program is started with that is not root and has some of its rights.
+const AS_NOBODY: [&str; 8] = [
+    "--reuid=65534",
+    "--regid=65534",
+    "--clear-groups",
+    "--inh-caps=-all,+net_admin,+net_raw,+sys_nice,+ipc_lock",
+    "--ambient-caps=-all,+net_admin,+net_raw,+sys_nice,+ipc_lock",
+    "--bounding-set=-all,+net_admin,+net_raw,+sys_nice,+ipc_lock",
+    "--",
+    PROGRAM_OF_NOBODY,
+];
+
 /// (256 - priority) / 256 s (RFC 3768 section 6.1).
 pub fn skew(priority: u8) -> Duration {
     Duration::from_micros((256 - u64::from(priority)) * 1_000_000 / 256)
@@ -61,6 +77,8 @@ pub struct Machine {
     pub node: Node,
     /// Which daemon it runs.
     pub program: Program,
+    /// Our daemon runs without root: see [`Machine::leave_root`].
+    is_nobody: bool,
     daemon: Option<Arc<Process>>,
 }
 
@@ -83,7 +101,34 @@ impl Machine {
             "-r",
             VRRP_PID_FILE,
         ];
-        self.daemon = Some(self.node.start(&path, &arguments, &[])?);
+        self.daemon = Some(if self.is_nobody {
+            // Nothing is left where the power was off.
+            self.leave_root()?;
+            let arguments = [&AS_NOBODY[..], &arguments].concat();
+            self.node
+                .start(Path::new("/usr/bin/setpriv"), &arguments, &[])?
+        } else {
+            self.node.start(&path, &arguments, &[])?
+        });
+        Ok(())
+    }
+
+    /// From now on our daemon runs as `nobody`, with the capabilities that systemd gives
+    /// it in keepalived-rs-non-root.service.
+    pub fn leave_root(&mut self) -> Result<()> {
+        let path = Program::Ours
+            .path()
+            .ok_or_else(|| Failure::new("no such program"))?;
+        let is_there = self
+            .node
+            .inside(|| Ok(Path::new(PROGRAM_OF_NOBODY).is_file()))?;
+        if !is_there {
+            self.node.copy_program(&path, PROGRAM_OF_NOBODY)?;
+        }
+        self.node.inside(|| {
+            std::os::unix::fs::chown("/run", Some(NOBODY), Some(NOBODY)).context("/run")
+        })?;
+        self.is_nobody = true;
         Ok(())
     }
 
@@ -173,6 +218,7 @@ impl Bench {
             Ok(Machine {
                 node,
                 program,
+                is_nobody: false,
                 daemon: None,
             })
         };

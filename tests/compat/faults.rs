@@ -167,7 +167,7 @@ pub fn kill_worker(machine: &Machine) -> Result<()> {
 }
 
 /// The process of the worker, as it is called outside of the node.
-fn worker_of(machine: &Machine) -> Result<u32> {
+pub fn worker_of(machine: &Machine) -> Result<u32> {
     let text = machine.node.read_file(VRRP_PID_FILE)?;
     let worker: u32 = text.trim().parse().context("the VRRP pid file")?;
     machine.node.outer_id(worker)

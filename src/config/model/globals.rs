@@ -33,6 +33,9 @@ pub struct Globals {
     /// `worker_stall_limit`: how long the VRRP process may make no turn; 0: for ever;
     /// `None`: three times the longest master-down time, at least 5 s.
     pub worker_stall_limit: Option<Interval>,
+    /// `worker_confinement`: the VRRP process gives up what it does not need. Default
+    /// true.
+    pub worker_confinement: bool,
     /// `metrics_listen`: where metrics are served; `None`: nowhere.
     pub metrics_listen: Option<MetricsListen>,
     /// `enable_script_security`.
@@ -112,6 +115,7 @@ impl Default for Globals {
             no_email_faults: false,
             mail: MailDelivery::default(),
             worker_stall_limit: None,
+            worker_confinement: true,
             metrics_listen: None,
             enable_script_security: false,
             script_user: None,
@@ -174,6 +178,8 @@ pub struct MailDelivery {
     /// `smtp_ca_file`: whose certificates are believed, instead of those that this
     /// machine believes.
     pub ca_file: Option<String>,
+    /// What is in that file, once it was read: where the daemon starts or reloads.
+    pub ca_text: Option<Vec<u8>>,
     /// `smtp_user`: who logs in to the server.
     pub user: Option<String>,
     /// `smtp_password`, `smtp_password_file`
@@ -188,6 +194,7 @@ impl Default for MailDelivery {
         Self {
             tls: SmtpTls::Off,
             ca_file: None,
+            ca_text: None,
             user: None,
             password: None,
             retry_for: Interval::from_secs(3600),
@@ -229,7 +236,8 @@ pub enum SmtpTls {
 /// Where the password for the mail server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SmtpPassword {
-    /// It was written down.
+    /// It was written down, or it was read from its file where the daemon starts or
+    /// reloads.
     Written(Secret),
     /// On the first line of this file.
     File(String),

@@ -98,6 +98,7 @@ pub(super) fn mail(draft: &companion::global_defs::Draft, found: &mut Collector)
     MailDelivery {
         tls,
         ca_file: draft.smtp_ca_file.as_ref().map(|word| word.text.clone()),
+        ca_text: None,
         user,
         password,
         retry_for: draft.smtp_retry_for.unwrap_or(defaults.retry_for),

@@ -42,6 +42,7 @@ pub fn resolve(
     let mut globals = draft.globals.finished(found);
     globals.mail = companion::mail(&companion.globals, found);
     globals.worker_stall_limit = companion.globals.worker_stall_limit;
+    globals.worker_confinement = companion.globals.worker_confinement.unwrap_or(true);
     globals.metrics_listen = companion.globals.metrics_listen.clone();
     let members = sync_group::members(&draft, found);
     let mut resolver = Resolver {

@@ -190,6 +190,7 @@ fn mail_is_encrypted_with_a_login_where_it_is_asked_for() {
     let expected = MailDelivery {
         tls: SmtpTls::StartTls,
         ca_file: Some("/etc/ca.pem".into()),
+        ca_text: None,
         user: Some("lb1".into()),
         password: Some(SmtpPassword::Written(Secret::from(b"s3cret".to_vec()))),
         retry_for: Interval::ZERO,
@@ -352,4 +353,23 @@ fn words_about_losses_that_mean_nothing_are_told() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn the_worker_is_confined_unless_told_otherwise() {
+    for (word, is_confined) in [
+        ("", true),
+        ("worker_confinement", true),
+        ("worker_confinement yes", true),
+        ("worker_confinement no", false),
+        ("worker_confinement off", false),
+    ] {
+        let loaded = beside(&format!("global_defs {{\n{word}\n}}\n"));
+        assert_eq!(lines(&loaded), [""; 0], "{word}");
+        let globals = &loaded.config.globals;
+        assert_eq!(globals.worker_confinement, is_confined, "{word}");
+    }
+    let loaded = beside("global_defs {\nworker_confinement maybe\n}\n");
+    assert!(loaded.config.globals.worker_confinement);
+    assert_eq!(lines(&loaded).len(), 1);
 }

@@ -60,22 +60,20 @@ const MACHINE_ID: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
 /// Runs until the supervisor closes the channel; returns the exit code of the process.
 pub fn run(channel: OwnedFd, settings: &Settings) -> u8 {
-    // Before the log begins a thread, which would keep its rights.
-    let given_up = capabilities::give_up_all();
     let (namespace, instance) = (settings.namespace.as_deref(), settings.instance.as_deref());
     logging::begin_child(&places::ident(IDENT, namespace, instance), "dbus");
-    let code = match given_up {
-        Ok(()) => work(channel, settings),
-        Err(error) => {
-            tracing::error!("Unable to give up rights: {error}");
-            exit_code::FATAL
-        }
-    };
+    let code = work(channel, settings);
     logging::finish();
     code
 }
 
 fn work(channel: OwnedFd, settings: &Settings) -> u8 {
+    // Before the log begins a thread, which would keep its rights.
+    if let Err(error) = capabilities::give_up_all() {
+        tracing::error!("Unable to give up rights: {error}");
+        return exit_code::FATAL;
+    }
+    logging::write_in_thread();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

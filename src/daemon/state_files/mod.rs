@@ -141,6 +141,13 @@ impl Surroundings {
     }
 
     /// Where a file is that is called `name` if nobody says otherwise.
+    /// The directories in which files are made that show the state.
+    pub fn directories(&self, globals: &Globals) -> Vec<PathBuf> {
+        let places = [DATA, STATISTICS, JSON].map(|name| self.place(name, globals));
+        let directories = places.iter().filter_map(|place| place.parent());
+        directories.map(Path::to_owned).collect()
+    }
+
     fn place(&self, name: &str, globals: &Globals) -> PathBuf {
         let places = &globals.places;
         let named = match name {

@@ -8,7 +8,9 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::super::bus::{Happening, ToService};
 use super::super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
+use super::super::confinement::{Around, Confinement};
 use super::super::pid_files::PidFile;
+use super::super::state_files::Surroundings;
 use super::super::{exit_code, process};
 use super::pulse::{self, Pulse};
 use super::{CLEANUP_LIMIT, Phase, Supervisor, WORKER, Worker, WorkerStart};
@@ -146,9 +148,12 @@ impl Supervisor<'_> {
 
     fn fork_worker(&self) -> io::Result<Worker> {
         let (ours, theirs) = channel::pair()?;
+        let around = self.surroundings();
+        let around = self.around(&around);
+        let confinement = Confinement::of_worker(&self.good.config, around);
         let start = WorkerStart {
             channel: theirs,
-            sources: process::memory_file(&self.good.sources)?,
+            sources: self.good.for_worker()?,
             config_file: self.settings.config_file.clone(),
             options: self.settings.options.clone(),
             keep_addresses: self.settings.keep_addresses,
@@ -162,6 +167,7 @@ impl Supervisor<'_> {
             about: self.status.about(),
             fifos: self.fifos.for_worker(),
             orders: self.orders.in_force.clone(),
+            confinement: confinement.clone(),
         };
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
@@ -177,7 +183,23 @@ impl Supervisor<'_> {
             started: now(),
             stopped: false,
             pulse: Pulse::new(now()),
+            confinement,
         })
+    }
+
+    /// What a worker may need besides the configuration that it begins with.
+    pub(super) fn around<'s>(&self, files: &'s Surroundings) -> Around<'s> {
+        Around {
+            files,
+            is_first: self.began.is_none(),
+            core_files: self.settings.core_files,
+        }
+    }
+
+    pub(super) fn surroundings(&self) -> Surroundings {
+        let settings = self.settings;
+        let (namespace, instance) = (settings.namespace.clone(), settings.instance.clone());
+        Surroundings::now(namespace, instance, settings.umask)
     }
 
     /// The descriptors that are the supervisor's alone.
@@ -326,6 +348,9 @@ impl Supervisor<'_> {
         let not_for_it = self.not_for_children();
         let forked = process::fork_child(|| {
             close_in_child(&not_for_it);
+            if let Some(confinement) = Confinement::of_cleanup(&configs) {
+                confinement.begin();
+            }
             let codes = configs.iter().map(|config| entry(config));
             codes.max().unwrap_or(exit_code::OK)
         });

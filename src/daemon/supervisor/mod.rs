@@ -11,13 +11,16 @@
 //! Source: specification E.1 to E.4, E.6.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::channel::{ChannelError, SupervisorEnd};
-use super::fifos::{Fifos, Handed};
+use super::confinement::Confinement;
+use super::fifos::{self, Fifos};
+use super::key_files::Handed;
 use super::last_text;
 use super::lifecycle::Run;
 use super::pid_files::PidFile;
@@ -69,7 +72,8 @@ pub struct WorkerStart {
     /// the worker then stops as if told to. SIGTERM comes as well then; it and
     /// the other signals of `system::signals` are blocked at the start.
     pub channel: OwnedFd,
-    /// A memfd with `Sources::to_bytes`, positioned at its beginning.
+    /// A memfd with `Sources::to_bytes`, and in a second line what stands in files that
+    /// only the supervisor opens; positioned at its beginning.
     pub sources: OwnedFd,
     /// The name of the main file in those sources.
     pub config_file: PathBuf,
@@ -94,9 +98,11 @@ pub struct WorkerStart {
     /// What it shows of the supervisor.
     pub about: About,
     /// The notify FIFOs.
-    pub fifos: Vec<Handed>,
+    pub fifos: Vec<fifos::Handed>,
     /// What an administrator has ordered and is in force.
     pub orders: StandingOrders,
+    /// What it keeps of rights and files; `None`: everything.
+    pub confinement: Option<Confinement>,
 }
 
 /// What the supervisor's children run; returns their exit codes.
@@ -188,6 +194,7 @@ fn service_manager() -> ServiceManager {
 /// A configuration that was found usable.
 struct Text {
     config: Config,
+    /// What was read, as one line.
     sources: Vec<u8>,
     /// What is wrong in it and was accepted all the same, at the start.
     errors: BTreeSet<String>,
@@ -200,6 +207,18 @@ impl From<Loaded> for Text {
             errors: errors(&loaded),
             config: loaded.config,
         }
+    }
+}
+
+impl Text {
+    /// What the worker reads it from: the text, and in a second line what stands in
+    /// files that it must not open.
+    fn for_worker(&self) -> io::Result<OwnedFd> {
+        let handed = Handed::of(&self.config).to_bytes();
+        if handed.is_empty() {
+            return process::memory_file(&self.sources);
+        }
+        process::memory_file(&[&self.sources, &handed[..]].join(&b'\n'))
     }
 }
 
@@ -235,6 +254,8 @@ struct Worker {
     /// It said that it has taken everything off.
     stopped: bool,
     pulse: Pulse,
+    /// What it has kept; `None`: everything.
+    confinement: Option<Confinement>,
 }
 
 struct Supervisor<'a> {

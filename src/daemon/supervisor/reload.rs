@@ -14,12 +14,12 @@ use super::super::control::{self, Answer};
 use super::super::fifos::Handed;
 use super::super::last_text;
 use super::super::process::Part;
-use super::super::state_files::{StateFile, Surroundings, write_parent_data};
+use super::super::state_files::{StateFile, write_parent_data};
 use super::super::status::keeper::{mistakes, refusal};
 use super::super::{exit_code, load_with, log_diagnostics, process};
 use super::pulse;
 use super::under_way::{PutOff, marker_path, write_check_log};
-use super::{Phase, Supervisor, Text, WORKER, errors, unchangeable};
+use super::{Phase, Supervisor, Text, WORKER, Worker, errors, unchangeable};
 use crate::config::Loaded;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::Config;
@@ -56,10 +56,7 @@ impl Supervisor<'_> {
     /// Writes what is the supervisor's to show, and has the worker do the same.
     fn show(&mut self, signal: Signal) {
         if signal == Signal::Data {
-            let settings = self.settings;
-            let (namespace, instance) = (settings.namespace.clone(), settings.instance.clone());
-            let around = Surroundings::now(namespace, instance, settings.umask);
-            write_parent_data(&self.good.config, &around);
+            write_parent_data(&self.good.config, &self.surroundings());
         }
         if let Some(file) = StateFile::of(signal) {
             self.tell(&ToWorker::Show(file));
@@ -160,9 +157,35 @@ impl Supervisor<'_> {
         if loaded.is_usable() {
             let changed = unchangeable::changed(&self.good.config, &loaded.config);
             loaded.diagnostics.extend(changed);
+            let given_up = self.given_up(&loaded.config);
+            loaded.diagnostics.extend(given_up);
         }
         let is_good = loaded.is_usable() && errors(loaded).is_subset(&self.good.errors);
         (!is_good).then(|| refusal(loaded, &self.good.errors))
+    }
+
+    /// What `new` needs that the worker has given up when it began.
+    fn given_up(&self, new: &Config) -> Vec<Diagnostic> {
+        let Phase::Working(Worker {
+            confinement: Some(kept),
+            ..
+        }) = &self.phase
+        else {
+            return Vec::new();
+        };
+        let files = self.surroundings();
+        let lacking = kept.lacks(new, self.around(&files)).into_iter();
+        let findings = lacking.map(|what| {
+            let text = format!(
+                "{WORKER} gave up the right to use {what} when it began - please restart keepalived"
+            );
+            Diagnostic::fatal("not-by-reload", text).help(
+                "A restart grants what the configuration names. `worker_confinement no` in \
+                 keepalived-rs.conf leaves the process all rights."
+                    .to_owned(),
+            )
+        });
+        findings.collect()
     }
 
     /// What a reload from `file`, or from the daemon's own, would do.
@@ -229,7 +252,8 @@ impl Supervisor<'_> {
         self.keep_text(Some(&new));
         self.keep_settings(Some(&new));
         if let Phase::Working(worker) = &mut self.phase {
-            let sent = process::memory_file(&new.sources)
+            let sent = new
+                .for_worker()
                 .map_err(|error| error.to_string())
                 .and_then(|file| {
                     let file = Some(file.as_fd());

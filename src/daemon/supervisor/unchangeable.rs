@@ -37,6 +37,10 @@ pub(super) fn changed(old: &Config, new: &Config) -> Vec<Diagnostic> {
             "disable_local_igmp",
             old.disable_local_igmp != new.disable_local_igmp,
         ),
+        (
+            "worker_confinement",
+            old.worker_confinement != new.worker_confinement,
+        ),
     ];
     let changed = differences.into_iter().filter(|(_, differs)| *differs);
     changed
@@ -87,5 +91,10 @@ mod tests {
             assert!(changed(&new, &new).is_empty());
         }
         assert!(changed(&plain, &config("global_defs {\nrouter_id b\n}\n")).is_empty());
+        let mut open = plain.clone();
+        open.globals.worker_confinement = false;
+        let found = changed(&plain, &open);
+        let expected = "Cannot change worker_confinement at a reload - please restart keepalived";
+        assert!(found.iter().map(|it| &*it.message).eq([expected]));
     }
 }

@@ -45,10 +45,16 @@ impl LogFile {
         })
     }
 
-    /// The file of a forked process with this name; a thread writes it.
+    /// The file of a forked process with this name.
     pub(super) fn for_process(&self, name: &str) -> io::Result<Self> {
-        let path = with_process(&self.path, name);
-        let mut file = opened(&path)?;
+        Self::open(&with_process(&self.path, name))
+    }
+
+    /// The same, written by a thread.
+    pub(super) fn in_thread(self) -> io::Result<Self> {
+        let Target::Direct(mut file) = self.target else {
+            return Ok(self);
+        };
         let (queue, lines) = mpsc::sync_channel::<String>(LINES_MAX);
         let (end, ended) = mpsc::channel();
         std::thread::Builder::new()
@@ -62,9 +68,9 @@ impl LogFile {
                 let _ = end.send(());
             })?;
         Ok(Self {
-            path,
+            path: self.path,
             target: Target::Thread(queue, ended),
-            dropped: 0,
+            dropped: self.dropped,
         })
     }
 

@@ -126,7 +126,7 @@ pub fn install(settings: Settings) -> io::Result<()> {
 }
 
 /// The log of a process that was forked from the supervisor: its name in syslog, and the
-/// name that its log file bears. May start a thread.
+/// name that its log file bears.
 pub fn begin_child(ident: &str, process: &str) {
     let Some(log) = LOG.get() else { return };
     ident.clone_into(&mut log.sinks().ident);
@@ -134,6 +134,16 @@ pub fn begin_child(ident: &str, process: &str) {
     if let Some(file) = file {
         let opened = file.for_process(process);
         adopt_file(log, opened);
+    }
+}
+
+/// From now on a log file is written by a thread. After the process has given up what
+/// it does not need: a thread has the rights that there are when it begins.
+pub fn write_in_thread() {
+    let Some(log) = LOG.get() else { return };
+    let file = log.sinks().file.take();
+    if let Some(file) = file {
+        adopt_file(log, file.in_thread());
     }
 }
 

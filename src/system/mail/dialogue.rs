@@ -48,7 +48,7 @@ impl Prepared {
     pub fn new(delivery: &MailDelivery, host: &str) -> Result<Self, String> {
         let tls = match delivery.tls {
             SmtpTls::Off => None,
-            _ => Some(tls(delivery.ca_file.as_deref(), host)?),
+            _ => Some(tls(delivery, host)?),
         };
         let password = match &delivery.password {
             None => None,
@@ -290,12 +290,15 @@ fn transfer(connection: &mut SmtpConnection, letter: &Letter) -> Result<(), Fail
 /// Whom to believe that it is `host`: those whom this machine believes, or the
 /// authorities of `ca_file` alone.
 #[cfg(feature = "smtp-tls")]
-fn tls(ca_file: Option<&str>, host: &str) -> Result<Tls, String> {
+fn tls(delivery: &MailDelivery, host: &str) -> Result<Tls, String> {
     use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
 
     let mut builder = TlsParameters::builder(host.to_owned());
-    if let Some(path) = ca_file {
-        let text = read(path).map_err(|why| format!("smtp_ca_file '{path}' {why}"))?;
+    if let Some(path) = &delivery.ca_file {
+        let text = match &delivery.ca_text {
+            Some(text) => text.clone(),
+            None => ca_file(path)?,
+        };
         // The library takes a text without any for an empty list.
         let begin = b"-----BEGIN CERTIFICATE-----";
         let certificate = text
@@ -314,12 +317,23 @@ fn tls(ca_file: Option<&str>, host: &str) -> Result<Tls, String> {
 }
 
 #[cfg(not(feature = "smtp-tls"))]
-fn tls(_: Option<&str>, _: &str) -> Result<Tls, String> {
+fn tls(_: &MailDelivery, _: &str) -> Result<Tls, String> {
     Err("No TLS: this program was built without the feature smtp-tls".to_owned())
 }
 
+/// What is in the file with the certificates of those who are believed.
+///
+/// # Errors
+/// It cannot be read; the text is for the log.
+pub fn ca_file(path: &str) -> Result<Vec<u8>, String> {
+    read(path).map_err(|why| format!("smtp_ca_file '{path}' {why}"))
+}
+
 /// The password on the first line of a file.
-fn password_file(path: &str) -> Result<Secret, String> {
+///
+/// # Errors
+/// There is none that can be read; the text is for the log.
+pub fn password_file(path: &str) -> Result<Secret, String> {
     let about = |why| format!("smtp_password_file '{path}' {why}");
     // Wiped when it goes.
     let bytes = Secret::from(read(path).map_err(about)?);

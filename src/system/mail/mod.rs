@@ -16,6 +16,7 @@ use crate::time::Interval;
 use crate::vrrp::action::{GroupNotification, Notification, NotifyState};
 
 use self::dialogue::Prepared;
+pub use self::dialogue::{ca_file, password_file};
 use self::letter::{Kind, Letter, Mailbox, mailbox};
 use self::postman::Order;
 use self::queue::Queue;

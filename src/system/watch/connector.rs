@@ -71,6 +71,11 @@ impl Connector {
         })
     }
 
+    /// Whether the kernel tells in the namespace where we are.
+    pub fn is_here() -> bool {
+        Self::open_here().is_ok()
+    }
+
     fn open_here() -> io::Result<Self> {
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: no pointers are involved.

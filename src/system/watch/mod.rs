@@ -14,6 +14,8 @@ use tokio::sync::mpsc;
 
 use crate::config::model::{Config, LinkbeatInterface, TrackedFile, TrackedProcess};
 
+pub use connector::Connector;
+
 mod connector;
 mod directories;
 mod files;
@@ -56,6 +58,8 @@ pub enum Report {
 /// the first configuration that has something for it.
 #[derive(Debug)]
 pub struct Watcher {
+    /// For the thread that counts processes.
+    connector: Option<Connector>,
     reports: mpsc::Sender<Report>,
     files: Option<Arc<Orders<Arc<TrackedFile>>>>,
     processes: Option<Arc<Orders<Arc<TrackedProcess>>>>,
@@ -67,12 +71,18 @@ impl Watcher {
     pub fn new() -> (Self, mpsc::Receiver<Report>) {
         let (reports, taken) = mpsc::channel(REPORTS_MAX);
         let watcher = Self {
+            connector: None,
             reports,
             files: None,
             processes: None,
             links: None,
         };
         (watcher, taken)
+    }
+
+    /// What [`connector_for`] found, for the thread that counts processes.
+    pub fn take_connector(&mut self, found: Option<Connector>) {
+        self.connector = found;
     }
 
     /// Watches what this configuration tracks and polls, and tells of all of it once. With
@@ -100,8 +110,9 @@ impl Watcher {
                 let orders = Orders::new(wanted)?;
                 let (given, reports) = (Arc::clone(&orders), self.reports.clone());
                 let bytes = config.globals.buffers.process_monitor.bytes;
+                let connector = self.connector.take();
                 start("processes", move || {
-                    processes::run(&given, &reports, bytes);
+                    processes::run(&given, &reports, bytes, connector);
                 })?;
                 self.processes = Some(orders);
             }
@@ -124,6 +135,17 @@ impl Watcher {
         }
         Ok(())
     }
+}
+
+/// What tells of processes, if this configuration counts some and the way to it leads
+/// through another network namespace: later the right to go there may be missing.
+pub fn connector_for(config: &Config) -> Option<Connector> {
+    if config.track_processes.is_empty() || Connector::is_here() {
+        return None;
+    }
+    // A thread of its own, because it stays in the other namespace.
+    let thread = std::thread::Builder::new().spawn(Connector::open);
+    thread.ok()?.join().ok()?.ok()
 }
 
 impl Drop for Watcher {

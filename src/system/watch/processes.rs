@@ -51,8 +51,9 @@ pub(super) fn run(
     orders: &Orders<Arc<TrackedProcess>>,
     reports: &Sender<Report>,
     buffer_bytes: Option<u32>,
+    connector: Option<Connector>,
 ) {
-    let connector = Connector::open();
+    let connector = connector.map_or_else(Connector::open, Ok);
     if let (Ok(connector), Some(bytes)) = (&connector, buffer_bytes) {
         connector.enlarge_buffer(bytes);
     }

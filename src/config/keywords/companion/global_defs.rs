@@ -22,6 +22,7 @@ pub const KEYWORDS: &[Keyword<Draft>] = &[
     works("smtp_password_file", "PATH", "File whose first line is the password", smtp_password_file),
     works("smtp_retry_for", "SECONDS", "For how long a mail that could not be delivered is tried again; 0: tried once; default 3600", smtp_retry_for),
     works("worker_stall_limit", "SECONDS", "A VRRP process that makes no turn for so long is killed and replaced, 2 to 86400; 0: never; default: three times the longest master-down time, at least 5", worker_stall_limit),
+    works("worker_confinement", "[BOOL]", "Whether the VRRP process gives up the rights of root, the files and the system calls that it does not need; default: yes", worker_confinement),
     works("metrics_listen", "unix:PATH|ADDRESS:PORT", "Where metrics are served over HTTP: on a Unix socket, or on a loopback address; default: nowhere", metrics_listen),
 ];
 
@@ -47,6 +48,8 @@ pub struct Draft {
     pub smtp_retry_for: Option<Interval>,
     /// `worker_stall_limit`
     pub worker_stall_limit: Option<Interval>,
+    /// `worker_confinement`
+    pub worker_confinement: Option<bool>,
     /// `metrics_listen`
     pub metrics_listen: Option<MetricsListen>,
 }
@@ -56,6 +59,10 @@ const SOCKET_PATH_MAX: usize = 107;
 
 fn fast_handover(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     draft.fast_handover = super::switch(statement, cx).or(draft.fast_handover);
+}
+
+fn worker_confinement(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
+    draft.worker_confinement = super::switch(statement, cx).or(draft.worker_confinement);
 }
 
 fn vip_loss(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
