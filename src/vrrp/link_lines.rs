@@ -27,6 +27,8 @@ pub enum LinkNews {
     Made,
     /// It was there, and is ours from now on.
     Found,
+    /// It was to follow the interface below it into a VRF, or out of one.
+    Moved,
     /// It could not be made.
     NotMade(Errno),
     /// It was taken away.
@@ -45,6 +47,10 @@ impl fmt::Display for LinkLine {
         match self.what {
             LinkNews::Made => write!(f, "({instance}): Success creating {kind} interface {link}"),
             LinkNews::Found => write!(f, "({instance}) Found matching interface {link}"),
+            LinkNews::Moved => write!(
+                f,
+                "({instance}): {kind} interface {link} follows the interface below it into its VRF or out of it"
+            ),
             LinkNews::NotMade(errno) => {
                 write!(
                     f,

@@ -14,6 +14,7 @@ use crate::time::Instant;
 
 use super::action::{OwnLinkKind, Token};
 use super::event::InterfaceState;
+use super::link_lines::LinkNews;
 
 /// Numbers in names are tried up to this one.
 const NUMBER_MAX: u32 = 999;
@@ -73,10 +74,12 @@ pub struct Link {
     pub on: Option<IfIndex>,
     /// It is being made.
     pub asked: Option<Token>,
-    /// An interface that may be it was there when it was asked for.
-    pub is_found: bool,
-    /// It is there, and not yet what it is to be.
+    /// What is to be told when what was asked for is done.
+    pub news: LinkNews,
+    /// It is there, and not yet what the configuration wants of it.
     pub is_stale: bool,
+    /// It is there, but not in the VRF of the interface below it.
+    pub is_astray: bool,
     /// It could not be made.
     pub refused: Option<Errno>,
     /// Until then it may be down: it is new, or on its way out, and then it is made anew.
@@ -157,8 +160,9 @@ impl Link {
             name: None,
             on: None,
             asked: None,
-            is_found: false,
+            news: LinkNews::Made,
             is_stale: false,
+            is_astray: false,
             refused: None,
             settles_until: None,
             was_up: false,

@@ -4,6 +4,7 @@
 use keepalived_rs::config::model::{Config, HardwareAddress, Instance, VirtualAddress, Vmac};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Vrid};
 use keepalived_rs::vrrp::action::{Operation, OwnLinkKind};
+use keepalived_rs::vrrp::event::{InterfaceState, LinkDetails, LinkKind};
 use keepalived_rs::vrrp::state_machine::State;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -171,6 +172,65 @@ fn one_that_is_deleted_is_made_anew_and_its_master_stays_master() {
     wire.delete_other(0, LINK);
     assert!(wire[0].link("vrrp.51").is_some());
     assert_eq!(put_on(&wire, VIP.into()), None);
+}
+
+/// A VRF, beside the interface of the first node.
+fn vrf(index: u32, name: &str) -> InterfaceState {
+    let link = LinkDetails {
+        kind: LinkKind::Vrf,
+        ..LinkDetails::default()
+    };
+    InterfaceState {
+        link,
+        ..other_interface(index, name, true)
+    }
+}
+
+#[test]
+fn it_follows_the_interface_below_it_into_a_vrf_and_out_of_it() {
+    let mut wire = alone(with_vmac(instance(100)));
+    wire.report(0, &vrf(80, "red"));
+    wire.report(0, &vrf(81, "blue"));
+    wire.run_until(10_000_000);
+    let vrf_of = |wire: &Wire| wire[0].link("vrrp.51").and_then(|it| it.link.master);
+    for (second, vrf) in [(12, Some(80)), (14, Some(81)), (16, None)] {
+        let announced = wire[0].announcements.len();
+        wire.change_interface(0, |state| state.link.master = vrf.map(IfIndex));
+        assert_eq!(vrf_of(&wire), vrf.map(IfIndex));
+        wire.run_until(second * 1_000_000);
+        assert_eq!(wire[0].state(), State::Master);
+        assert_eq!(put_on(&wire, VIP.into()), Some(LINK));
+        assert!(wire[0].announcements.len() > announced, "it was away");
+    }
+    assert!(wire[0].logged("vrrp.51 follows the interface below it"));
+    // So does one that somebody has moved, but not more often than once in a second.
+    let count = asked(&wire).len();
+    for _ in 0..50 {
+        wire.change_other(0, LINK, |state| state.link.master = Some(IfIndex(80)));
+        let next = wire.now.as_us() + 100_000;
+        wire.run_until(next);
+    }
+    wire.run_until(23_000_000);
+    assert_eq!(vrf_of(&wire), None);
+    let more = asked(&wire).len() - count;
+    assert!((5..=7).contains(&more), "{more}");
+    // The master of a bridge or a bond is none of our business.
+    wire.report(0, &other_interface(82, "br0", true));
+    wire.change_other(0, LINK, |state| state.link.master = Some(IfIndex(82)));
+    wire.run_until(25_000_000);
+    assert_eq!(vrf_of(&wire), Some(IfIndex(82)));
+}
+
+#[test]
+fn one_that_the_kernel_does_not_move_is_asked_for_again_every_five_seconds() {
+    let mut wire = alone(with_vmac(instance(100)));
+    wire.report(0, &vrf(80, "red"));
+    wire.run_until(10_000_000);
+    wire[0].is_vrf_kept = true;
+    wire.change_interface(0, |state| state.link.master = Some(IfIndex(80)));
+    wire.run_until(21_000_000);
+    assert_eq!(asked(&wire).len(), 4, "made, then at 10, 15 and 20 s");
+    assert_eq!(wire[0].state(), State::Master);
 }
 
 #[test]

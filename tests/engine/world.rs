@@ -402,6 +402,8 @@ pub struct Node {
     pub ended: Vec<(u64, ScriptId)>,
     /// What the kernel says to a new link.
     pub link_refusal: Option<Errno>,
+    /// The kernel leaves links in the VRF that they are in.
+    pub is_vrf_kept: bool,
     next_index: u32,
     /// How often it was asked which programs take addresses away.
     pub looks_for_culprits: usize,
@@ -436,6 +438,7 @@ impl Node {
             runs: Vec::new(),
             ended: Vec::new(),
             link_refusal: None,
+            is_vrf_kept: false,
             next_index: FIRST_LINK,
             looks_for_culprits: 0,
         }
@@ -806,13 +809,21 @@ impl Wire {
                 if let Some(errno) = here.link_refusal {
                     return Err(errno);
                 }
-                if here.link(&link.name).is_some() {
+                let mut links = here.others.iter_mut();
+                if let Some(state) = links.find(|state| state.name == link.name) {
+                    if here.is_vrf_kept {
+                        return Ok(());
+                    }
+                    state.link.master = link.vrf;
+                    let state = state.clone();
+                    self.feed(node, Event::Interface(&state));
                     return Ok(());
                 }
                 let OwnLinkKind::Macvlan(mac) = link.kind else {
                     return Err(Errno(95));
                 };
-                let state = macvlan(here.next_index, &link.name, link.parent, mac);
+                let mut state = macvlan(here.next_index, &link.name, link.parent, mac);
+                state.link.master = link.vrf;
                 here.next_index += 1;
                 here.others.push(state.clone());
                 self.feed(node, Event::Interface(&state));

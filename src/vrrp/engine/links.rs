@@ -69,8 +69,8 @@ impl Engine {
         }
         let links = self.interfaces.links.iter();
         let times = links.filter_map(|(_, link)| {
-            let is_missing = (link.on.is_none() || link.is_stale) && link.asked.is_none();
-            let next = is_missing.then_some(link.not_before);
+            let is_lacking = link.on.is_none() || link.is_stale || link.is_astray;
+            let next = (is_lacking && link.asked.is_none()).then_some(link.not_before);
             link.settles_until.or(next).filter(|next| *next > now)
         });
         match times.min() {
@@ -84,6 +84,7 @@ impl Engine {
         let is_right = own_state.is_some_and(|state| self.interfaces.may_be(key, state));
         let below = self.interfaces.named(&key.parent).map(|it| it.index);
         let own = own_state.map(|state| (state.name.clone(), state.up));
+        let is_astray = is_right && own_state.is_some_and(|state| self.is_astray(key, state));
         let Some(link) = self.interfaces.links.get_mut(key) else {
             return;
         };
@@ -102,11 +103,14 @@ impl Engine {
                 None if was_up => Some(now + DELETION_MAX),
                 until => until.filter(|until| *until > now),
             };
-            if link.is_stale && link.asked.is_none() && now >= link.not_before {
+            link.is_astray = is_astray;
+            let is_lacking = link.is_stale || is_astray;
+            if is_lacking && link.asked.is_none() && now >= link.not_before {
                 self.ask_for_link(key);
             }
             return;
         }
+        link.is_astray = false;
         link.on = None;
         link.is_stale = false;
         link.settles_until = None;
@@ -146,13 +150,24 @@ impl Engine {
             .ask(Purpose::Links, operations, &mut self.actions);
         link.asked = Some(token);
         link.name = Some(name);
-        link.is_found = is_there;
+        link.news = match (link.is_astray, is_there) {
+            (true, _) => LinkNews::Moved,
+            (false, true) => LinkNews::Found,
+            (false, false) => LinkNews::Made,
+        };
     }
 
     /// The VRF that an interface is in.
     fn vrf_of(&self, interface: &InterfaceState) -> Option<IfIndex> {
         let master = self.interfaces.get(interface.link.master?)?;
         (master.link.kind == LinkKind::Vrf).then_some(master.index)
+    }
+
+    /// Whether a link of our own is not in the VRF of the interface below it: that was
+    /// moved, or the link was. What else somebody has made it a part of is theirs.
+    fn is_astray(&self, key: &LinkKey, own: &InterfaceState) -> bool {
+        let below = self.interfaces.named(&key.parent);
+        below.is_some_and(|below| self.vrf_of(own) != self.vrf_of(below))
     }
 
     /// The name that a link gets, and whether an interface that may be it has that
@@ -203,21 +218,19 @@ impl Engine {
         let name = self.interfaces.link_name(key);
         let state = self.interfaces.named(&name);
         let seen = state.map(|state| (state.index, state.up));
+        let is_astray = state.is_some_and(|state| self.is_astray(key, state));
         let Some(link) = self.interfaces.links.get_mut(key) else {
             return;
         };
         link.asked = None;
         link.refused = None;
         link.is_stale = false;
-        link.not_before = now + MAKING_GAP;
+        // What the kernel has not moved now it will hardly move in a second.
+        link.not_before = now + if is_astray { RETRY_AFTER } else { MAKING_GAP };
         link.on = seen.map(|(index, _)| index);
         link.was_up = seen.is_some_and(|(_, is_up)| is_up);
         link.settles_until = (!link.was_up).then_some(now + MAKING_GAP);
-        let what = match link.is_found {
-            true => LinkNews::Found,
-            false => LinkNews::Made,
-        };
-        let line = line(link, name, what);
+        let line = line(link, name, link.news);
         self.log(LogLine::OwnLink(line));
         let Some((on, _)) = seen else { return };
         self.follow_statics();
