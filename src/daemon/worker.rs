@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use crate::config::source::Sources;
 use crate::config::{self, Loaded};
 use crate::system::logging;
+use crate::system::memory;
 
 use super::exit_code;
 use super::key_files;
@@ -37,14 +38,14 @@ fn work(start: WorkerStart) -> u8 {
         config_file: start.config_file,
         options: start.options,
     };
-    let loaded = match text.read(start.sources) {
-        Ok(loaded) => loaded,
+    let config = match text.read(start.sources) {
+        Ok(loaded) => loaded.config,
         Err(error) => {
             tracing::error!("Unable to read the configuration again: {error}");
             return exit_code::FATAL;
         }
     };
-    process::follow_globals(Part::Worker, &loaded.config.globals, start.umask);
+    process::follow_globals(Part::Worker, &config.globals, start.umask);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build();
@@ -65,11 +66,14 @@ fn work(start: WorkerStart) -> u8 {
             fifos: start.fifos,
             orders: start.orders,
         };
-        match Reactor::new(start.channel, settings, loaded.config) {
-            Ok(reactor) => match reactor.run().await {
-                Ok(()) => exit_code::OK,
-                Err(error) => failed("go on", &error),
-            },
+        match Reactor::new(start.channel, settings, config) {
+            Ok(reactor) => {
+                memory::give_back();
+                match reactor.run().await {
+                    Ok(()) => exit_code::OK,
+                    Err(error) => failed("go on", &error),
+                }
+            }
             Err(error) => failed("begin", &error),
         }
     })
