@@ -79,9 +79,11 @@ pub const CASES: &[Case] = &[
     short("advert of version 2, written", |_| written(Version::V2)),
     short("advert of version 3, written", |_| written(Version::V3)),
     short("MASTER, one advert of 1 instance", |_| sends(1, "")),
-    short("MASTER, one advert of 4,000 instances", |many| {
-        sends(many, "")
-    }),
+    long(
+        "MASTER, one advert of each of 4,000 instances",
+        MANY,
+        |many| sends(many, ""),
+    ),
     short("MASTER, one advert with auth_type AH", |_| sends(1, AH)),
     short("BACKUP, one advert of 1 instance", |_| hears(1, "")),
     short("BACKUP, one advert of 4,000 instances", |many| {
@@ -89,7 +91,11 @@ pub const CASES: &[Case] = &[
     }),
     short("BACKUP, one advert with auth_type AH", |_| hears(1, AH)),
     short("nothing due, 4,000 instances", nothing_due),
-    short("an address comes, 4,000 instances", address_comes),
+    long(
+        "another address comes, each of 4,000 instances",
+        MANY,
+        address_comes,
+    ),
     long("start, each of 1,000 instances", 1_000, starts),
     long("start, each of 4,000 instances", MANY, starts),
     long("takeover, each of 1,000 instances", 1_000, takes_over),
