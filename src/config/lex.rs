@@ -300,6 +300,14 @@ pub struct Uncommented {
 /// Takes the comment off a line. `#` and `!` begin one anywhere outside
 /// double quotes; `\#` and `\!` are the plain characters.
 pub fn strip_comment(line: Text) -> Uncommented {
+    // Almost every line: nothing in it begins or ends anything.
+    if line.text.bytes().all(is_plain) {
+        return Uncommented {
+            text: line.trimmed(),
+            unterminated: false,
+            foreign_blank: None,
+        };
+    }
     let mut out = Text::new();
     let mut kept_from = 0;
     let mut in_quotes = false;
@@ -339,6 +347,11 @@ pub fn strip_comment(line: Text) -> Uncommented {
         unterminated: in_quotes,
         foreign_blank,
     }
+}
+
+/// A blank of C's, or visible and without a meaning for comments and quotes.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | 0x21..=0x7e) && !matches!(byte, b'\\' | b'"' | b'#' | b'!')
 }
 
 /// The plain tokeniser: words end at blanks and at `"`; `"..."` is one word.

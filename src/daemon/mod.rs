@@ -16,6 +16,7 @@ use crate::config::{self, Loaded};
 use crate::system::files::DiskFiles;
 use crate::system::logging;
 use crate::system::machine::ThisMachine;
+use crate::system::memory;
 use crate::system::signals::Signals;
 
 pub mod buffers;
@@ -129,6 +130,7 @@ pub fn run(settings: &Settings) -> u8 {
         worker: worker::run,
         cleanup: cleanup::run,
     };
+    memory::give_back_what_is_large();
     match prepare(settings) {
         Ok((settings, loaded)) => begin(&settings, loaded, entries),
         Err((code, text)) => {

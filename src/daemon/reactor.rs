@@ -22,6 +22,7 @@ use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
 use crate::system::mail::Mailer;
+use crate::system::memory;
 use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::realtime::{Realtime, Thread};
 use crate::system::scripts::Notice;
@@ -672,6 +673,7 @@ impl Reactor {
         for key in self.receivers.keys() {
             self.set_buffer(*key);
         }
+        memory::give_back();
         self.signs.changed(now());
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())

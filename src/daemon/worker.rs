@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use crate::config::source::Sources;
 use crate::config::{self, Loaded};
 use crate::system::logging;
-use crate::system::watch;
+use crate::system::{memory, watch};
 
 use super::exit_code;
 use super::key_files;
@@ -39,19 +39,19 @@ fn work(start: WorkerStart) -> u8 {
         config_file: start.config_file,
         options: start.options,
     };
-    let loaded = match text.read(start.sources) {
-        Ok(loaded) => loaded,
+    let config = match text.read(start.sources) {
+        Ok(loaded) => loaded.config,
         Err(error) => {
             tracing::error!("Unable to read the configuration again: {error}");
             return exit_code::FATAL;
         }
     };
-    process::follow_globals(Part::Worker, &loaded.config.globals, start.umask);
+    process::follow_globals(Part::Worker, &config.globals, start.umask);
     let around = Surroundings::now(start.namespace, start.instance, start.umask);
     let elsewhere = start
         .confinement
         .as_ref()
-        .and_then(|_| watch::connector_for(&loaded.config));
+        .and_then(|_| watch::connector_for(&config));
     // No packet was read yet, and there is one thread.
     if let Some(confinement) = start.confinement {
         confinement.begin();
@@ -78,11 +78,14 @@ fn work(start: WorkerStart) -> u8 {
             fifos: start.fifos,
             orders: start.orders,
         };
-        match Reactor::new(start.channel, settings, loaded.config) {
-            Ok(reactor) => match reactor.run().await {
-                Ok(()) => exit_code::OK,
-                Err(error) => failed("go on", &error),
-            },
+        match Reactor::new(start.channel, settings, config) {
+            Ok(reactor) => {
+                memory::give_back();
+                match reactor.run().await {
+                    Ok(()) => exit_code::OK,
+                    Err(error) => failed("go on", &error),
+                }
+            }
             Err(error) => failed("begin", &error),
         }
     })

@@ -16,6 +16,7 @@ pub mod logging;
 pub mod machine;
 
 pub mod mail;
+pub mod memory;
 pub mod netlink;
 pub mod notify_systemd;
 pub mod realtime;

@@ -3,10 +3,11 @@
 //! Source: specification C.1.
 
 use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// A line of `virtual_ipaddress` (specification C.1).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualAddress {
     /// The address.
     pub address: IpAddr,
@@ -40,6 +41,14 @@ pub struct VirtualAddress {
     pub track_group: Option<String>,
     /// `no_track`: the state of the address's interface and its deletion do not matter.
     pub no_track: bool,
+}
+
+/// By what tells nearly all of them apart: a reload puts every address into a set.
+impl Hash for VirtualAddress {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address.hash(state);
+        self.prefix_length.hash(state);
+    }
 }
 
 impl VirtualAddress {

@@ -31,6 +31,7 @@ use super::{Settings, VERSION};
 use crate::config::model::Config;
 use crate::config::{self, Loaded};
 use crate::system::clock::now;
+use crate::system::memory;
 use crate::system::notify_systemd::{self, ServiceManager};
 use crate::system::scripts::{Policy, Scripts};
 use crate::system::settings::Before;
@@ -292,6 +293,8 @@ struct Supervisor<'a> {
 // The loop.
 impl Supervisor<'_> {
     fn begin(&mut self) {
+        // What the worker gets of it by the fork would count for both.
+        memory::give_back();
         let script = &self.good.config.globals.startup_script;
         match Run::begin("startup", script, &mut self.scripts, now()) {
             Some(run) => self.phase = Phase::StartingUp(run),

@@ -42,6 +42,10 @@ mod route;
 mod rule;
 mod socket;
 
+/// When a turn has cost so much, no other request is taken into it: as much as 64
+/// addresses, which is about a millisecond.
+const COST_OF_TURN: usize = 64;
+
 /// What the thread tells. `All` always comes first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
@@ -112,6 +116,17 @@ pub struct Handle {
 struct Request {
     token: Token,
     operations: Vec<Operation>,
+}
+
+impl Request {
+    /// In addresses. A link takes as long as many of them.
+    fn cost(&self) -> usize {
+        let costs = self.operations.iter().map(|operation| match operation {
+            Operation::AddLink(_) | Operation::RemoveLink { .. } => COST_OF_TURN,
+            _ => 1,
+        });
+        costs.sum()
+    }
 }
 
 impl Handle {
@@ -261,7 +276,7 @@ async fn serve(
                 return Ok(());
             }
         }
-        let request = tokio::select! {
+        let first = tokio::select! {
             ready = monitor.readable() => ready.map(|()| None)?,
             // Its errors are told by `heal`.
             _ = kernel.firewall.disturbed() => None,
@@ -270,22 +285,40 @@ async fn serve(
                 None => return Ok(()),
             },
         };
+        let asked = first.map_or_else(Vec::new, |first| together(first, &mut requests));
+        let mut operations = asked.iter().flat_map(|request| &request.operations);
         let has_way = |it: &Operation| matches!(it, Operation::AddRoute(_) | Operation::AddRule(_));
-        let mut asked = request.iter().flat_map(|request| &request.operations);
-        if asked.any(has_way) {
+        if operations.any(has_way) {
             monitor.watch_ways()?;
         }
-        kernel.watch_firewall(request.as_ref());
+        kernel.watch_firewall(&asked);
         if let Some(healed) = kernel.firewall.heal() {
             let healed = healed.map_err(errno_of);
             reports.push(Report::FirewallDisturbed(healed));
         }
-        let outcome = request.map(|request| kernel.carry_out(request));
-        // What the request changed is known before it is called done.
+        let asked = asked.into_iter();
+        let outcomes: Vec<Report> = asked.flat_map(|it| kernel.carry_out(it)).collect();
+        // What the requests changed is known before they are called done.
         monitor.take(&mut kernel.socket, &mut reports)?;
         kernel.notice(&reports);
-        reports.extend(outcome.into_iter().flatten());
+        reports.extend(outcomes);
     }
+}
+
+/// A request, and those that wait behind it. Of each interface the news come once for
+/// all of them: where thousands of instances change their state at once, as many reports
+/// of the addresses of an interface would be quadratic work. Few enough that the first
+/// does not wait long for its answer.
+fn together(first: Request, requests: &mut mpsc::UnboundedReceiver<Request>) -> Vec<Request> {
+    let mut cost = first.cost();
+    let mut asked = vec![first];
+    while cost < COST_OF_TURN
+        && let Ok(next) = requests.try_recv()
+    {
+        cost = cost.saturating_add(next.cost());
+        asked.push(next);
+    }
+    asked
 }
 
 /// What requests are carried out with.
@@ -300,9 +333,10 @@ struct Kernel {
 impl Kernel {
     /// Before the first address is blocked, or the first link guarded: others may take away
     /// what does that.
-    fn watch_firewall(&mut self, request: Option<&Request>) {
-        let mut operations = request.iter().flat_map(|request| &request.operations);
-        let uses_it = |it: &Operation| matches!(it, Operation::Block { .. } | Operation::AddLink(_));
+    fn watch_firewall(&mut self, requests: &[Request]) {
+        let mut operations = requests.iter().flat_map(|request| &request.operations);
+        let uses_it =
+            |it: &Operation| matches!(it, Operation::Block { .. } | Operation::AddLink(_));
         if operations.any(|it| uses_it(it))
             && let Err(error) = self.firewall.watch()
         {

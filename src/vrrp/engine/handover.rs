@@ -25,7 +25,10 @@ impl Engine {
         }
         for id in behind {
             let members = self.members_with(id).unwrap_or_else(|| Arc::from([id]));
-            let may = |id: &InstanceId| self.instances.get(id).is_some_and(Running::may_hand_over);
+            let may = |id: &InstanceId| {
+                let running = self.instances.get(id);
+                running.is_some_and(|it| it.may_hand_over())
+            };
             if !members.iter().all(may) {
                 continue;
             }

@@ -13,7 +13,7 @@ use crate::time::{Instant, Interval};
 
 use super::super::action::{Operation, OwnLink, Token, Transmit};
 use super::super::event::{InterfaceState, LinkKind};
-use super::super::instance::{Purpose, Running, TimerKey};
+use super::super::instance::{Purpose, TimerKey};
 use super::super::interfaces::stands_on;
 use super::super::link_lines::{LinkLine, LinkNews};
 use super::super::log_lines::LogLine;
@@ -240,7 +240,7 @@ impl Engine {
 
     /// The addresses that instances have on, or have asked for.
     fn held_addresses(&self) -> Vec<IpAddr> {
-        self.instances.values().flat_map(Running::held).collect()
+        self.instances.values().flat_map(|it| it.held()).collect()
     }
 
     fn link_refused(&mut self, now: Instant, key: &LinkKey, errno: Errno, tx: &mut impl Transmit) {
@@ -330,7 +330,7 @@ impl Engine {
     pub(super) fn forget_interface(&mut self, index: IfIndex) {
         self.instances
             .values_mut()
-            .for_each(|it: &mut Running| it.forget_interface(index));
+            .for_each(|it| it.forget_interface(index));
     }
 }
 

@@ -4,6 +4,7 @@
 //! What an instance does about it is decided in `instance/losses.rs`, what is static
 //! is put back in `statics.rs`. Source: specification F.9.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::ids::{IfIndex, InstanceId};
@@ -12,7 +13,7 @@ use crate::time::Instant;
 use super::super::action::Transmit;
 use super::super::instance::{Context, Loss, Running};
 use super::super::log_lines::LogLine;
-use super::{Engine, Phase};
+use super::{Engine, Instances, Phase};
 
 impl Engine {
     pub(super) fn address_removed(
@@ -22,7 +23,8 @@ impl Engine {
         tx: &mut impl Transmit,
     ) {
         self.static_address_removed(on, address, prefix_length);
-        self.lost(now, tx, |it, cx| {
+        let owners = self.owners.get(&address).cloned().unwrap_or_default();
+        self.lost(now, owners, tx, |it, cx| {
             it.address_removed(on, address, prefix_length, cx)
         });
     }
@@ -38,14 +40,14 @@ impl Engine {
         }
     }
 
-    /// Tells each instance of a loss, and its group of what it did.
+    /// Tells those that may be concerned of a loss, and their groups of what they did.
     pub(super) fn lost<T: Transmit>(
         &mut self,
         now: Instant,
+        ids: Vec<InstanceId>,
         tx: &mut T,
         mut tell: impl FnMut(&mut Running, &mut Context<'_>) -> Loss,
     ) {
-        let ids: Vec<InstanceId> = self.instances.keys().copied().collect();
         let mut is_given_up = false;
         for id in ids {
             match self.one(now, id, tx, &mut tell) {
@@ -77,4 +79,18 @@ impl Engine {
         }
         self.each(now, tx, |it, _| it.note_culprits(names));
     }
+}
+
+/// The instances that have each VIP, in their order: thousands of addresses may go at once.
+pub(super) fn owners_of(instances: &Instances) -> HashMap<IpAddr, Vec<InstanceId>> {
+    let mut owners: HashMap<IpAddr, Vec<InstanceId>> = HashMap::new();
+    for (id, running) in instances {
+        for vip in running.config.all_addresses() {
+            let known = owners.entry(vip.address).or_default();
+            if known.last() != Some(id) {
+                known.push(*id);
+            }
+        }
+    }
+    owners
 }

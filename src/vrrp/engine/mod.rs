@@ -13,7 +13,7 @@
 //! instance does is in `instance/mod.rs`, how long the first start is put off in
 //! `startup.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -59,17 +59,24 @@ mod scripts;
 mod sockets;
 mod startup;
 mod statics;
+mod surroundings;
 mod watched;
 
 use links::Leaving;
 use refused::Stuck;
 use sockets::Sockets;
 
+/// For so many actions there is always room.
+const ACTIONS_KEPT: usize = 1024;
+
+/// In boxes: the map keeps room for twice as many as there are, and they are large.
+type Instances = BTreeMap<InstanceId, Box<Running>>;
+
 /// The decisions of one daemon.
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
-    instances: BTreeMap<InstanceId, Running>,
+    instances: Instances,
     /// The sync groups, by name.
     groups: BTreeMap<String, Group>,
     /// Something was told of an instance, or may be due for a group.
@@ -82,6 +89,10 @@ pub struct Engine {
     sockets: Sockets,
     /// Every VIP of the configuration.
     vips: BTreeSet<IpAddr>,
+    /// Whose they are.
+    owners: HashMap<IpAddr, Vec<InstanceId>>,
+    /// The addresses that are to be sent from, as far as they are configured.
+    sources: HashSet<IpAddr>,
     timers: Timers<TimerKey>,
     pacer: Pacer,
     requests: Requests,
@@ -151,6 +162,8 @@ impl Engine {
             links: LinkStates::default(),
             sockets: Sockets::default(),
             vips: BTreeSet::new(),
+            owners: HashMap::new(),
+            sources: HashSet::new(),
             timers: Timers::new(),
             pacer: Pacer::default(),
             requests: Requests::default(),
@@ -265,7 +278,12 @@ impl Engine {
 
     /// The next thing to do. Call until `None`.
     pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let next = self.actions.pop_front();
+        if next.is_none() && self.actions.capacity() > ACTIONS_KEPT {
+            // After a takeover of thousands.
+            self.actions.shrink_to(ACTIONS_KEPT);
+        }
+        next
     }
 
     /// The configuration that the engine follows.
@@ -352,7 +370,7 @@ impl Engine {
         let id = InstanceId(self.next_instance);
         self.next_instance = self.next_instance.saturating_add(1);
         self.instances
-            .insert(id, Running::new(id, Arc::clone(config)));
+            .insert(id, Box::new(Running::new(id, Arc::clone(config))));
         id
     }
 
@@ -361,6 +379,8 @@ impl Engine {
     /// is ended.
     fn adopt(&mut self, now: Instant, config: Config) {
         self.vips = reload::vips_of(&config);
+        self.owners = losses::owners_of(&self.instances);
+        self.sources = surroundings::sources_of(&config);
         self.pacer.configure(&config.garp_groups);
         self.sockets.log_unknown(config.globals.log_unknown_vrids);
         self.adopt_scripts(now, &config.scripts);
@@ -500,6 +520,11 @@ impl Engine {
             self.note_deleted(&before.name.clone());
         }
         let known = before.as_ref().filter(|before| before.name == state.name);
+        if !returned && known.is_some_and(|before| self.differ_in_vips(before, state)) {
+            self.follow_links_at(now, &state.name, state.index);
+            self.try_again(now, tx);
+            return;
+        }
         let came_up = state.up && known.is_some_and(|before| !before.up || returned);
         let is_link = self.interfaces.links.has_name(&state.name);
         let used = is_link || self.instances.values().any(|it| it.uses(&state.name));
@@ -517,7 +542,7 @@ impl Engine {
             }
         }
         // A source address that may be anywhere comes and goes anywhere.
-        let anywhere = self.instances.values().any(Running::is_anywhere);
+        let anywhere = self.instances.values().any(|it| it.is_anywhere());
         let is_new = known.is_none();
         if let Some(before) = renamed {
             let name = before.name.clone();

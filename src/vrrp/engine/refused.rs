@@ -4,7 +4,7 @@
 //! is kept here, because the instance that had it may be gone, too. A VIP that stays on
 //! a node which is not MASTER any more would be on two nodes.
 
-use crate::ids::Errno;
+use crate::ids::{Errno, InstanceId};
 use crate::time::{Instant, Interval};
 
 use super::super::action::{Operation, Token, Transmit};
@@ -118,7 +118,14 @@ impl Engine {
     /// Something around has changed: tries again what the kernel refused.
     pub(super) fn try_again(&mut self, now: Instant, tx: &mut impl Transmit) {
         if self.phase == Phase::Running {
-            self.each(now, tx, Running::try_again);
+            let instances = self.instances.iter();
+            let refused: Vec<InstanceId> = instances
+                .filter(|(_, it)| it.lacks_anything())
+                .map(|(id, _)| *id)
+                .collect();
+            for id in refused {
+                self.one(now, id, tx, Running::try_again);
+            }
             self.try_statics_again();
         }
     }
@@ -151,11 +158,10 @@ impl Engine {
 
     /// As long as something is not as it is to be, it is tried again.
     fn arm_for_refused(&mut self, now: Instant) {
-        let is_missing = |it: &Running| it.lacks_anything();
         let is_any = !self.stuck.operations.is_empty()
             || self.stuck.trying.is_some()
             || !self.statics.refusals.is_empty()
-            || self.instances.values().any(is_missing);
+            || self.instances.values().any(|it| it.lacks_anything());
         let key = TimerKey::Refused;
         if is_any && self.phase == Phase::Running && self.timers.deadline_of(key).is_none() {
             self.timers.arm(key, now + TRY_AGAIN_AFTER);
@@ -212,7 +218,7 @@ impl Engine {
     /// Whether it may be there, and nobody wants it again.
     fn is_to_be_gone(&self, operation: &Operation) -> bool {
         let Operation::RemoveAddress { on, address } = operation else {
-            let mut ways = self.instances.values().map(Running::ways);
+            let mut ways = self.instances.values().map(|it| it.ways());
             return !ways.any(|ways| removals(ways).contains(operation));
         };
         let Some(interface) = self.interfaces.get(*on) else {

@@ -76,8 +76,11 @@ impl Engine {
     /// says which VRIDs mean whom.
     pub(super) fn follow_sockets(&mut self) {
         self.moved = false;
-        let wanted: BTreeSet<(Socket, Option<IpAddr>)> =
-            self.instances.values().flat_map(sockets_of).collect();
+        let wanted: BTreeSet<(Socket, Option<IpAddr>)> = self
+            .instances
+            .values()
+            .flat_map(|it| sockets_of(it))
+            .collect();
         self.follow_routes();
         let before = std::mem::replace(&mut self.sockets.listening, wanted);
         let wanted = &self.sockets.listening;
@@ -149,7 +152,7 @@ impl Engine {
 
     fn behind(&self, route: Route) -> impl Iterator<Item = (InstanceId, &Running)> + Clone {
         let ids = self.sockets.routes.get(&route).into_iter().flatten();
-        ids.filter_map(|id| Some((*id, self.instances.get(id)?)))
+        ids.filter_map(|id| Some((*id, &**self.instances.get(id)?)))
     }
 
     /// Whether an instance behind another socket that hears this datagram, too,
@@ -170,7 +173,7 @@ impl Engine {
         let sockets = &self.sockets;
         let is_wide = sockets.wide.contains(&on);
         let ids = sockets.shared.get(&(family, vrid)).into_iter().flatten();
-        let instances = ids.filter_map(|id| self.instances.get(id));
+        let instances = ids.filter_map(|id| self.instances.get(id).map(|it| &**it));
         instances.filter(move |it| it.on != Some(on) && (is_wide || it.is_anywhere()))
     }
 

@@ -2,11 +2,10 @@
 //!
 //! What the kernel refuses of it is the matter of `refused.rs`.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::config::model::{Config, TrackGroup};
-use crate::ids::{IfIndex, InstanceId};
+use crate::ids::IfIndex;
 use crate::time::Instant;
 
 use super::super::action::{Operation, Token, Transmit};
@@ -14,7 +13,7 @@ use super::super::event::LostWay;
 use super::super::instance::{Purpose, Running};
 use super::super::log_lines::LogLine;
 use super::super::statics::{group_of, interfaces_of};
-use super::{Engine, Phase};
+use super::{Engine, Instances, Phase};
 
 impl Engine {
     /// Puts in what the configuration wants beside the instances, and takes out what it
@@ -68,7 +67,8 @@ impl Engine {
         if self.phase != Phase::Running || self.requests.is_reloading() {
             return;
         }
-        self.lost(now, tx, |instance, cx| instance.way_removed(lost, cx));
+        let all = self.instances.keys().copied().collect();
+        self.lost(now, all, tx, |instance, cx| instance.way_removed(lost, cx));
         if self.requests.is_changing_statics() {
             return;
         }
@@ -128,7 +128,7 @@ impl Engine {
 
 /// Notes with the members of track groups what is missing of that.
 fn note_missing<'o>(
-    instances: &mut BTreeMap<InstanceId, Running>,
+    instances: &mut Instances,
     missing: impl Iterator<Item = &'o Operation>,
     config: &Config,
 ) {
@@ -148,9 +148,9 @@ fn note_missing<'o>(
 
 /// The members of a track group.
 fn members_of<'i>(
-    instances: &'i mut BTreeMap<InstanceId, Running>,
+    instances: &'i mut Instances,
     group: &'i TrackGroup,
 ) -> impl Iterator<Item = &'i mut Running> {
-    let all = instances.values_mut();
+    let all = instances.values_mut().map(|running| &mut **running);
     all.filter(|running| group.instances.contains(&running.config.name))
 }
