@@ -324,6 +324,8 @@ mod tests {
         let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel();
         let mut teller = start(Some(OwnedFd::from(listener)), ask).unwrap();
         let mut client = UnixStream::connect(&path).unwrap();
+        let limit = Some(std::time::Duration::from_secs(10));
+        client.set_read_timeout(limit).unwrap();
         client.write_all(&line(&Request::events(None))).unwrap();
         let reply = asked.blocking_recv().unwrap();
         teller.tell(|| event("before"));

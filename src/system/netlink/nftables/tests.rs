@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr as Address, UdpSocket};
 use std::time::Duration;
 
 use super::*;
-use crate::system::testing::{in_namespace, ip};
+use crate::system::testing::{block_on, in_namespace, ip};
 
 fn firewall(counters: bool) -> Firewall {
     Firewall::new(Options {
@@ -182,11 +182,7 @@ fn what_a_table_lacks_that_somebody_took_away_comes_with_the_rest() {
 }
 
 fn in_runtime(act: impl AsyncFnOnce()) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(act());
+    block_on(act());
 }
 
 /// Waits until the tables are whole again; how often they were put back meanwhile.
