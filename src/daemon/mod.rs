@@ -24,6 +24,7 @@ pub mod bus;
 pub mod channel;
 pub mod check;
 pub mod cleanup;
+pub mod client;
 pub mod confinement;
 pub mod control;
 pub mod fifos;

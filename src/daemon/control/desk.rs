@@ -15,7 +15,7 @@ use nix::unistd::geteuid;
 use serde::Serialize;
 
 use super::Request;
-use crate::daemon::status::client::Client;
+use crate::daemon::status::client::{self, Client};
 use crate::daemon::status::compose::refusal;
 use crate::daemon::status::socket::StatusSocket;
 use crate::time::Instant;
@@ -78,9 +78,7 @@ impl Desk {
         let socket = self.socket.as_ref().filter(|_| has_place);
         let socket = socket.map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN));
         let wanted = self.visitors.iter().filter_map(|it| it.client.wants());
-        socket
-            .into_iter()
-            .chain(wanted.map(|(fd, flags)| PollFd::new(fd, flags)))
+        socket.into_iter().chain(wanted)
     }
 
     /// When somebody's time is over. One who waits for an answer has time.
@@ -117,7 +115,7 @@ impl Desk {
     pub fn answer(&mut self, number: u64, answer: &impl Serialize, now: Instant) {
         let mut visitors = self.visitors.iter_mut();
         if let Some(visitor) = visitors.find(|it| it.number == number) {
-            visitor.client.answer(answer, now);
+            visitor.client.answer(client::answer(answer), now);
             visitor.is_heard = false;
         }
     }
@@ -152,12 +150,10 @@ impl Desk {
             let by = who.map_or_else(String::new, |who| {
                 format!("uid {}, process {}", who.uid(), who.pid())
             });
-            let Ok(mut client) = Client::new(stream, now) else {
-                continue;
-            };
+            let mut client = Client::new(stream, now);
             if !is_allowed {
                 let text = "only root may do that".to_owned();
-                client.answer(&refusal("not-allowed", text), now);
+                client.answer(client::answer(&refusal("not-allowed", text)), now);
             }
             self.visitors.push(Visitor {
                 number: self.next_number,

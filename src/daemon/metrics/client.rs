@@ -1,24 +1,17 @@
-//! A client that asks for metrics over HTTP/1.1.
+//! Clients that ask for metrics over HTTP/1.1.
 //!
 //! Decides what of HTTP is understood: one GET or HEAD for each connection, without a
-//! body; how a question is read and an answer written without ever waiting; and how
-//! long a client may take for either.
+//! body.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use nix::poll::PollFlags;
 use socket2::Socket;
 
 use super::page::Format;
-use crate::time::{Instant, Interval};
+use crate::daemon::client::{self, Answer, Question};
 
 /// The longest request in bytes, all its header lines included.
 pub const REQUEST_MAX: usize = 8192;
-
-/// How long a client may take to ask, and again to read.
-const PATIENCE: Interval = Interval::from_secs(2);
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +20,18 @@ pub(super) struct Request {
     pub format: Format,
     /// Without the metrics themselves.
     is_head: bool,
+}
+
+impl Request {
+    /// The metrics, of which `body` is the text.
+    pub fn answer(self, body: &Arc<Vec<u8>>) -> Answer {
+        let header = header("200 OK", "", self.format.content_type(), body.len());
+        let body = match self.is_head {
+            true => Arc::default(),
+            false => Arc::clone(body),
+        };
+        Answer::new(header, body)
+    }
 }
 
 /// What is answered to a request that is not served.
@@ -52,164 +57,29 @@ impl Refusal {
     const fn new(status: &'static str) -> Self {
         Self { status, more: "" }
     }
-}
 
-/// Somebody who asks.
-#[derive(Debug)]
-pub(super) struct Client {
-    socket: Socket,
-    stage: Stage,
-    /// When it has to be further.
-    pub until: Instant,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// It is asking.
-    Asking(Vec<u8>),
-    /// It has asked, and waits.
-    Waiting(Request),
-    /// It is being answered.
-    Answered(Answer),
-    /// It has everything, or is not worth more.
-    Done,
-}
-
-#[derive(Debug)]
-struct Answer {
-    header: Vec<u8>,
-    body: Arc<Vec<u8>>,
-    /// Of both.
-    written: usize,
-}
-
-impl Client {
-    /// Somebody who has just come.
-    pub fn new(socket: Socket, now: Instant) -> Self {
-        Self {
-            socket,
-            stage: Stage::Asking(Vec::new()),
-            until: now + PATIENCE,
-        }
-    }
-
-    /// What it has asked and was not answered yet.
-    pub fn waits_for(&self) -> Option<Request> {
-        match self.stage {
-            Stage::Waiting(request) => Some(request),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing is left to be done for it.
-    pub fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Done)
-    }
-
-    /// What to poll for; `None` while it waits for us: its end would wake us
-    /// again and again.
-    pub fn wants(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        let flags = match self.stage {
-            Stage::Asking(_) => PollFlags::POLLIN,
-            Stage::Answered(_) => PollFlags::POLLOUT,
-            Stage::Waiting(_) | Stage::Done => return None,
-        };
-        Some((self.socket.as_fd(), flags))
-    }
-
-    /// Reads and writes what is possible at once.
-    pub fn go_on(&mut self, now: Instant) {
-        if matches!(self.stage, Stage::Asking(_)) {
-            self.read(now);
-        }
-        if matches!(self.stage, Stage::Answered(_)) {
-            self.write();
-        }
-    }
-
-    /// Answers `request` with the metrics.
-    pub fn answer(&mut self, request: Request, body: &Arc<Vec<u8>>, now: Instant) {
-        let header = header("200 OK", "", request.format.content_type(), body.len());
-        let body = match request.is_head {
-            true => Arc::default(),
-            false => Arc::clone(body),
-        };
-        self.send(header, body, now);
-    }
-
-    /// Says why there are none.
-    pub fn refuse(&mut self, refusal: Refusal, now: Instant) {
-        let body = format!("{}\n", refusal.status).into_bytes();
+    /// Says why there are no metrics.
+    pub fn answer(self) -> Answer {
+        let body = format!("{}\n", self.status).into_bytes();
         let kind = "text/plain; charset=utf-8";
-        let header = header(refusal.status, refusal.more, kind, body.len());
-        self.send(header, Arc::new(body), now);
-    }
-
-    fn send(&mut self, header: Vec<u8>, body: Arc<Vec<u8>>, now: Instant) {
-        self.until = now + PATIENCE;
-        self.stage = Stage::Answered(Answer {
-            header,
-            body,
-            written: 0,
-        });
-        self.write();
-    }
-
-    fn read(&mut self, now: Instant) {
-        let Stage::Asking(asked) = &mut self.stage else {
-            return;
-        };
-        let mut buffer = [0; REQUEST_MAX];
-        let room = REQUEST_MAX.saturating_sub(asked.len());
-        let part = buffer.get_mut(..room).unwrap_or_default();
-        let length = match self.socket.read(part) {
-            Err(error) if is_passing(&error) => return,
-            // At the end without a request there is nobody to answer.
-            Ok(0) | Err(_) => return self.stage = Stage::Done,
-            Ok(length) => length,
-        };
-        asked.extend_from_slice(part.get(..length).unwrap_or_default());
-        let before = asked.len().saturating_sub(length);
-        match request(asked, before) {
-            None if asked.len() < REQUEST_MAX => {}
-            None => self.refuse(Refusal::LONG, now),
-            Some(Ok(request)) => self.stage = Stage::Waiting(request),
-            Some(Err(refusal)) => self.refuse(refusal, now),
-        }
-    }
-
-    fn write(&mut self) {
-        let Stage::Answered(Answer {
-            header,
-            body,
-            written,
-        }) = &mut self.stage
-        else {
-            return;
-        };
-        loop {
-            let of_body = written.saturating_sub(header.len());
-            let left = match header.get(*written..) {
-                Some(left) if !left.is_empty() => left,
-                _ => body.get(of_body..).unwrap_or_default(),
-            };
-            if left.is_empty() {
-                return self.stage = Stage::Done;
-            }
-            match self.socket.write(left) {
-                Ok(length) => *written = written.saturating_add(length),
-                Err(error) if is_passing(&error) => return,
-                Err(_) => return self.stage = Stage::Done,
-            }
-        }
+        let header = header(self.status, self.more, kind, body.len());
+        Answer::new(header, Arc::new(body))
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
+/// Those who ask.
+pub(super) type Clients = client::Clients<Socket, Request>;
+
+impl Question for Request {
+    const BYTES_MAX: usize = REQUEST_MAX;
+
+    fn read(asked: &[u8], seen: usize) -> Option<Result<Self, Answer>> {
+        request(asked, seen).map(|request| request.map_err(Refusal::answer))
+    }
+
+    fn too_long() -> Answer {
+        Refusal::LONG.answer()
+    }
 }
 
 fn header(status: &str, more: &str, kind: &str, length: usize) -> Vec<u8> {

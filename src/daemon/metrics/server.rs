@@ -10,15 +10,16 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::client::{Client, Refusal};
+use super::client::{Clients, Refusal, Request};
 use super::compose;
 use super::listener::Listener;
 use super::page::Format;
 use super::{Order, Orders};
 use crate::config::model::MetricsListen;
+use crate::daemon::client;
 use crate::daemon::status::View;
 use crate::daemon::status::server::ViewWanted;
 use crate::system::clock::now;
@@ -33,9 +34,6 @@ const BETWEEN_VIEWS: Interval = Interval::from_secs(1);
 /// How long the thread waits for a view.
 const VIEW_LIMIT: Interval = Interval::from_secs(5);
 
-/// How long the thread waits after it could not take on a client.
-const RETRY: Interval = Interval::from_ms(200);
-
 /// How long until a socket that could not be made is tried again.
 const RETRY_LISTENER: Interval = Interval::from_secs(5);
 
@@ -48,9 +46,7 @@ pub(super) struct Server {
     listener: Option<Listener>,
     /// When that is tried again.
     listen_at: Option<Instant>,
-    clients: Vec<Client>,
-    /// Nobody is taken on before.
-    paused_until: Option<Instant>,
+    clients: Clients,
     recent: Option<Recent>,
 }
 
@@ -82,8 +78,7 @@ impl Server {
             wanted: None,
             listener: None,
             listen_at: None,
-            clients: Vec::new(),
-            paused_until: None,
+            clients: Clients::new(CLIENTS_MAX),
             recent: None,
         }
     }
@@ -101,24 +96,18 @@ impl Server {
             if self.listen_at.is_some_and(|at| at <= now) {
                 self.listen(false);
             }
-            if self.paused_until.is_some_and(|until| until <= now) {
-                self.paused_until = None;
-            }
             self.forget_old(now);
-            self.take_on(now);
-            for client in &mut self.clients {
-                client.go_on(now);
-            }
-            let looks = self.is_waited_for();
+            self.clients.take_on(now, || match &self.listener {
+                Some(listener) => listener.accept(),
+                None => Err(io::ErrorKind::WouldBlock.into()),
+            });
+            self.clients.go_on(now);
+            let looks = self.clients.is_waiting();
             if looks && !self.answer_waiting() {
                 // The reactor is gone, and so will the process be.
                 return;
             }
-            // After a look, what came meanwhile is read before anybody is too late.
-            self.clients.retain(|client| {
-                let is_late = client.until <= now && !looks;
-                !is_late && !client.is_done()
-            });
+            self.clients.drop_done(now, looks);
         }
     }
 
@@ -152,36 +141,19 @@ impl Server {
     /// Until a client can go on, a new one comes, somebody's time is over, or there
     /// are orders.
     fn wait(&self) {
-        let mut fds = Vec::with_capacity(self.clients.len() + 2);
-        fds.push(PollFd::new(self.orders.bell.as_fd(), PollFlags::POLLIN));
+        let mut fds = vec![PollFd::new(self.orders.bell.as_fd(), PollFlags::POLLIN)];
         if let Some(listener) = &self.listener
-            && self.has_place()
+            && self.clients.has_place()
         {
             fds.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
         }
-        let wanted = self.clients.iter().filter_map(Client::wants);
-        fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
-        let now = now();
-        let timeout = self.deadline().map_or(PollTimeout::NONE, |at| {
-            let ms = at.since(now).as_us().div_ceil(1000);
-            PollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
-        });
-        // Interrupted is as good as woken: everything is looked at anyway.
-        let _ = poll(&mut fds, timeout);
-    }
-
-    fn is_waited_for(&self) -> bool {
-        self.clients.iter().any(|it| it.waits_for().is_some())
-    }
-
-    fn has_place(&self) -> bool {
-        self.clients.len() < CLIENTS_MAX && self.paused_until.is_none()
+        fds.extend(self.clients.poll_fds());
+        client::wait(&mut fds, self.deadline());
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let clients = self.clients.iter().map(|client| client.until);
-        let others = [self.paused_until, self.listen_at, self.old_at()];
-        clients.chain(others.into_iter().flatten()).min()
+        let times = [self.clients.deadline(), self.listen_at, self.old_at()];
+        times.into_iter().flatten().min()
     }
 
     fn old_at(&self) -> Option<Instant> {
@@ -192,22 +164,6 @@ impl Server {
     fn forget_old(&mut self, now: Instant) {
         if self.old_at().is_some_and(|at| at <= now) {
             self.recent = None;
-        }
-    }
-
-    fn take_on(&mut self, now: Instant) {
-        while let Some(listener) = &self.listener
-            && self.has_place()
-        {
-            match listener.accept() {
-                Ok(socket) => self.clients.push(Client::new(socket, now)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // It has gone already.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // No descriptors, say: asking at once again would burn the processor.
-                Err(_) => self.paused_until = Some(now + RETRY),
-            }
         }
     }
 
@@ -227,16 +183,12 @@ impl Server {
                 plain: None,
             });
         }
-        let now = now();
-        for client in &mut self.clients {
-            let Some(request) = client.waits_for() else {
-                continue;
-            };
-            match &mut self.recent {
-                Some(recent) => client.answer(request, &recent.text(request.format), now),
-                None => client.refuse(Refusal::BUSY, now),
-            }
-        }
+        let recent = &mut self.recent;
+        self.clients
+            .answer(now(), |request: &Request| match recent {
+                Some(recent) => request.answer(&recent.text(request.format)),
+                None => Refusal::BUSY.answer(),
+            });
         true
     }
 }

@@ -11,17 +11,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{SockFlag, accept4};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::client::{Client, line};
-pub use super::client::{PATIENCE, REQUEST_MAX};
+pub use super::client::REQUEST_MAX;
+use super::client::{self, Clients, line};
 use super::compose::{answer, refusal};
 use super::document::Document;
 use super::events::{self, Hearer, Item};
 use super::listeners::{LISTENERS_MAX, Listener};
 use super::{EVENTS, Request, View};
+pub use crate::daemon::client::PATIENCE;
+use crate::daemon::client::wait;
 use crate::system::clock::{epoch_us, now};
 use crate::time::{Instant, Interval, WallClock};
 
@@ -34,9 +36,6 @@ const BETWEEN_VIEWS: Interval = Interval::from_ms(100);
 
 /// How long the thread waits for a view.
 const VIEW_LIMIT: Interval = Interval::from_secs(5);
-
-/// How long the thread waits after it could not take on a client.
-const RETRY: Interval = Interval::from_ms(200);
 
 /// Where a view is sent to.
 pub type ViewWanted = SyncSender<Box<View>>;
@@ -57,12 +56,11 @@ pub fn start(
     };
     let server = Server {
         listener: UnixListener::from(listener),
-        clients: Vec::new(),
+        clients: Clients::new(CLIENTS_MAX),
         listeners: Vec::new(),
         hearer,
         ask,
         last_view: None,
-        paused_until: None,
     };
     std::thread::Builder::new()
         .name("status".to_owned())
@@ -90,16 +88,20 @@ pub fn wall_clock() -> WallClock {
     WallClock::new(now(), epoch_us())
 }
 
+fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
 struct Server {
     listener: UnixListener,
-    clients: Vec<Client<Request>>,
+    clients: Clients<Request>,
     listeners: Vec<Listener>,
     hearer: Hearer,
     ask: UnboundedSender<ViewWanted>,
     /// When the reactor was last asked.
     last_view: Option<Instant>,
-    /// Nobody is taken on before.
-    paused_until: Option<Instant>,
 }
 
 impl Server {
@@ -107,13 +109,8 @@ impl Server {
         loop {
             self.wait();
             let now = now();
-            if self.paused_until.is_some_and(|until| until <= now) {
-                self.paused_until = None;
-            }
-            self.take_on(now);
-            for client in &mut self.clients {
-                client.go_on(now);
-            }
+            self.clients.take_on(now, || accept(&self.listener));
+            self.clients.go_on(now);
             self.pass_events_on(now);
             self.hearer.set_listeners(self.listeners.len());
             let looks = self.is_view_due(now);
@@ -121,74 +118,31 @@ impl Server {
                 // The reactor is gone, and so will the process be.
                 return;
             }
-            // After a look, what came meanwhile is read before anybody is too late.
-            self.clients.retain(|client| {
-                let is_late = client.until <= now && !looks;
-                !is_late && !client.is_done()
-            });
+            self.clients.drop_done(now, looks);
         }
     }
 
     /// Until a client can go on, a new one comes, or somebody's time is over.
     fn wait(&self) {
-        let mut fds = Vec::with_capacity(self.clients.len() + 1);
-        let wanted = self.clients.iter().filter_map(Client::wants);
-        fds.extend(wanted.map(|(fd, flags)| PollFd::new(fd, flags)));
+        let mut fds: Vec<PollFd<'_>> = self.clients.poll_fds().collect();
         fds.extend(self.listeners.iter().map(Listener::wants));
         fds.push(PollFd::new(self.hearer.as_fd(), PollFlags::POLLIN));
-        if self.has_place() {
+        if self.clients.has_place() {
             fds.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
         }
-        let now = now();
-        let timeout = self.deadline().map_or(PollTimeout::NONE, |at| {
-            let ms = at.since(now).as_us().div_ceil(1000);
-            PollTimeout::from(u16::try_from(ms).unwrap_or(u16::MAX))
-        });
-        // Interrupted is as good as woken: everything is looked at anyway.
-        let _ = poll(&mut fds, timeout);
-    }
-
-    fn is_waited_for(&self) -> bool {
-        self.clients
-            .iter()
-            .any(|client| client.waits_for().is_some())
-    }
-
-    fn has_place(&self) -> bool {
-        self.clients.len() < CLIENTS_MAX && self.paused_until.is_none()
+        wait(&mut fds, self.deadline());
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let waits = self.is_waited_for();
+        let waits = self.clients.is_waiting();
         let view = self.last_view.filter(|_| waits);
         let view = view.map(|last| last + BETWEEN_VIEWS);
-        let clients = self.clients.iter().map(|client| client.until);
         let listeners = self.listeners.iter().filter_map(Listener::deadline);
-        clients
-            .chain(listeners)
-            .chain(view)
-            .chain(self.paused_until)
-            .min()
-    }
-
-    fn take_on(&mut self, now: Instant) {
-        while self.has_place() {
-            match self.listener.accept() {
-                Ok((stream, _)) => {
-                    self.clients.extend(Client::new(stream, now));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // It has gone already.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // No descriptors, say: asking at once again would burn the processor.
-                Err(_) => self.paused_until = Some(now + RETRY),
-            }
-        }
+        listeners.chain(view).chain(self.clients.deadline()).min()
     }
 
     fn is_view_due(&self, now: Instant) -> bool {
-        self.is_waited_for()
+        self.clients.is_waiting()
             && self
                 .last_view
                 .is_none_or(|last| now.since(last) >= BETWEEN_VIEWS)
@@ -223,14 +177,7 @@ impl Server {
 
     /// Those who asked for events stay as listeners, and the others as they are.
     fn take_on_listeners(&mut self, view: &View, now: Instant) {
-        let wants = |client: &Client<Request>| {
-            let request = client.waits_for();
-            request.is_some_and(|request| request.request == EVENTS)
-        };
-        let (asking, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.clients)
-            .into_iter()
-            .partition(wants);
-        self.clients = others;
+        let asking = self.clients.take(|request| request.request == EVENTS);
         for mut client in asking {
             let Some(request) = client.waits_for().cloned() else {
                 continue;
@@ -250,8 +197,8 @@ impl Server {
                     self.listeners.push(listener);
                 }
                 Err(refusal) => {
-                    client.answer(&refusal, now);
-                    self.clients.push(client);
+                    client.answer(client::answer(&refusal), now);
+                    self.clients.put_back(client);
                 }
             }
         }
@@ -276,10 +223,7 @@ impl Server {
             self.take_on_listeners(view, now);
         }
         self.pass_events_on(now);
-        for client in &mut self.clients {
-            let Some(request) = client.waits_for() else {
-                continue;
-            };
+        self.clients.answer(now, |request| {
             let answer = match &view {
                 Some(view) => answer(request, view),
                 None => Err(refusal(
@@ -288,10 +232,10 @@ impl Server {
                 )),
             };
             match answer {
-                Ok(document) => client.answer(&document, now),
-                Err(refusal) => client.answer(&refusal, now),
+                Ok(document) => client::answer(&document),
+                Err(refusal) => client::answer(&refusal),
             }
-        }
+        });
         self.hearer.set_listeners(self.listeners.len());
         true
     }
