@@ -141,9 +141,10 @@ impl Confinement {
         let needed = held(rights(config, around));
         for right in needed.into_iter().filter(|it| !self.rights.contains(it)) {
             match right {
-                Capability::DacReadSearch => {
-                    let files = config.track_files.iter().filter(|it| !is_open_to_us(it));
-                    lacking.extend(files.map(|it| format!("track_file {} ({})", it.name, it.path)));
+                Capability::DacReadSearch => lacking.extend(closed_files(config)),
+                // In the place of the other.
+                Capability::DacOverride if !writes_elsewhere(config, around) => {
+                    lacking.extend(closed_files(config));
                 }
                 // A limit that is lower than none can be set without it.
                 Capability::SysResource => {}
@@ -174,12 +175,31 @@ impl Confinement {
     }
 }
 
-/// What this process has of them.
-fn held(rights: Vec<Capability>) -> Vec<Capability> {
-    match Capabilities::effective() {
-        Some(held) => rights.into_iter().filter(|it| held.has(*it)).collect(),
-        None => rights,
+/// What this process has of them. Containers grant the wider of the two rights to read
+/// files of others, and not the other one.
+fn held(mut rights: Vec<Capability>) -> Vec<Capability> {
+    let Some(held) = Capabilities::effective() else {
+        return rights;
+    };
+    let reads = rights.contains(&Capability::DacReadSearch);
+    let has_wider = rights.contains(&Capability::DacOverride);
+    if reads && !has_wider && !held.has(Capability::DacReadSearch) {
+        rights.push(Capability::DacOverride);
     }
+    rights.retain(|it| held.has(*it));
+    rights
+}
+
+/// Whether the worker makes files where it needs a right of root for it.
+fn writes_elsewhere(config: &Config, around: Around<'_>) -> bool {
+    let mut written = directories_written(config, around).into_iter();
+    written.any(|it| !is_ours_to_write(&it))
+}
+
+/// The tracked files that only a right of root opens, for people.
+fn closed_files(config: &Config) -> impl Iterator<Item = String> {
+    let files = config.track_files.iter().filter(|it| !is_open_to_us(it));
+    files.map(|it| format!("track_file {} ({})", it.name, it.path))
 }
 
 fn rights(config: &Config, around: Around<'_>) -> Vec<Capability> {
@@ -187,8 +207,7 @@ fn rights(config: &Config, around: Around<'_>) -> Vec<Capability> {
     if !config.track_files.is_empty() {
         rights.push(Capability::DacReadSearch);
     }
-    let mut written = directories_written(config, around).into_iter();
-    if written.any(|it| !is_ours_to_write(&it)) {
+    if writes_elsewhere(config, around) {
         rights.push(Capability::DacOverride);
     }
     if config.globals.processes.vrrp.realtime_limit.is_some() {
