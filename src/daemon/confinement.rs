@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 
-use crate::config::model::{Config, MetricsListen, SmtpTls, TrackedFile};
+use crate::config::model::{Config, MetricsListen, RoutingName, SmtpTls, TrackedFile};
 use crate::system::capabilities::{Capabilities, Capability};
 use crate::system::confinement::{self, Places, can_restrict_files};
 
@@ -228,9 +228,10 @@ fn places(config: &Config, around: Around<'_>) -> Places {
     }
     let globals = &config.globals;
     let server = globals.smtp_server.as_ref();
-    if server.is_some_and(|it| it.host.parse::<std::net::IpAddr>().is_err()) {
-        // The files that say where names are looked up are replaced as a whole, so that
-        // only their directory can be named.
+    let is_name = |host: &str| host.parse::<std::net::IpAddr>().is_err();
+    if server.is_some_and(|it| is_name(&it.host)) || routing_names(config) {
+        // The files in which names are looked up are replaced as a whole, or come and go,
+        // so that only their directory can be named.
         readable.push(PathBuf::from("/etc"));
     }
     if globals.mail.tls != SmtpTls::Off {
@@ -241,6 +242,17 @@ fn places(config: &Config, around: Around<'_>) -> Places {
     let written = directories_written(config, around);
     writable.extend(written.iter().map(|it| nearest(it)));
     Places { readable, writable }
+}
+
+/// Whether routes or rules have names that the files of this machine explain.
+fn routing_names(config: &Config) -> bool {
+    let instances = || config.instances.iter();
+    let routes = instances().flat_map(|it| &it.virtual_routes);
+    let rules = instances().flat_map(|it| &it.virtual_rules);
+    let mut routes = routes.chain(&config.static_routes);
+    let mut rules = rules.chain(&config.static_rules);
+    routes.any(|it| it.names().any(RoutingName::is_looked_up))
+        || rules.any(|it| it.names().any(RoutingName::is_looked_up))
 }
 
 /// Where the worker makes files and sockets.
@@ -427,6 +439,24 @@ mod tests {
             let is_there = readable.contains(&PathBuf::from("/etc"));
             assert_eq!(is_there, opens, "{server}");
         }
+    }
+
+    #[test]
+    fn names_of_routing_tables_are_looked_up_in_etc() {
+        let files = files();
+        for (words, opens) in [
+            ("table 100", false),
+            ("table main proto static scope link", false),
+            ("table no_such_table", true),
+            ("realms no_such_realm", true),
+        ] {
+            let text = format!("static_routes {{\n10.0.0.0/8 via 192.0.2.1 {words}\n}}\n");
+            let readable = places(&config(&text, ""), around(&files)).readable;
+            let is_there = readable.contains(&PathBuf::from("/etc"));
+            assert_eq!(is_there, opens, "{words}");
+        }
+        let text = "static_rules {\nfrom 192.0.2.0/24 table no_such_table\n}\n";
+        assert!(routing_names(&config(text, "")));
     }
 
     #[test]
