@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 
-use crate::config::model::{Config, MetricsListen, SmtpTls, TrackedFile};
+use crate::config::model::{Config, MetricsListen, RoutingName, SmtpTls, TrackedFile};
 use crate::system::capabilities::{Capabilities, Capability};
 use crate::system::confinement::{self, Places, can_restrict_files};
 
@@ -141,9 +141,10 @@ impl Confinement {
         let needed = held(rights(config, around));
         for right in needed.into_iter().filter(|it| !self.rights.contains(it)) {
             match right {
-                Capability::DacReadSearch => {
-                    let files = config.track_files.iter().filter(|it| !is_open_to_us(it));
-                    lacking.extend(files.map(|it| format!("track_file {} ({})", it.name, it.path)));
+                Capability::DacReadSearch => lacking.extend(closed_files(config)),
+                // In the place of the other.
+                Capability::DacOverride if !writes_elsewhere(config, around) => {
+                    lacking.extend(closed_files(config));
                 }
                 // A limit that is lower than none can be set without it.
                 Capability::SysResource => {}
@@ -174,12 +175,31 @@ impl Confinement {
     }
 }
 
-/// What this process has of them.
-fn held(rights: Vec<Capability>) -> Vec<Capability> {
-    match Capabilities::effective() {
-        Some(held) => rights.into_iter().filter(|it| held.has(*it)).collect(),
-        None => rights,
+/// What this process has of them. Containers grant the wider of the two rights to read
+/// files of others, and not the other one.
+fn held(mut rights: Vec<Capability>) -> Vec<Capability> {
+    let Some(held) = Capabilities::effective() else {
+        return rights;
+    };
+    let reads = rights.contains(&Capability::DacReadSearch);
+    let has_wider = rights.contains(&Capability::DacOverride);
+    if reads && !has_wider && !held.has(Capability::DacReadSearch) {
+        rights.push(Capability::DacOverride);
     }
+    rights.retain(|it| held.has(*it));
+    rights
+}
+
+/// Whether the worker makes files where it needs a right of root for it.
+fn writes_elsewhere(config: &Config, around: Around<'_>) -> bool {
+    let mut written = directories_written(config, around).into_iter();
+    written.any(|it| !is_ours_to_write(&it))
+}
+
+/// The tracked files that only a right of root opens, for people.
+fn closed_files(config: &Config) -> impl Iterator<Item = String> {
+    let files = config.track_files.iter().filter(|it| !is_open_to_us(it));
+    files.map(|it| format!("track_file {} ({})", it.name, it.path))
 }
 
 fn rights(config: &Config, around: Around<'_>) -> Vec<Capability> {
@@ -187,8 +207,7 @@ fn rights(config: &Config, around: Around<'_>) -> Vec<Capability> {
     if !config.track_files.is_empty() {
         rights.push(Capability::DacReadSearch);
     }
-    let mut written = directories_written(config, around).into_iter();
-    if written.any(|it| !is_ours_to_write(&it)) {
+    if writes_elsewhere(config, around) {
         rights.push(Capability::DacOverride);
     }
     if config.globals.processes.vrrp.realtime_limit.is_some() {
@@ -209,9 +228,10 @@ fn places(config: &Config, around: Around<'_>) -> Places {
     }
     let globals = &config.globals;
     let server = globals.smtp_server.as_ref();
-    if server.is_some_and(|it| it.host.parse::<std::net::IpAddr>().is_err()) {
-        // The files that say where names are looked up are replaced as a whole, so that
-        // only their directory can be named.
+    let is_name = |host: &str| host.parse::<std::net::IpAddr>().is_err();
+    if server.is_some_and(|it| is_name(&it.host)) || routing_names(config) {
+        // The files in which names are looked up are replaced as a whole, or come and go,
+        // so that only their directory can be named.
         readable.push(PathBuf::from("/etc"));
     }
     if globals.mail.tls != SmtpTls::Off {
@@ -222,6 +242,17 @@ fn places(config: &Config, around: Around<'_>) -> Places {
     let written = directories_written(config, around);
     writable.extend(written.iter().map(|it| nearest(it)));
     Places { readable, writable }
+}
+
+/// Whether routes or rules have names that the files of this machine explain.
+fn routing_names(config: &Config) -> bool {
+    let instances = || config.instances.iter();
+    let routes = instances().flat_map(|it| &it.virtual_routes);
+    let rules = instances().flat_map(|it| &it.virtual_rules);
+    let mut routes = routes.chain(&config.static_routes);
+    let mut rules = rules.chain(&config.static_rules);
+    routes.any(|it| it.names().any(RoutingName::is_looked_up))
+        || rules.any(|it| it.names().any(RoutingName::is_looked_up))
 }
 
 /// Where the worker makes files and sockets.
@@ -408,6 +439,24 @@ mod tests {
             let is_there = readable.contains(&PathBuf::from("/etc"));
             assert_eq!(is_there, opens, "{server}");
         }
+    }
+
+    #[test]
+    fn names_of_routing_tables_are_looked_up_in_etc() {
+        let files = files();
+        for (words, opens) in [
+            ("table 100", false),
+            ("table main proto static scope link", false),
+            ("table no_such_table", true),
+            ("realms no_such_realm", true),
+        ] {
+            let text = format!("static_routes {{\n10.0.0.0/8 via 192.0.2.1 {words}\n}}\n");
+            let readable = places(&config(&text, ""), around(&files)).readable;
+            let is_there = readable.contains(&PathBuf::from("/etc"));
+            assert_eq!(is_there, opens, "{words}");
+        }
+        let text = "static_rules {\nfrom 192.0.2.0/24 table no_such_table\n}\n";
+        assert!(routing_names(&config(text, "")));
     }
 
     #[test]

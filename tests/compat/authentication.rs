@@ -129,3 +129,21 @@ pub fn signed_trailer(bench: &mut Bench) -> Result<()> {
     bench.expect_holder(&bench.a)?;
     bench.stop()
 }
+
+/// Only the parent reads the file: the VRRP process that takes the place of a killed one
+/// has the key, though nobody could read it any more.
+pub fn key_file_gone(bench: &mut Bench) -> Result<()> {
+    let files = [with_trailer(bench, 150)?, with_trailer(bench, 100)?];
+    bench.start(&files[0], &files[1])?;
+    bench.await_holder(bench.lab.observer.beginning(), &bench.a)?;
+    bench.a.node.remove_file(KEY_FILE)?;
+    let mark = bench.a.daemon()?.line_mark();
+    crate::faults::kill_worker(&bench.a)?;
+    let line = "(VI_1) Entering MASTER STATE";
+    bench.a.daemon()?.await_line_after(mark, PATIENCE, line)?;
+    bench.b.node.await_address(VIP, false, PATIENCE)?;
+    bench.expect_holder(&bench.a)?;
+    let refused = bench.b.daemon()?.count_lines("invalid authentication HMAC");
+    expect(refused == 0, || "a peer that believes".to_owned())?;
+    bench.stop()
+}

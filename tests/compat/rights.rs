@@ -186,9 +186,8 @@ fn the_worker_keeps_what_it_needs(bench: &mut Bench) -> Result<()> {
     machine.stop()
 }
 
-/// Tracked files may be of anybody, which `CAP_DAC_READ_SEARCH` is for.
-fn tracked_files_of_others(bench: &mut Bench) -> Result<()> {
-    let machine = &mut bench.a;
+/// A configuration with a tracked file that only another user may read.
+fn tracking_a_file_of_somebody(machine: &Machine) -> Result<String> {
     machine.node.inside(|| {
         use std::os::unix::fs::PermissionsExt;
         let owner = Some(65_534);
@@ -203,10 +202,28 @@ fn tracked_files_of_others(bench: &mut Bench) -> Result<()> {
     })?;
     let file = "vrrp_track_file others {\n    file /run/others/number\n    weight 1\n}\n";
     let tracked = configuration(100, "track_file {\n        others\n    }");
-    machine.start(&format!("{file}{tracked}"))?;
-    machine.expect_line("(VI_1) Changing effective priority from 100 to 120")?;
+    Ok(format!("{file}{tracked}"))
+}
+
+const TRACKED: &str = "(VI_1) Changing effective priority from 100 to 120";
+
+/// `CAP_DAC_READ_SEARCH` is for these.
+fn tracked_files_of_others(bench: &mut Bench) -> Result<()> {
+    let configuration = tracking_a_file_of_somebody(&bench.a)?;
+    let machine = &mut bench.a;
+    machine.start(&configuration)?;
+    machine.expect_line(TRACKED)?;
     expect_confined(machine, 1 << 2)?;
     machine.stop()
+}
+
+/// Container tools grant `CAP_DAC_OVERRIDE` alone.
+fn tracked_files_of_others_in_a_container(bench: &mut Bench) -> Result<()> {
+    let configuration = tracking_a_file_of_somebody(&bench.a)?;
+    let daemon = start_without(bench, "dac_read_search", &configuration)?;
+    daemon.await_line(PATIENCE, TRACKED)?;
+    daemon.signal(libc::SIGTERM);
+    daemon.await_end(PATIENCE).map(drop)
 }
 
 /// What a worker has given up it does not get back: the reload is refused, and says so.
@@ -275,9 +292,21 @@ fn the_worker_has_five_rights_and_its_successor_too() {
 
 #[test]
 fn a_tracked_file_of_somebody_else_is_read() {
-    if !isolation::needs_user_namespace() || isolation::is_inside() {
-        run(Program::Ours, Program::Ours, tracked_files_of_others);
-    }
+    without_root::run_with_users(tracked_files_of_others);
+}
+
+#[test]
+fn a_tracked_file_of_somebody_else_is_read_in_a_container() {
+    without_root::run_with_users(tracked_files_of_others_in_a_container);
+}
+
+#[test]
+fn a_key_is_handed_over_though_its_file_is_gone() {
+    run(
+        Program::Ours,
+        Program::Ours,
+        crate::authentication::key_file_gone,
+    );
 }
 
 #[test]
@@ -299,7 +328,7 @@ fn the_worker_keeps_all_rights_where_it_is_told_to() {
 mod without_root {
     use super::*;
 
-    fn run_as_nobody(scenario: fn(&mut Bench) -> Result<()>) {
+    pub fn run_with_users(scenario: fn(&mut Bench) -> Result<()>) {
         // There is no other user in a namespace of our own.
         if isolation::needs_user_namespace() && !isolation::is_inside() {
             let thread = std::thread::current();
@@ -313,7 +342,7 @@ mod without_root {
         ($($name:ident => $body:path;)*) => {$(
             #[test]
             fn $name() {
-                run_as_nobody(|bench| {
+                run_with_users(|bench| {
                     bench.a.leave_root()?;
                     bench.b.leave_root()?;
                     $body(bench)

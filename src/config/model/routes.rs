@@ -104,7 +104,19 @@ pub struct Realms {
     pub to: RoutingName,
 }
 
+impl RoutingName {
+    /// It means what the files of this machine say.
+    pub const fn is_looked_up(&self) -> bool {
+        matches!(self, Self::Name(_))
+    }
+}
+
 impl Realms {
+    /// Both.
+    pub(super) fn names(&self) -> [&RoutingName; 2] {
+        [&self.from, &self.to]
+    }
+
     fn has_from(&self) -> bool {
         self.from != RoutingName::Number(0)
     }
@@ -282,6 +294,15 @@ pub struct IpEncapsulation {
     pub flags: Option<u16>,
 }
 
+impl Encapsulation {
+    fn name(&self) -> Option<&RoutingName> {
+        match self {
+            Self::Ip(ip) | Self::Ip6(ip) => ip.tos.as_ref(),
+            Self::Mpls(_) | Self::Ila(_) => None,
+        }
+    }
+}
+
 /// One way of a route with several.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct NextHop {
@@ -354,6 +375,19 @@ pub struct Route {
 }
 
 impl Route {
+    /// The tables, protocols and so on that it mentions.
+    pub fn names(&self) -> impl Iterator<Item = &RoutingName> {
+        let own = [&self.tos, &self.table, &self.protocol, &self.scope];
+        let hops = || self.next_hops.iter();
+        let realms = hops().filter_map(|it| it.realms.as_ref());
+        let realms = realms.chain(&self.realms).flat_map(Realms::names);
+        let encapsulations = hops().filter_map(|it| it.encapsulation.as_ref());
+        let encapsulations = encapsulations.chain(&self.encapsulation);
+        let own = own.into_iter().flatten();
+        own.chain(realms)
+            .chain(encapsulations.filter_map(Encapsulation::name))
+    }
+
     /// A route without options.
     pub fn new(destination: Prefix) -> Self {
         Self {

@@ -73,6 +73,17 @@ pub enum RuleAction {
 }
 
 impl Rule {
+    /// The tables, groups and so on that it mentions.
+    pub fn names(&self) -> impl Iterator<Item = &RoutingName> {
+        let table = match &self.action {
+            RuleAction::Table(table) => Some(table),
+            _ => None,
+        };
+        let own = [&self.tos, &self.suppress_group, &self.ip_protocol];
+        let realms = self.realms.iter().flat_map(Realms::names);
+        own.into_iter().flatten().chain(table).chain(realms)
+    }
+
     /// A rule for every packet.
     pub const fn new(preference: u32, action: RuleAction) -> Self {
         Self {

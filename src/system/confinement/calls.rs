@@ -122,9 +122,10 @@ pub fn restrict() -> io::Result<()> {
     apply(refused()?, libc::EPERM)
 }
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+pub(super) type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-fn apply(rules: Rules, errno: libc::c_int) -> io::Result<()> {
+/// These calls are answered with an error from now on.
+pub(super) fn apply(rules: Rules, errno: libc::c_int) -> io::Result<()> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
     let answer = SeccompAction::Errno(errno.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, architecture);

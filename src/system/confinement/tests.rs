@@ -185,6 +185,22 @@ fn the_rights_that_are_kept_are_all_there_are() {
     assert_eq!(after, [kept, kept, 0, 0, bounding, 1]);
 }
 
+#[test]
+fn what_the_kernel_does_not_have_is_told_and_the_rest_is_done() {
+    let (refused, kept) = in_thread(|| {
+        capabilities::never_gain().expect("asked for by the filter");
+        let absent = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
+        let rules: calls::Rules = absent.map(|number| (number, Vec::new())).into();
+        calls::apply(rules, libc::ENOSYS).expect("a kernel without them");
+        assert!(!can_restrict_files());
+        let refused = confine(&[Capability::NetRaw], Some(&Places::default()));
+        let refused: Vec<_> = refused.iter().map(|it| it.what).collect();
+        (refused, status(["CapPrm"; 6])[0])
+    });
+    assert_eq!(refused, ["Landlock", "seccomp"]);
+    assert_eq!(kept & !(1 << 13), 0);
+}
+
 /// The error number of opening a file.
 fn opened(path: &Path, writing: bool) -> i32 {
     let opened = File::options().read(true).write(writing).open(path);

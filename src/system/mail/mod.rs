@@ -83,6 +83,7 @@ impl Post {
 impl Mailer {
     /// Starts the thread. `host_name` is the name of this host.
     pub fn start(globals: &Globals, host_name: &str) -> io::Result<Self> {
+        own_user();
         let queue = Arc::new(Queue::default());
         let (ending, ended) = mpsc::channel();
         let orders = Arc::clone(&queue);
@@ -211,10 +212,18 @@ fn post(globals: &Globals, host_name: &str) -> Option<Arc<Post>> {
 /// Who sends mail if `notification_email_from` does not say it: the user that the
 /// daemon runs as, at this host.
 pub fn default_sender(host_name: &str) -> String {
-    let user = nix::unistd::geteuid();
-    let name = match nix::unistd::User::from_uid(user) {
-        Ok(Some(entry)) => entry.name,
-        _ => user.to_string(),
-    };
-    format!("{name}@{host_name}")
+    format!("{}@{host_name}", own_user())
+}
+
+/// Looked up once: later the list of users may be another file, which the worker must
+/// not open.
+fn own_user() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let user = nix::unistd::geteuid();
+        match nix::unistd::User::from_uid(user) {
+            Ok(Some(entry)) => entry.name,
+            _ => user.to_string(),
+        }
+    })
 }
