@@ -15,6 +15,7 @@ mod fast_handover;
 mod link_changes;
 mod losses;
 mod lower_priority;
+mod many;
 mod orders;
 mod other_checksum;
 mod owners;

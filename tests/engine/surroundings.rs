@@ -4,10 +4,13 @@
 use std::net::Ipv4Addr;
 
 use keepalived_rs::config::model::{Instance, TrackInterface};
-use keepalived_rs::ids::IfIndex;
+use keepalived_rs::ids::{IfIndex, Vrid};
+use keepalived_rs::vrrp::event::InterfaceAddress;
 use keepalived_rs::vrrp::state_machine::State;
 
-use crate::world::{Node, VIP, Wire, instance, instance3, other_interface, source, source6, vip};
+use crate::world::{
+    Node, VIP, Wire, config, instance, instance3, other_interface, source, source6, vip,
+};
 
 fn tracking(mut config: Instance, weight: i32, reverse: bool) -> Instance {
     config.track_interfaces.push(TrackInterface {
@@ -223,6 +226,34 @@ fn s5_track_src_ip_wants_the_source_address_to_be_there() {
             assert_eq!(wire[0].state(), expected);
         }
     }
+}
+
+/// Where VIPs are concerns nobody, but for who is told to send from one.
+#[test]
+fn s5_track_src_ip_wants_a_source_address_that_is_the_vip_of_another() {
+    let mut sender = Instance {
+        name: "VI_2".into(),
+        vrid: Vrid::new(52).expect("not 0"),
+        source_address: Some(VIP.into()),
+        track_source_address: true,
+        ..instance(150)
+    };
+    sender.virtual_addresses = vec![vip(Ipv4Addr::new(10, 0, 0, 101))];
+    let both = config([instance(150), sender]);
+    let mut wire = Wire::new([Node::with(1, both)]);
+    wire.start();
+    let state = |wire: &Wire| wire[0].engine.instances().nth(1).expect("it").state;
+    assert_eq!(state(&wire), State::Fault);
+    let address = InterfaceAddress {
+        address: VIP.into(),
+        prefix_length: 24,
+    };
+    wire.change_interface(0, |interface| interface.addresses.push(address));
+    assert_eq!(state(&wire), State::Backup);
+    wire.change_interface(0, |interface| {
+        interface.addresses.retain(|it| *it != address)
+    });
+    assert_eq!(state(&wire), State::Fault);
 }
 
 #[test]

@@ -522,7 +522,10 @@ impl Engine {
         let known = before.as_ref().filter(|before| before.name == state.name);
         if !returned && known.is_some_and(|before| self.differ_in_vips(before, state)) {
             self.follow_links_at(now, &state.name, state.index);
-            self.try_again(now, tx);
+            // Armed as long as the kernel refuses something.
+            if self.timers.deadline_of(TimerKey::Refused).is_some() {
+                self.try_again(now, tx);
+            }
             return;
         }
         let came_up = state.up && known.is_some_and(|before| !before.up || returned);
