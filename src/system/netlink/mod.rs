@@ -337,7 +337,7 @@ impl Kernel {
         let mut operations = requests.iter().flat_map(|request| &request.operations);
         let uses_it =
             |it: &Operation| matches!(it, Operation::Block { .. } | Operation::AddLink(_));
-        if operations.any(|it| uses_it(it))
+        if operations.any(uses_it)
             && let Err(error) = self.firewall.watch()
         {
             tracing::warn!("Unable to watch the firewall rules: {error}");
