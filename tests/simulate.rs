@@ -62,6 +62,21 @@ fn a_stop_costs_a_skew_time_only() {
     assert!(table.contains("10.609  lb2   VI_1      BACKUP > MASTER    100  lb1 resigned"));
 }
 
+/// Who is drained stays away until somebody says otherwise, and goes only when another
+/// one is there.
+#[test]
+fn a_drained_node_hands_over_and_comes_back_when_told() {
+    let table = printed(&[
+        "--events",
+        "5s start lb1; 20s drain lb1; 40s resume lb1 VI_1",
+    ]);
+    assert!(table.contains("20.609  lb2   VI_1      BACKUP > MASTER    100  lb1 resigned"));
+    assert!(table.contains("43.023  lb1   VI_1      BACKUP > MASTER    150  preempts lb2"));
+    let alone = printed(&["--events", "10s drain lb1", "--seconds", "20"]);
+    assert!(alone.contains("refused: "), "{alone}");
+    assert!(!alone.contains("MASTER > BACKUP"), "{alone}");
+}
+
 #[test]
 fn a_cut_gives_two_masters_and_is_counted() {
     let events = ["--events", "10s cut lb1 lb2", "--seconds", "20"];

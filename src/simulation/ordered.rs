@@ -14,6 +14,7 @@ use crate::time::{Instant, Interval};
 use crate::vrrp::orders::Order;
 
 use super::monitor::Cause;
+use super::trace::What;
 use super::world::World;
 
 /// What is in force for an instance.
@@ -89,10 +90,14 @@ impl World {
             Order::Drain { .. } => names.clone(),
             _ => Vec::new(),
         };
-        let mut is_accepted = false;
+        let mut refused = None;
         self.turn(node, Cause::Order { drained }, |engine, now, tx| {
-            is_accepted = engine.order(now, order, tx).is_ok();
+            refused = engine.order(now, order, tx).err();
         });
+        if let Some(refused) = &refused {
+            self.record(Some(node), What::Event(format!("refused: {refused}")));
+        }
+        let is_accepted = refused.is_none();
         let now = self.now;
         let here = self.nodes.get_mut(node).filter(|_| is_accepted);
         if let Some(here) = here.filter(|here| here.engine.is_some()) {

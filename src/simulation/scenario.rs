@@ -11,6 +11,7 @@ use crate::config::model::{Config, Instance};
 use crate::ids::{IfIndex, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::vrrp::event::{InterfaceAddress, InterfaceState, LinkDetails};
+use crate::vrrp::orders::Order;
 use crate::wire::advert::Family;
 
 use super::edits::Edit;
@@ -24,7 +25,7 @@ use super::world::World;
 pub const EVENTS: &str = "kill NODE, stop NODE, start NODE, pause NODE TIME, fail NODE SCRIPT, \
      hang NODE SCRIPT, fix NODE SCRIPT, cut NODE NODE, mend NODE NODE, cut-way FROM TO, \
      mend-way FROM TO, down NODE INTERFACE, up NODE INTERFACE, remove NODE ADDRESS, \
-     priority NODE INSTANCE NUMBER, number NODE TRACKED-FILE NUMBER, \
+     priority NODE INSTANCE NUMBER, drain NODE [INSTANCE], resume NODE [INSTANCE], number NODE TRACKED-FILE NUMBER, \
      processes NODE TRACKED-PROCESS COUNT";
 
 /// A configuration, and what to call its node.
@@ -124,6 +125,9 @@ fn event(words: &[&str], nodes: &[Named]) -> Result<Vec<Timed>, String> {
         }
         ("priority", [name, instance, number]) => {
             vec![reload(node(name)?, instance, number, nodes)?]
+        }
+        ("drain" | "resume", [name, of @ ..]) if of.len() <= 1 => {
+            vec![order(node(name)?, verb, of.first().copied(), nodes)?]
         }
         ("number", [name, file, number]) => vec![set_number(node(name)?, file, number, nodes)?],
         ("processes", [name, process, count]) => {
@@ -286,10 +290,7 @@ fn take_away(node: usize, address: IpAddr, nodes: &[Named]) -> Result<Fault, Str
 }
 
 fn reload(node: usize, name: &str, number: &str, nodes: &[Named]) -> Result<Fault, String> {
-    let instances = config_of(node, nodes)
-        .into_iter()
-        .flat_map(|it| &it.instances);
-    let known: BTreeSet<String> = instances.map(|instance| instance.name.clone()).collect();
+    let known = instances_of(node, nodes);
     if !known.contains(name) {
         return Err(missing("instance", name, &known));
     }
@@ -297,6 +298,30 @@ fn reload(node: usize, name: &str, number: &str, nodes: &[Named]) -> Result<Faul
     let number = number.ok_or("a priority is a number from 1 to 255")?;
     let edit = Edit::Priority(name.to_owned(), Priority(number));
     Ok(Fault::Reload { node, edit })
+}
+
+/// An order for one instance, or for all.
+fn order(node: usize, verb: &str, name: Option<&str>, nodes: &[Named]) -> Result<Fault, String> {
+    let known = instances_of(node, nodes);
+    if let Some(name) = name.filter(|name| !known.contains(*name)) {
+        return Err(missing("instance", name, &known));
+    }
+    let instance = name.map(str::to_owned);
+    let order = match verb {
+        "drain" => Order::Drain {
+            instance,
+            force: false,
+        },
+        _ => Order::Resume { instance },
+    };
+    Ok(Fault::Order { node, order })
+}
+
+fn instances_of(node: usize, nodes: &[Named]) -> BTreeSet<String> {
+    let instances = config_of(node, nodes)
+        .into_iter()
+        .flat_map(|it| &it.instances);
+    instances.map(|instance| instance.name.clone()).collect()
 }
 
 /// Every interface that a configuration names.
