@@ -40,11 +40,12 @@ pub fn together(
         watches.iter().filter(named)
     };
     let rings = |watch: &Watch| {
-        matches!(cause, Cause::Time { .. }) && watch.state == State::Backup && watch.due_at() <= now
+        let is_due = watch.state == State::Backup && watch.due_at() <= now;
+        matches!(cause, Cause::Time { .. }) && is_due && !watch.is_deaf
     };
     let may = |watch: &Watch| match watch.state {
         State::Master => true,
-        State::Backup => watch.wants || rings(watch),
+        State::Backup => !watch.is_deaf && (watch.wants || rings(watch)),
         State::Init | State::Fault | State::Stopped => false,
     };
     Some(Together {

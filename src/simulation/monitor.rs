@@ -119,6 +119,8 @@ pub struct Watch {
     pub priority: Priority,
     /// It was due, and waits for its sync group only.
     pub wants: bool,
+    /// It could not hear anybody after the last turn.
+    pub is_deaf: bool,
     statistics: Statistics,
     /// When it takes over unless something comes in between.
     due: Instant,
@@ -156,6 +158,7 @@ impl Watch {
             state: State::Init,
             priority: config.priority,
             wants: false,
+            is_deaf: false,
             statistics: Statistics::default(),
             due: now,
             set_at: now,
@@ -305,6 +308,7 @@ impl Watch {
         let is_time = matches!(turn.cause, Cause::Time { .. });
         let is_changed = std::mem::take(&mut self.is_changed);
         let moved = old_priority != self.priority;
+        self.follow_deafness(view, before, turn);
         self.judge_group(before, view.state, moved, turn, &mut wrong);
         if (before, view.state) == (State::Backup, State::Backup) && moved {
             (self.due, self.set_at) = (self.shifted(turn.now), turn.now);
@@ -345,6 +349,20 @@ impl Watch {
             wrong.push(self.breach(12, format!("was due at {:?}", self.due)));
         }
         (change, wrong)
+    }
+
+    /// A backup that cannot hear anybody waits until it can, and begins anew then.
+    fn follow_deafness(&mut self, view: &InstanceView<'_>, before: State, turn: &Turn<'_>) {
+        let was_deaf = std::mem::replace(&mut self.is_deaf, view.is_deaf);
+        self.wants &= !view.is_deaf;
+        if (before, view.state) != (State::Backup, State::Backup) {
+            return;
+        }
+        let is_time = matches!(turn.cause, Cause::Time { .. });
+        let is_held = is_time && (was_deaf || view.is_deaf) && self.due_at() <= turn.now;
+        if is_held || (was_deaf && !view.is_deaf) {
+            self.wait_for_master(turn.now);
+        }
     }
 
     pub(super) fn breach(&self, rule: u8, text: String) -> Breach {

@@ -207,6 +207,8 @@ fn library_only(manifest: &str) -> String {
         "[bin]]",
         "[example]]",
         "[test]]",
+        "[bench]]",
+        "features]",
         "dev-dependencies]",
         "profile.",
     ];
@@ -216,7 +218,10 @@ fn library_only(manifest: &str) -> String {
     let upper = [
         "default-run",
         "clap ",
+        "landlock ",
         "lettre ",
+        "seccompiler ",
+        "zbus ",
         "netlink-",
         "nix ",
         "socket2 ",

@@ -144,6 +144,8 @@ pub struct InstanceView<'a> {
     pub master: Option<Sender>,
     /// It is MASTER, and so is somebody else.
     pub contended: Option<Contended>,
+    /// It cannot hear whether there is a master, and does not take over.
+    pub is_deaf: bool,
 }
 
 impl Engine {
@@ -311,6 +313,7 @@ impl Engine {
             statistics: running.statistics,
             master: running.master,
             contended: running.contended(),
+            is_deaf: running.is_deaf(),
         })
     }
 

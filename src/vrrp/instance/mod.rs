@@ -470,6 +470,7 @@ impl Running {
         let own = own_link(&self.config).filter(|_| self.config.unicast_peers.is_empty());
         let awaits = own.is_some_and(|own| cx.interfaces.standing(&own) == Standing::Awaited);
         let was_deaf = std::mem::replace(&mut self.is_deaf, awaits);
+        self.wants_master &= !awaits;
         if was_deaf && !awaits && self.state == State::Backup {
             // From now on it hears whether there is a master.
             self.input(Input::TimerHeld, cx);
