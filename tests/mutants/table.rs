@@ -107,7 +107,7 @@ pub const MUTANTS: &[Mutant] = &[
         ""),
     mutant("a VIP that was taken away stays away", "instance/losses.rs",
         "cx.request(Purpose::Restore(self.id), operations);",
-        "drop(operations);"),
+        "drop::<Vec<Operation>>(operations);"),
     mutant("who is no master any more still announces", "instance/installed.rs",
         "cx.pacer.cancel(self.id);",
         ""),
