@@ -128,7 +128,12 @@ impl Interfaces {
         let is_down = self.get(index).is_none_or(|state| !state.up);
         let mut links = self.links.iter();
         let own = links.find(|(_, link)| link.on == Some(index));
-        is_down && own.is_some_and(|(_, link)| link.settles_until.is_some())
+        // With the interface below it only its carrier is gone.
+        is_down
+            && own.is_some_and(|(key, link)| {
+                let base = self.named(&key.parent);
+                link.settles_until.is_some() && base.is_none_or(|base| base.up)
+            })
     }
 
     /// Whether a link of our own can be used.

@@ -33,11 +33,10 @@ impl Refusals {
     }
 
     /// Nothing else is wanted any more.
-    pub fn keep(&mut self, wanted: &[Operation]) {
-        let is_wanted = |(operation, _): &(Operation, Errno)| wanted.contains(operation);
-        self.missing.retain(is_wanted);
+    pub fn keep(&mut self, is_wanted: impl Fn(&Operation) -> bool) {
+        self.missing.retain(|(operation, _)| is_wanted(operation));
         if let Some(trying) = &mut self.trying {
-            trying.again.retain(is_wanted);
+            trying.again.retain(|(operation, _)| is_wanted(operation));
         }
     }
 
@@ -146,7 +145,7 @@ mod tests {
         let mut refusals = Refusals::default();
         refusals.note(Token(1), &rule(1), Errno(libc::ENODEV));
         refusals.note(Token(1), &rule(2), Errno(libc::ENODEV));
-        refusals.keep(&[rule(2), rule(3)]);
+        refusals.keep(|it| [rule(2), rule(3)].contains(it));
         assert_eq!(refusals.retry(), [rule(2)]);
     }
 

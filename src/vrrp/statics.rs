@@ -35,7 +35,7 @@ impl Statics {
         let missing: Vec<&Operation> = self.refusals.missing().collect();
         self.put_in.retain(|it| !missing.contains(&it));
         let operations = difference(&self.put_in, &wanted);
-        self.refusals.keep(&wanted);
+        self.refusals.keep(|it| wanted.contains(it));
         self.put_in = wanted;
         operations
     }

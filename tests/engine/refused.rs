@@ -5,7 +5,7 @@ use keepalived_rs::vrrp::action::Operation;
 use keepalived_rs::vrrp::state_machine::State;
 
 use crate::DOWN_150;
-use crate::world::{Node, VIP, Wire, advert, instance, source, vip};
+use crate::world::{Node, VIP, Wire, advert, config, instance, source, vip};
 
 const SECOND: u64 = 1_000_000;
 
@@ -127,4 +127,27 @@ fn a_vip_that_is_not_put_on_is_asked_for_again() {
     assert_eq!(wire[0].vips, [VIP]);
     assert_eq!(times(&wire, &addition), 4);
     assert!(wire[0].logged("The kernel has address"));
+}
+
+#[test]
+fn what_a_reload_takes_from_an_instance_is_not_tried_again() {
+    let second = vip([10, 0, 0, 101]);
+    let mut with_two = instance(150);
+    with_two.virtual_addresses.push(second.clone());
+    let mut wire = one();
+    wire.run_until(DOWN_150 + SECOND);
+    let on = wire[0].interface.index;
+    let addition = Operation::AddAddress {
+        on,
+        address: second.clone(),
+    };
+    wire.refuses.push(addition.clone());
+    wire.reload(0, config([with_two]));
+    assert!(times(&wire, &addition) > 0, "{:?}", wire[0].operations);
+    wire.reload(0, config([instance(150)]));
+    let asked = times(&wire, &addition);
+    wire.refuses.clear();
+    wire.run_until(DOWN_150 + 5 * SECOND);
+    assert_eq!(times(&wire, &addition), asked);
+    assert!(!wire[0].vips.contains(&second.address));
 }

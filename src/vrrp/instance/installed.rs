@@ -207,6 +207,18 @@ impl Running {
         }
     }
 
+    /// What it is not to have any more is not tried again.
+    pub(super) fn forget_refused(&mut self) {
+        let (put_on, ways) = (&self.put_on, &self.ways);
+        self.refusals.keep(|it| match it {
+            Operation::AddAddress { on, address } => put_on.iter().any(|(index, vip)| {
+                index == on
+                    && (vip.address, vip.prefix_length) == (address.address, address.prefix_length)
+            }),
+            other => ways.contains(other),
+        });
+    }
+
     /// Something around has changed: tries again what the kernel refused.
     pub fn try_again(&mut self, cx: &mut Context<'_>) {
         if self.installed != Installed::Yes {

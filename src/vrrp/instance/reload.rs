@@ -66,6 +66,7 @@ impl Running {
             self.exchange_addresses(cx);
         }
         self.exchange_ways();
+        self.forget_refused();
         self.build_advert(cx);
     }
 
