@@ -153,6 +153,13 @@ impl Kernel {
         own.any(|on| on.address == address)
     }
 
+    /// Whether an address is on another interface than `on`.
+    pub fn has_elsewhere(&self, on: IfIndex, address: IpAddr) -> bool {
+        let others = self.interfaces.iter().filter(|it| it.state.index != on);
+        let mut there = others.flat_map(|it| &it.state.addresses);
+        there.any(|other| other.address == address)
+    }
+
     /// Whether an operation with this address was refused, and none of that kind was
     /// done since.
     pub fn is_unsure(&self, address: IpAddr) -> bool {

@@ -487,7 +487,9 @@ impl World {
             }
             Action::Kernel { token, operations } => {
                 for operation in &operations {
-                    if let Operation::RemoveAddress { address, .. } = operation {
+                    if let Operation::RemoveAddress { on, address } = operation
+                        && !here.kernel.has_elsewhere(*on, address.address)
+                    {
                         here.announceable.remove(&address.address);
                     }
                 }
