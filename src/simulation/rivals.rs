@@ -15,6 +15,9 @@ use super::world::World;
 /// After this nobody has a reason to believe what was before.
 const MEMORY: Interval = Interval::from_secs(70);
 
+/// Two that were masters at once when the faults ended may be told of so long after.
+const PARTING: Interval = Interval::from_secs(1);
+
 /// Judges a world that has come to rest after faults that ended at `healed_at`.
 pub(super) fn judge_rivals(world: &mut World, healed_at: Instant) {
     let mut wrong = Vec::new();
@@ -30,7 +33,7 @@ pub(super) fn judge_rivals(world: &mut World, healed_at: Instant) {
         let instances = node.engine.iter().flat_map(|engine| engine.instances());
         for view in instances {
             let seen = view.contended;
-            let seen = seen.filter(|seen| seen.since > healed_at || is_long_ago);
+            let seen = seen.filter(|seen| seen.since > healed_at + PARTING || is_long_ago);
             let is_refused = seen.is_some_and(|it| matches!(it.reason, Contention::Refused(_)));
             if node.was_deceived && is_refused {
                 continue;

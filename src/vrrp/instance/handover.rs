@@ -46,6 +46,10 @@ impl Running {
         if let Some(peer) = self.peers.of(sender.address) {
             peer.would_lead = leads;
         }
+        // It has just said that it is no better any more, and our answer follows.
+        if self.peers.better_than(self.priority).is_none() {
+            self.handover.asking = None;
+        }
     }
 
     /// The timer of the instance has run out.
