@@ -102,8 +102,9 @@ pub struct Node {
     pub config: Config,
     /// The configuration that it was made with.
     pub original: Config,
-    /// The configuration of the last daemon, as the file beside its pid file has it.
-    pub last: Option<Config>,
+    /// The configurations of the last daemon: the file beside its pid file has them until
+    /// what they put on is gone.
+    pub last: Vec<Config>,
     /// Its daemon; `None` while none runs.
     pub engine: Option<Engine>,
     /// Its kernel.
@@ -170,7 +171,7 @@ impl Node {
             paused: false,
             is_late: false,
             refused_at: None,
-            last: None,
+            last: Vec::new(),
             listening: BTreeSet::new(),
             datagrams: VecDeque::new(),
             news: VecDeque::new(),

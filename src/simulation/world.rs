@@ -264,9 +264,11 @@ impl World {
         };
         here.forget_daemon();
         // The engine finds by itself what it was configured with.
-        let last = here.last.replace(here.config.clone());
-        let changed = last.filter(|last| *last != here.config);
-        let removed = changed.map(|last| here.kernel.take_off_vips(&last));
+        let last = std::mem::replace(&mut here.last, vec![here.config.clone()]);
+        let changed = last.iter().filter(|last| **last != here.config);
+        let removed: Vec<IpAddr> = changed
+            .flat_map(|last| here.kernel.take_off_vips(last))
+            .collect();
         here.engine = Some(Engine::new(here.config.clone()));
         let instances = here.config.instances.iter();
         here.watches = instances
@@ -275,7 +277,7 @@ impl World {
         let states = here.kernel.states();
         let wall = here.wall(self.now);
         let (config, found) = (here.config.clone(), here.found.clone());
-        for address in removed.unwrap_or_default() {
+        for address in removed {
             self.record(Some(node), What::Removed(address));
         }
         self.turn(node, Cause::Start, |engine, now, tx| {
@@ -300,7 +302,7 @@ impl World {
         let found = here.found.clone();
         let engine = here.engine.as_ref().filter(|engine| engine.takes_plans());
         let Some(engine) = engine else { return };
-        here.last = Some(config.clone());
+        here.last.push(config.clone());
         let plan = plan(engine.config(), config.clone());
         let restarted = plan.restarted.iter().map(|it| &it.before);
         let ended = plan.removed.iter().chain(restarted);
