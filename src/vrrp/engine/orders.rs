@@ -13,7 +13,7 @@ use crate::ids::{InstanceId, Priority};
 use crate::time::{Instant, Interval};
 
 use super::super::action::Transmit;
-use super::super::instance::Running;
+use super::super::instance::{Running, TimerKey};
 use super::super::orders::{Deed, Done, InForce, Order, Refused, StandingOrders};
 use super::super::plan::Restarted;
 use super::super::state_machine::State;
@@ -124,7 +124,18 @@ impl Engine {
         id: InstanceId,
         tx: &mut impl Transmit,
     ) {
-        self.one(now, id, tx, Running::ordered_priority_ended);
+        // Those of a group end together, and only then it is asked whether to hand over.
+        let mut ending = vec![id];
+        let members = self.members_with(id);
+        let others = members.iter().flat_map(|members| members.iter().copied());
+        ending.extend(others.filter(|other| {
+            let end = self.timers.deadline_of(TimerKey::OrderedPriority(*other));
+            end.is_some_and(|end| end <= now)
+        }));
+        for id in ending {
+            self.timers.disarm(TimerKey::OrderedPriority(id));
+            self.one(now, id, tx, Running::ordered_priority_ended);
+        }
         self.hand_over(now, tx);
         self.orders_changed = true;
     }
