@@ -109,7 +109,7 @@ pub struct Node {
     pub engine: Option<Engine>,
     /// Its kernel.
     pub kernel: Kernel,
-    /// When that last refused something.
+    /// When the daemon last heard that it refused something.
     pub refused_at: Option<Instant>,
     /// What its scripts do, by name; those without an entry succeed.
     pub behaviours: BTreeMap<String, Behaviour>,

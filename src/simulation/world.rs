@@ -381,6 +381,9 @@ impl World {
         if here.paused {
             return here.news.push_back(news);
         }
+        if matches!(news, News::Kernel(Report::Refused { .. })) {
+            here.refused_at = Some(self.now);
+        }
         let gone = matches!(news, News::Kernel(Report::Gone(_)));
         self.turn(node, Cause::Report { gone }, |engine, now, tx| {
             let event = match &news {
@@ -558,12 +561,6 @@ impl World {
         // Also those that the kernel refuses: the engine says so, and goes on.
         here.announceable.extend(here.kernel.next_added());
         let (reports, changes) = here.kernel.serve();
-        if reports
-            .iter()
-            .any(|it| matches!(it, Report::Refused { .. }))
-        {
-            here.refused_at = Some(now);
-        }
         let boot = here.boot;
         if let Some(takes) = here.kernel.takes() {
             self.push(now + takes, Occurrence::KernelServes { node, boot });

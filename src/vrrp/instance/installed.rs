@@ -189,6 +189,17 @@ impl Running {
             })
     }
 
+    /// Whether the kernel refused this address there.
+    pub(super) fn is_refused(&self, on: IfIndex, vip: &VirtualAddress) -> bool {
+        self.refusals.missing().any(|it| match it {
+            Operation::AddAddress { on: index, address } => {
+                *index == on
+                    && (address.address, address.prefix_length) == (vip.address, vip.prefix_length)
+            }
+            _ => false,
+        })
+    }
+
     /// Whether the kernel refused something that it is to have.
     pub fn lacks_anything(&self) -> bool {
         self.installed != Installed::No && !self.refusals.is_empty()

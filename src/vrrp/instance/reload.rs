@@ -131,7 +131,10 @@ impl Running {
     ) -> impl Iterator<Item = (IfIndex, &'s VirtualAddress)> {
         let has_any = self.installed != Installed::No;
         let put_on = self.put_on.iter().map(|(on, vip)| (*on, vip));
-        put_on.filter(move |(on, _)| has_any && cx.interfaces.get(*on).is_some())
+        // What the kernel refused is not there, whoever is to have it next.
+        put_on.filter(move |(on, vip)| {
+            has_any && cx.interfaces.get(*on).is_some() && !self.is_refused(*on, vip)
+        })
     }
 
     /// How long a backup waits as it waits now.
