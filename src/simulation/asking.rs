@@ -1,8 +1,8 @@
 //! A second opinion on `fast_handover` (docs/operating/fast-handover.md).
 //!
 //! A master that stays may say priority 0 only when its priority falls below one that
-//! it has heard, or when it is drained (docs/operating/drain.md), and says its own again a skew time later, unless somebody speaks to
-//! it or its priority rises before.
+//! it has heard, or when it is drained (docs/operating/drain.md), and says its own again
+//! a skew time later, unless somebody speaks to it or its priority rises before.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

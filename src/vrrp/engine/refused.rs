@@ -158,12 +158,16 @@ impl Engine {
 
     /// As long as something is not as it is to be, it is tried again.
     fn arm_for_refused(&mut self, now: Instant) {
+        let key = TimerKey::Refused;
+        // First, as thousands may be refused at once.
+        if self.phase != Phase::Running || self.timers.deadline_of(key).is_some() {
+            return;
+        }
         let is_any = !self.stuck.operations.is_empty()
             || self.stuck.trying.is_some()
             || !self.statics.refusals.is_empty()
             || self.instances.values().any(|it| it.lacks_anything());
-        let key = TimerKey::Refused;
-        if is_any && self.phase == Phase::Running && self.timers.deadline_of(key).is_none() {
+        if is_any {
             self.timers.arm(key, now + TRY_AGAIN_AFTER);
         }
     }

@@ -183,19 +183,13 @@ impl Running {
     pub fn has_on(&self, on: IfIndex, address: &VirtualAddress) -> bool {
         let mut put_on = self.put_on.iter();
         self.installed != Installed::No
-            && put_on.any(|(index, vip)| {
-                *index == on
-                    && (vip.address, vip.prefix_length) == (address.address, address.prefix_length)
-            })
+            && put_on.any(|(index, vip)| *index == on && is_same(vip, address))
     }
 
     /// Whether the kernel refused this address there.
     pub(super) fn is_refused(&self, on: IfIndex, vip: &VirtualAddress) -> bool {
         self.refusals.missing().any(|it| match it {
-            Operation::AddAddress { on: index, address } => {
-                *index == on
-                    && (address.address, address.prefix_length) == (vip.address, vip.prefix_length)
-            }
+            Operation::AddAddress { on: index, address } => *index == on && is_same(address, vip),
             _ => false,
         })
     }
@@ -220,14 +214,12 @@ impl Running {
 
     /// What it is not to have any more is not tried again.
     pub(super) fn forget_refused(&mut self) {
-        let (put_on, ways) = (&self.put_on, &self.ways);
-        self.refusals.keep(|it| match it {
-            Operation::AddAddress { on, address } => put_on.iter().any(|(index, vip)| {
-                index == on
-                    && (vip.address, vip.prefix_length) == (address.address, address.prefix_length)
-            }),
-            other => ways.contains(other),
+        let mut refusals = std::mem::take(&mut self.refusals);
+        refusals.keep(|it| match it {
+            Operation::AddAddress { on, address } => self.has_on(*on, address),
+            other => self.ways.contains(other),
         });
+        self.refusals = refusals;
     }
 
     /// Something around has changed: tries again what the kernel refused.
@@ -375,6 +367,11 @@ impl Running {
 /// What puts the routes and the rules of an instance in.
 fn ways_of(config: &Instance) -> Vec<Operation> {
     additions_of(&config.virtual_routes, &config.virtual_rules).collect()
+}
+
+/// Whether two are the same address to the kernel.
+fn is_same(one: &VirtualAddress, other: &VirtualAddress) -> bool {
+    (one.address, one.prefix_length) == (other.address, other.prefix_length)
 }
 
 /// Whether the interface has this address, with this prefix length.
