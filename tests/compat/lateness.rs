@@ -131,15 +131,15 @@ fn latenesses(began: Instant, times: &[Instant]) -> Vec<Duration> {
     late
 }
 
-/// The first moment of the grid: most adverts are in time, so it is the millisecond of
-/// the interval in which the most of them come.
+/// The first moment of the grid: most adverts are in time, so it is where the most of
+/// them come, the median of the millisecond of the interval that has most.
 fn grid(times: impl Iterator<Item = Duration>) -> Duration {
-    const MILLISECOND: Duration = Duration::from_millis(1);
-    let mut counts = [0_u32; INTERVAL.as_millis() as usize];
+    let mut phases = vec![Vec::new(); INTERVAL.as_millis() as usize];
     for time in times {
-        let phase = time.as_millis() % INTERVAL.as_millis();
-        counts[phase as usize] += 1;
+        let phase = time.as_micros() % INTERVAL.as_micros();
+        phases[phase as usize / 1000].push(phase as u64);
     }
-    let most = (0..counts.len()).max_by_key(|phase| counts[*phase]);
-    MILLISECOND * most.unwrap_or(0) as u32
+    let mut most = phases.into_iter().max_by_key(Vec::len).unwrap_or_default();
+    most.sort_unstable();
+    Duration::from_micros(most.get(most.len() / 2).copied().unwrap_or(0))
 }

@@ -34,10 +34,16 @@ impl Canary {
         thread::spawn({
             let wakes = Arc::clone(&wakes);
             move || {
+                // On a grid, as adverts are: a moment at which it should have woken and
+                // still slept counts as well, otherwise a long stall would count once.
+                let mut due = Instant::now() + PERIOD;
                 loop {
-                    let due = Instant::now() + PERIOD;
-                    thread::sleep(PERIOD);
-                    note(&wakes, due);
+                    thread::sleep(due.saturating_duration_since(Instant::now()));
+                    let woken = Instant::now();
+                    while due <= woken {
+                        note(&wakes, due);
+                        due += PERIOD;
+                    }
                 }
             }
         });
