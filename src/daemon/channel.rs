@@ -125,8 +125,6 @@ pub enum ToSupervisor {
     /// Find out which programs run here that may take addresses away; answer
     /// `Culprits`.
     FindCulprits,
-    /// A turn was made; said once a second.
-    Turned,
     /// Where the instances stand, for people; said when it has changed.
     States(String),
     /// Where an instance stands now, for D-Bus; said in the order of the changes.
@@ -401,7 +399,6 @@ mod tests {
                 reason: "started".to_owned(),
                 commands: vec![command("1"), command("2")],
             }),
-            ToSupervisor::Turned,
             ToSupervisor::States("VI_1 MASTER".to_owned()),
             ToSupervisor::Ordered {
                 number: u64::MAX,

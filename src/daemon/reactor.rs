@@ -21,6 +21,7 @@ use crate::config::model::Config;
 use crate::ids::{IfIndex, MacAddress, ScriptId};
 use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
+use crate::system::lifeline::Lifeline;
 use crate::system::mail::Mailer;
 use crate::system::memory;
 use crate::system::netlink::{Handle, Report, nftables};
@@ -52,7 +53,7 @@ use super::metrics::Metrics;
 use super::notices;
 use super::orders;
 use super::process::{self, Part};
-use super::signs::Signs;
+use super::signs::{LIFE_SPAN, Signs};
 use super::state_files::{self, StateFile, Surroundings, View};
 use super::status::events;
 use super::status::server::{ViewWanted, wall_clock};
@@ -105,6 +106,8 @@ pub struct Settings {
     pub around: Surroundings,
     /// What tells of processes, where it can be had from another namespace only.
     pub elsewhere: Option<watch::Connector>,
+    /// What says that it turns.
+    pub lifeline: Arc<Lifeline>,
     /// When the first worker began.
     pub began: Instant,
     /// Files with `init_file` are written.
@@ -117,6 +120,16 @@ pub struct Settings {
     pub fifos: Vec<Handed>,
     /// What an administrator has ordered and is in force.
     pub orders: StandingOrders,
+}
+
+/// What ended a wait.
+enum Woken {
+    /// A deadline, or a datagram: most turns are for these alone.
+    ByTimeOrAdvert,
+    /// News of the kernel.
+    ByReport(Report),
+    /// Anything else, or more than one turn could do.
+    ByOther,
 }
 
 /// The worker's loop and all that it holds.
@@ -245,28 +258,33 @@ impl Reactor {
     /// Runs until the engine has stopped.
     pub async fn run(mut self) -> io::Result<()> {
         while !self.stopped {
-            let report = self.wait().await?;
+            let woken = self.wait().await?;
             // Before anything that happened puts it off.
             if let Some(due) = self.engine.deadline() {
                 self.realtime.late(now().since(due));
             }
             self.follow_wall_clock();
             self.more = self.drain_sockets()?;
-            if let Some(report) = report {
-                self.report(report)?;
+            let is_alone = matches!(woken, Woken::ByTimeOrAdvert)
+                && self.reports.is_empty()
+                && self.findings.is_empty();
+            if !is_alone {
+                if let Woken::ByReport(report) = woken {
+                    self.report(report)?;
+                }
+                self.drain_reports()?;
+                self.drain_findings()?;
+                self.drain_signals();
+                self.drain_channel()?;
+                // Once more: a reload, or a new socket, may have taken its time.
+                self.more |= self.drain_sockets()?;
             }
-            self.drain_reports()?;
-            self.drain_findings()?;
-            self.drain_signals();
-            self.drain_channel()?;
-            // Once more: a reload, or a new socket, may have taken its time.
-            self.more |= self.drain_sockets()?;
             let now = now();
             self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();
             self.tell_orders();
-            self.give_signs(now);
+            self.give_signs(now)?;
             let due = self.engine.deadline();
             let sign_at = self.signs.deadline();
             self.timer
@@ -285,12 +303,13 @@ impl Reactor {
 
     /// Says that we turn, and what has become of the instances. A supervisor that
     /// does not read needs no more to read.
-    fn give_signs(&mut self, now: Instant) {
-        if self.channel.get_ref().is_waiting() {
-            return self.signs.put_off(now);
-        }
+    fn give_signs(&mut self, now: Instant) -> io::Result<()> {
         if self.signs.life_is_due(now) {
-            self.tell(&ToSupervisor::Turned);
+            self.settings.lifeline.put_off(LIFE_SPAN)?;
+        }
+        if self.channel.get_ref().is_waiting() {
+            self.signs.put_off(now);
+            return Ok(());
         }
         if std::mem::take(&mut self.standings_due) || self.signs.states_are_due(now) {
             self.tell_standings();
@@ -298,13 +317,15 @@ impl Reactor {
         if let Some(line) = self.signs.states(now, &self.engine) {
             self.tell(&ToSupervisor::States(line));
         }
+        Ok(())
     }
 
     /// Until something happened. What woke us is looked at by the turn; only a
-    /// report has been taken out already.
-    async fn wait(&mut self) -> io::Result<Option<Report>> {
+    /// report has been taken out already. Of several things one at random is told, and
+    /// the others the next time.
+    async fn wait(&mut self) -> io::Result<Woken> {
         if self.more {
-            return Ok(None);
+            return Ok(Woken::ByOther);
         }
         let receivers = &self.receivers;
         let any_socket = poll_fn(|cx| {
@@ -321,22 +342,22 @@ impl Reactor {
         });
         let is_waiting = self.channel.get_ref().is_waiting();
         tokio::select! {
-            () = any_socket => Ok(None),
+            () = any_socket => Ok(Woken::ByTimeOrAdvert),
             // Readiness is cleared before the turn reads until nothing is left:
             // whatever comes later wakes us again.
-            ready = self.channel.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
-            ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
-            ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| None),
-            report = self.reports.recv() => Ok(report),
+            ready = self.channel.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::ByOther),
+            ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::ByOther),
+            ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::ByOther),
+            Some(report) = self.reports.recv() => Ok(Woken::ByReport(report)),
             Some(finding) = self.findings.recv() => {
                 self.finding = Some(finding);
-                Ok(None)
+                Ok(Woken::ByOther)
             }
             Some(wanted) = self.views_wanted.recv() => {
                 self.view_wanted = Some(wanted);
-                Ok(None)
+                Ok(Woken::ByOther)
             }
-            fired = self.timer.expired() => fired.map(|()| None),
+            fired = self.timer.expired() => fired.map(|()| Woken::ByTimeOrAdvert),
         }
     }
 

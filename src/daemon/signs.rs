@@ -10,8 +10,19 @@ use crate::time::{Instant, Interval};
 use crate::vrrp::engine::Engine;
 use crate::vrrp::state_machine::State;
 
-/// How often the worker says that it turns.
-const EVERY: Interval = Interval::from_secs(1);
+/// For how long one sign of life is good. Less than two seconds, the shortest
+/// `worker_stall_limit`: what is left of it is looked at closely.
+pub const LIFE_SPAN: Interval = Interval::from_ms(1_750);
+
+/// With nothing else to do the worker wakes up after so long to give one. Longer than
+/// the advert interval that most have, so that it seldom has to.
+const LIFE_EVERY: Interval = Interval::from_ms(1_500);
+
+/// A sign that is so fresh needs no other: a busy worker gives ten in a second.
+const LIFE_GAP: Interval = Interval::from_ms(100);
+
+/// How long a supervisor that does not read is left alone.
+const PUT_OFF: Interval = Interval::from_secs(1);
 
 /// How long changes are gathered before they are told.
 const GATHER: Interval = Interval::from_ms(100);
@@ -19,8 +30,8 @@ const GATHER: Interval = Interval::from_ms(100);
 /// When something is to be said next.
 #[derive(Debug, Default)]
 pub struct Signs {
-    /// `None` before the first turn: at once.
-    life_at: Option<Instant>,
+    /// When it gave a sign of life last.
+    lived_at: Option<Instant>,
     states_at: Option<Instant>,
     /// What was said of the instances last.
     said: String,
@@ -34,21 +45,20 @@ impl Signs {
 
     /// When there is something to say.
     pub fn deadline(&self) -> Instant {
-        let life_at = self.life_at.unwrap_or(Instant::ZERO);
+        let life_at = self.lived_at.map_or(Instant::ZERO, |at| at + LIFE_EVERY);
         self.states_at.map_or(life_at, |at| at.min(life_at))
     }
 
-    /// Nothing can be said at `now`, as nobody reads: not before the next time.
+    /// Nothing can be said at `now`, as nobody reads: later.
     pub fn put_off(&mut self, now: Instant) {
-        self.life_at = Some(now + EVERY);
-        self.states_at = self.states_at.map(|at| at.max(now + EVERY));
+        self.states_at = self.states_at.map(|at| at.max(now + PUT_OFF));
     }
 
-    /// Whether a sign of life is due; if so, it is taken as given.
+    /// Whether a sign of life is due in this turn; if so, it is taken as given.
     pub fn life_is_due(&mut self, now: Instant) -> bool {
-        let due = self.life_at.is_none_or(|at| at <= now);
+        let due = self.lived_at.is_none_or(|at| at + LIFE_GAP <= now);
         if due {
-            self.life_at = Some(now + EVERY);
+            self.lived_at = Some(now);
         }
         due
     }
@@ -123,16 +133,20 @@ mod tests {
     }
 
     #[test]
-    fn life_is_told_once_a_second() {
+    fn signs_of_life_go_with_other_turns_and_come_before_the_last_one_ends() {
         let mut signs = Signs::default();
         let now = Instant::ZERO + Interval::from_secs(100);
         assert!(signs.deadline() <= now);
         assert!(signs.life_is_due(now));
-        assert!(!signs.life_is_due(now + Interval::from_ms(999)));
-        assert_eq!(signs.deadline(), now + EVERY);
+        assert!(!signs.life_is_due(now + Interval::from_ms(99)));
+        assert_eq!(signs.deadline(), now + LIFE_EVERY);
+        assert!(signs.life_is_due(now + Interval::from_ms(100)));
+        let now = now + Interval::from_ms(100);
+        assert!(now + LIFE_EVERY < now + LIFE_SPAN);
         signs.changed(now);
         signs.changed(now + Interval::from_ms(50));
         assert_eq!(signs.deadline(), now + GATHER);
-        assert!(signs.life_is_due(now + EVERY));
+        signs.put_off(now);
+        assert_eq!(signs.deadline(), now + PUT_OFF);
     }
 }

@@ -71,6 +71,7 @@ fn work(start: WorkerStart) -> u8 {
             dump_configuration: start.dump_configuration,
             around,
             elsewhere,
+            lifeline: start.lifeline,
             began: start.began,
             is_first: start.is_first,
             status: start.status,

@@ -75,17 +75,15 @@ impl Timer {
     /// Waits for the alarm. May be dropped while it waits.
     pub async fn expired(&self) -> io::Result<()> {
         loop {
-            let mut guard = self.descriptor.readable().await?;
-            let read = guard.try_io(|timer| {
-                let mut count = [0; 8];
-                match nix::unistd::read(timer.as_fd(), &mut count) {
-                    Ok(_) => Ok(()),
-                    Err(Errno::EAGAIN) => Err(io::ErrorKind::WouldBlock.into()),
-                    Err(errno) => Err(errno.into()),
-                }
-            });
-            if let Ok(result) = read {
-                return result;
+            // Before it is read, and whatever comes of that: if it goes off once more,
+            // that is told anew.
+            self.descriptor.readable().await?.clear_ready();
+            let mut count = [0; 8];
+            match nix::unistd::read(self.descriptor.get_ref(), &mut count) {
+                Ok(_) => return Ok(()),
+                // It was set anew since.
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod culprits;
 pub mod dbus;
 pub mod fifo;
 pub mod files;
+pub mod lifeline;
 pub mod logging;
 pub mod machine;
 

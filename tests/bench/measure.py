@@ -169,17 +169,21 @@ class Heard(threading.Thread):
 class Daemon:
     """One in the foreground, and what it and its children take."""
 
-    def __init__(self, program, namespace, text, extra=()):
+    def __init__(self, program, namespace, text, extra=(), log=None):
+        """Its log goes into a file, or with "blocked" to nobody, who does not read it."""
         self.place = tempfile.mkdtemp(prefix="bench")
         self.file = f"{self.place}/keepalived.conf"
         self.write(text)
         words = [program, "-n", "-l", "-f", self.file, *extra]
         for option, name in (("-p", "pid"), ("-r", "vrrp"), ("-c", "checkers"), ("-b", "bfd")):
             words += [option, f"{self.place}/{name}"]
-        with Inside(namespace), open(f"{self.place}/log", "w") as log:
+        self.unread, end = os.pipe() if log == "blocked" else (
+            None, os.open(f"{self.place}/log", os.O_CREAT | os.O_WRONLY))
+        with Inside(namespace):
             self.started = time.time_ns()
-            self.process = subprocess.Popen(words, stdout=log, stderr=log,
+            self.process = subprocess.Popen(words, stdout=end, stderr=end,
                                             stdin=subprocess.DEVNULL, start_new_session=True)
+        os.close(end)
 
     def write(self, text):
         with open(f"{self.file}.new", "w") as file:
@@ -241,4 +245,6 @@ class Daemon:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.crash()
+        if self.unread is not None:
+            os.close(self.unread)
         shutil.rmtree(self.place)

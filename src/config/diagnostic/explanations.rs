@@ -246,7 +246,7 @@ pub const EXPLANATIONS: &[(&str, &str)] = &[
     ("weight-option", "A word behind a weight is none of `reverse`, `noreverse`."),
     ("weight-twice", "A weight is set twice. The first is used."),
     ("who-is-master", "Who becomes MASTER if both nodes are well, and what follows when it fails and comes back."),
-    ("worker-stall-limit", "`worker_stall_limit` is the time in seconds after which a VRRP process that makes no turn is killed and replaced: 2 to 86400, or 0 for never. The process gives a sign of life once a second, so that 1 could not be told from none."),
+    ("worker-stall-limit", "`worker_stall_limit` is the time in seconds after which a VRRP process that makes no turn is killed and replaced: 2 to 86400, or 0 for never. The process gives a sign of life after 1.5 seconds at the latest, so that 1 could not be told from none."),
 ];
 
 /// What a code means; `None` if no finding has it.

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 
 use super::super::bus::{Happening, ToService};
 use super::super::channel::{self, ChannelError, SupervisorEnd, ToSupervisor, ToWorker};
@@ -18,6 +19,7 @@ use crate::config::model::Config;
 use crate::ids::{Errno, ScriptId};
 use crate::system::clock::now;
 use crate::system::culprits;
+use crate::system::lifeline::Lifeline;
 use crate::system::scripts::{Ended, Notice, Purpose, Refusal};
 use crate::time::Interval;
 use crate::vrrp::event::Outcome;
@@ -68,11 +70,6 @@ impl Supervisor<'_> {
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
             ToSupervisor::FindCulprits => self.tell(&ToWorker::Culprits(culprits::running())),
-            ToSupervisor::Turned => {
-                if let Phase::Working(worker) = &mut self.phase {
-                    worker.pulse.turned();
-                }
-            }
             ToSupervisor::States(line) => self.told(self.manager.status(&line)),
             ToSupervisor::Stands(member, standing) => {
                 self.bus.tell(&ToService::Stands(member, standing), None);
@@ -148,11 +145,13 @@ impl Supervisor<'_> {
 
     fn fork_worker(&self) -> io::Result<Worker> {
         let (ours, theirs) = channel::pair()?;
+        let lifeline = Arc::new(Lifeline::new()?);
         let around = self.surroundings();
         let around = self.around(&around);
         let confinement = Confinement::of_worker(&self.good.config, around);
         let start = WorkerStart {
             channel: theirs,
+            lifeline: Arc::clone(&lifeline),
             sources: self.good.for_worker()?,
             config_file: self.settings.config_file.clone(),
             options: self.settings.options.clone(),
@@ -182,6 +181,7 @@ impl Supervisor<'_> {
             listening: true,
             started: now(),
             stopped: false,
+            lifeline,
             pulse: Pulse::new(now()),
             confinement,
         })

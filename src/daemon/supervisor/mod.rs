@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -31,6 +32,7 @@ use super::{Settings, VERSION};
 use crate::config::model::Config;
 use crate::config::{self, Loaded};
 use crate::system::clock::now;
+use crate::system::lifeline::Lifeline;
 use crate::system::memory;
 use crate::system::notify_systemd::{self, ServiceManager};
 use crate::system::scripts::{Policy, Scripts};
@@ -73,6 +75,8 @@ pub struct WorkerStart {
     /// the worker then stops as if told to. SIGTERM comes as well then; it and
     /// the other signals of `system::signals` are blocked at the start.
     pub channel: OwnedFd,
+    /// What it puts off while it turns; `signs.rs` says for how long.
+    pub lifeline: Arc<Lifeline>,
     /// A memfd with `Sources::to_bytes`, and in a second line what stands in files that
     /// only the supervisor opens; positioned at its beginning.
     pub sources: OwnedFd,
@@ -254,6 +258,8 @@ struct Worker {
     started: Instant,
     /// It said that it has taken everything off.
     stopped: bool,
+    /// What it puts off while it turns.
+    lifeline: Arc<Lifeline>,
     pulse: Pulse,
     /// What it has kept; `None`: everything.
     confinement: Option<Confinement>,
@@ -360,6 +366,11 @@ impl Supervisor<'_> {
         {
             fds.push(PollFd::new(status, PollFlags::POLLIN));
         }
+        if let Phase::Working(worker) = &self.phase
+            && worker.pulse.waits_for_alarm()
+        {
+            fds.push(PollFd::new(worker.lifeline.as_fd(), PollFlags::POLLIN));
+        }
         // Interrupted is as good as woken: everything is looked at anyway.
         let _ = poll(&mut fds, timeout);
     }
@@ -367,7 +378,7 @@ impl Supervisor<'_> {
     fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::NoWorker => None,
-            Phase::Working(worker) => Some(worker.pulse.next_look()),
+            Phase::Working(worker) => worker.pulse.next_look(),
             Phase::StartingUp(run) => Some(run.deadline()),
             Phase::CleaningUp { kill_at, .. } => Some(*kill_at),
             Phase::Waiting { until } => Some(*until),

@@ -1,19 +1,24 @@
 //! Whether the worker still turns.
 //!
 //! Decides when it is given up: after so much silence that the supervisor itself was
-//! awake for. A supervisor that wakes late, on a machine that slept, say, or under a
-//! debugger, counts no more than one look, and has to look several times before
-//! anything follows. What follows is decided in `children.rs`.
+//! awake for. While the worker turns it puts off an alarm (`daemon/signs.rs`), and the
+//! supervisor sleeps. When that goes off, the supervisor looks often until the limit.
+//! One that wakes late, on a machine that slept, say, or under a debugger, counts no
+//! more than one look, and has to look several times before anything follows. What
+//! follows is decided in `children.rs`.
 
 use super::super::process;
+use super::super::signs::LIFE_SPAN;
 use super::{Phase, Supervisor, WORKER};
 use crate::config::model::Config;
 use crate::time::{Instant, Interval};
 use crate::vrrp::election::Timing;
 
-/// How often it is looked at, and how much silence one look can add. The worker gives
-/// a sign of life as often (`daemon/signs.rs`).
-pub(super) const LOOK: Interval = Interval::from_secs(1);
+/// How often a worker that begins is looked at, and how much silence one look can add.
+const LOOK: Interval = Interval::from_secs(1);
+
+/// The same for one whose alarm has gone off.
+const CLOSE_LOOK: Interval = Interval::from_ms(100);
 
 /// Without `worker_stall_limit`, the limit is this many times the longest
 /// master-down time: the peers have taken over by then.
@@ -55,7 +60,10 @@ impl Supervisor<'_> {
         let Phase::Working(worker) = &mut self.phase else {
             return;
         };
-        if let Some(silence) = worker.pulse.look(now, self.stall_limit) {
+        if let Some(silence) = worker
+            .pulse
+            .look(now, worker.lifeline.holds(), self.stall_limit)
+        {
             let process = worker.process;
             let seconds = silence.as_secs();
             tracing::error!(
@@ -91,41 +99,71 @@ impl Supervisor<'_> {
 /// The signs of life of one worker.
 #[derive(Debug)]
 pub(super) struct Pulse {
-    has_turned: bool,
+    standing: Standing,
     silence: Interval,
     looked_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It has made no turn yet.
+    Begins,
+    /// Its alarm has not gone off.
+    Turns,
+    /// It has.
+    IsSilent,
 }
 
 impl Pulse {
     /// Of a worker that starts now.
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            has_turned: false,
+            standing: Standing::Begins,
             silence: Interval::ZERO,
             looked_at: now,
         }
     }
 
-    /// It made a turn.
-    pub(super) fn turned(&mut self) {
-        self.has_turned = true;
-        self.silence = Interval::ZERO;
+    /// The alarm will tell when to look again.
+    pub(super) fn waits_for_alarm(&self) -> bool {
+        self.standing == Standing::Turns
     }
 
-    /// When to look again.
-    pub(super) fn next_look(&self) -> Instant {
-        self.looked_at + LOOK
+    /// When to look again, if the alarm does not tell it.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let wait = match self.standing {
+            Standing::Begins => LOOK,
+            Standing::Turns => return None,
+            Standing::IsSilent => CLOSE_LOOK,
+        };
+        Some(self.looked_at + wait)
     }
 
-    /// Looks at `now`, after everything that the worker said was heard. How long it
-    /// has been silent, if that is too long.
-    pub(super) fn look(&mut self, now: Instant, limit: Option<Interval>) -> Option<Interval> {
+    /// Looks at `now`, when the alarm is put off or not. How long the worker has been
+    /// silent, if that is too long.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        is_put_off: bool,
+        limit: Option<Interval>,
+    ) -> Option<Interval> {
         let passed = now.since(self.looked_at);
         self.looked_at = now;
-        self.silence = self.silence + passed.min(LOOK);
-        let limit = match self.has_turned {
-            true => limit?,
-            false => limit?.max(BEGIN_LIMIT),
+        if is_put_off {
+            self.standing = Standing::Turns;
+            self.silence = Interval::ZERO;
+            return None;
+        }
+        self.silence = match self.standing {
+            Standing::Begins => self.silence + passed.min(LOOK),
+            Standing::Turns => LIFE_SPAN,
+            Standing::IsSilent => self.silence + passed.min(CLOSE_LOOK),
+        };
+        let limit = if self.standing == Standing::Begins {
+            limit?.max(BEGIN_LIMIT)
+        } else {
+            self.standing = Standing::IsSilent;
+            limit?
         };
         (self.silence >= limit).then_some(self.silence)
     }
@@ -133,7 +171,7 @@ impl Pulse {
     /// Whether systemd may be told that all is well. It is patient with one that
     /// begins: that has a limit of its own.
     pub(super) fn is_fresh(&self) -> bool {
-        !self.has_turned || self.silence <= FRESH
+        self.standing == Standing::Begins || self.silence <= FRESH
     }
 }
 
@@ -147,52 +185,70 @@ mod tests {
         Instant::ZERO + Interval::from_secs(seconds)
     }
 
-    /// Looks once a second; the second in which it was given up.
-    fn given_up(pulse: &mut Pulse, limit: Option<Interval>, from: u64, to: u64) -> Option<u64> {
-        (from..=to).find(|second| pulse.look(at(*second), limit).is_some())
+    /// Of a worker whose last sign of life was given at `from`; when it was given up.
+    fn given_up(pulse: &mut Pulse, limit: Option<Interval>, from: Instant) -> Option<Interval> {
+        let mut now = from + LIFE_SPAN;
+        for _ in 0..10_000 {
+            if pulse.look(now, false, limit).is_some() {
+                return Some(now.since(from));
+            }
+            now = pulse.next_look()?;
+        }
+        None
+    }
+
+    fn turning(now: Instant) -> Pulse {
+        let mut pulse = Pulse::new(now);
+        assert_eq!(pulse.look(now, true, LIMIT), None);
+        assert!(pulse.waits_for_alarm());
+        assert_eq!(pulse.next_look(), None);
+        pulse
     }
 
     #[test]
     fn silence_of_the_limit_is_too_long() {
-        let mut pulse = Pulse::new(at(0));
-        pulse.turned();
-        assert_eq!(given_up(&mut pulse, LIMIT, 1, 100), Some(5));
-        pulse.turned();
-        assert_eq!(given_up(&mut pulse, LIMIT, 6, 100), Some(10));
+        let late = |limit| given_up(&mut turning(at(10)), Some(limit), at(10));
+        for seconds in [2, 5, 60] {
+            let limit = Interval::from_secs(seconds);
+            let late = late(limit).expect("given up");
+            assert!(late >= limit && late <= limit + CLOSE_LOOK, "{late:?}");
+        }
     }
 
     #[test]
-    fn a_supervisor_that_slept_counts_one_second() {
-        let mut pulse = Pulse::new(at(0));
-        pulse.turned();
-        assert_eq!(pulse.look(at(1_000), LIMIT), None);
+    fn a_sign_of_life_ends_the_silence() {
+        let mut pulse = turning(at(0));
+        assert_eq!(pulse.look(at(2), false, LIMIT), None);
+        assert!(!pulse.waits_for_alarm());
+        assert_eq!(pulse.look(at(3), true, LIMIT), None);
+        let late = given_up(&mut pulse, LIMIT, at(3)).expect("given up");
+        assert!(late >= Interval::from_secs(5), "{late:?}");
+    }
+
+    #[test]
+    fn a_supervisor_that_slept_counts_no_more_than_the_alarm() {
+        let mut pulse = turning(at(0));
+        assert_eq!(pulse.look(at(1_000), false, LIMIT), None);
         assert!(pulse.is_fresh());
-        assert_eq!(given_up(&mut pulse, LIMIT, 1_001, 2_000), Some(1_004));
-        assert!(!pulse.is_fresh());
-    }
-
-    #[test]
-    fn many_looks_in_a_second_count_a_second() {
-        let mut pulse = Pulse::new(at(0));
-        pulse.turned();
-        let mut now = at(0);
-        let looks = (0..1_000).position(|_| {
-            now = now + Interval::from_ms(10);
-            pulse.look(now, LIMIT).is_some()
+        assert_eq!(pulse.look(at(2_000), false, LIMIT), None);
+        // Many looks later it is given up all the same.
+        let looks = (1..1_000_u64).find(|look| {
+            let now = at(2_000) + Interval::from_ms(10).times(*look);
+            pulse.look(now, false, LIMIT).is_some()
         });
-        assert_eq!(looks, Some(499));
+        assert_eq!(looks, Some(315));
+        assert!(!pulse.is_fresh());
     }
 
     #[test]
     fn one_that_begins_has_a_minute() {
         let mut pulse = Pulse::new(at(0));
-        assert_eq!(given_up(&mut pulse, LIMIT, 1, 100), Some(60));
+        let given_up = (1..100).find(|second| pulse.look(at(*second), false, LIMIT).is_some());
+        assert_eq!(given_up, Some(60));
     }
 
     #[test]
     fn no_limit_means_never() {
-        let mut pulse = Pulse::new(at(0));
-        pulse.turned();
-        assert_eq!(given_up(&mut pulse, None, 1, 1_000), None);
+        assert_eq!(given_up(&mut turning(at(0)), None, at(0)), None);
     }
 }

@@ -25,6 +25,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::model::Config;
 use crate::system::clock::now;
 use crate::system::machine::ThisMachine;
+use crate::system::memory;
 use crate::system::scripts::Policy;
 use crate::system::settled::SettledFiles;
 use crate::system::signals::Signal;
@@ -382,6 +383,7 @@ impl Supervisor<'_> {
             tracing::info!("Startup complete");
         }
         self.told(self.manager.ready(std::process::id()));
+        memory::give_back();
     }
 
     /// What the service manager does not hear must not hold up the daemon.

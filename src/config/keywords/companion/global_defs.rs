@@ -140,7 +140,7 @@ fn smtp_retry_for(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>
     }
 }
 
-/// The worker speaks once a second: less than two of them say nothing.
+/// The worker gives a sign of life after 1.5 s at the latest: less than 2 s say nothing.
 fn worker_stall_limit(draft: &mut Draft, statement: &Statement, cx: &mut Context<'_>) {
     let invalid =
         |text: &str| format!("worker_stall_limit '{text}' must be 0 or in [2, 86400] - ignoring");
