@@ -21,6 +21,8 @@ ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 RTMGRP_IPV4_IFADDR = 0x10
 RTM_NEWADDR, RTM_DELADDR = 20, 21
+# How the hardware addresses begin of those who are neither node.
+THIRD_HOST = bytes.fromhex("0200000000")
 # VRIDs of one interface.
 ON_A_LINK = 250
 
@@ -123,7 +125,7 @@ class Heard(threading.Thread):
 
     def packet(self, source, node):
         frame, stamps, _, sender = source.recvmsg(128, 64, socket.MSG_DONTWAIT)
-        if sender[2] == PACKET_OUTGOING or len(frame) < 42:
+        if sender[2] == PACKET_OUTGOING or len(frame) < 42 or frame[6:11] == THIRD_HOST:
             return
         seconds, ns = struct.unpack("qq", stamps[0][2])
         at, kind = seconds * 10**9 + ns, frame[12:14]

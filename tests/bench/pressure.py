@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from measure import ETH_P_ALL, ON_A_LINK, Daemon, Heard, Inside, Wires
+from measure import ETH_P_ALL, ON_A_LINK, THIRD_HOST, Daemon, Heard, Inside, Wires
 from pair import HIGH, LOW, masters, text
 
 INSTANCES, SECONDS = 20, 20
@@ -112,7 +112,7 @@ def frame(vrid, sender, ttl, message):
     header = struct.pack("!BBHHHBBH4s4s", 0x45, 0xc0, 20 + len(message), 0, 0, ttl, 112, 0,
                          source, socket.inet_aton("224.0.0.18"))
     header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
-    mac = bytes.fromhex("01005e000012") + bytes((2, 0, 0, 0, 0, vrid)) + b"\x08\x00"
+    mac = bytes.fromhex("01005e000012") + THIRD_HOST + bytes((vrid,)) + b"\x08\x00"
     return mac + header + message
 
 
@@ -160,9 +160,7 @@ def changes(wires, _daemons):
     """Thousands of addresses come and go on a link that nobody uses."""
     def of(namespace):
         def work(end):
-            subprocess.run(["ip", "-n", namespace, "link", "add", "many", "type", "dummy"],
-                           check=True)
-            lines = [f"addr {what} 10.210.{number // 250}.{number % 250 + 1}/32 dev many\n"
+            lines = [f"addr {what} 10.210.{number // 250}.{number % 250 + 1}/32 dev lo\n"
                      for what in ("add", "del") for number in range(2000)]
             while not end.is_set():
                 subprocess.run(["ip", "-n", namespace, "-b", "-"], input="".join(lines),
@@ -179,7 +177,6 @@ def unwanted(heard, since):
     """How often the second node took over, and the adverts of the first."""
     sender, takeovers, sent = {}, 0, 0
     for at, node, (key, priority) in heard.adverts:
-        # Those of the flood come from neither.
         if at < since or priority not in (HIGH, LOW):
             continue
         sent += node == "a" and priority == HIGH
