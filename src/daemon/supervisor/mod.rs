@@ -460,14 +460,22 @@ impl Supervisor<'_> {
 impl Supervisor<'_> {
     /// Without a worker nobody else answers.
     fn answer_status(&self) {
+        if !matches!(self.phase, Phase::Working(_)) {
+            self.status.answer(self.why_nobody_works());
+        }
+    }
+
+    /// Why there is no worker that could do what is asked for, in words.
+    fn why_nobody_works(&self) -> &'static str {
+        if self.stop.is_some() {
+            return "the daemon stops";
+        }
         match &self.phase {
-            Phase::Working(_) => {}
-            _ if self.stop.is_some() => self.status.answer("the daemon stops"),
-            Phase::StartingUp(_) => self.status.answer("the startup script runs"),
-            Phase::NoWorker => self.status.answer("no instance is configured"),
+            Phase::Working(_) => "the VRRP process is there",
+            Phase::StartingUp(_) => "the startup script runs",
+            Phase::NoWorker => "no instance is configured",
             Phase::CleaningUp { .. } | Phase::Waiting { .. } => {
-                self.status
-                    .answer("the VRRP process died, and is started again soon");
+                "the VRRP process died, and is started again soon"
             }
         }
     }

@@ -37,18 +37,11 @@ impl Supervisor<'_> {
     fn pass_on(&mut self, question: &Question, order: Order, now: Instant) {
         tracing::info!("Order of {}: {order}", question.by);
         let number = question.number;
-        let why = match &self.phase {
-            _ if self.stop.is_some() => "the daemon stops",
-            Phase::Working(_) => {
-                self.orders.waiting.push(number);
-                return self.tell(&ToWorker::Order { number, order });
-            }
-            Phase::StartingUp(_) => "the startup script runs",
-            Phase::NoWorker => "no instance is configured",
-            Phase::CleaningUp { .. } | Phase::Waiting { .. } => {
-                "the VRRP process died, and is started again soon"
-            }
-        };
+        if self.stop.is_none() && matches!(self.phase, Phase::Working(_)) {
+            self.orders.waiting.push(number);
+            return self.tell(&ToWorker::Order { number, order });
+        }
+        let why = self.why_nobody_works();
         let answer = refusal("not-available", why.to_owned());
         self.reloads.desk.answer(number, &answer, now);
     }
