@@ -125,11 +125,11 @@ pub struct Settings {
 /// What ended a wait.
 enum Woken {
     /// A deadline, or a datagram: most turns are for these alone.
-    ByTimeOrAdvert,
+    TimeOrAdvert,
     /// News of the kernel.
-    ByReport(Report),
+    Report(Report),
     /// Anything else, or more than one turn could do.
-    ByOther,
+    Other,
 }
 
 /// The worker's loop and all that it holds.
@@ -265,11 +265,11 @@ impl Reactor {
             }
             self.follow_wall_clock();
             self.more = self.drain_sockets()?;
-            let is_alone = matches!(woken, Woken::ByTimeOrAdvert)
+            let is_alone = matches!(woken, Woken::TimeOrAdvert)
                 && self.reports.is_empty()
                 && self.findings.is_empty();
             if !is_alone {
-                if let Woken::ByReport(report) = woken {
+                if let Woken::Report(report) = woken {
                     self.report(report)?;
                 }
                 self.drain_reports()?;
@@ -325,7 +325,7 @@ impl Reactor {
     /// the others the next time.
     async fn wait(&mut self) -> io::Result<Woken> {
         if self.more {
-            return Ok(Woken::ByOther);
+            return Ok(Woken::Other);
         }
         let receivers = &self.receivers;
         let any_socket = poll_fn(|cx| {
@@ -342,22 +342,22 @@ impl Reactor {
         });
         let is_waiting = self.channel.get_ref().is_waiting();
         tokio::select! {
-            () = any_socket => Ok(Woken::ByTimeOrAdvert),
+            () = any_socket => Ok(Woken::TimeOrAdvert),
             // Readiness is cleared before the turn reads until nothing is left:
             // whatever comes later wakes us again.
-            ready = self.channel.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::ByOther),
-            ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::ByOther),
-            ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::ByOther),
-            Some(report) = self.reports.recv() => Ok(Woken::ByReport(report)),
+            ready = self.channel.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::Other),
+            ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::Other),
+            ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::Other),
+            Some(report) = self.reports.recv() => Ok(Woken::Report(report)),
             Some(finding) = self.findings.recv() => {
                 self.finding = Some(finding);
-                Ok(Woken::ByOther)
+                Ok(Woken::Other)
             }
             Some(wanted) = self.views_wanted.recv() => {
                 self.view_wanted = Some(wanted);
-                Ok(Woken::ByOther)
+                Ok(Woken::Other)
             }
-            fired = self.timer.expired() => fired.map(|()| Woken::ByTimeOrAdvert),
+            fired = self.timer.expired() => fired.map(|()| Woken::TimeOrAdvert),
         }
     }
 
