@@ -25,6 +25,7 @@ use crate::system::memory;
 use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::realtime::{Realtime, Thread};
 use crate::system::scripts::Notice;
+use crate::system::settings;
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
 use crate::system::sockets::receivers::{Key, Receivers};
@@ -482,6 +483,10 @@ impl Reactor {
                     }
                 }
             }
+            &Report::AddressDuplicate { on, address } => {
+                let event = Event::AddressDuplicate { on, address };
+                self.engine.event(now, event, tx);
+            }
             &Report::AddressRemoved {
                 on,
                 address,
@@ -929,7 +934,21 @@ impl Reactor {
         if self.stopping && self.settings.keep_addresses {
             operations.retain(Operation::adds);
         }
+        for operation in &operations {
+            if let Operation::Promote { on } = operation {
+                self.note_promotion(*on);
+            }
+        }
         self.netlink.carry_out(token, operations);
+    }
+
+    /// The supervisor knows the interfaces that were there when it read the
+    /// configuration; this one may have come later.
+    fn note_promotion(&mut self, on: IfIndex) {
+        let interface = self.engine.interface_at(on);
+        if interface.is_some_and(|interface| settings::promotes(&interface.name) == Some(false)) {
+            self.tell(&ToSupervisor::Promotes(on.0));
+        }
     }
 
     fn announce(&mut self, on: IfIndex, mac: MacAddress, address: IpAddr, router: bool) {

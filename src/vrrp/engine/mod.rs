@@ -199,6 +199,7 @@ impl Engine {
             Event::Interface(state) => self.interface(now, state, tx),
             Event::InterfaceGone(index) => self.interface_gone(now, index, tx),
             Event::AllInterfaces(states) => self.all_interfaces(now, states, tx),
+            Event::AddressDuplicate { on, address } => self.address_duplicate(on, address),
             Event::AddressRemoved {
                 on,
                 address,
