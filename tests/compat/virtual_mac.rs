@@ -492,7 +492,7 @@ pub fn taken_names(bench: &mut Bench) -> Result<()> {
     // The name that the configuration gives: with its place, what is wrong; and what
     // follows from it.
     bench.a.expect_line(
-        "Line 29) (VI_3) interface vrrp.52 already exists and is not a private macvlan; \
+        "Line 26) (VI_3) interface vrrp.52 already exists and is not a private macvlan; \
          ignoring vmac if_name",
     )?;
     bench.a.expect_line("the instance uses vrrp.53 instead")?;

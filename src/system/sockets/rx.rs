@@ -221,17 +221,31 @@ impl Receiver {
 }
 
 fn bind(socket: &Socket, on: IfIndex) -> io::Result<()> {
-    let name = nix::net::if_::if_indextoname(on.0)?;
-    // Where there is none nix gives an empty name, and binding to that binds to nothing:
-    // the socket would hear every interface. That no more files may be open is another
-    // matter than an interface that is gone.
-    if name.is_empty() {
-        return Err(match nix::errno::Errno::last() {
-            why @ (nix::errno::Errno::EMFILE | nix::errno::Errno::ENFILE) => why.into(),
-            _ => io::Error::from_raw_os_error(libc::ENODEV),
-        });
+    let name = name_of(socket, on)?;
+    let length = name.iter().position(|byte| *byte == 0);
+    // Binding to an empty name binds to nothing: the socket would hear every interface.
+    match name.get(..length.unwrap_or(name.len())) {
+        Some(name) if !name.is_empty() => socket.bind_device(Some(name)),
+        _ => Err(io::Error::from_raw_os_error(libc::ENODEV)),
     }
-    socket.bind_device(Some(name.to_bytes()))
+}
+
+/// The name of an interface, up to a NUL (netdevice(7)). Unlike if_indextoname(3) it
+/// needs no socket of its own, whose lack would look as if the interface were gone.
+fn name_of(socket: &Socket, on: IfIndex) -> io::Result<[u8; libc::IFNAMSIZ]> {
+    let no_device = |_| io::Error::from_raw_os_error(libc::ENODEV);
+    let number = libc::c_int::try_from(on.0).map_err(no_device)?;
+    // SAFETY: it consists of numbers, for which zero is a value.
+    let mut asked: libc::ifreq = unsafe { std::mem::zeroed() };
+    asked.ifr_ifru.ifru_ifindex = number;
+    // SAFETY: the kernel reads and writes what is pointed to, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME, &raw mut asked) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(asked
+        .ifr_name
+        .map(|byte| u8::from_ne_bytes(byte.to_ne_bytes())))
 }
 
 impl AsRawFd for Receiver {
