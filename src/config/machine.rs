@@ -60,6 +60,12 @@ pub trait Machine {
     /// The interface of this name; `None` if there is none.
     fn interface(&self, name: &str) -> Option<Interface>;
 
+    /// Whether there is an interface of this name that cannot become a virtual MAC,
+    /// because it is no private macvlan.
+    fn is_no_vmac(&self, _: &str) -> bool {
+        false
+    }
+
     /// The addresses of an interface, each with the length of its prefix; `None`
     /// if nothing is known.
     fn networks(&self, _: &str) -> Option<Vec<(IpAddr, u32)>> {

@@ -125,6 +125,9 @@ pub enum ToSupervisor {
     /// Find out which programs run here that may take addresses away; answer
     /// `Culprits`.
     FindCulprits,
+    /// Secondary addresses are promoted on the interface with this number from now on,
+    /// and were not before; to be put back if this process cannot.
+    Promotes(u32),
     /// Where the instances stand, for people; said when it has changed.
     States(String),
     /// Where an instance stands now, for D-Bus; said in the order of the changes.
@@ -399,6 +402,7 @@ mod tests {
                 reason: "started".to_owned(),
                 commands: vec![command("1"), command("2")],
             }),
+            ToSupervisor::Promotes(7),
             ToSupervisor::States("VI_1 MASTER".to_owned()),
             ToSupervisor::Ordered {
                 number: u64::MAX,

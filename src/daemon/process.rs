@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, chdir, fork, getpid, getppid, setsid};
 
@@ -122,6 +122,22 @@ pub fn allow_core_files() -> io::Result<()> {
         libc::RLIM_INFINITY,
     )?;
     Ok(())
+}
+
+/// Allows this process as many open files as it may allow itself: each virtual MAC takes
+/// one. Not those that run scripts, where programs are that close all that may be open.
+///
+/// # Errors
+/// We may not.
+pub fn allow_many_files() -> io::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    Ok(())
+}
+
+/// How many files may be open.
+pub fn files_max() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(now, _)| now)
 }
 
 /// Goes to the background: the calling process exits with 0, a child goes on in

@@ -7,12 +7,10 @@
 //! or a script; joining a group may wait a moment for the kernel's lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
-use std::task::Poll;
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -27,21 +25,22 @@ use crate::system::memory;
 use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::realtime::{Realtime, Thread};
 use crate::system::scripts::Notice;
+use crate::system::settings;
 use crate::system::signals::{Signal, Signals};
 use crate::system::sockets::arp::ArpSender;
+use crate::system::sockets::receivers::{Key, Receivers};
 use crate::system::sockets::rx::Receiver;
 use crate::system::sockets::tx::Sender;
 use crate::system::watch::{self, Watcher};
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::action::{
-    Action, Carrier, GroupNotification, LowerPriorityHeard, Notification, Operation, Token,
+    Action, GroupNotification, LowerPriorityHeard, Notification, Operation, Token,
 };
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event, Outcome, Uptime};
 use crate::vrrp::log_lines::LogLine;
 use crate::vrrp::orders::{Order, StandingOrders};
 use crate::vrrp::plan::plan;
-use crate::wire::advert::Family;
 use crate::wire::frames::{gratuitous_arp, neighbour_advert};
 
 use super::buffers::receive_bytes;
@@ -139,7 +138,7 @@ pub struct Reactor {
     channel: AsyncFd<WorkerEnd>,
     signals: AsyncFd<Signals>,
     timer: Timer,
-    receivers: BTreeMap<(IfIndex, Family, Carrier), Receiver>,
+    receivers: Receivers,
     sender: Sender,
     arp: ArpSender,
     netlink: Handle,
@@ -221,7 +220,7 @@ impl Reactor {
             // SAFETY: as above.
             signals: unsafe { AsyncFd::register(signals) }?,
             timer: Timer::new()?,
-            receivers: BTreeMap::new(),
+            receivers: Receivers::new()?,
             sender: Sender::open()?,
             arp: ArpSender::open()?,
             netlink,
@@ -327,24 +326,11 @@ impl Reactor {
         if self.more {
             return Ok(Woken::Other);
         }
-        let receivers = &self.receivers;
-        let any_socket = poll_fn(|cx| {
-            let mut ready = receivers
-                .values()
-                .map(|receiver| receiver.poll_readable(cx));
-            // Not `any`: each socket has to learn whom to wake.
-            let count = ready.by_ref().filter(Poll::is_ready).count();
-            if count > 0 {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        });
         let is_waiting = self.channel.get_ref().is_waiting();
         tokio::select! {
-            () = any_socket => Ok(Woken::TimeOrAdvert),
             // Readiness is cleared before the turn reads until nothing is left:
             // whatever comes later wakes us again.
+            ready = self.receivers.readable() => ready.map(|()| Woken::TimeOrAdvert),
             ready = self.channel.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::Other),
             ready = self.channel.writable(), if is_waiting => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::Other),
             ready = self.signals.readable() => ready.map(|mut guard| guard.clear_ready()).map(|()| Woken::Other),
@@ -364,7 +350,7 @@ impl Reactor {
     /// Reads all sockets; returns whether something may be left.
     fn drain_sockets(&mut self) -> io::Result<bool> {
         for _ in 0..ROUNDS_MAX {
-            let more = self.read_sockets();
+            let more = self.read_sockets()?;
             self.act()?;
             if !more {
                 return Ok(false);
@@ -373,11 +359,14 @@ impl Reactor {
         Ok(true)
     }
 
-    /// Reads each socket until it is empty or the next has its turn; returns whether
-    /// anything was there.
-    fn read_sockets(&mut self) -> bool {
-        let mut more = false;
-        for (&(on, ..), receiver) in &self.receivers {
+    /// Reads each socket that has something until it is empty or the next has its turn;
+    /// returns whether anything was there.
+    fn read_sockets(&mut self) -> io::Result<bool> {
+        let count = self.receivers.look()?;
+        for place in 0..count {
+            let Some(((on, ..), receiver)) = self.receivers.found(place) else {
+                continue;
+            };
             for _ in 0..DATAGRAMS_PER_SOCKET {
                 let (length, envelope) = match receiver.receive(&mut self.buffer) {
                     Ok(Some(received)) => received,
@@ -388,7 +377,6 @@ impl Reactor {
                         break;
                     }
                 };
-                more = true;
                 let bytes = self.buffer.get(..length).unwrap_or_default();
                 let event = Event::Datagram(Datagram {
                     on,
@@ -398,18 +386,19 @@ impl Reactor {
                 self.engine.event(now(), event, &mut self.sender);
             }
         }
-        more
+        Ok(count > 0)
     }
 
     /// Looks at the sockets and at the deadlines amidst other work that takes long.
     /// What follows from that joins the queue of actions.
-    fn expire_between(&mut self) {
+    fn expire_between(&mut self) -> io::Result<()> {
         for _ in 0..ROUNDS_MAX {
-            if !self.read_sockets() {
+            if !self.read_sockets()? {
                 break;
             }
         }
         self.engine.expire(now(), &mut self.sender);
+        Ok(())
     }
 
     /// Tells the engine when the wall clock was set. In each turn, since that
@@ -493,6 +482,10 @@ impl Reactor {
                         self.show(file, None);
                     }
                 }
+            }
+            &Report::AddressDuplicate { on, address } => {
+                let event = Event::AddressDuplicate { on, address };
+                self.engine.event(now, event, tx);
             }
             &Report::AddressRemoved {
                 on,
@@ -691,8 +684,8 @@ impl Reactor {
         self.realtime.follow(&config.globals.processes);
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
-        for key in self.receivers.keys() {
-            self.set_buffer(*key);
+        for (key, _) in self.receivers.iter() {
+            self.set_buffer(key);
         }
         memory::give_back();
         self.signs.changed(now());
@@ -793,7 +786,7 @@ impl Reactor {
 
     fn view(&self) -> View {
         let receivers = self.receivers.iter();
-        let receivers = receivers.map(|(key, it)| (*key, it.as_raw_fd())).collect();
+        let receivers = receivers.map(|(key, it)| (key, it.as_raw_fd())).collect();
         let snapshot = self.engine.snapshot(now());
         View::new(snapshot, receivers, self.sender.as_raw_fd())
     }
@@ -828,7 +821,7 @@ impl Reactor {
                     family,
                     carrier,
                 } => {
-                    self.receivers.remove(&(on, family, carrier));
+                    self.receivers.remove((on, family, carrier));
                 }
                 Action::Kernel { token, operations } => self.kernel(token, operations),
                 Action::Announce {
@@ -859,7 +852,7 @@ impl Reactor {
                 }
             }
             if self.is_deadline_urgent() {
-                self.expire_between();
+                self.expire_between()?;
             }
         }
         Ok(())
@@ -867,29 +860,43 @@ impl Reactor {
 
     /// An instance that cannot hear must not run: every error but a vanished
     /// interface ends the worker.
-    fn listen(&mut self, key: (IfIndex, Family, Carrier), group: Option<IpAddr>) -> io::Result<()> {
+    fn listen(&mut self, key: Key, group: Option<IpAddr>) -> io::Result<()> {
         let (on, family, carrier) = key;
-        let opened = match (self.receivers.get_mut(&key), group) {
+        let opened = match (self.receivers.get_mut(key), group) {
             (Some(receiver), Some(group)) => receiver.join(group),
             (Some(_), None) => Ok(()),
-            (None, group) => Receiver::open(on, family, carrier, group).map(|receiver| {
-                self.receivers.insert(key, receiver);
-                self.set_buffer(key);
-            }),
+            (None, group) => Receiver::open(on, family, carrier, group)
+                .and_then(|receiver| self.receivers.insert(key, receiver))
+                .map(|()| self.set_buffer(key)),
         };
         match opened {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
             other => {
                 // What came in meanwhile is read before the next deadline.
                 self.more = true;
-                other
+                other.inspect_err(|error| self.tell_of_deafness(on, error))
             }
         }
     }
 
+    /// Says why the worker ends, and the way out.
+    fn tell_of_deafness(&self, on: IfIndex, error: &io::Error) {
+        let interface = self.engine.interface_at(on);
+        let name = interface.map_or("any", |interface| interface.name.as_str());
+        let help = match error.raw_os_error() {
+            Some(libc::EMFILE) => format!(
+                "; {} may be open, and each virtual MAC takes one: raise the hard limit \
+                 (LimitNOFILE= of the service, ulimit -Hn)",
+                process::files_max()
+            ),
+            _ => String::new(),
+        };
+        tracing::error!("Unable to listen on interface {name}: {error}{help}");
+    }
+
     /// Gives a receive socket the buffer that the configuration asks for.
-    fn set_buffer(&self, key: (IfIndex, Family, Carrier)) {
-        let Some(receiver) = self.receivers.get(&key) else {
+    fn set_buffer(&self, key: Key) {
+        let Some(receiver) = self.receivers.get(key) else {
             return;
         };
         let interface = self.engine.interface_at(key.0);
@@ -910,12 +917,12 @@ impl Reactor {
             if let Err(error) = receiver.join_anew() {
                 tracing::info!("Unable to listen anew on interface {}: {error}", on.0);
             }
-            self.set_buffer(*key);
+            self.set_buffer(key);
         }
     }
 
-    fn leave(&mut self, key: (IfIndex, Family, Carrier), group: IpAddr) {
-        if let Some(Err(error)) = self.receivers.get_mut(&key).map(|it| it.leave(group)) {
+    fn leave(&mut self, key: Key, group: IpAddr) {
+        if let Some(Err(error)) = self.receivers.get_mut(key).map(|it| it.leave(group)) {
             tracing::info!(
                 "Unable to leave group {group} on interface {}: {error}",
                 key.0.0
@@ -927,7 +934,21 @@ impl Reactor {
         if self.stopping && self.settings.keep_addresses {
             operations.retain(Operation::adds);
         }
+        for operation in &operations {
+            if let Operation::Promote { on } = operation {
+                self.note_promotion(*on);
+            }
+        }
         self.netlink.carry_out(token, operations);
+    }
+
+    /// The supervisor knows the interfaces that were there when it read the
+    /// configuration; this one may have come later.
+    fn note_promotion(&mut self, on: IfIndex) {
+        let interface = self.engine.interface_at(on);
+        if interface.is_some_and(|interface| settings::promotes(&interface.name) == Some(false)) {
+            self.tell(&ToSupervisor::Promotes(on.0));
+        }
     }
 
     fn announce(&mut self, on: IfIndex, mac: MacAddress, address: IpAddr, router: bool) {

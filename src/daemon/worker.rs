@@ -52,6 +52,9 @@ fn work(start: WorkerStart) -> u8 {
         .confinement
         .as_ref()
         .and_then(|_| watch::connector_for(&config));
+    if let Err(error) = process::allow_many_files() {
+        tracing::info!("Unable to raise the limit of open files: {error}");
+    }
     // No packet was read yet, and there is one thread.
     if let Some(confinement) = start.confinement {
         confinement.begin();

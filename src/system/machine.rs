@@ -16,14 +16,21 @@ use super::routing_names;
 use super::scripts;
 use crate::config::machine::{Anywhere, Interface, Machine, RoutingNames, ScriptFinding};
 use crate::config::model::ScriptUser;
+use crate::vrrp::event::LinkKind;
 
 /// The machine that we run on, as it is at the first question.
 #[derive(Debug, Default)]
 pub struct ThisMachine {
     /// `None`: the kernel does not say.
-    interfaces: OnceCell<Option<HashMap<String, Interface>>>,
+    interfaces: OnceCell<Option<HashMap<String, Known>>>,
     /// Names of mail servers are looked up.
     asks_name_servers: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    interface: Interface,
+    is_private_macvlan: bool,
 }
 
 impl ThisMachine {
@@ -45,9 +52,15 @@ impl ThisMachine {
 impl Machine for ThisMachine {
     fn interface(&self, name: &str) -> Option<Interface> {
         match self.interfaces.get_or_init(interfaces) {
-            Some(interfaces) => interfaces.get(name).copied(),
+            Some(interfaces) => interfaces.get(name).map(|known| known.interface),
             None => Anywhere.interface(name),
         }
+    }
+
+    fn is_no_vmac(&self, name: &str) -> bool {
+        let interfaces = self.interfaces.get_or_init(interfaces).as_ref();
+        let known = interfaces.and_then(|interfaces| interfaces.get(name));
+        known.is_some_and(|known| !known.is_private_macvlan)
     }
 
     fn networks(&self, name: &str) -> Option<Vec<(IpAddr, u32)>> {
@@ -94,16 +107,19 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
 }
 
 /// Every interface by name.
-fn interfaces() -> Option<HashMap<String, Interface>> {
+fn interfaces() -> Option<HashMap<String, Known>> {
     let mut interfaces = HashMap::new();
     for state in netlink::interfaces_now().ok()? {
-        let interface = Interface {
-            loopback: state.loopback,
-            multicast: state.multicast,
-            ethernet: false,
-            mtu: state.mtu,
+        let known = Known {
+            interface: Interface {
+                loopback: state.loopback,
+                multicast: state.multicast,
+                ethernet: false,
+                mtu: state.mtu,
+            },
+            is_private_macvlan: state.link.kind == LinkKind::Macvlan { private: true },
         };
-        interfaces.insert(state.name, interface);
+        interfaces.insert(state.name, known);
     }
     // The hardware type comes with the link address.
     for entry in getifaddrs().ok()? {
@@ -111,8 +127,8 @@ fn interfaces() -> Option<HashMap<String, Interface>> {
             .address
             .as_ref()
             .and_then(|address| address.as_link_addr());
-        if let (Some(link), Some(interface)) = (link, interfaces.get_mut(&entry.interface_name)) {
-            interface.ethernet = link.hatype() == libc::ARPHRD_ETHER;
+        if let (Some(link), Some(known)) = (link, interfaces.get_mut(&entry.interface_name)) {
+            known.interface.ethernet = link.hatype() == libc::ARPHRD_ETHER;
         }
     }
     Some(interfaces)
@@ -128,6 +144,7 @@ mod tests {
         let interface = machine.interface("lo").unwrap();
         assert!(interface.loopback && !interface.ethernet);
         assert!(interface.mtu >= 1_280);
+        assert!(machine.is_no_vmac("lo") && !machine.is_no_vmac("no-such-device"));
         assert_eq!(machine.interface("no-such-device"), None);
         assert_eq!(machine.networks("no-such-device"), Some(Vec::new()));
         let networks = machine.networks("lo").unwrap();

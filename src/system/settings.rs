@@ -35,9 +35,14 @@ impl Before {
         let Ok(index) = if_nametoindex(interface) else {
             return;
         };
-        if let Ok(value) = sysctl::read(Family::Inet, interface, "promote_secondaries") {
-            self.promotion.entry(IfIndex(index)).or_insert(value != 0);
+        if let Some(promotes) = promotes(interface) {
+            self.promotion.entry(IfIndex(index)).or_insert(promotes);
         }
+    }
+
+    /// A worker switches it on for this interface, where it was off.
+    pub fn note_promotion_begun(&mut self, on: IfIndex) {
+        self.promotion.entry(on).or_insert(false);
     }
 
     /// Reports no groups of 224.0.0.0/24 until [`Before::put_back`].
@@ -61,6 +66,12 @@ impl Before {
         }
         outcome
     }
+}
+
+/// Whether secondary addresses are promoted on an interface; `None`: it has no such setting.
+pub fn promotes(interface: &str) -> Option<bool> {
+    let value = sysctl::read(Family::Inet, interface, "promote_secondaries");
+    value.ok().map(|value| value != 0)
 }
 
 fn reports_local() -> io::Result<bool> {

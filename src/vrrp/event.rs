@@ -36,6 +36,14 @@ pub enum Event<'a> {
         /// Its prefix length.
         prefix_length: u8,
     },
+    /// The kernel found that somebody else on the link has an address of an interface,
+    /// and does not use it (duplicate address detection, RFC 4862 section 5.4).
+    AddressDuplicate {
+        /// The interface it is on.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+    },
     /// The kernel says that a route or a rule with our protocol is gone, by whomever.
     WayRemoved(LostWay),
     /// The kernel did not do one operation of a token; `KernelDone` follows.

@@ -108,6 +108,25 @@ pub enum LogLine {
     },
     /// What has become of a link of our own.
     OwnLink(LinkLine),
+    /// The kernel does not use a VIP, because somebody else on the link has it.
+    AddressDuplicate {
+        /// The instance that holds it.
+        instance: String,
+        /// The VIP.
+        address: IpAddr,
+        /// The interface that it is on.
+        interface: String,
+    },
+    /// A link of our own gets another name than the configuration gives it, because an
+    /// interface has that which is something else.
+    LinkNameTaken {
+        /// The instance.
+        instance: String,
+        /// The name that the configuration gives.
+        given: String,
+        /// The one that it gets.
+        link: String,
+    },
     /// An interface of our own is there, but without a part of what belongs to it.
     LinkFlawed {
         /// Its name.
@@ -568,6 +587,26 @@ impl fmt::Display for LogLine {
                 errno.0
             ),
             Self::OwnLink(line) => line.fmt(f),
+            Self::AddressDuplicate {
+                instance,
+                address,
+                interface,
+            } => write!(
+                f,
+                "({instance}) VIP {address} on {interface} is unusable: another host on the link \
+                 has it (duplicate address detection) - take it off there, or leave out -nodad; \
+                 it is tried again when this node becomes master again"
+            ),
+            Self::LinkNameTaken {
+                instance,
+                given,
+                link,
+            } => write!(
+                f,
+                "({instance}) Interface {given} exists and is not what this instance would make of \
+                 it; it is left alone, and the instance uses {link} instead - rename or delete \
+                 {given}, or give another name in the configuration, then restart"
+            ),
             Self::LinkFlawed { link, part, errno } => {
                 write!(f, "Unable to set {part} of {link}: {errno}")
             }

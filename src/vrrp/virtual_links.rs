@@ -145,6 +145,11 @@ impl Wish {
         given.chain(plain).chain(second).chain(numbered)
     }
 
+    /// The name that the configuration gives it.
+    pub fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// Whether the kernel is to be told when `self` takes the place of `old`.
     fn differs(&self, old: &Self) -> bool {
         let settings = |it: &Self| (it.kind, it.group, it.ipv4, it.ipv6, it.notify);

@@ -302,6 +302,36 @@ pub fn duplicate_link_local(bench: &mut Bench) -> Result<()> {
     bench.a.daemon()?.await_end(PATIENCE).map(drop)
 }
 
+/// A VIP that another host has: with `-nodad` the kernel finds it out and does not use the
+/// VIP, which is told; without, it never asks.
+pub fn duplicate_vip(bench: &mut Bench) -> Result<()> {
+    for machine in [&bench.a, &bench.b] {
+        machine.node.enable_ipv6()?;
+    }
+    for address in ["2001:db8::d", "2001:db8::e"] {
+        ip(&bench.b, &format!("addr add {address}/64 dev eth0 nodad"))?;
+    }
+    setting(&bench.a, "eth0", "accept_dad", "1")?;
+    let excluded = "virtual_ipaddress_excluded {\n2001:db8::d/64 -nodad\n2001:db8::e/64\n}";
+    bench.a.start(&file(200, excluded))?;
+    bench.a.expect_line(
+        "(VI_1) VIP 2001:db8::d on eth0 is unusable: another host on the link has it",
+    )?;
+    let shown = ip(&bench.a, "-o -6 addr show dev eth0")?;
+    let of = |address: &str| shown.lines().find(|line| line.contains(address));
+    expect(
+        of("2001:db8::d/64").is_some_and(|line| line.contains("dadfailed")),
+        || format!("a VIP that is looked for: {shown}"),
+    )?;
+    expect(
+        of("2001:db8::e/64").is_some_and(|line| !line.contains("tentative")),
+        || format!("a VIP that is not looked for: {shown}"),
+    )?;
+    bench.a.stop()?;
+    let told = bench.a.daemon()?.count_lines("is unusable");
+    expect(told == 1, || format!("told once, not {told} times"))
+}
+
 fn setting(machine: &Machine, interface: &str, name: &str, value: &str) -> Result<()> {
     machine.node.inside(|| {
         let path = format!("/proc/sys/net/ipv6/conf/{interface}/{name}");
@@ -488,6 +518,36 @@ pub fn settings(bench: &mut Bench) -> Result<()> {
     bench.a.expect_stopped()?;
     let after = all(&bench.a)?;
     expect(after == before, || format!("{before:?}, not {after:?}"))
+}
+
+/// The same for an interface that comes when the daemon runs already.
+pub fn settings_of_a_late_interface(bench: &mut Bench) -> Result<()> {
+    let path = |name: &str| format!("/proc/sys/net/ipv4/conf/{name}/promote_secondaries");
+    let read = |machine: &Machine| -> Result<String> {
+        let text = machine.node.inside(|| {
+            std::fs::read_to_string(path("late")).map_err(|error| Failure::new(error.to_string()))
+        })?;
+        Ok(text.trim().to_owned())
+    };
+    bench.a.node.inside(|| {
+        let default = path("default");
+        std::fs::write(default, "0").map_err(|error| Failure::new(error.to_string()))
+    })?;
+    let second = "vrrp_instance VI_2 {\ninterface late\nvirtual_router_id 9\nversion 3\n\
+                  advert_int 0.2\nmcast_src_ip 198.51.100.1\npromote_secondaries\n\
+                  virtual_ipaddress {\n198.51.100.9\n}\n}\n";
+    bench.a.start(&(file(200, "") + second))?;
+    bench.a.expect_line("(VI_1) Entering MASTER STATE")?;
+    bench.a.node.add_spare("late")?;
+    bench.a.expect_line("(VI_2) Entering MASTER STATE")?;
+    expect(read(&bench.a)? == "1", || "set".into())?;
+    let mark = bench.a.daemon()?.line_mark();
+    crate::faults::kill_worker(&bench.a)?;
+    let line = "(VI_2) Entering MASTER STATE";
+    bench.a.daemon()?.await_line_after(mark, PATIENCE, line)?;
+    bench.a.daemon()?.signal(libc::SIGTERM);
+    bench.a.expect_stopped()?;
+    expect(read(&bench.a)? == "0", || "what it was".into())
 }
 
 /// What is static and has a track group: its interface counts for the instances, and it

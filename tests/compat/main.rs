@@ -171,6 +171,10 @@ mod virtual_mac_of_ours {
         run(Ours, Ours, virtual_mac::taken_names);
     }
     #[test]
+    fn many_with_few_open_files() {
+        run(Ours, Ours, virtual_mac::many_with_few_open_files);
+    }
+    #[test]
     fn a5_killed() {
         run(Ours, Ours, virtual_mac::killed);
     }
@@ -684,6 +688,10 @@ mod changing_interfaces {
         run(Ours, Ours, interfaces::duplicate_link_local);
     }
     #[test]
+    fn duplicate_vip() {
+        run(Ours, Ours, interfaces::duplicate_vip);
+    }
+    #[test]
     fn several_reasons() {
         run(Ours, Ours, interfaces::several_reasons);
     }
@@ -710,6 +718,10 @@ mod changing_interfaces {
     #[test]
     fn settings() {
         run(Ours, Ours, interfaces::settings);
+    }
+    #[test]
+    fn settings_of_a_late_interface() {
+        run(Ours, Ours, interfaces::settings_of_a_late_interface);
     }
     #[test]
     fn settings_of_c() {

@@ -7,6 +7,7 @@ use crate::lab::netlink::{self, Ipv6Address};
 use crate::lab::process::send_signal;
 use crate::lab::{Context, Failure, Mac, Mark, Observer, Result};
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -470,7 +471,9 @@ pub fn other_links(bench: &mut Bench) -> Result<()> {
 /// another one, beside which it gets a number.
 pub fn taken_names(bench: &mut Bench) -> Result<()> {
     let other = "vrrp_instance VI_2 {\ninterface eth0\nvirtual_router_id 52\npriority 150\n\
-                 use_vmac\nvirtual_ipaddress {\n192.0.2.102/24\n}\n}\n";
+                 use_vmac\nvirtual_ipaddress {\n192.0.2.102/24\n}\n}\n\
+                 vrrp_instance VI_3 {\ninterface eth0\nvirtual_router_id 53\npriority 150\n\
+                 use_vmac vrrp.52\nvirtual_ipaddress {\n192.0.2.103/24\n}\n}\n";
     bench.a.node.inside(|| {
         ip("link add vrrp.51 link eth0 type macvlan mode private")?;
         ip("link set vrrp.51 address 00:00:5e:00:01:33")?;
@@ -486,6 +489,13 @@ pub fn taken_names(bench: &mut Bench) -> Result<()> {
     bench
         .a
         .expect_line("(VI_2): Success creating VMAC interface vrrp1.52")?;
+    // The name that the configuration gives: with its place, what is wrong; and what
+    // follows from it.
+    bench.a.expect_line(
+        "Line 26) (VI_3) interface vrrp.52 already exists and is not a private macvlan; \
+         ignoring vmac if_name",
+    )?;
+    bench.a.expect_line("the instance uses vrrp.53 instead")?;
     bench.a.expect_line("(VI_1) Entering MASTER STATE")?;
     await_addresses(bench, &Speech::V3, &bench.a, LINK)?;
     expect(index_of(&bench.a, LINK)? == before, || {
@@ -495,6 +505,45 @@ pub fn taken_names(bench: &mut Bench) -> Result<()> {
     await_link(&bench.a, LINK, false)?;
     await_link(&bench.a, "vrrp1.52", false)?;
     await_link(&bench.a, "vrrp.52", true)
+}
+
+/// Each virtual MAC takes an open file. The worker raises the limit as far as it may; if
+/// that is not enough, no instance runs that hears nobody.
+pub fn many_with_few_open_files(bench: &mut Bench) -> Result<()> {
+    const COUNT: usize = 60;
+    let program = Program::Ours.path();
+    let program = program.ok_or_else(|| Failure::new("no such program"))?;
+    let program = program.to_string_lossy().into_owned();
+    let instances = (1..=COUNT).map(|vrid| {
+        format!(
+            "vrrp_instance VI_{vrid} {{\ninterface eth0\nvirtual_router_id {vrid}\n\
+             version 3\nuse_vmac\nvirtual_ipaddress {{\n198.51.100.{vrid}\n}}\n}}\n"
+        )
+    });
+    let file: String = instances.collect();
+    bench.a.node.write_file("/run/many.conf", &file)?;
+    let arguments = ["-n", "-l", "-f", "/run/many.conf"];
+    let mut start = |limit: &str| {
+        let arguments = [&[limit, program.as_str()], &arguments[..]].concat();
+        let prlimit = Path::new("/usr/bin/prlimit");
+        bench.a.node.start(prlimit, &arguments, &[])
+    };
+    let daemon = start("--nofile=50:50")?;
+    daemon.await_line(PATIENCE, "VRRP child process(")?;
+    daemon.await_line(PATIENCE, "; 50 may be open, and each virtual MAC takes one")?;
+    daemon.signal(libc::SIGTERM);
+    daemon.await_end(PATIENCE)?;
+    let masters = daemon.count_lines("Entering MASTER STATE");
+    expect(masters == 0, || {
+        format!("no MASTER that is deaf, not {masters}")
+    })?;
+
+    let daemon = start("--nofile=50:4096")?;
+    daemon.await_line(PATIENCE, &format!("(VI_{COUNT}) Entering MASTER STATE"))?;
+    let refused = daemon.count_lines("Too many open files");
+    expect(refused == 0, || format!("enough open files: {refused}"))?;
+    daemon.signal(libc::SIGTERM);
+    daemon.await_end(PATIENCE).map(drop)
 }
 
 fn ip(arguments: &str) -> Result<()> {

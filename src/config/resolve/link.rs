@@ -218,6 +218,7 @@ impl Resolver<'_, '_> {
                 Some(_) => {}
             }
         }
+        self.tell_of_other_link(draft, instance);
         let Some(word) = &draft.interface else {
             return;
         };
@@ -249,6 +250,28 @@ impl Resolver<'_, '_> {
             let text = format!("({name}): vmacs are only supported on Ethernet type interfaces");
             self.warn("vmac-ethernet", text, &word.origin);
         }
+    }
+
+    /// The virtual MAC is to be called like an interface that is something else.
+    fn tell_of_other_link(&mut self, draft: &Draft, instance: Option<&Instance>) {
+        let vmac = instance.and_then(|instance| instance.vmac.as_ref());
+        let wanted = vmac.and_then(|vmac| vmac.interface.as_deref());
+        let Some((wanted, place)) = wanted.zip(draft.link_name) else {
+            return;
+        };
+        if !self.machine.is_no_vmac(wanted) {
+            return;
+        }
+        let name = &draft.name.text;
+        let text = format!(
+            "({name}) interface {wanted} already exists and is not a private macvlan; \
+             ignoring vmac if_name"
+        );
+        let help = "That interface is left alone, and the virtual MAC gets a name as if none \
+                    were given. Rename or delete the interface, or give another name here; \
+                    then restart.";
+        let diagnostic = Diagnostic::warning("vmac-name", text).help(help);
+        self.found.push(diagnostic.at(&place));
     }
 
     /// C knows the line of these, because it asks while it reads.

@@ -16,7 +16,7 @@ use super::super::{exit_code, process};
 use super::pulse::{self, Pulse};
 use super::{CLEANUP_LIMIT, Phase, Supervisor, WORKER, Worker, WorkerStart};
 use crate::config::model::Config;
-use crate::ids::{Errno, ScriptId};
+use crate::ids::{Errno, IfIndex, ScriptId};
 use crate::system::clock::now;
 use crate::system::culprits;
 use crate::system::lifeline::Lifeline;
@@ -70,6 +70,7 @@ impl Supervisor<'_> {
             }
             ToSupervisor::EndScript { id } => self.scripts.end(id, now()),
             ToSupervisor::FindCulprits => self.tell(&ToWorker::Culprits(culprits::running())),
+            ToSupervisor::Promotes(index) => self.before.note_promotion_begun(IfIndex(index)),
             ToSupervisor::States(line) => self.told(self.manager.status(&line)),
             ToSupervisor::Stands(member, standing) => {
                 self.bus.tell(&ToService::Stands(member, standing), None);

@@ -65,6 +65,14 @@ pub enum Report {
         /// Its prefix length.
         prefix_length: u8,
     },
+    /// Duplicate address detection found that somebody else has an IPv6 address of an
+    /// interface. The kernel does not use it. The state without it has been reported before.
+    AddressDuplicate {
+        /// The interface.
+        on: IfIndex,
+        /// The address.
+        address: IpAddr,
+    },
     /// A route or a rule with our protocol is gone, by us or by others.
     WayRemoved(LostWay),
     /// The kernel did not do one operation of a request; the others were tried all

@@ -253,6 +253,7 @@ struct Address {
     /// The kernel sends nothing from an address that is not yet, or was found not to be,
     /// its own.
     usable: bool,
+    duplicate: bool,
 }
 
 impl Table {
@@ -285,18 +286,7 @@ impl Table {
         match message.kind {
             NEW_LINK => self.learn_link(message.payload, changes),
             DELETED_LINK => self.forget_link(message.payload, changes),
-            NEW_ADDRESS => {
-                if let Some((index, address)) = parse_address(message.payload)
-                    && let Some(entry) = self.interfaces.get_mut(&index)
-                    && match address.usable {
-                        true => entry.insert(address),
-                        // One that was in use may become a duplicate when a link returns.
-                        false => entry.remove(address),
-                    }
-                {
-                    changes.touched.insert(index);
-                }
-            }
+            NEW_ADDRESS => self.learn_address(message.payload, changes),
             DELETED_ADDRESS => self.forget_address(message.payload, changes),
             DELETED_ROUTE => {
                 let lost = parse_route(message.payload);
@@ -343,6 +333,29 @@ impl Table {
         if self.interfaces.remove(&header.index).is_some() {
             changes.touched.remove(&header.index);
             changes.reports.push(Report::Gone(IfIndex(header.index)));
+        }
+    }
+
+    fn learn_address(&mut self, payload: &[u8], changes: &mut Changes) {
+        let Some((index, address)) = parse_address(payload) else {
+            return;
+        };
+        let Some(entry) = self.interfaces.get_mut(&index) else {
+            return;
+        };
+        let is_other = match address.usable {
+            true => entry.insert(address),
+            // One that was in use may become a duplicate when a link returns.
+            false => entry.remove(address),
+        };
+        if is_other {
+            changes.touched.insert(index);
+        }
+        if address.duplicate {
+            changes.removed.push(Report::AddressDuplicate {
+                on: IfIndex(index),
+                address: address.shown.address,
+            });
         }
     }
 
@@ -584,7 +597,7 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
     }
     // IPv6 has a local address only where there is a peer.
     let address = local.or(prefix)?;
-    let unusable = header.flags.bits() & (FLAG_TENTATIVE | FLAG_DUPLICATE) != 0;
+    let has = |flag| address.is_ipv6() && header.flags.bits() & flag != 0;
     Some((
         header.index,
         Address {
@@ -595,7 +608,8 @@ fn parse_address(payload: &[u8]) -> Option<(u32, Address)> {
             prefix: prefix.unwrap_or(address),
             scope: header.scope.into(),
             // IPv6 uses the same bit for "temporary".
-            usable: address.is_ipv4() || !unusable,
+            usable: !has(FLAG_TENTATIVE | FLAG_DUPLICATE),
+            duplicate: has(FLAG_DUPLICATE),
             secondary: address.is_ipv4() && header.flags.bits() & FLAG_SECONDARY != 0,
         },
     ))
@@ -683,7 +697,8 @@ mod tests {
         assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 1));
         assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 0));
         let duplicate = address_with(FLAG_TENTATIVE | FLAG_DUPLICATE);
-        assert_eq!(learn(NEW_ADDRESS, &duplicate), (Some(0), 1));
+        // The state without it, and that it is somebody else's.
+        assert_eq!(learn(NEW_ADDRESS, &duplicate), (Some(0), 2));
         assert_eq!(learn(NEW_ADDRESS, &address_with(0)), (Some(1), 1));
         // Gone, whatever the message says besides: the state, and that it was taken off.
         assert_eq!(

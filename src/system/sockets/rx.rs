@@ -7,15 +7,12 @@
 use std::io;
 use std::io::IoSliceMut;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, RawFd};
-use std::task::{Context, Poll, ready};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrIn6, recv, recvmsg, setsockopt, sockopt,
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use crate::ids::IfIndex;
 use crate::vrrp::action::Carrier;
@@ -46,14 +43,13 @@ const CONTROL_BYTES: usize = 128;
 pub struct Receiver {
     on: IfIndex,
     family: Family,
-    socket: AsyncFd<Socket>,
+    socket: Socket,
     groups: Vec<IpAddr>,
 }
 
 impl Receiver {
     /// Opens the socket on the interface `on`, or with [`IfIndex::ANY`] on none, joined to `group` (none for
-    /// unicast only). Needs `CAP_NET_RAW` and a tokio runtime with I/O. Fails with
-    /// `ENODEV` if the interface is gone.
+    /// unicast only). Needs `CAP_NET_RAW`. Fails with `ENODEV` if the interface is gone.
     pub fn open(
         on: IfIndex,
         family: Family,
@@ -79,8 +75,6 @@ impl Receiver {
             }
         }
         set_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
-        // SAFETY: the descriptor is owned by what is registered and is open as long as that.
-        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
         let mut receiver = Self {
             on,
             family,
@@ -97,7 +91,7 @@ impl Receiver {
     /// Sets how many bytes may wait in the kernel; the kernel counts its own needs for
     /// each packet, too, and allows for twice as much. What waits stays.
     pub fn set_buffer(&self, bytes: usize) -> io::Result<()> {
-        set_buffer(self.socket.get_ref(), bytes)
+        set_buffer(&self.socket, bytes)
     }
 
     /// The interface.
@@ -127,7 +121,7 @@ impl Receiver {
 
     fn enter(&self, group: IpAddr) -> io::Result<()> {
         let interface = InterfaceIndexOrAddress::Index(self.on.0);
-        let socket = self.socket.get_ref();
+        let socket = &self.socket;
         let joined = match group {
             IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &interface),
             IpAddr::V6(group) => socket.join_multicast_v6(&group, self.on.0),
@@ -147,7 +141,7 @@ impl Receiver {
 
     fn quit(&self, group: IpAddr) -> io::Result<()> {
         let interface = InterfaceIndexOrAddress::Index(self.on.0);
-        let socket = self.socket.get_ref();
+        let socket = &self.socket;
         let left = match group {
             IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &interface),
             IpAddr::V6(group) => socket.leave_multicast_v6(&group, self.on.0),
@@ -158,28 +152,13 @@ impl Receiver {
         }
     }
 
-    /// Whether there may be a datagram; if not, `cx` is woken when there is.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let readiness = ready!(self.socket.poll_read_ready(cx));
-        Poll::Ready(readiness.map(|mut guard| guard.retain_ready()))
-    }
-
     /// Takes one datagram, of IPv4 with its header, into `buffer` and gives its
     /// length; what does not fit is cut off. `None`: there is none. Never blocks.
     /// An error (the interface went down, say) is told once, then the socket
     /// works on.
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<(usize, Envelope)>> {
         loop {
-            // Through tokio first, so that it learns when the socket is empty; then
-            // directly, because tokio only knows of what it has polled for.
-            let received = match self
-                .socket
-                .try_io(Interest::READABLE, |_| self.take(buffer))
-            {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.take(buffer),
-                received => received,
-            };
-            match received {
+            match self.take(buffer) {
                 Ok(received) => return Ok(Some(received)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -242,18 +221,42 @@ impl Receiver {
 }
 
 fn bind(socket: &Socket, on: IfIndex) -> io::Result<()> {
-    let name = nix::net::if_::if_indextoname(on.0)?;
-    // For an unknown index nix gives an empty name, and binding to that binds
-    // to nothing: the socket would hear every interface.
-    if name.is_empty() {
-        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    let name = name_of(socket, on)?;
+    let length = name.iter().position(|byte| *byte == 0);
+    // Binding to an empty name binds to nothing: the socket would hear every interface.
+    match name.get(..length.unwrap_or(name.len())) {
+        Some(name) if !name.is_empty() => socket.bind_device(Some(name)),
+        _ => Err(io::Error::from_raw_os_error(libc::ENODEV)),
     }
-    socket.bind_device(Some(name.to_bytes()))
+}
+
+/// The name of an interface, up to a NUL (netdevice(7)). Unlike if_indextoname(3) it
+/// needs no socket of its own, whose lack would look as if the interface were gone.
+fn name_of(socket: &Socket, on: IfIndex) -> io::Result<[u8; libc::IFNAMSIZ]> {
+    let no_device = |_| io::Error::from_raw_os_error(libc::ENODEV);
+    let number = libc::c_int::try_from(on.0).map_err(no_device)?;
+    // SAFETY: it consists of numbers, for which zero is a value.
+    let mut asked: libc::ifreq = unsafe { std::mem::zeroed() };
+    asked.ifr_ifru.ifru_ifindex = number;
+    // SAFETY: the kernel reads and writes what is pointed to, which outlives the call.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME, &raw mut asked) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(asked
+        .ifr_name
+        .map(|byte| u8::from_ne_bytes(byte.to_ne_bytes())))
 }
 
 impl AsRawFd for Receiver {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.get_ref().as_raw_fd()
+        self.socket.as_raw_fd()
+    }
+}
+
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -182,7 +182,13 @@ pub(super) fn last_errno() -> Errno {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
     use super::*;
+    use crate::system::sockets::receivers::Receivers;
     use crate::system::sockets::rx::Receiver;
     use crate::system::testing::{block_on, in_namespace, ip, make_cable};
     use crate::vrrp::action::Carrier;
@@ -207,9 +213,12 @@ mod tests {
     async fn next(receiver: &Receiver) -> Vec<u8> {
         let mut buffer = [0; 1500];
         loop {
-            std::future::poll_fn(|cx| receiver.poll_readable(cx))
-                .await
-                .expect("readable");
+            // SAFETY: the receiver outlives what is registered.
+            let wait = || unsafe {
+                AsyncFd::register_with_interest(receiver.as_raw_fd(), Interest::READABLE)
+            };
+            let waiting = wait().expect("a descriptor");
+            drop(waiting.readable().await.expect("readable"));
             if let Some((length, _)) = receiver.receive(&mut buffer).expect("received") {
                 return buffer[..length].to_vec();
             }
@@ -317,6 +326,46 @@ mod tests {
                 right.join(GROUP.into()).expect("joined again");
                 send().expect("sent");
                 next(&right).await;
+            });
+        });
+    }
+
+    /// Who has nothing to read is not asked.
+    #[test]
+    fn of_many_sockets_that_one_is_found_which_something_came_to() {
+        in_namespace(|| {
+            make_cable();
+            trust_own_addresses();
+            block_on(async {
+                let key = |name| (index(name), Family::V4, Carrier::Plain);
+                let mut receivers = Receivers::new().expect("none");
+                for name in ["left", "right", "lo"] {
+                    let added = receivers.insert(key(name), in_group(name));
+                    added.expect("added");
+                }
+                assert_eq!(receivers.look().expect("looked"), 0);
+                let mut sender = Sender::open().expect("the sender");
+                let advert = packet(Ipv4Addr::new(10, 0, 0, 1), GROUP, 7);
+                for _ in 0..2 {
+                    let sent = sender.send(index("left"), GROUP.into(), &advert);
+                    sent.expect("sent");
+                    receivers.readable().await.expect("readable");
+                    // It is found until it has been read.
+                    for _ in 0..2 {
+                        assert_eq!(receivers.look().expect("looked"), 1);
+                    }
+                    let (found, receiver) = receivers.found(0).expect("found");
+                    assert_eq!(found, key("right"));
+                    let received = receiver.receive(&mut [0; 64]).expect("received");
+                    assert!(received.is_some());
+                    assert_eq!(receivers.look().expect("looked"), 0);
+                }
+                let sent = sender.send(index("left"), GROUP.into(), &advert);
+                sent.expect("sent");
+                assert_eq!(receivers.look().expect("looked"), 1);
+                receivers.remove(key("right"));
+                assert!(receivers.found(0).is_none());
+                assert_eq!(receivers.look().expect("looked"), 0);
             });
         });
     }

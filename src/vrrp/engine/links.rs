@@ -144,6 +144,9 @@ impl Engine {
             ipv6: link.wish.ipv6,
             notify: link.wish.notify,
         };
+        let wanted = link.wish.given_name().filter(|given| *given != name);
+        let wanted = wanted.filter(|_| link.name.as_ref() != Some(&name));
+        let wanted = wanted.map(|given| (link.wish.instance.clone(), given.to_owned()));
         let operations = vec![Operation::AddLink(Box::new(own))];
         let token = self
             .requests
@@ -155,6 +158,14 @@ impl Engine {
             (false, true) => LinkNews::Found,
             (false, false) => LinkNews::Made,
         };
+        if let Some((instance, given)) = wanted {
+            let link = self.interfaces.link_name(key);
+            self.log(LogLine::LinkNameTaken {
+                instance,
+                given,
+                link,
+            });
+        }
     }
 
     /// The VRF that an interface is in.

@@ -12,7 +12,7 @@ use crate::time::Instant;
 
 use super::super::action::Transmit;
 use super::super::instance::{Context, Loss, Running};
-use super::super::log_lines::LogLine;
+use super::super::log_lines::{LogLine, interface_name};
 use super::{Engine, Instances, Phase};
 
 impl Engine {
@@ -26,6 +26,24 @@ impl Engine {
         let owners = self.owners.get(&address).cloned().unwrap_or_default();
         self.lost(now, owners, tx, |it, cx| {
             it.address_removed(on, address, prefix_length, cx)
+        });
+    }
+
+    /// The kernel has found another owner of a VIP. It stays where it is, unused; that it
+    /// is put on again would not help.
+    pub(super) fn address_duplicate(&mut self, on: IfIndex, address: IpAddr) {
+        let owners = self.owners.get(&address).into_iter().flatten();
+        let mut running = owners.filter_map(|id| self.instances.get(id));
+        let Some(holder) = running.find(|it| it.held().any(|held| held == address)) else {
+            return;
+        };
+        let instance = holder.config.name.clone();
+        let interface = self.interfaces.get(on).map(|state| &*state.name);
+        let interface = interface_name(interface, on);
+        self.log(LogLine::AddressDuplicate {
+            instance,
+            address,
+            interface,
         });
     }
 

@@ -199,6 +199,7 @@ impl Engine {
             Event::Interface(state) => self.interface(now, state, tx),
             Event::InterfaceGone(index) => self.interface_gone(now, index, tx),
             Event::AllInterfaces(states) => self.all_interfaces(now, states, tx),
+            Event::AddressDuplicate { on, address } => self.address_duplicate(on, address),
             Event::AddressRemoved {
                 on,
                 address,
@@ -533,9 +534,13 @@ impl Engine {
         }
         let came_up = state.up && known.is_some_and(|before| !before.up || returned);
         let is_link = self.interfaces.links.has_name(&state.name);
-        let used = is_link || self.instances.values().any(|it| it.uses(&state.name));
+        let is_named = self.instances.values().any(|it| it.uses(&state.name));
+        let used = is_link || is_named;
         // What becomes of a link while it is made is told when that is done.
         let is_told = !self.interfaces.links.is_making(&state.name);
+        // Nor is anything on it yet: where there are hundreds, to look around for each
+        // time that one of them is told of would be quadratic work.
+        let is_used_yet = is_told || self.interfaces.is_own_link(state.index);
         if used && is_told && self.phase == Phase::Running {
             match known {
                 None => self.log(LogLine::InterfaceAdded(state.name.clone())),
@@ -555,7 +560,7 @@ impl Engine {
             self.follow_links_at(now, &name, state.index);
         }
         self.follow_links_at(now, &state.name, state.index);
-        if used || anywhere || renamed.is_some() {
+        if is_named || (is_link && is_used_yet) || anywhere || renamed.is_some() {
             self.evaluate_all(now, tx);
         }
         if is_new {

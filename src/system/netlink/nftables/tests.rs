@@ -235,6 +235,31 @@ fn what_others_take_away_is_put_back() {
     });
 }
 
+/// Hundreds of VMACs that go at once are more news than there is room for: what is lost of
+/// our own doing is nobody's theft. A theft that is lost is put back all the same.
+#[test]
+fn what_is_not_heard_of_is_put_back_and_not_called_a_theft() {
+    in_namespace(|| {
+        make_addresses();
+        in_runtime(async || {
+            let mut ours = firewall(false);
+            ours.watch().expect("a socket");
+            ours.block(LOOPBACK, parsed("10.9.0.1")).expect("blocked");
+            let watch = ours.watch.as_ref().expect("watched");
+            watch.shrink_receive_buffer();
+            for _ in 0..50 {
+                ours.unblock(LOOPBACK, parsed("10.9.0.2")).expect("open");
+                ours.block(LOOPBACK, parsed("10.9.0.2")).expect("blocked");
+            }
+            firewall(false).clear().expect("taken away");
+            assert!(arrives("10.9.0.1:0"));
+            assert!(ours.heal().is_none(), "nobody was seen to take it");
+            assert!(!arrives("10.9.0.1:0"));
+            assert!(!arrives("10.9.0.2:0"));
+        });
+    });
+}
+
 /// It is tried until it succeeds, and told once that it does not.
 #[test]
 fn what_cannot_be_put_back_is_tried_again() {

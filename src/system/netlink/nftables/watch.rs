@@ -15,7 +15,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::message::is_removal;
 use crate::system::clock::Timer;
-use crate::system::netlink::socket::{BUFFER_BYTES, Message, messages};
+use crate::system::netlink::socket::{BUFFER_BYTES, Message, enlarge_receive_buffer, messages};
 use crate::time::{Instant, Interval};
 
 /// The group of changes of nf_tables (`NFNLGRP_NFTABLES`).
@@ -30,6 +30,9 @@ const HEADER_BYTES: usize = 4;
 /// How far apart the tables are put back.
 const GAP: Interval = Interval::from_secs(1);
 
+/// How much may wait in the kernel: a change of a thousand elements needs a megabyte.
+const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+
 /// How many reads make one turn.
 const READS_PER_TURN_MAX: usize = 1 << 12;
 
@@ -39,8 +42,10 @@ pub(super) struct Watch {
     socket: AsyncFd<Socket>,
     timer: Timer,
     buffer: Vec<u8>,
-    /// Something is missing.
+    /// Something is missing, or may be.
     is_damaged: bool,
+    /// Somebody else was seen to take it away.
+    is_theft: bool,
     put_back_at: Option<Instant>,
     /// Putting it back failed the last time.
     has_failed: bool,
@@ -53,6 +58,8 @@ impl Watch {
         socket.set_non_blocking(true)?;
         socket.bind(&SocketAddr::new(0, 0))?;
         socket.add_membership(GROUP)?;
+        // We hear of our own changes, too: hundreds at once where there are many VMACs.
+        enlarge_receive_buffer(&socket, RECEIVE_BUFFER_BYTES);
         // SAFETY: the descriptor is owned by what is registered and is open as long as that.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?;
         Ok(Self {
@@ -60,6 +67,7 @@ impl Watch {
             timer: Timer::new()?,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             is_damaged: false,
+            is_theft: false,
             put_back_at: None,
             has_failed: false,
         })
@@ -96,9 +104,11 @@ impl Watch {
             match read {
                 Ok(_) => {
                     let mut news = messages(&self.buffer);
-                    self.is_damaged |= news.any(|it| it.port != own && takes_from(it, table));
+                    let is_theft = news.any(|it| it.port != own && takes_from(it, table));
+                    self.is_theft |= is_theft;
+                    self.is_damaged |= is_theft;
                 }
-                // Who knows what it was.
+                // Who knows what it was. Most likely it was of our own doing.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
                     self.is_damaged = true;
                 }
@@ -120,14 +130,18 @@ impl Watch {
     }
 
     /// Takes notice of what became of it, begun at `now`: what could not be put back is
-    /// due again. Whether it is worth telling, which a failure is once.
+    /// due again. Whether it is worth telling, which a failure is once, and success if
+    /// something was seen to be missing.
     pub(super) fn is_news(&mut self, is_whole: bool, now: Instant) -> io::Result<bool> {
         let had_failed = std::mem::replace(&mut self.has_failed, !is_whole);
         if !is_whole {
             self.is_damaged = true;
             self.timer.arm(Some(now + GAP))?;
         }
-        Ok(is_whole || !had_failed)
+        Ok(match is_whole {
+            true => std::mem::take(&mut self.is_theft) || had_failed,
+            false => !had_failed,
+        })
     }
 }
 
@@ -143,4 +157,13 @@ fn takes_from(message: Message<'_>, table: &str) -> bool {
         let name = name.value();
         name.strip_suffix(&[0]).unwrap_or(name) == table.as_bytes()
     })
+}
+
+#[cfg(test)]
+impl Watch {
+    /// Makes the kernel lose news soon.
+    pub(super) fn shrink_receive_buffer(&self) {
+        let socket = self.socket.get_ref();
+        socket.set_rx_buf_sz(1_u32).expect("a small buffer");
+    }
 }
