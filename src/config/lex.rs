@@ -191,6 +191,11 @@ impl Text {
 
     /// This text without blanks at its ends.
     pub fn trimmed(self) -> Self {
+        // Almost every text.
+        let ends = [self.text.as_bytes().first(), self.text.as_bytes().last()];
+        if ends.into_iter().flatten().all(u8::is_ascii_graphic) {
+            return self;
+        }
         let start = self
             .text
             .len()
@@ -267,7 +272,10 @@ fn offset(bytes: usize) -> u32 {
 /// Unicode, because files copied from web pages are full of them, and the
 /// invisible characters that are not there for the eye.
 pub fn is_blank(c: char) -> bool {
-    c.is_ascii_whitespace() || c == '\u{0b}' || is_foreign_blank(c)
+    match c.is_ascii() {
+        true => c.is_ascii_whitespace() || c == '\u{0b}',
+        false => is_foreign_blank(c),
+    }
 }
 
 /// A blank that C would take for a part of a word.
@@ -351,7 +359,7 @@ pub fn strip_comment(line: Text) -> Uncommented {
 
 /// A blank of C's, or visible and without a meaning for comments and quotes.
 const fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | 0x21..=0x7e) && !matches!(byte, b'\\' | b'"' | b'#' | b'!')
+    matches!(byte, b' ' | b'\t' | b'$'..=b'[' | b']'..=b'~')
 }
 
 /// The plain tokeniser: words end at blanks and at `"`; `"..."` is one word.
@@ -372,13 +380,21 @@ pub fn words(line: &Text) -> Vec<Word> {
             found.push(word(line, begin, end));
             at = end.saturating_add(1);
         } else {
-            let length = rest.find(|c| c == '"' || is_blank(c)).unwrap_or(rest.len());
-            let end = at.saturating_add(length);
+            let end = at.saturating_add(word_length(rest));
             found.push(word(line, at, end));
             at = end;
         }
     }
     found
+}
+
+/// How long the word is that a text begins with.
+fn word_length(text: &str) -> usize {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"';
+    let plain = text.bytes().take_while(is_plain).count();
+    let rest = text.get(plain..).unwrap_or_default();
+    let end = rest.find(|c| c == '"' || is_blank(c));
+    plain.saturating_add(end.unwrap_or(rest.len()))
 }
 
 fn word(line: &Text, start: usize, end: usize) -> Word {

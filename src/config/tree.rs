@@ -162,11 +162,13 @@ impl<'a> Builder<'a> {
         };
         if block_follows {
             self.end_list_before(&statement);
+            self.push(statement);
+            return;
         }
         let block = self.open.last().map_or("", Statement::keyword);
         let wants = (self.wants)(block, statement.keyword());
-        let origin = statement.line.whole();
-        if !block_follows && wants != Wants::Line {
+        if wants != Wants::Line {
+            let origin = statement.line.whole();
             // Read on as if it were there, as C does.
             let text = match wants {
                 Wants::Values => {

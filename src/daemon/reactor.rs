@@ -174,6 +174,8 @@ pub struct Reactor {
     wall: Option<WallClock>,
     /// A reload is over, and the FIFOs are to get all states.
     states_due: bool,
+    /// A reload has freed much memory.
+    has_freed: bool,
     /// The last turn left something unread.
     more: bool,
     stopping: bool,
@@ -243,6 +245,7 @@ impl Reactor {
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
             states_due: false,
+            has_freed: false,
             more: false,
             stopping: false,
             stopped: false,
@@ -578,6 +581,10 @@ impl Reactor {
             if std::mem::take(&mut self.states_due) {
                 self.write_states();
             }
+            // That takes its time, and has waited for what the engine wants done.
+            if std::mem::take(&mut self.has_freed) {
+                memory::give_back();
+            }
             if self.is_deadline_urgent() {
                 break;
             }
@@ -687,7 +694,7 @@ impl Reactor {
         for (key, _) in self.receivers.iter() {
             self.set_buffer(key);
         }
-        memory::give_back();
+        self.has_freed = true;
         self.signs.changed(now());
         self.states_due = self.engine.config().globals.fifo_write_states_on_reload;
         Ok(())

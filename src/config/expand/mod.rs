@@ -393,6 +393,11 @@ impl<'a> Reader<'a> {
 
     /// A line with nothing left to replace: an include, or statements.
     fn expanded_line(&mut self, here: &Here<'_>, text: Text) {
+        let begins = text.text.trim_start_matches(is_blank);
+        if !begins.starts_with("include") && !begins.starts_with("random_seed") {
+            self.split_at_braces(text);
+            return;
+        }
         let mut words = text.text.split(is_blank).filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let second = words.next();
@@ -418,7 +423,7 @@ impl<'a> Reader<'a> {
     }
 
     fn split_at_braces(&mut self, text: Text) {
-        if !text.text.contains(['{', '}']) {
+        if !text.text.bytes().any(|byte| matches!(byte, b'{' | b'}')) {
             self.statement(text);
             return;
         }

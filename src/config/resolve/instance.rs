@@ -165,40 +165,42 @@ impl Resolver<'_, '_> {
             return;
         };
         let name = &draft.name.text;
-        let (rounded, text) = match instance.version {
+        let rounded = match instance.version {
             Version::V2 => {
-                let text = format!(
-                    "({name}) VRRPv2 advertisement interval {interval}s must be an integer. \
-                     rounding"
-                );
                 let whole = (interval + Interval::from_us(500_000)).as_secs();
-                (Interval::from_secs(whole.clamp(1, 255)), text)
+                Interval::from_secs(whole.clamp(1, 255))
             }
+            Version::V3 if interval > ADVERT_INTERVAL_V3_MAX => ADVERT_INTERVAL_V3_MAX,
+            Version::V3 => {
+                let hundredths = (interval.as_us() + 5_000) / 10_000;
+                Interval::from_us(hundredths * 10_000)
+            }
+        };
+        instance.advert_interval = rounded;
+        if rounded == interval {
+            return;
+        }
+        let text = match instance.version {
+            Version::V2 => format!(
+                "({name}) VRRPv2 advertisement interval {interval}s must be an integer. rounding"
+            ),
             Version::V3 if interval > ADVERT_INTERVAL_V3_MAX => {
                 let hundredths = interval.as_us() / 10_000;
-                let text = format!(
+                format!(
                     "({name}) VRRPv3 advertisement interval {}.{:02}s is out of range. Must be \
                      less than 40.96s. Setting to 40.95s",
                     hundredths / 100,
                     hundredths % 100
-                );
-                (ADVERT_INTERVAL_V3_MAX, text)
+                )
             }
-            Version::V3 => {
-                let text = format!(
-                    "({name}) VRRPv3 advertisement interval {interval}s must be in units of 10ms \
-                     - rounding"
-                );
-                let hundredths = (interval.as_us() + 5_000) / 10_000;
-                (Interval::from_us(hundredths * 10_000), text)
-            }
+            Version::V3 => format!(
+                "({name}) VRRPv3 advertisement interval {interval}s must be in units of 10ms - \
+                 rounding"
+            ),
         };
-        instance.advert_interval = rounded;
-        if rounded != interval {
-            let help = format!("It is {} s now.", shortest(rounded));
-            let diagnostic = Diagnostic::warning("advert-interval", text).help(help);
-            self.after(diagnostic, &origin);
-        }
+        let help = format!("It is {} s now.", shortest(rounded));
+        let diagnostic = Diagnostic::warning("advert-interval", text).help(help);
+        self.after(diagnostic, &origin);
     }
 }
 

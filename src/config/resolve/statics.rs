@@ -4,6 +4,7 @@
 //! Source: specification B.1, C.1 to C.4.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use super::super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::super::keywords::{root, track_group, virtual_ipaddress, virtual_routes, virtual_rules};
@@ -86,7 +87,8 @@ pub fn tell_of_missing_interfaces(
     }
     for interface in &draft.garp_interface_words {
         let name = &interface.text;
-        let text = format!("WARNING - interface {name} specified for garp_group doesn't exist");
+        let text =
+            format_args!("WARNING - interface {name} specified for garp_group doesn't exist");
         missing.tell_as(interface, text);
     }
     missing.is_any
@@ -102,35 +104,36 @@ impl Missing<'_> {
     fn addresses(&mut self, lines: &[virtual_ipaddress::Line]) {
         for line in lines {
             if let Some(device) = &line.device {
-                self.tell(device, &format!("ip address {}", line.written));
+                self.tell(device, format_args!("ip address {}", line.written));
             }
         }
     }
 
     fn routes(&mut self, lines: &[virtual_routes::Line]) {
         for device in lines.iter().flat_map(|line| &line.devices) {
-            self.tell(device, "VROUTE nexthop");
+            self.tell(device, format_args!("VROUTE nexthop"));
         }
     }
 
     fn rules(&mut self, lines: &[virtual_rules::Line]) {
         for device in lines.iter().flat_map(|line| &line.devices) {
-            self.tell(device, "rule");
+            self.tell(device, format_args!("rule"));
         }
     }
 
-    fn tell(&mut self, device: &Word, what: &str) {
+    fn tell(&mut self, device: &Word, what: fmt::Arguments<'_>) {
         let name = &device.text;
-        let text = format!("WARNING - interface {name} for {what} doesn't exist");
+        let text = format_args!("WARNING - interface {name} for {what} doesn't exist");
         self.tell_as(device, text);
     }
 
-    fn tell_as(&mut self, device: &Word, text: String) {
+    fn tell_as(&mut self, device: &Word, text: fmt::Arguments<'_>) {
         if self.machine.interface(&device.text).is_some() {
             return;
         }
         self.is_any = true;
-        let diagnostic = Diagnostic::warning("no-such-interface", text).at(&device.origin);
+        let diagnostic = Diagnostic::warning("no-such-interface", text.to_string());
+        let diagnostic = diagnostic.at(&device.origin);
         let help = "It counts as down until it appears.";
         self.found.push(diagnostic.help(help));
     }

@@ -82,7 +82,7 @@ impl Resolver<'_, '_> {
 
     /// What is sent after an advert of another priority.
     pub(super) fn strict_adverts(&mut self, draft: &Draft, instance: &mut Instance) {
-        let name = draft.name.text.clone();
+        let name = &draft.name.text;
         let defaults = &self.globals.defaults;
         let on = |own: Option<(bool, _)>| own.map(|(on, _)| on);
         let lower = on(draft.lower_prio_no_advert).or(defaults.lower_prio_no_advert);

@@ -3,7 +3,7 @@
 //! What a group decides is in `sync_group.rs`; what a member then does, in
 //! `state_machine.rs`, as for any other instance.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::model::Config;
@@ -21,10 +21,11 @@ impl Engine {
     /// Takes the groups of a configuration over. What was told of a group of the
     /// same name, or of the same members, is remembered, so that it is not told again.
     pub(super) fn adopt_groups(&mut self, config: &Config) {
-        let by_name: BTreeMap<String, InstanceId> = self
-            .instances
-            .iter()
-            .map(|(id, running)| (running.config.name.clone(), *id))
+        let members = config.sync_groups.iter().flat_map(|it| &it.instances);
+        let members: HashSet<&str> = members.map(|name| &**name).collect();
+        let instances = self.instances.iter();
+        let by_name: HashMap<&str, InstanceId> = instances
+            .filter_map(|(id, running)| Some((*members.get(&*running.config.name)?, *id)))
             .collect();
         for running in self.instances.values_mut() {
             running.group = None;
@@ -38,7 +39,7 @@ impl Engine {
         for group in &config.sync_groups {
             let names = group.instances.iter();
             let members: Arc<[InstanceId]> = names
-                .filter_map(|name| by_name.get(name).copied())
+                .filter_map(|name| by_name.get(&**name).copied())
                 .collect();
             for id in members.iter() {
                 if let Some(running) = self.instances.get_mut(id) {

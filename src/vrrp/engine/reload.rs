@@ -27,14 +27,30 @@ type OnKernel = (IfIndex, VirtualAddress);
 /// The addresses of all instances that are MASTER.
 #[derive(Default)]
 struct Held {
-    /// Put on, or asked for.
-    put_on: HashSet<OnKernel>,
-    /// These, and those that may be there besides, in order, with their instances.
-    maybe: Vec<(InstanceId, OnKernel)>,
+    /// Those that are put on, or asked for, and those that may be there besides, in order,
+    /// with their instances.
+    maybe: Vec<May>,
     /// Routes and rules that were put in, or asked for.
     ways: Vec<Operation>,
     /// Addresses to which packets are dropped.
     blocked: BTreeSet<Blocked>,
+}
+
+/// An address that an instance may have.
+struct May {
+    id: InstanceId,
+    on: OnKernel,
+    /// Put on, or asked for.
+    put_on: bool,
+}
+
+impl Held {
+    /// Those that are put on, or asked for, by any instance.
+    fn put_on(&self) -> HashSet<&OnKernel> {
+        let mut put_on = HashSet::with_capacity(self.maybe.len());
+        put_on.extend(self.maybe.iter().filter(|it| it.put_on).map(|it| &it.on));
+        put_on
+    }
 }
 
 impl Engine {
@@ -106,20 +122,24 @@ impl Engine {
     }
 
     fn end_or_go_on(&mut self, now: Instant, plan: &Plan, tx: &mut impl Transmit) {
+        let kept = plan.kept.iter().map(|it| &it.before);
+        let restarted = plan.restarted.iter().map(|it| &it.before);
+        let named = kept.chain(restarted).chain(&plan.removed);
+        let named: HashSet<&str> = named.map(|it| &*it.name).collect();
         let instances = self.instances.iter();
-        let by_name: HashMap<String, InstanceId> = instances
-            .map(|(id, running)| (running.config.name.clone(), *id))
+        let by_name: HashMap<&str, InstanceId> = instances
+            .filter_map(|(id, running)| Some((*named.get(&*running.config.name)?, *id)))
             .collect();
         let removed = plan.removed.iter().map(|it| (it, true));
         let restarted = plan.restarted.iter().map(|it| (&it.before, false));
         for (instance, removed) in removed.chain(restarted) {
-            if let Some(id) = by_name.get(&instance.name) {
+            if let Some(id) = by_name.get(&*instance.name) {
                 self.one(now, *id, tx, |it, cx| it.leave(removed, cx));
                 self.instances.remove(id);
             }
         }
         for it in &plan.kept {
-            if let Some(id) = by_name.get(&it.before.name) {
+            if let Some(id) = by_name.get(&*it.before.name) {
                 self.one(now, *id, tx, |running, cx| {
                     running.go_on_as(it.after.clone(), &it.changes, cx);
                 });
@@ -130,12 +150,21 @@ impl Engine {
     fn held(&mut self, now: Instant, tx: &mut impl Transmit) -> Held {
         let mut held = Held::default();
         self.each_with_id(now, tx, |id, it, cx| {
-            let put_on = it.holds(cx).map(|(on, vip)| (on, address_to_kernel(vip)));
-            held.put_on.extend(put_on);
-            let maybe = it
-                .may_hold(cx)
-                .map(|(on, vip)| (id, (on, address_to_kernel(vip))));
-            held.maybe.extend(maybe);
+            let first = held.maybe.len();
+            held.maybe.extend(it.holds(cx).map(|(on, vip)| May {
+                id,
+                on: (on, address_to_kernel(vip)),
+                put_on: true,
+            }));
+            // In nearly every case these are the same once more.
+            for (place, (on, vip)) in it.configured(cx).enumerate() {
+                let on = (on, address_to_kernel(vip));
+                let same = held.maybe.get(first.saturating_add(place));
+                if same.is_none_or(|same| same.on != on) {
+                    let put_on = false;
+                    held.maybe.push(May { id, on, put_on });
+                }
+            }
             held.ways.extend_from_slice(it.ways());
             held.blocked.extend(it.blocked());
         });
@@ -167,13 +196,14 @@ impl Engine {
                 self.vips.insert(address.address);
             }
         }
-        for (id, (on, vip)) in &before.maybe {
-            let goes = removed.contains(&(*on, vip.clone()));
+        for May { id, on: it, .. } in &before.maybe {
+            let goes = removed.contains(it);
+            let (_, vip) = it;
             if let Some(running) = self.instances.get(id).filter(|_| goes)
                 && running.state == State::Master
                 && !has(&running.config, vip)
             {
-                removed.remove(&(*on, vip.clone()));
+                removed.remove(it);
                 let line = InstanceLine::NoLongerExists(Box::new(vip.clone()));
                 self.one(now, *id, tx, |it, cx| it.log(line, cx));
             }
@@ -223,9 +253,9 @@ fn has(instance: &Instance, vip: &VirtualAddress) -> bool {
 /// stays of its network is put on once more. Only an address that gets another
 /// prefix length comes first: to the kernel it is another network.
 fn difference(before: &Held, after: &Held) -> Vec<Operation> {
-    let stays: HashSet<&OnKernel> = after.maybe.iter().map(|(_, it)| it).collect();
+    let stays: HashSet<&OnKernel> = after.maybe.iter().map(|it| &it.on).collect();
     let mut seen: HashSet<&OnKernel> = HashSet::new();
-    let before_in_order = before.maybe.iter().map(|(_, it)| it);
+    let before_in_order = before.maybe.iter().map(|it| &it.on);
     let mut removed: Vec<&OnKernel> = before_in_order
         .filter(|it| !stays.contains(it) && seen.insert(it))
         .collect();
@@ -234,13 +264,14 @@ fn difference(before: &Held, after: &Held) -> Vec<Operation> {
     let touched: HashSet<(IfIndex, IpAddr, u8)> = removed.iter().map(|it| slot_of(it)).collect();
     let addresses: HashSet<(IfIndex, IpAddr)> =
         removed.iter().map(|it| (it.0, it.1.address)).collect();
-    let mut seen: HashSet<&OnKernel> = HashSet::new();
+    let (was_put_on, mut put_on) = (before.put_on(), after.put_on());
     let (mut first, mut last) = (Vec::new(), Vec::new());
-    for (_, it) in &after.maybe {
-        if !after.put_on.contains(it) || !seen.insert(it) {
+    for it in after.maybe.iter().map(|it| &it.on) {
+        // Taken out, so that each counts once.
+        if !put_on.remove(it) {
             continue;
         }
-        let is_new = !before.put_on.contains(it);
+        let is_new = !was_put_on.contains(it);
         let again = network_of(it).is_some_and(|network| networks.contains(&network))
             || touched.contains(&slot_of(it));
         let replaces = addresses.contains(&(it.0, it.1.address));

@@ -114,14 +114,14 @@ impl Running {
         self.announce_gained(gained.addresses, cx);
     }
 
-    /// VIPs that it may have on, as far as it knows: for their removal.
-    pub fn may_hold<'s>(
+    /// VIPs that it may have on beside those that it [holds](Running::holds), as far as it
+    /// knows: for their removal.
+    pub fn configured<'s>(
         &'s self,
         cx: &'s Context<'_>,
     ) -> impl Iterator<Item = (IfIndex, &'s VirtualAddress)> {
         let has_any = self.installed != Installed::No;
-        let configured = Self::vips(&self.config, cx.interfaces).filter(move |_| has_any);
-        self.holds(cx).chain(configured)
+        Self::vips(&self.config, cx.interfaces).filter(move |_| has_any)
     }
 
     /// VIPs that it has on, or asked for.

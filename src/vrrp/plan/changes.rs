@@ -88,7 +88,7 @@ pub(super) fn of_identity(old: &Instance, new: &Instance) -> String {
 pub(super) fn between(
     old: &Instance,
     new: &Instance,
-    holders: (&Holders<'_>, &Holders<'_>),
+    holders: &(Holders<'_>, Holders<'_>),
 ) -> Vec<Change> {
     let mut found = Found::default();
     found.of_the_advert(old, new);
@@ -157,7 +157,7 @@ impl Found {
         &mut self,
         old: &Instance,
         new: &Instance,
-        (before, after): (&Holders<'_>, &Holders<'_>),
+        (before, after): &(Holders<'_>, Holders<'_>),
     ) {
         use Touches::Addresses;
         if (&old.virtual_addresses, &old.excluded_addresses)

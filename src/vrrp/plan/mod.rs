@@ -7,6 +7,7 @@
 //! instance runs. How it does that is in `instance/reload.rs`; what has changed, in
 //! words, in `words.rs`.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
@@ -90,32 +91,32 @@ impl fmt::Display for Plan {
 }
 
 /// What an instance is on the network. One that differs here is another one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Identity {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Identity<'c> {
     vrid: Vrid,
     ipv6: bool,
-    interface: String,
-    vrf: Option<String>,
+    interface: &'c str,
+    vrf: Option<&'c str>,
     cast: Cast,
     /// It speaks through an ipvlan, which has an address of its own.
     ipvlan: Option<IpAddr>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Cast {
     Multicast(IpAddr),
     /// With the configured source.
     Unicast(Option<IpAddr>),
 }
 
-impl Identity {
-    fn of(instance: &Instance) -> Self {
+impl<'c> Identity<'c> {
+    fn of(instance: &'c Instance) -> Self {
         let ipvlan = instance.ipvlan.as_ref();
         Self {
             vrid: instance.vrid,
             ipv6: instance.ipv6,
-            interface: instance.interface.clone(),
-            vrf: instance.vrf.clone(),
+            interface: &instance.interface,
+            vrf: instance.vrf.as_deref(),
             cast: if instance.unicast_peers.is_empty() {
                 Cast::Multicast(instance.multicast_group)
             } else {
@@ -129,8 +130,9 @@ impl Identity {
 /// The way from `old` to `new`.
 pub fn plan(old: &Config, new: Config) -> Plan {
     let matches = Matches::of(old, &new);
-    let holders = (Holders::of(old), Holders::of(&new));
-    let by_name: HashMap<&str, &Arc<Instance>> = named(&new);
+    // Most reloads touch few instances, and need neither of these.
+    let holders = LazyCell::new(|| (Holders::of(old), Holders::of(&new)));
+    let by_name = LazyCell::new(|| named(&new));
     let (mut removed, mut restarted) = (Vec::new(), Vec::new());
     for (before, goes_on) in old.instances.iter().zip(&matches.goes_on) {
         if *goes_on {
@@ -152,7 +154,7 @@ pub fn plan(old: &Config, new: Config) -> Plan {
             Some(before) => kept.push(Kept {
                 before: Arc::clone(before),
                 after: Arc::clone(after),
-                changes: changes::between(before, after, (&holders.0, &holders.1)),
+                changes: changes::between(before, after, &holders),
             }),
         }
     }
@@ -185,29 +187,31 @@ impl<'c> Matches<'c> {
     /// Of several that are the same on the network, which only unicast instances with
     /// different peers can be, each goes on under its name, and the others in order.
     fn of(old: &'c Config, new: &Config) -> Self {
-        let mut waiting: HashMap<Identity, VecDeque<usize>> = HashMap::new();
-        let mut by_name: HashMap<&str, usize> = HashMap::new();
-        let identities: Vec<Identity> = old.instances.iter().map(|it| Identity::of(it)).collect();
-        for (place, (instance, identity)) in old.instances.iter().zip(&identities).enumerate() {
-            waiting
-                .entry(identity.clone())
-                .or_default()
-                .push_back(place);
-            by_name.insert(&instance.name, place);
-        }
-        let wanted: Vec<Identity> = new.instances.iter().map(|it| Identity::of(it)).collect();
-        let mut found: Vec<Option<usize>> = Vec::with_capacity(wanted.len());
+        let places = old.instances.iter().enumerate();
+        let by_name: HashMap<&str, usize> = places.map(|(place, it)| (&*it.name, place)).collect();
+        let mut found: Vec<Option<usize>> = Vec::with_capacity(new.instances.len());
         let mut goes_on = vec![false; old.instances.len()];
-        for (instance, identity) in new.instances.iter().zip(&wanted) {
-            let same_name = by_name.get(&*instance.name).copied();
-            let same = same_name.filter(|place| identities.get(*place) == Some(identity));
+        for instance in &new.instances {
+            let same = by_name.get(&*instance.name).copied().filter(|place| {
+                let before = old.instances.get(*place);
+                before.is_some_and(|it| Identity::of(it) == Identity::of(instance))
+            });
             if let Some(flag) = same.and_then(|place| goes_on.get_mut(place)) {
                 *flag = true;
             }
             found.push(same);
         }
-        for (found, identity) in found.iter_mut().zip(&wanted) {
-            let Some(places) = waiting.get_mut(identity).filter(|_| found.is_none()) else {
+        // Those whose name does not go on as what it was.
+        let mut waiting: HashMap<Identity<'_>, VecDeque<usize>> = HashMap::new();
+        for (place, instance) in old.instances.iter().enumerate() {
+            if goes_on.get(place) == Some(&false) {
+                let same = waiting.entry(Identity::of(instance)).or_default();
+                same.push_back(place);
+            }
+        }
+        let nameless = found.iter_mut().zip(&new.instances);
+        for (found, instance) in nameless.filter(|(found, _)| found.is_none()) {
+            let Some(places) = waiting.get_mut(&Identity::of(instance)) else {
                 continue;
             };
             while let Some(place) = places.pop_front() {
@@ -232,11 +236,13 @@ struct Holders<'c>(HashMap<(&'c str, IpAddr), &'c str>);
 
 impl<'c> Holders<'c> {
     fn of(config: &'c Config) -> Self {
-        let all = config.instances.iter().flat_map(|instance| {
-            let addresses = instance.all_addresses();
-            addresses.map(|vip| ((&*vip.interface, vip.address), &*instance.name))
-        });
-        Self(all.collect())
+        let mut all = HashMap::with_capacity(config.instances.len());
+        for instance in &config.instances {
+            for vip in instance.all_addresses() {
+                all.insert((&*vip.interface, vip.address), &*instance.name);
+            }
+        }
+        Self(all)
     }
 
     fn of_address(&self, interface: &str, address: IpAddr) -> Option<&'c str> {
