@@ -10,7 +10,7 @@
 //!    Beside it [`simulation`]: the same engine in virtual time.
 //! 5. [`daemon`]: the life of the processes, and [`cli`].
 //!
-//! A newcomer reads `vrrp/state_machine.rs`, `vrrp/engine/mod.rs`, `daemon/reactor.rs`;
+//! A newcomer reads `vrrp/state_machine.rs`, `vrrp/engine/mod.rs`, `daemon/reactor/mod.rs`;
 //! for a keyword: grep the word, find one row. `docs/ARCHITECTURE.md` tells why.
 
 pub mod cli;

@@ -3,7 +3,7 @@
 //! Reads the configuration that the supervisor checked, from the very same
 //! text, gives up what it does not need (`confinement.rs`), opens what it needs, and
 //! hands over to the reactor. What it opens in
-//! which order is decided here; what happens then, in `reactor.rs`.
+//! which order is decided here; what happens then, in `reactor/mod.rs`.
 
 use std::fs::File;
 use std::io::{self, Read};
