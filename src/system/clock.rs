@@ -3,10 +3,10 @@
 //! Decides that the daemon counts `CLOCK_MONOTONIC`, so that a change of the
 //! wall clock moves no deadline. Does not decide what is due when.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId as Clock, clock_gettime};
@@ -42,6 +42,8 @@ pub fn machine_uptime() -> Interval {
 #[derive(Debug)]
 pub struct Timer {
     descriptor: AsyncFd<Descriptor>,
+    /// What it is set to, if it was not heard since.
+    set_to: Cell<Option<Instant>>,
 }
 
 impl Timer {
@@ -51,16 +53,26 @@ impl Timer {
         let descriptor = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         // SAFETY: the descriptor is owned by what is registered and is open as long as that.
         let descriptor = unsafe { AsyncFd::register(Descriptor(descriptor)) }?;
-        Ok(Self { descriptor })
+        Ok(Self {
+            descriptor,
+            set_to: Cell::new(None),
+        })
     }
 
     /// Sets the alarm to `deadline`, at once if that has passed; `None` turns it off.
-    /// What was set before no longer counts.
+    /// It may go off before, at a time that it was set to earlier: a deadline that moves
+    /// away with each packet costs nothing then. Whoever it wakes sets it again.
     pub fn arm(&self, deadline: Option<Instant>) -> io::Result<()> {
         let timer = &self.descriptor.get_ref().0;
         let Some(deadline) = deadline else {
+            self.set_to.set(None);
             return Ok(timer.unset()?);
         };
+        let set_to = self.set_to.get();
+        if set_to.is_some_and(|at| at <= deadline && at > now()) {
+            return Ok(());
+        }
+        self.set_to.set(Some(deadline));
         // All zeros would turn the timer off.
         let at_us = deadline.as_us().max(1);
         let seconds = i64::try_from(at_us / 1_000_000).unwrap_or(i64::MAX);
@@ -72,20 +84,13 @@ impl Timer {
         Ok(())
     }
 
-    /// Waits for the alarm. May be dropped while it waits.
+    /// Waits for the alarm. May be dropped while it waits. Once it has gone off it does so
+    /// again only if it is set again: that forgets how often it did, so that nobody has
+    /// to read it.
     pub async fn expired(&self) -> io::Result<()> {
-        loop {
-            // Before it is read, and whatever comes of that: if it goes off once more,
-            // that is told anew.
-            self.descriptor.readable().await?.clear_ready();
-            let mut count = [0; 8];
-            match nix::unistd::read(self.descriptor.get_ref(), &mut count) {
-                Ok(_) => return Ok(()),
-                // It was set anew since.
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        self.descriptor.readable().await?.clear_ready();
+        self.set_to.set(None);
+        Ok(())
     }
 }
 
@@ -207,6 +212,27 @@ mod tests {
                 _ = off.expired() => panic!("it was turned off"),
                 _ = later.expired() => {}
             }
+        });
+    }
+
+    #[test]
+    fn an_alarm_that_moves_away_comes_no_later_than_it_is_set_to() {
+        block_on(async {
+            let timer = Timer::new().expect("a timer");
+            let early = now() + Interval::from_ms(20);
+            timer.arm(Some(early)).expect("armed");
+            let late = early + Interval::from_ms(20);
+            timer.arm(Some(late)).expect("armed");
+            timer.expired().await.expect("expired");
+            assert!(now() >= early);
+            timer.arm(Some(late)).expect("armed");
+            timer.expired().await.expect("expired");
+            assert!(now() >= late);
+            // And one that comes nearer comes at once.
+            let far = now() + Interval::from_secs(3600);
+            timer.arm(Some(far)).expect("armed");
+            timer.arm(Some(now())).expect("armed");
+            timer.expired().await.expect("expired");
         });
     }
 

@@ -25,7 +25,7 @@ use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::realtime::{Realtime, Thread};
 use crate::system::signals::Signals;
 use crate::system::sockets::arp::ArpSender;
-use crate::system::sockets::receivers::Receivers;
+use crate::system::sockets::receivers::{FOUND_MAX, Receivers};
 use crate::system::sockets::tx::Sender;
 use crate::system::watch::{self, Watcher};
 use crate::time::{Instant, Interval, WallClock};
@@ -56,6 +56,9 @@ const DATAGRAMS_PER_SOCKET: usize = 64;
 /// Rounds over all sockets before deadlines are looked at even if more waits:
 /// a flood must not stop our own adverts.
 const ROUNDS_MAX: usize = 8;
+
+/// Whoever reads the sockets for longer looks once more whether something has come.
+const ROUND_SHORT: Interval = Interval::from_us(200);
 
 /// Reports and messages taken in one turn.
 const QUEUE_PER_TURN: usize = 256;
@@ -335,12 +338,14 @@ impl Reactor {
         }
     }
 
-    /// Reads all sockets; returns whether something may be left.
+    /// Reads all sockets; returns whether something may be left. What comes while a round
+    /// takes its time is read before a deadline is looked at, too.
     fn drain_sockets(&mut self) -> io::Result<bool> {
         for _ in 0..ROUNDS_MAX {
+            let began = now();
             let more = self.read_sockets()?;
             self.act()?;
-            if !more {
+            if !more && now().since(began) <= ROUND_SHORT {
                 return Ok(false);
             }
         }
@@ -348,14 +353,15 @@ impl Reactor {
     }
 
     /// Reads each socket that has something until it is empty or the next has its turn;
-    /// returns whether anything was there.
+    /// returns whether something was left.
     fn read_sockets(&mut self) -> io::Result<bool> {
         let count = self.receivers.look()?;
+        let mut left = count >= FOUND_MAX;
         for place in 0..count {
             let Some(((on, ..), receiver)) = self.receivers.found(place) else {
                 continue;
             };
-            for _ in 0..DATAGRAMS_PER_SOCKET {
+            for number in 1..=DATAGRAMS_PER_SOCKET {
                 let (length, envelope) = match receiver.receive(&mut self.buffer) {
                     Ok(Some(received)) => received,
                     Ok(None) => break,
@@ -365,6 +371,7 @@ impl Reactor {
                         break;
                     }
                 };
+                left |= number == DATAGRAMS_PER_SOCKET;
                 let bytes = self.buffer.get(..length).unwrap_or_default();
                 let event = Event::Datagram(Datagram {
                     on,
@@ -374,7 +381,7 @@ impl Reactor {
                 self.engine.event(now(), event, &mut self.sender);
             }
         }
-        Ok(count > 0)
+        Ok(left)
     }
 
     /// Looks at the sockets and at the deadlines amidst other work that takes long.

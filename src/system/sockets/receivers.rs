@@ -23,7 +23,7 @@ use super::rx::Receiver;
 pub type Key = (IfIndex, Family, Carrier);
 
 /// As many are told at once. The others follow: the kernel takes turns.
-const FOUND_MAX: usize = 1024;
+pub const FOUND_MAX: usize = 1024;
 
 /// The receive sockets of a worker.
 #[derive(Debug)]
