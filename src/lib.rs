@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod hashing;
 pub mod ids;
 pub mod simulation;
 pub mod system;

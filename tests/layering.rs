@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// The floor of each module of the crate's root. Those of one floor may use
 /// each other only if they are the same module, or on floor 0 or 5.
-const FLOORS: [(&str, u8); 9] = [
+const FLOORS: [(&str, u8); 10] = [
+    ("hashing", 0),
     ("time", 0),
     ("ids", 0),
     ("wire", 1),

@@ -205,7 +205,7 @@ fn signing(priority: u8) -> [Instance; 2] {
             ..plain()
         },
         Instance {
-            auth_hmac: Some(extension),
+            auth_hmac: Some(Box::new(extension)),
             ..plain()
         },
     ]

@@ -11,6 +11,7 @@
 )]
 
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use keepalived_rs::config::model::Config;
-use keepalived_rs::config::{self, Options};
+use keepalived_rs::config::{self, Loaded, Options};
 use keepalived_rs::daemon::channel::{
     ChannelError, News, Notice, Owner, ScriptCommand, ToSupervisor, ToWorker, WorkerEnd,
 };
@@ -45,7 +46,7 @@ const NO_INTERFACE: &str = "vrrp_instance VI_1 {\n  virtual_router_id 51\n}\n";
 
 type Case = (&'static str, fn(&Path));
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     (
         "a_killed_worker_is_cleaned_up_after_and_replaced",
         a_killed_worker,
@@ -59,6 +60,10 @@ const CASES: [Case; 14] = [
     (
         "a_good_reload_is_what_the_next_worker_starts_from",
         a_good_reload,
+    ),
+    (
+        "a_reload_that_names_another_file",
+        a_reload_that_names_another_file,
     ),
     (
         "a_permanent_error_stops_the_daemon_with_its_code",
@@ -179,9 +184,9 @@ fn cleanup(config: &Config) -> u8 {
     0
 }
 
-fn worker(start: WorkerStart) -> u8 {
+fn worker(start: WorkerStart, config: Config) -> u8 {
     let (manner, directory) = MANNER.get().unwrap();
-    say(&format!("worker with {} bytes", read(start.sources).len()));
+    say(&format!("worker with {}", print_of(&config)));
     let mut channel = WorkerEnd::new(start.channel);
     if manner == "permanent_error" {
         return 2;
@@ -211,6 +216,7 @@ fn worker(start: WorkerStart) -> u8 {
         });
         channel.send(&told, None).unwrap();
     }
+    let mut ahead = None;
     loop {
         let mut fds = [PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::NONE).unwrap();
@@ -235,12 +241,23 @@ fn worker(start: WorkerStart) -> u8 {
                 channel.send(&ToSupervisor::Stopped, None).unwrap();
                 return 0;
             }
-            Ok(Some((ToWorker::Reload, _))) if manner == "deaf" => say("worker is deaf"),
+            Ok(Some((ToWorker::Reload | ToWorker::ReloadAsRead, _))) if manner == "deaf" => {
+                say("worker is deaf");
+            }
+            Ok(Some((ToWorker::ReadAhead, file))) => {
+                assert!(ahead.is_none(), "not told what became of the last one");
+                ahead = file;
+            }
+            Ok(Some((ToWorker::ForgetAhead, _))) => ahead = None,
             Ok(Some((ToWorker::Reload, file))) => {
-                say(&format!(
-                    "worker reloads {} bytes",
-                    read(file.unwrap()).len()
-                ));
+                ahead = None;
+                let length = read(file.unwrap()).len();
+                say(&format!("worker reloads {length} bytes"));
+                channel.send(&ToSupervisor::Reloaded, None).unwrap();
+            }
+            Ok(Some((ToWorker::ReloadAsRead, _))) => {
+                let length = read(ahead.take().unwrap()).len();
+                say(&format!("worker reloads {length} bytes read ahead"));
                 channel.send(&ToSupervisor::Reloaded, None).unwrap();
             }
             Ok(Some((ToWorker::Show(file), _))) => say(&format!("worker shows {file:?}")),
@@ -296,9 +313,9 @@ fn a_killed_worker(directory: &Path) {
     daemon.expect("Keepalived_vrrp exited due to signal 9 (SIGKILL)");
     daemon.expect(&format!("VRRP child process({first}) died: Respawning"));
     daemon.expect("cleanup of VI_1");
-    let (second, length) = daemon.worker_started();
+    let (second, print) = daemon.worker_started();
     assert_ne!(first, second);
-    assert_eq!(length, sources(directory).len());
+    assert_eq!(print, print_of(&loaded(directory).config));
     assert_eq!(pid_in(&directory.join("vrrp.pid")), second);
     // The second one in a short time has to wait.
     kill(second, Signal::SIGKILL).unwrap();
@@ -332,15 +349,22 @@ fn a_broken_reload(directory: &Path) {
     let mut daemon = Daemon::start(directory, "plain", ONE_INSTANCE);
     let (first, _) = daemon.worker_started();
     daemon.expect("Startup complete");
-    let good = sources(directory).len();
+    let good = loaded(directory);
+    let bytes = good.sources.to_bytes().len();
     write_configuration(directory, NO_INTERFACE);
     daemon.signal(Signal::SIGHUP);
     daemon.expect("Reloading ...");
     daemon.expect("Reload refused");
+    daemon.signal(Signal::SIGHUP);
+    daemon.expect("Reload refused");
+    write_configuration(directory, ONE_INSTANCE);
+    daemon.signal(Signal::SIGHUP);
+    daemon.expect(&format!("worker reloads {bytes} bytes read ahead"));
+    daemon.expect("Reload complete");
     assert_eq!(pid_in(&directory.join("vrrp.pid")), first);
     // What runs, and what a new worker gets, is still the good text.
     kill(first, Signal::SIGKILL).unwrap();
-    assert_eq!(daemon.worker_started().1, good);
+    assert_eq!(daemon.worker_started().1, print_of(&good.config));
     daemon.stop();
 }
 
@@ -350,9 +374,9 @@ fn our_own_words(directory: &Path) {
     let file = directory.join("keepalived-rs.conf");
     fs::write(&file, "global_defs {\nfast_handover\n}\n").unwrap();
     let mut daemon = Daemon::start(directory, "plain", ONE_INSTANCE);
-    let good = sources(directory).len();
-    let (first, bytes) = daemon.worker_started();
-    assert_eq!(bytes, good);
+    let good = print_of(&loaded(directory).config);
+    let (first, print) = daemon.worker_started();
+    assert_eq!(print, good);
     daemon.expect("Startup complete");
     fs::write(&file, "vrrp_instance VI_2 {\nfast_handover\n}\n").unwrap();
     daemon.signal(Signal::SIGHUP);
@@ -361,7 +385,7 @@ fn our_own_words(directory: &Path) {
     kill(first, Signal::SIGKILL).unwrap();
     assert_eq!(daemon.worker_started().1, good);
     fs::remove_file(&file).unwrap();
-    let without = sources(directory).len();
+    let without = loaded(directory).sources.to_bytes().len();
     daemon.signal(Signal::SIGHUP);
     daemon.expect(&format!("worker reloads {without} bytes"));
     daemon.stop();
@@ -380,10 +404,14 @@ fn a_good_reload(directory: &Path) {
     let mut daemon = Daemon::start(directory, "plain", ONE_INSTANCE);
     let (first, _) = daemon.worker_started();
     daemon.expect("Startup complete");
-    write_configuration(directory, &format!("# a comment more\n{ONE_INSTANCE}"));
-    let good = sources(directory).len();
+    write_configuration(
+        directory,
+        &format!("global_defs {{\nrouter_id another\n}}\n{ONE_INSTANCE}"),
+    );
+    let new = loaded(directory);
+    let bytes = new.sources.to_bytes().len();
     daemon.signal(Signal::SIGHUP);
-    daemon.expect(&format!("worker reloads {good} bytes"));
+    daemon.expect(&format!("worker reloads {bytes} bytes"));
     daemon.expect("Reload complete");
     assert_eq!(
         pid_in(&directory.join("vrrp.pid")),
@@ -391,7 +419,30 @@ fn a_good_reload(directory: &Path) {
         "the worker lives on"
     );
     kill(first, Signal::SIGKILL).unwrap();
-    assert_eq!(daemon.worker_started().1, good);
+    assert_eq!(daemon.worker_started().1, print_of(&new.config));
+    daemon.stop();
+}
+
+/// The worker reads at once what the last text named; only a file more has to be waited
+/// for.
+fn a_reload_that_names_another_file(directory: &Path) {
+    let mut daemon = Daemon::start(directory, "plain", ONE_INSTANCE);
+    daemon.worker_started();
+    daemon.expect("Startup complete");
+    let more = directory.join("more.conf");
+    fs::write(&more, "# nothing\n").unwrap();
+    let text = format!("include {}\n{ONE_INSTANCE}", more.display());
+    write_configuration(directory, &text);
+    let length = loaded(directory).sources.to_bytes().len();
+    daemon.signal(Signal::SIGHUP);
+    let line = daemon.expect(&format!("worker reloads {length} bytes"));
+    assert!(!line.ends_with("read ahead"), "{line}");
+    daemon.expect("Reload complete");
+    fs::write(&more, "# nothing more\n").unwrap();
+    let length = loaded(directory).sources.to_bytes().len();
+    daemon.signal(Signal::SIGHUP);
+    daemon.expect(&format!("worker reloads {length} bytes read ahead"));
+    daemon.expect("Reload complete");
     daemon.stop();
 }
 
@@ -578,17 +629,13 @@ impl Daemon {
         }
     }
 
-    /// Waits for a worker; its process, and how many bytes it was given.
-    fn worker_started(&mut self) -> (Pid, usize) {
-        let number = |line: &str, before: &str, after: &str| {
-            let (_, rest) = line.split_once(before).unwrap();
-            rest.strip_suffix(after).unwrap().parse::<usize>().unwrap()
-        };
+    /// Waits for a worker; its process, and the print of the configuration that it has.
+    fn worker_started(&mut self) -> (Pid, String) {
         let line = self.expect("Starting VRRP child process, pid=");
-        let process = number(&line, "pid=", "");
+        let (_, process) = line.split_once("pid=").unwrap();
         let line = self.expect("worker with ");
-        let length = number(&line, "worker with ", " bytes");
-        (Pid::from_raw(i32::try_from(process).unwrap()), length)
+        let (_, print) = line.split_once("worker with ").unwrap();
+        (Pid::from_raw(process.parse().unwrap()), print.to_owned())
     }
 
     fn stop(mut self) {
@@ -625,12 +672,19 @@ fn write_configuration(directory: &Path, text: &str) {
     fs::write(directory.join("keepalived.conf"), text).unwrap();
 }
 
-/// What a worker is given for the present configuration.
-fn sources(directory: &Path) -> Vec<u8> {
+/// What becomes of the present configuration.
+fn loaded(directory: &Path) -> Loaded {
     let file = directory.join("keepalived.conf");
     let loaded = config::load(&DiskFiles, &file, &Options::default());
     assert!(loaded.is_usable());
-    loaded.sources.to_bytes()
+    loaded
+}
+
+/// What tells one configuration from another, on one line.
+fn print_of(config: &Config) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    format!("{config:?}").hash(&mut hasher);
+    hasher.finish().to_string()
 }
 
 fn pid_in(path: &Path) -> Pid {

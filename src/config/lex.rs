@@ -19,8 +19,50 @@ pub struct Origin {
 pub struct Text {
     /// The characters.
     pub text: String,
-    pieces: Vec<Piece>,
+    pieces: Pieces,
 }
+
+/// The pieces of a text, in order. Nearly every text is one piece, for which nothing is
+/// allocated.
+#[derive(Debug, Clone)]
+enum Pieces {
+    One([Piece; 1]),
+    Many(Vec<Piece>),
+}
+
+impl Pieces {
+    const NONE: Self = Self::Many(Vec::new());
+
+    fn as_slice(&self) -> &[Piece] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Piece] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        match self {
+            Self::One([first]) => *self = Self::Many(vec![*first, piece]),
+            Self::Many(many) if many.is_empty() => *self = Self::One([piece]),
+            Self::Many(many) => many.push(piece),
+        }
+    }
+}
+
+impl PartialEq for Pieces {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Pieces {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Piece {
@@ -81,16 +123,27 @@ impl Text {
     pub const fn new() -> Self {
         Self {
             text: String::new(),
-            pieces: Vec::new(),
+            pieces: Pieces::NONE,
         }
     }
 
     /// A stretch of a file as it is; `start` is its first byte there.
     pub fn literal(text: &str, file: FileId, start: usize) -> Self {
-        let mut out = Self::new();
-        out.pieces.reserve_exact(1);
-        out.push_literal(text, file, start);
-        out
+        let end = start.saturating_add(text.len());
+        let piece = Piece {
+            at: 0,
+            span: Span {
+                file,
+                start: offset(start),
+                end: offset(end),
+            },
+            defined: None,
+            kind: Kind::Literal,
+        };
+        Self {
+            text: text.to_owned(),
+            pieces: Pieces::One([piece]),
+        }
     }
 
     /// Appends a stretch of a file as it is.
@@ -134,7 +187,7 @@ impl Text {
     /// This text, used at another place than where it stands.
     pub fn used_at(&self, place: Span) -> Self {
         let mut out = self.clone();
-        for piece in &mut out.pieces {
+        for piece in out.pieces.as_mut_slice() {
             piece.defined = piece.defined.or(Some(piece.span));
             piece.span = place;
         }
@@ -149,8 +202,12 @@ impl Text {
 
     /// The piece that holds a byte.
     fn piece(&self, at: usize) -> Option<&Piece> {
-        let index = self.pieces.partition_point(|piece| piece.at <= at);
-        self.pieces.get(index.saturating_sub(1))
+        let pieces = self.pieces.as_slice();
+        if let [piece] = pieces {
+            return Some(piece);
+        }
+        let index = pieces.partition_point(|piece| piece.at <= at);
+        pieces.get(index.saturating_sub(1))
     }
 
     /// Appends a part of another text, with its places.
@@ -161,11 +218,11 @@ impl Text {
         if part.is_empty() {
             return;
         }
-        let first = other
-            .pieces
+        let pieces = other.pieces.as_slice();
+        let first = pieces
             .partition_point(|piece| piece.at <= start)
             .saturating_sub(1);
-        let pieces = other.pieces.get(first..).unwrap_or_default();
+        let pieces = pieces.get(first..).unwrap_or_default();
         for (index, piece) in pieces.iter().enumerate() {
             if piece.at >= end {
                 break;
@@ -189,6 +246,22 @@ impl Text {
         out
     }
 
+    /// The same, in place where that is possible.
+    pub fn into_part(mut self, start: usize, end: usize) -> Self {
+        if start == 0
+            && end > 0
+            && self.text.is_char_boundary(end)
+            && let Pieces::One([piece]) = &mut self.pieces
+        {
+            if end < self.text.len() {
+                *piece = piece.until(end);
+                self.text.truncate(end);
+            }
+            return self;
+        }
+        self.part(start, end)
+    }
+
     /// This text without blanks at its ends.
     pub fn trimmed(self) -> Self {
         // Almost every text.
@@ -204,7 +277,7 @@ impl Text {
         if start == 0 && end == self.text.len() {
             return self;
         }
-        self.part(start, end.max(start))
+        self.into_part(start, end.max(start))
     }
 
     /// Where the bytes `start..end` of this text stand.
@@ -362,10 +435,60 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'$'..=b'[' | b']'..=b'~')
 }
 
+/// What is in a line of a file, so that most lines have to be looked at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents(u8);
+
+impl Contents {
+    const NUL: u8 = 1;
+    /// It ends words, comments or text, or no C program would take it for a character.
+    const SPECIAL: u8 = 2;
+    /// It begins a definition, its use, a condition or a sequence.
+    const REPLACED: u8 = 4;
+
+    /// By the byte.
+    const OF_BYTE: [u8; 256] = {
+        let mut of_byte = [0; 256];
+        let mut byte: u8 = 0;
+        loop {
+            of_byte[byte as usize] = match byte {
+                0 => Self::NUL | Self::SPECIAL,
+                b'$' | b'@' | b'~' => Self::REPLACED,
+                byte if is_plain(byte) => 0,
+                _ => Self::SPECIAL,
+            };
+            if byte == u8::MAX {
+                break of_byte;
+            }
+            byte += 1;
+        }
+    };
+
+    /// What is in `line`.
+    pub fn of(line: &str) -> Self {
+        let of_byte = |byte| Self::OF_BYTE.get(usize::from(byte)).copied().unwrap_or(0);
+        Self(line.bytes().fold(0, |all, byte| all | of_byte(byte)))
+    }
+
+    /// There is a NUL in it.
+    pub const fn has_nul(self) -> bool {
+        self.0 & Self::NUL != 0
+    }
+
+    /// Nothing in it is a quote, a comment or an escape, or is replaced, and all of it is
+    /// ASCII: it means what stands there.
+    pub const fn is_literal(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Hardly any line has more words.
+const WORDS_USUAL: usize = 4;
+
 /// The plain tokeniser: words end at blanks and at `"`; `"..."` is one word.
 /// There are no escapes, and `'` is a character like any other.
 pub fn words(line: &Text) -> Vec<Word> {
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(WORDS_USUAL);
     let text = line.text.as_str();
     let mut at = 0;
     while let Some(rest) = text.get(at..) {
@@ -393,6 +516,9 @@ fn word_length(text: &str) -> usize {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'"';
     let plain = text.bytes().take_while(is_plain).count();
     let rest = text.get(plain..).unwrap_or_default();
+    if rest.is_empty() || rest.starts_with(' ') {
+        return plain;
+    }
     let end = rest.find(|c| c == '"' || is_blank(c));
     plain.saturating_add(end.unwrap_or(rest.len()))
 }

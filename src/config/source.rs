@@ -4,6 +4,7 @@
 //! how everything that was read is kept, so that a second reader gets exactly
 //! the same text. Does not decide what an include line means; see `expand/include.rs`.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
@@ -120,7 +121,8 @@ pub struct Place<'a> {
 struct SourceFile {
     path: PathBuf,
     text: Arc<str>,
-    line_starts: Vec<u32>,
+    /// Asked for where something is found, which is seldom.
+    line_starts: OnceCell<Vec<u32>>,
     included_at: Option<Span>,
 }
 
@@ -133,6 +135,39 @@ pub struct Sources {
     /// By pattern and directory.
     matches: BTreeMap<(PathBuf, PathBuf), Vec<PathBuf>>,
     variables: BTreeMap<String, Option<String>>,
+}
+
+/// What a reading asked the file system for, without the answers. Most likely the next
+/// reading asks for the same.
+#[derive(Debug, Clone, Default)]
+pub struct Questions {
+    reads: Vec<PathBuf>,
+    matches: Vec<(PathBuf, PathBuf)>,
+    variables: Vec<String>,
+}
+
+impl Questions {
+    /// Asks for all of it once more. What comes of it can be replayed, and has no places.
+    pub fn ask(&self, files: &dyn Files) -> Sources {
+        let read = |path: &PathBuf| {
+            let answer = files.read(path).map(|bytes| Arc::from(text_of(bytes)));
+            (path.clone(), answer)
+        };
+        let found = |key: &(PathBuf, PathBuf)| (key.clone(), files.matching(&key.0, &key.1));
+        let variable = |name: &String| (name.clone(), files.variable(name));
+        Sources {
+            files: Vec::new(),
+            reads: self.reads.iter().map(read).collect(),
+            matches: self.matches.iter().map(found).collect(),
+            variables: self.variables.iter().map(variable).collect(),
+        }
+    }
+}
+
+/// Bytes that are not UTF-8 become U+FFFD.
+fn text_of(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(&error.into_bytes()).into_owned())
 }
 
 /// Bytes given to [`Sources::from_bytes`] are not what [`Sources::to_bytes`] wrote.
@@ -216,6 +251,23 @@ impl Sources {
         })
     }
 
+    /// What was asked for.
+    pub fn questions(&self) -> Questions {
+        Questions {
+            reads: self.reads.keys().cloned().collect(),
+            matches: self.matches.keys().cloned().collect(),
+            variables: self.variables.keys().cloned().collect(),
+        }
+    }
+
+    /// Whether a replay of both gives the same answers to the same questions: then both
+    /// are the same configuration.
+    pub fn answers_as(&self, other: &Self) -> bool {
+        self.reads == other.reads
+            && self.matches == other.matches
+            && self.variables == other.variables
+    }
+
     /// The paths of all files that were read, in order, each once.
     pub fn paths(&self) -> Vec<&Path> {
         let mut seen = HashSet::new();
@@ -256,7 +308,7 @@ impl Sources {
     pub fn place(&self, span: Span) -> Option<Place<'_>> {
         let file = self.file(span.file)?;
         let start = (span.start as usize).min(file.text.len());
-        let starts = &file.line_starts;
+        let starts = file.line_starts.get_or_init(|| line_starts(&file.text));
         let line = starts.partition_point(|&at| at as usize <= start).max(1);
         let line_start = *starts.get(line.saturating_sub(1))? as usize;
         let rest = file.text.get(line_start..)?;
@@ -298,21 +350,12 @@ impl Sources {
         bytes: Vec<u8>,
         included_at: Option<Span>,
     ) -> (FileId, Arc<str>) {
-        let text = String::from_utf8(bytes);
-        let text = text.unwrap_or_else(|error| {
-            let bytes = error.into_bytes();
-            String::from_utf8_lossy(&bytes).into_owned()
-        });
-        let text: Arc<str> = Arc::from(text);
-        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        // No file is larger than 4 GiB, see `Span`.
-        let starts = ends.filter_map(|(at, _)| u32::try_from(at.saturating_add(1)).ok());
-        let line_starts = std::iter::once(0).chain(starts).collect();
+        let text: Arc<str> = Arc::from(text_of(bytes));
         let id = FileId::of_index(self.files.len());
         self.files.push(SourceFile {
             path: path.to_path_buf(),
             text: text.clone(),
-            line_starts,
+            line_starts: OnceCell::new(),
             included_at,
         });
         self.remember_read(path, Ok(text.clone()));
@@ -335,6 +378,13 @@ impl Sources {
         self.variables
             .insert(name.to_string(), value.map(str::to_string));
     }
+}
+
+fn line_starts(text: &str) -> Vec<u32> {
+    let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+    // No file is larger than 4 GiB, see `Span`.
+    let starts = ends.filter_map(|(at, _)| u32::try_from(at.saturating_add(1)).ok());
+    std::iter::once(0).chain(starts).collect()
 }
 
 /// Replays what was read, and nothing else.
@@ -441,5 +491,14 @@ mod tests {
         let found = replay.matching(Path::new("*.c"), Path::new("/etc"));
         assert_eq!(found, [PathBuf::from("/etc/a.c")]);
         assert_eq!(Sources::from_bytes(b"garbage").unwrap_err(), NotSources);
+
+        let again = sources.questions().ask(&replay);
+        assert!(again.answers_as(&sources));
+        assert_eq!(again.to_bytes(), sources.to_bytes());
+        sources.remember_read(Path::new("/etc/more"), Err(FileProblem::Missing));
+        assert!(!again.answers_as(&sources));
+        let other = vec![(PathBuf::from("/etc/k.conf"), b"include *.d\n".to_vec())];
+        let other = again.questions().ask(&other);
+        assert!(!other.answers_as(&again));
     }
 }

@@ -61,6 +61,14 @@ pub enum ToWorker {
     /// Change over to the configuration in the memfd that comes along; answer
     /// `Reloaded` or `ReloadFailed`.
     Reload,
+    /// Read the configuration in the memfd that comes along, beside the other work: it is
+    /// being judged, and most likely `ReloadAsRead` follows.
+    ReadAhead,
+    /// Change over to what was read ahead; answer `Reloaded` or `ReloadFailed`. A memfd
+    /// that comes along has what stands in files of secrets.
+    ReloadAsRead,
+    /// What was read ahead is not gone over to.
+    ForgetAhead,
     /// The lines of this notify FIFO go into the descriptor that comes along; with
     /// none, nowhere.
     Fifo {

@@ -5,9 +5,8 @@
 //! worker must be dead before this begins; else it might put everything back.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use crate::config::model::{Config, Instance, VirtualAddress};
+use crate::config::model::{Config, Instance, SharedInstance, VirtualAddress};
 use crate::ids::Errno;
 use crate::system::clock::epoch_us;
 use crate::system::netlink::{self, LeftLink, nftables};
@@ -28,7 +27,7 @@ use super::exit_code;
 pub fn run(config: &Config) -> u8 {
     let mut removed = Vec::new();
     let cleaned = take_off(config, &mut removed);
-    let held = |instance: &&Arc<Instance>| {
+    let held = |instance: &&SharedInstance| {
         let mut own = instance.all_addresses();
         own.any(|vip| removed.contains(&(&***instance, vip)))
     };
@@ -37,7 +36,7 @@ pub fn run(config: &Config) -> u8 {
         tracing::error!("Unable to take off every VIP, route and rule: {error}");
     }
     let resigning = config.instances.iter().filter(held);
-    let told = resign(config, resigning.map(AsRef::as_ref));
+    let told = resign(config, resigning.map(|it| &***it));
     if let Err(error) = &told {
         tracing::error!("Unable to tell the peers: {error}");
     }
@@ -71,8 +70,8 @@ fn take_off<'c>(
                 continue;
             };
             let mut there = vip.clone();
-            there.interface.clone_from(&state.name);
-            owners.push((there.clone(), (&**instance, vip)));
+            there.interface = state.name.as_str().into();
+            owners.push((there.clone(), (&***instance, vip)));
             vips.push(there);
         }
     }
@@ -131,7 +130,7 @@ fn interfaces(config: &Config) -> std::io::Result<Interfaces> {
 
 /// What takes out the routes and rules of instances: of one that had no VIP on only
 /// those that nobody else has. What is static stays for the next worker.
-fn ways(config: &Config, held: impl Fn(&&Arc<Instance>) -> bool) -> Vec<Operation> {
+fn ways(config: &Config, held: impl Fn(&&SharedInstance) -> bool) -> Vec<Operation> {
     let mut additions = Vec::new();
     for instance in &config.instances {
         let mut own: Vec<Operation> =
@@ -146,7 +145,7 @@ fn ways(config: &Config, held: impl Fn(&&Arc<Instance>) -> bool) -> Vec<Operatio
 
 /// Takes away what drops packets to VIPs, if anything may have been put there.
 fn open_firewall(config: &Config) -> std::io::Result<()> {
-    let is_there = |it: &Arc<Instance>| !it.accept || links_of(it).next().is_some();
+    let is_there = |it: &SharedInstance| !it.accept || links_of(it).next().is_some();
     if !config.instances.iter().any(is_there) {
         return Ok(());
     }

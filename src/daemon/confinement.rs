@@ -158,19 +158,24 @@ impl Confinement {
             lacking.push("processes that /proc hides".to_owned());
         }
         let needed = places(config, around);
-        let read = kept.readable.iter().chain(&kept.writable);
-        let read: Vec<PathBuf> = read.map(|it| found(it)).collect();
-        let written: Vec<PathBuf> = kept.writable.iter().map(|it| found(it)).collect();
-        let mut missing = |needed: &[PathBuf], kept: &[PathBuf]| {
-            for place in needed {
+        let read = || kept.readable.iter().chain(&kept.writable);
+        let mut missing = |needed: &[PathBuf], kept: &[&PathBuf]| {
+            // Usually it is what was needed before, word for word. Where links lead is asked
+            // for the others only: it takes hundreds of system calls.
+            let mut others = needed.iter().filter(|it| !kept.contains(it)).peekable();
+            if others.peek().is_none() {
+                return;
+            }
+            let kept: Vec<PathBuf> = kept.iter().map(|it| found(it)).collect();
+            for place in others {
                 let place = found(place);
                 if !kept.iter().any(|it| place.starts_with(it)) {
                     lacking.push(place.display().to_string());
                 }
             }
         };
-        missing(&needed.readable, &read);
-        missing(&needed.writable, &written);
+        missing(&needed.readable, &read().collect::<Vec<_>>());
+        missing(&needed.writable, &kept.writable.iter().collect::<Vec<_>>());
         lacking
     }
 }

@@ -226,7 +226,7 @@ mod tests {
     fn config(global: Option<&Path>, vrrp: Option<&Path>) -> Config {
         let mut config = Config::default();
         let instance = Instance::new("VI", "e0", Vrid::new(5).unwrap());
-        config.instances.push(Arc::new(instance));
+        config.instances.push(Arc::new(Box::new(instance)));
         let text = |path: &Path| path.display().to_string();
         config.globals.notify_fifo.path = global.map(text);
         config.globals.vrrp_notify_fifo.path = vrrp.map(text);

@@ -49,12 +49,12 @@ pub fn write(path: &Path, reading: &Reading, texts: &[&[u8]]) -> io::Result<()> 
         .create_new(true)
         .mode(0o600)
         .open(&new)?;
-    let mut lines = serde_json::to_vec(reading)?;
-    for text in texts {
-        lines.push(b'\n');
-        lines.extend_from_slice(text);
+    let head = serde_json::to_vec(reading)?;
+    let mut written = file.write_all(&head);
+    // Not put together first: each may be megabytes.
+    for part in texts.iter().flat_map(|text| [&b"\n"[..], text]) {
+        written = written.and_then(|()| file.write_all(part));
     }
-    let written = file.write_all(&lines);
     written
         .and_then(|()| fs::rename(&new, path))
         .inspect_err(|_| {

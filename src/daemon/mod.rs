@@ -19,6 +19,7 @@ use crate::system::machine::ThisMachine;
 use crate::system::memory;
 use crate::system::signals::Signals;
 
+pub mod ahead;
 pub mod buffers;
 pub mod bus;
 pub mod channel;

@@ -27,6 +27,11 @@ const PUT_OFF: Interval = Interval::from_secs(1);
 /// How long changes are gathered before they are told.
 const GATHER: Interval = Interval::from_ms(100);
 
+/// So long after the last change of a state nothing that followed from it is under way
+/// any more, with settings that are usual: the second burst of gratuitous ARP comes five
+/// seconds later.
+const CALM: Interval = Interval::from_secs(8);
+
 /// When something is to be said next.
 #[derive(Debug, Default)]
 pub struct Signs {
@@ -35,18 +40,27 @@ pub struct Signs {
     states_at: Option<Instant>,
     /// What was said of the instances last.
     said: String,
+    /// When it has been calm for long enough, after changes.
+    calm_at: Option<Instant>,
 }
 
 impl Signs {
     /// An instance has changed its state at `now`.
     pub fn changed(&mut self, now: Instant) {
         self.states_at.get_or_insert(now + GATHER);
+        self.calm_at = Some(now + CALM);
+    }
+
+    /// Whether all changes are over, for the first time after them.
+    pub fn has_calmed_down(&mut self, now: Instant) -> bool {
+        self.calm_at.take_if(|at| *at <= now).is_some()
     }
 
     /// When there is something to say.
     pub fn deadline(&self) -> Instant {
         let life_at = self.lived_at.map_or(Instant::ZERO, |at| at + LIFE_EVERY);
-        self.states_at.map_or(life_at, |at| at.min(life_at))
+        let others = [self.states_at, self.calm_at].into_iter().flatten();
+        others.fold(life_at, Ord::min)
     }
 
     /// Nothing can be said at `now`, as nobody reads: later.

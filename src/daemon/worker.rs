@@ -1,7 +1,7 @@
 //! The packet-facing process: how it begins.
 //!
-//! Reads the configuration that the supervisor checked, from the very same
-//! text, gives up what it does not need (`confinement.rs`), opens what it needs, and
+//! It has the configuration that the supervisor read, by the fork. Gives up what it does
+//! not need (`confinement.rs`), opens what it needs, and
 //! hands over to the reactor. What it opens in
 //! which order is decided here; what happens then, in `reactor/mod.rs`.
 
@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
+use crate::config::model::Config;
 use crate::config::source::Sources;
 use crate::config::{self, Loaded};
 use crate::system::logging;
@@ -26,25 +27,18 @@ use super::supervisor::WorkerStart;
 pub const IDENT: &str = "Keepalived_vrrp";
 
 /// Runs until the supervisor says stop; returns the exit code of the process.
-pub fn run(start: WorkerStart) -> u8 {
+pub fn run(start: WorkerStart, config: Config) -> u8 {
     let (namespace, instance) = (start.namespace.as_deref(), start.instance.as_deref());
     logging::begin_child(&places::ident(IDENT, namespace, instance), "vrrp");
-    let code = work(start);
+    let code = work(start, config);
     logging::finish();
     code
 }
 
-fn work(start: WorkerStart) -> u8 {
+fn work(start: WorkerStart, config: Config) -> u8 {
     let text = Text {
         config_file: start.config_file,
         options: start.options,
-    };
-    let config = match text.read(start.sources) {
-        Ok(loaded) => loaded.config,
-        Err(error) => {
-            tracing::error!("Unable to read the configuration again: {error}");
-            return exit_code::FATAL;
-        }
     };
     process::follow_globals(Part::Worker, &config.globals, start.umask);
     let around = Surroundings::now(start.namespace, start.instance, start.umask);
@@ -104,8 +98,8 @@ fn failed(what: &str, error: &io::Error) -> u8 {
     }
 }
 
-/// How the text of a configuration becomes one.
-#[derive(Debug)]
+/// How the text of a new configuration becomes one, at a reload.
+#[derive(Debug, Clone)]
 pub struct Text {
     /// The name of the main file.
     pub config_file: std::path::PathBuf,
@@ -118,8 +112,7 @@ impl Text {
     /// that it names. The supervisor has found it usable, and reading it is pure: so
     /// will we.
     pub fn read(&self, sources: OwnedFd) -> io::Result<Loaded> {
-        let mut bytes = Vec::new();
-        File::from(sources).read_to_end(&mut bytes)?;
+        let bytes = bytes_in(sources)?;
         // The text is one line of JSON; a second one has what the worker must not open.
         let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
         let text = lines.next().unwrap_or_default();
@@ -135,4 +128,11 @@ impl Text {
             Err(io::Error::new(io::ErrorKind::InvalidData, text))
         }
     }
+}
+
+/// Everything in a memfd that is positioned at its beginning.
+pub fn bytes_in(memory_file: OwnedFd) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::from(memory_file).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

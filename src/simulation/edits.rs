@@ -63,7 +63,8 @@ impl Edit {
 fn change(config: &mut Config, name: &str, change: impl FnOnce(&mut Instance)) {
     let mut instances = config.instances.iter_mut();
     if let Some(instance) = instances.find(|it| it.name == name) {
-        change(Arc::make_mut(instance));
+        let instance: &mut Box<Instance> = Arc::make_mut(instance);
+        change(instance);
     }
 }
 

@@ -5,9 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use crate::config::model::Instance;
+use crate::config::model::SharedInstance;
 use crate::ids::IfIndex;
 use crate::time::{Instant, Interval};
 use crate::vrrp::Engine;
@@ -234,7 +233,7 @@ impl World {
 fn follow_reload(
     watches: &mut Vec<Watch>,
     ended: &[String],
-    kept: &[(String, Arc<Instance>)],
+    kept: &[(String, SharedInstance)],
     now: Instant,
 ) -> Vec<Watch> {
     let (ended, mut others): (Vec<Watch>, Vec<Watch>) = std::mem::take(watches)

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{HmacMode, Instance, LossAnswer, Version};
+use crate::config::model::{HmacMode, LossAnswer, SharedInstance, Version};
 use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 use crate::vrrp::engine::InstanceView;
@@ -62,7 +62,7 @@ pub enum Cause {
         /// The names of the instances that it ends.
         ended: Vec<String>,
         /// The names that instances had which go on, and what they are now.
-        kept: Vec<(String, Arc<Instance>)>,
+        kept: Vec<(String, SharedInstance)>,
     },
 }
 
@@ -110,7 +110,7 @@ pub struct Change {
 #[derive(Debug, Clone)]
 pub struct Watch {
     /// Its configuration.
-    pub config: Arc<Instance>,
+    pub config: SharedInstance,
     /// Its name, to share.
     pub name: Arc<str>,
     /// The state after the last turn.
@@ -152,7 +152,7 @@ pub struct Watch {
 
 impl Watch {
     /// An instance that begins at `now`.
-    pub fn new(config: &Arc<Instance>, now: Instant) -> Self {
+    pub fn new(config: &SharedInstance, now: Instant) -> Self {
         Self {
             name: config.name.as_str().into(),
             state: State::Init,

@@ -6,9 +6,8 @@
 //! but for the owner of the addresses.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, SharedInstance};
 use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 use crate::vrrp::orders::Order;
@@ -66,7 +65,7 @@ fn concerned(config: &Config, order: &Order) -> Vec<String> {
 /// After a reload: what was in force goes on under the names that instances have now.
 pub fn handed_down(
     before: &BTreeMap<String, Ordered>,
-    kept: &[(String, Arc<Instance>)],
+    kept: &[(String, SharedInstance)],
     config: &Config,
 ) -> BTreeMap<String, Ordered> {
     let renamed = |name: &str| {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::config::model::{Instance, Version};
+use crate::config::model::{Instance, SharedInstance, Version};
 use crate::time::Instant;
 use crate::vrrp::state_machine::State;
 
@@ -12,7 +12,7 @@ use super::monitor::{Breach, Cause, Turn, Watch};
 
 impl Watch {
     /// From now on it is this. What it waits for it has waited for since before.
-    pub fn go_on_as(&mut self, config: &Arc<Instance>, now: Instant) {
+    pub fn go_on_as(&mut self, config: &SharedInstance, now: Instant) {
         let before = self.patience();
         let old = std::mem::replace(&mut self.config, Arc::clone(config));
         self.name = config.name.as_str().into();

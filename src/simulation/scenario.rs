@@ -327,7 +327,9 @@ fn instances_of(node: usize, nodes: &[Named]) -> BTreeSet<String> {
 /// Every interface that a configuration names.
 fn interfaces_of(config: &Config) -> BTreeSet<String> {
     let of_one = |instance: &Instance| {
-        let vips = instance.all_addresses().map(|vip| vip.interface.clone());
+        let vips = instance
+            .all_addresses()
+            .map(|vip| vip.interface.to_string());
         let tracked = instance.track_interfaces.iter();
         let mut all: Vec<String> = vips.collect();
         all.extend(tracked.map(|it| it.interface.clone()));
@@ -441,7 +443,7 @@ fn own_addresses(
         .into_iter()
         .flat_map(|(_, it)| &it.instances);
     let here: Vec<&Instance> = instances
-        .map(|instance| &**instance)
+        .map(|instance| &***instance)
         .filter(|instance| link_of(instance) == interface)
         .collect();
     let mut own: Vec<InterfaceAddress> = Vec::new();

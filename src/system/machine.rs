@@ -109,27 +109,17 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
 /// Every interface by name.
 fn interfaces() -> Option<HashMap<String, Known>> {
     let mut interfaces = HashMap::new();
-    for state in netlink::interfaces_now().ok()? {
+    for (state, ethernet) in netlink::links_now().ok()? {
         let known = Known {
             interface: Interface {
                 loopback: state.loopback,
                 multicast: state.multicast,
-                ethernet: false,
+                ethernet,
                 mtu: state.mtu,
             },
             is_private_macvlan: state.link.kind == LinkKind::Macvlan { private: true },
         };
         interfaces.insert(state.name, known);
-    }
-    // The hardware type comes with the link address.
-    for entry in getifaddrs().ok()? {
-        let link = entry
-            .address
-            .as_ref()
-            .and_then(|address| address.as_link_addr());
-        if let (Some(link), Some(known)) = (link, interfaces.get_mut(&entry.interface_name)) {
-            known.interface.ethernet = link.hatype() == libc::ARPHRD_ETHER;
-        }
     }
     Some(interfaces)
 }

@@ -19,17 +19,26 @@ pub fn give_back_what_is_large() {
     }
 }
 
+/// Gives back every page that nothing is in. Takes about a millisecond for each ten
+/// megabytes.
+pub fn give_back_what_was_freed() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes a number, and touches only what is not in use.
+    unsafe {
+        libc::malloc_trim(0);
+    };
+}
+
 /// Gives back every page that nothing is in, and the pages of the program and its
 /// libraries, which stand in files: most of them were needed to begin, since reading a
 /// configuration is most of the program, and what is needed again comes back from the
 /// machine's cache within microseconds. Where pages are locked (mlockall(2)) they stay.
 /// Takes about a millisecond for each ten megabytes.
 pub fn give_back() {
+    give_back_what_was_freed();
     #[cfg(target_env = "gnu")]
-    // SAFETY: the one takes a number, and touches only what is not in use; the callback
-    // has the type that the other asks for, and needs no data.
+    // SAFETY: the callback has the type that it asks for, and needs no data.
     unsafe {
-        libc::malloc_trim(0);
         libc::dl_iterate_phdr(Some(give_back_object), std::ptr::null_mut());
     };
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Command, Instance, Route, Rule, SyncGroup, VirtualAddress};
+use crate::config::model::{Command, Route, Rule, SharedInstance, SyncGroup, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority, ScriptId};
 use crate::wire::advert::Family;
 
@@ -290,7 +290,7 @@ pub struct Notification {
     /// Which instance.
     pub id: InstanceId,
     /// Its configuration: name, scripts, mail.
-    pub instance: Arc<Instance>,
+    pub instance: SharedInstance,
     /// The state it is in now.
     pub state: NotifyState,
     /// The state that was told before; `None` if this is the first.
@@ -310,7 +310,7 @@ pub struct LowerPriorityHeard {
     /// Which instance.
     pub id: InstanceId,
     /// Its configuration: name, script.
-    pub instance: Arc<Instance>,
+    pub instance: SharedInstance,
     /// Its own effective priority at that time.
     pub priority: Priority,
 }
@@ -321,7 +321,7 @@ pub struct PriorityChanged {
     /// Which instance.
     pub id: InstanceId,
     /// Its configuration: name.
-    pub instance: Arc<Instance>,
+    pub instance: SharedInstance,
     /// It is MASTER.
     pub is_master: bool,
     /// The new priority.

@@ -18,6 +18,7 @@ use crate::wire::advert::{IP_PROTOCOL, Packet};
 use crate::wire::auth::ah;
 use crate::wire::auth::trailer::{Sequence, Subject, Trailer};
 
+use super::rare::{Blank, Rare};
 use super::statistics::Statistics;
 
 /// Senders that are remembered besides the peers of the configuration
@@ -42,8 +43,8 @@ pub struct Sequences {
     header: u32,
     /// The last that was sent.
     trailer: Option<Sequence>,
-    headers: Newest<u32>,
-    trailers: Newest<Sequence>,
+    headers: Rare<Newest<u32>>,
+    trailers: Rare<Newest<Sequence>>,
 }
 
 impl Sequences {
@@ -52,10 +53,10 @@ impl Sequences {
         let senders = instance.unicast_peers.len().saturating_add(SENDERS);
         let mut new = Self::default();
         if instance.header_key().is_some() {
-            new.headers = Newest::with_room(senders);
+            *new.headers.make() = Newest::with_room(senders);
         }
         if instance.auth_hmac.is_some() {
-            new.trailers = Newest::with_room(senders);
+            *new.trailers.make() = Newest::with_room(senders);
         }
         new
     }
@@ -64,9 +65,14 @@ impl Sequences {
     /// accepted, whatever the keys are now, as long as there is such a signature.
     pub fn follow(&mut self, instance: &Instance) {
         let senders = instance.unicast_peers.len().saturating_add(SENDERS);
-        let room = |is_used| if is_used { senders } else { 0 };
-        self.headers.resize(room(instance.header_key().is_some()));
-        self.trailers.resize(room(instance.auth_hmac.is_some()));
+        match instance.header_key() {
+            Some(_) => self.headers.make().resize(senders),
+            None => self.headers.clear(),
+        }
+        match instance.auth_hmac {
+            Some(_) => self.trailers.make().resize(senders),
+            None => self.trailers.clear(),
+        }
     }
 
     /// The sequence of the next advert with an authentication header: more than
@@ -108,21 +114,21 @@ impl Sequences {
     /// checks, too. Not before: the IP header is not signed, and who changes that on the
     /// way must not make the unchanged datagram look like a replay.
     pub fn note_trailer(&mut self, source: IpAddr, trailer: &[u8]) {
-        if let Some(trailer) = Trailer::new(trailer) {
-            self.trailers.note(source, trailer.sequence);
+        if let (Some(trailers), Some(trailer)) = (self.trailers.if_any(), Trailer::new(trailer)) {
+            trailers.note(source, trailer.sequence);
         }
     }
 }
 
 /// The newest sequence of each of the senders that were heard last.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Newest<T> {
     heard: Vec<Heard<T>>,
     room: usize,
     turn: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Heard<T> {
     sender: IpAddr,
     newest: T,
@@ -137,6 +143,14 @@ impl<T> Default for Newest<T> {
             turn: 0,
         }
     }
+}
+
+impl<T: PartialEq + 'static> Blank for Newest<T> {
+    const BLANK: &'static Self = &Self {
+        heard: Vec::new(),
+        room: 0,
+        turn: 0,
+    };
 }
 
 impl<T: Copy> Newest<T> {
@@ -278,7 +292,9 @@ pub fn check_header(
     if let Some(newest) = sequences.headers.of(source).filter(|it| received <= *it) {
         return Err(HeaderFault::Replayed { received, newest });
     }
-    sequences.headers.note(source, received);
+    if let Some(headers) = sequences.headers.if_any() {
+        headers.note(source, received);
+    }
     sequences.header = sequences.header.max(received);
     Ok(())
 }
@@ -490,13 +506,14 @@ mod tests {
     #[test]
     fn a_mark_from_before_the_clock_was_set_holds_nothing_back() {
         let mut sequences = Sequences {
-            trailers: Newest::with_room(1),
+            trailers: Newest::with_room(1).into(),
             ..Sequences::default()
         };
         let source = IpAddr::from([10, 0, 0, 1]);
         let at = |us: u64| Sequence::at(us);
         sequences
             .trailers
+            .make()
             .note(source, at(TODAY_US + 3_600_000_000));
         let check = |sequence, monotonic| {
             let extension = extension(monotonic);

@@ -32,6 +32,7 @@ pub mod outgoing;
 mod own_link;
 pub mod peers;
 pub mod plan;
+mod rare;
 pub mod reasons;
 pub mod receive;
 mod refusals;

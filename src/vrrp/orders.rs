@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Priority;
 use crate::time::{Instant, Interval};
 
+use super::rare::Blank;
 use super::reasons::Ms;
 use super::state_machine::State;
 
@@ -94,6 +95,13 @@ pub struct InForce {
     pub drained: Option<Instant>,
     /// It counts with another priority than that of the configuration.
     pub priority: Option<OrderedPriority>,
+}
+
+impl Blank for InForce {
+    const BLANK: &'static Self = &Self {
+        drained: None,
+        priority: None,
+    };
 }
 
 /// A priority in the place of that of the configuration.

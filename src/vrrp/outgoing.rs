@@ -306,7 +306,7 @@ mod tests {
             mode: HmacMode::Enforce,
         };
         let config = Instance {
-            auth_hmac: Some(extension),
+            auth_hmac: Some(Box::new(extension)),
             multicast_group: "ff02::12".parse().unwrap(),
             ..instance(Version::V3, Family::V6)
         };

@@ -28,8 +28,8 @@ const FORGET_REFUSED: Interval = Interval::from_secs(60);
 /// From so many refused adverts on a sender is more than a stray packet.
 const PERSISTENT: u64 = 3;
 
-/// Everybody that is remembered. Room for all is made when the first one is
-/// heard, and never again.
+/// Everybody that is remembered. Room for one is made when that is heard, room for all
+/// when the second one is, and never again.
 #[derive(Debug, Default)]
 pub struct Peers {
     entries: Vec<Peer>,
@@ -86,7 +86,8 @@ impl Peers {
             .collect();
         self.configured = config.unicast_peers.len();
         let limit = self.configured.saturating_add(STRANGERS);
-        self.entries.reserve_exact(limit);
+        let wanted = self.configured.saturating_add(before.len());
+        self.entries.reserve_exact(wanted.min(limit));
         for peer in &config.unicast_peers {
             let mut entry = known
                 .remove(&peer.address)
@@ -177,7 +178,12 @@ impl Peers {
         let limit = self.configured.saturating_add(STRANGERS);
         let count = self.entries.len();
         if count < limit {
-            self.entries.reserve_exact(limit.saturating_sub(count));
+            // Most hear one other router, ever.
+            let room = match count > self.configured {
+                true => limit.saturating_sub(count),
+                false => 1,
+            };
+            self.entries.reserve_exact(room);
             self.entries.push(Peer::new(address, false));
             return Some(count);
         }

@@ -7,9 +7,10 @@
 use crate::ids::{Errno, IfIndex};
 
 use super::action::{Operation, Token};
+use super::rare::Blank;
 
 /// The refusals of one instance, or of all that is static.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Refusals {
     /// What is not in.
     missing: Vec<(Operation, Errno)>,
@@ -17,13 +18,20 @@ pub struct Refusals {
 }
 
 /// A trial under way.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Trying {
     token: Token,
     /// What was refused again.
     again: Vec<(Operation, Errno)>,
     /// Something has changed since it began.
     is_outdated: bool,
+}
+
+impl Blank for Refusals {
+    const BLANK: &'static Self = &Self {
+        missing: Vec::new(),
+        trying: None,
+    };
 }
 
 impl Refusals {

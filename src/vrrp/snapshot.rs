@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::model::{
-    Config, Instance, Script, SyncGroup, TrackedFile, TrackedProcess, VirtualAddress,
+    Config, Script, SharedInstance, SyncGroup, TrackedFile, TrackedProcess, VirtualAddress,
 };
 use crate::ids::{Errno, IfIndex, Priority, ScriptId};
 use crate::time::{Instant, Interval};
@@ -59,7 +59,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone)]
 pub struct InstanceSnapshot {
     /// Its configuration.
-    pub config: Arc<Instance>,
+    pub config: SharedInstance,
     /// Where it is.
     pub state: State,
     /// Where it would be if nothing that it waits for stood against it.
@@ -254,7 +254,7 @@ impl InstanceSnapshot {
         };
         let is_own = self.own_link.as_ref() == Some(link);
         let shown = VirtualAddress {
-            interface: format!("{}@{}", link.name, link.parent),
+            interface: format!("{}@{}", link.name, link.parent).into(),
             use_vmac: vip.use_vmac && !is_own && !self.config.vmac_addresses,
             ..vip.clone()
         };

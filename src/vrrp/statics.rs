@@ -50,7 +50,7 @@ impl Statics {
     /// kernel drops it with the interface.
     pub fn of_interface(&self, name: &str) -> Vec<Operation> {
         let on = |operation: &&Operation| match operation {
-            Operation::AddAddress { address, .. } => address.interface == name,
+            Operation::AddAddress { address, .. } => *address.interface == *name,
             Operation::AddRoute(route) => {
                 let hops = route.next_hops.iter();
                 let mut hops = hops.map(|hop| hop.interface.as_deref());
@@ -90,7 +90,7 @@ pub fn interfaces_of(config: &Config, group: &str) -> Vec<String> {
     let is_in = |named: &Option<String>| named.as_deref() == Some(group);
     let addresses = config.static_addresses.iter();
     let addresses = addresses.filter(|it| is_in(&it.track_group));
-    let addresses = addresses.map(|it| it.interface.as_str());
+    let addresses = addresses.map(|it| &*it.interface);
     let routes = config.static_routes.iter();
     let routes = routes.filter(|it| is_in(&it.track_group));
     let routes = routes.filter_map(|it| it.interface.as_deref());

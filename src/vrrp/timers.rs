@@ -61,6 +61,13 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.armed.get(&key).map(|armed| armed.deadline)
     }
 
+    /// Has room for a few more than there are.
+    pub fn shrink(&mut self) {
+        let (queued, armed) = (self.heap.len(), self.armed.len());
+        self.heap.shrink_to(queued.saturating_add(queued / 8));
+        self.armed.shrink_to(armed.saturating_add(armed / 8));
+    }
+
     /// When to look again: never later than the first deadline, and after
     /// `pop_due` has returned `None` never in the past.
     pub fn next(&self) -> Option<Instant> {
@@ -70,30 +77,43 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
+    /// What is due first, if that is by `until`. Unlike `next` it looks behind entries of
+    /// the heap that deadlines have moved away from.
+    pub fn first_by(&mut self, until: Instant) -> Option<(K, Instant)> {
+        while let Some(&Reverse((at, key))) = self.heap.peek() {
+            if at > until {
+                return None;
+            }
+            match self.armed.get_mut(&key) {
+                Some(armed) if armed.queued == at && armed.deadline == at => {
+                    return Some((key, at));
+                }
+                Some(armed) if armed.queued == at => {
+                    armed.queued = armed.deadline;
+                    let moved = Reverse((armed.deadline, key));
+                    self.heap.pop();
+                    self.heap.push(moved);
+                }
+                _ => {
+                    self.heap.pop();
+                }
+            }
+        }
+        None
+    }
+
+    /// What `next` may belong to.
+    pub fn next_key(&self) -> Option<K> {
+        self.heap.peek().map(|Reverse((_, key))| *key)
+    }
+
     /// Takes out the first deadline that is due at `now`. Deadlines of the
     /// same time come in the order of their keys.
     pub fn pop_due(&mut self, now: Instant) -> Option<(K, Instant)> {
-        while let Some(&Reverse((at, key))) = self.heap.peek() {
-            if at > now {
-                return None;
-            }
-            self.heap.pop();
-            let Some(armed) = self.armed.get_mut(&key) else {
-                continue;
-            };
-            if armed.queued != at {
-                continue;
-            }
-            if armed.deadline > at {
-                armed.queued = armed.deadline;
-                self.heap.push(Reverse((armed.deadline, key)));
-                continue;
-            }
-            let deadline = armed.deadline;
-            self.armed.remove(&key);
-            return Some((key, deadline));
-        }
-        None
+        let due = self.first_by(now)?;
+        self.heap.pop();
+        self.armed.remove(&due.0);
+        Some(due)
     }
 }
 
@@ -128,6 +148,22 @@ mod tests {
         timers.arm('a', at(40));
         assert_eq!(timers.pop_due(at(39)), None);
         assert_eq!(timers.pop_due(at(40)), Some(('a', at(40))));
+    }
+
+    #[test]
+    fn the_first_is_told_before_it_is_due_and_wherever_it_has_moved() {
+        let mut timers = Timers::new();
+        timers.arm('a', at(10));
+        timers.arm('b', at(20));
+        timers.arm('a', at(30));
+        assert_eq!(timers.first_by(at(19)), None, "one of 10 is not there");
+        assert_eq!(timers.first_by(at(25)), Some(('b', at(20))));
+        assert_eq!(timers.next_key(), Some('b'));
+        timers.disarm('b');
+        assert_eq!(timers.first_by(at(29)), None);
+        assert_eq!(timers.first_by(at(30)), Some(('a', at(30))));
+        assert_eq!(timers.pop_due(at(29)), None, "telling takes nothing out");
+        assert_eq!(timers.pop_due(at(30)), Some(('a', at(30))));
     }
 
     #[test]

@@ -93,9 +93,9 @@ impl fmt::Display for Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Share {
     /// Those that are well.
-    pub well: usize,
+    pub well: u32,
     /// All of them.
-    pub all: usize,
+    pub all: u32,
 }
 
 impl Share {
@@ -104,7 +104,7 @@ impl Share {
         let mut share = Self::default();
         for well in each {
             share.all = share.all.saturating_add(1);
-            share.well = share.well.saturating_add(usize::from(well));
+            share.well = share.well.saturating_add(u32::from(well));
         }
         share
     }
@@ -165,6 +165,11 @@ pub struct Count {
 }
 
 impl Transitions {
+    /// None yet, with room for the two that most instances need.
+    pub fn with_room() -> Self {
+        Self(Vec::with_capacity(2))
+    }
+
     /// It has entered this state.
     pub fn count(&mut self, to: State, cause: &Cause) {
         let cause = cause.code();

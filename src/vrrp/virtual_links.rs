@@ -313,7 +313,7 @@ pub fn own_link(instance: &Instance) -> Option<LinkKey> {
         return None;
     };
     Some(LinkKey {
-        parent: instance.interface.clone(),
+        parent: instance.interface.to_string(),
         what,
     })
 }
@@ -332,7 +332,7 @@ pub fn link_of(instance: &Instance, vip: &VirtualAddress) -> Option<LinkKey> {
     }
     let has_own = vip.use_vmac || (instance.vmac_addresses && !is_at_home);
     has_own.then(|| LinkKey {
-        parent: vip.interface.clone(),
+        parent: vip.interface.to_string(),
         what: What::Macvlan(hardware_address(instance, is_ipv6)),
     })
 }

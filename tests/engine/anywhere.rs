@@ -23,7 +23,7 @@ fn global(node: u8) -> Ipv6Addr {
 
 /// Node 1 of two, at `own`, without an interface.
 fn anywhere(mut config: Instance, own: impl Into<IpAddr>, peer: impl Into<IpAddr>) -> Instance {
-    config.interface.clear();
+    config.interface = "".into();
     config.source_address = Some(own.into());
     config.unicast_peers = vec![peer.into().into()];
     config

@@ -207,7 +207,7 @@ mod trailer {
 
     fn signed(priority: u8, extension: AuthHmac) -> Instance {
         Instance {
-            auth_hmac: Some(extension),
+            auth_hmac: Some(Box::new(extension)),
             ..instance(priority)
         }
     }

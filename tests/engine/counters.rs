@@ -138,13 +138,13 @@ fn authenticated(authentication: Authentication) -> Instance {
 
 fn signing(mode: HmacMode) -> Instance {
     Instance {
-        auth_hmac: Some(AuthHmac {
+        auth_hmac: Some(Box::new(AuthHmac {
             keys: vec![(1, HmacKey::Bytes(KEY.to_vec().into()))],
             active_key: 1,
             time_window: Interval::from_secs(5),
             monotonic: false,
             mode,
-        }),
+        })),
         ..instance(100)
     }
 }

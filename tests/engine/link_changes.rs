@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use keepalived_rs::config::model::{
-    Config, Instance, InterfaceDelay, LinkbeatInterface, Route, TrackGroup, VirtualAddress, Vmac,
+    Config, Instance, InterfaceDelay, LinkbeatInterface, Route, TrackGroup, VirtualAddress,
 };
 use keepalived_rs::ids::IfIndex;
 use keepalived_rs::time::Interval;
@@ -60,7 +60,7 @@ fn a_link_that_is_down_for_long_enough_means_fault() {
 #[test]
 fn a_virtual_mac_waits_with_the_link_below_it() {
     let with_vmac = Instance {
-        vmac: Some(Vmac::default()),
+        vmac: Some(Box::default()),
         ..instance(150)
     };
     let mut wire = master(delayed(with_vmac, ms(1_500), ms(700)));

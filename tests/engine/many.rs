@@ -2,6 +2,7 @@
 //! number.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use keepalived_rs::config::model::{Config, Instance};
 use keepalived_rs::ids::{Errno, IfIndex, Vrid};
@@ -27,7 +28,7 @@ impl Transmit for Nowhere {
 fn instances(count: usize) -> Config {
     config((0..count).map(|number| {
         let [_, _, high, low] = (number as u32).to_be_bytes();
-        let interface = format!("e{}", number / ON_A_LINK);
+        let interface: Arc<str> = format!("e{}", number / ON_A_LINK).into();
         let mut address = vip(Ipv4Addr::new(10, 200, high, low));
         address.interface.clone_from(&interface);
         Instance {

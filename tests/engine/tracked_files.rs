@@ -149,7 +149,7 @@ fn a_reload_asks_only_for_what_is_new() {
     let mut other = with_file(100, 1);
     let mut it = Instance::clone(&other.instances[0]);
     it.track_files[0].file = file("/run/g");
-    other.instances = vec![Arc::new(it)];
+    other.instances = vec![Arc::new(Box::new(it))];
     other.track_files = vec![file("/run/g")];
     reload(&mut wire, other);
     assert_eq!(wire[0].priority(), 100);

@@ -21,7 +21,7 @@ const MAC: MacAddress = MacAddress([0, 0, 0x5e, 0, 1, 51]);
 
 fn with_vmac(plain: Instance) -> Instance {
     Instance {
-        vmac: Some(Vmac::default()),
+        vmac: Some(Box::default()),
         ..plain
     }
 }
@@ -32,7 +32,7 @@ fn named(name: &str) -> Instance {
         ..Vmac::default()
     };
     Instance {
-        vmac: Some(vmac),
+        vmac: Some(Box::new(vmac)),
         ..instance(100)
     }
 }
@@ -359,10 +359,10 @@ fn another_group_leaves_it_where_it_is() {
     wire.run_until(10_000_000);
     let before = wire[0].operations.len();
     let mut other = with_vmac(instance(100));
-    other.vmac = Some(Vmac {
+    other.vmac = Some(Box::new(Vmac {
         group: Some(3),
         ..Vmac::default()
-    });
+    }));
     wire.reload(0, config([other]));
     wire.run_until(11_000_000);
     let after = &wire[0].operations[before..];
@@ -484,10 +484,10 @@ fn which_address_is_on_which_link() {
 #[test]
 fn hardware_addresses_of_the_configuration() {
     let with = |address| Instance {
-        vmac: Some(Vmac {
+        vmac: Some(Box::new(Vmac {
             hardware_address: Some(address),
             ..Vmac::default()
-        }),
+        })),
         ..instance(100)
     };
     for (address, mac) in [

@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use keepalived_rs::config::model::{Config, InitialState, Instance, VirtualAddress};
+use keepalived_rs::config::model::{
+    Config, InitialState, Instance, SharedInstance, VirtualAddress,
+};
 use keepalived_rs::ids::{Errno, IfIndex, MacAddress, Priority, ScriptId, Vrid};
 use keepalived_rs::time::{Instant, Interval, WallClock};
 use keepalived_rs::vrrp::Engine;
@@ -530,7 +532,8 @@ pub struct Master {
 }
 
 pub fn config(instances: impl IntoIterator<Item = Instance>) -> Config {
-    let instances: Vec<Arc<Instance>> = instances.into_iter().map(Arc::new).collect();
+    let instances: Vec<SharedInstance> =
+        instances.into_iter().map(Box::new).map(Arc::new).collect();
     let mut scripts = Vec::new();
     for tracked in instances.iter().flat_map(|it| &it.track_scripts) {
         if !scripts.contains(&tracked.script) {

@@ -166,7 +166,7 @@ fn engine(dice: &mut Dice) -> Wire {
         _ => None,
     };
     if config.authentication.is_none() && dice.chance(3) {
-        config.auth_hmac = Some(AuthHmac {
+        config.auth_hmac = Some(Box::new(AuthHmac {
             keys: vec![(1, HmacKey::Bytes(vec![7; 32].into()))],
             active_key: 1,
             time_window: Interval::from_secs(5),
@@ -176,7 +176,7 @@ fn engine(dice: &mut Dice) -> Wire {
                 HmacMode::Permissive,
                 HmacMode::ReceiveOnly,
             ]),
-        });
+        }));
     }
     let mut wire = Wire::new([Node::new(1, config)]);
     wire.start();

@@ -261,13 +261,13 @@ fn instance(kind: Kind, monotonic: bool) -> Instance {
         },
         Kind::Trailer { version, ipv6 } => Instance {
             version,
-            auth_hmac: Some(AuthHmac {
+            auth_hmac: Some(Box::new(AuthHmac {
                 keys: (0..KEYS.len()).map(extension).collect(),
                 active_key: 1,
                 time_window: Interval::from_us(WINDOW_US),
                 monotonic,
                 mode: HmacMode::Enforce,
-            }),
+            })),
             ..match ipv6 {
                 true => world::instance6(100),
                 false => world::instance(100),

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use keepalived_rs::config::model::{
-    self, Authentication, Config, InitialState, Instance, Notify, Password, Script, SyncGroup,
-    TrackInterface, TrackScript, VirtualAddress,
+    self, Authentication, Config, InitialState, Instance, Notify, Password, Script, SharedInstance,
+    SyncGroup, TrackInterface, TrackScript, VirtualAddress,
 };
 use keepalived_rs::ids::{Errno, IfIndex, Priority, Vrid};
 use keepalived_rs::time::{Instant, Interval};
@@ -207,7 +207,7 @@ impl Dice {
     /// The same with one to three differences.
     fn edited(&mut self, config: &Config) -> Config {
         let mut instances: Vec<Instance> =
-            config.instances.iter().map(|it| (**it).clone()).collect();
+            config.instances.iter().map(|it| (***it).clone()).collect();
         let mut groups = config.sync_groups.clone();
         for _ in 0..1 + self.below(3) {
             self.edit(&mut instances, &mut groups);
@@ -454,7 +454,7 @@ impl Node {
     /// Takes the way, and looks at everything on it.
     fn reload(&mut self, plan: Plan) {
         let before = self.snapshot();
-        let names = |list: &[Arc<Instance>]| -> BTreeSet<String> {
+        let names = |list: &[SharedInstance]| -> BTreeSet<String> {
             list.iter().map(|it| it.name.clone()).collect()
         };
         let kept: BTreeMap<String, String> = plan
@@ -524,7 +524,7 @@ impl Node {
                 continue;
             }
             for vip in it.all_addresses() {
-                let on = if vip.interface == "eth0" { 2 } else { 3 };
+                let on = if &*vip.interface == "eth0" { 2 } else { 3 };
                 wanted.insert(on_kernel(IfIndex(on), vip));
             }
         }

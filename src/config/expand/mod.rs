@@ -279,7 +279,8 @@ impl<'a> Reader<'a> {
             self.found.push(diagnostic.help(help));
             return;
         }
-        if line.contains('\0') {
+        let contents = lex::Contents::of(line);
+        if contents.has_nul() {
             let text = "configuration appears to have embedded NULs - ignoring line";
             self.found
                 .push(Diagnostic::error("embedded-nul", text).at(&start_of_line()));
@@ -292,6 +293,13 @@ impl<'a> Reader<'a> {
         let blanks = line.len().saturating_sub(line.trim_ascii_start().len());
         let start = start.saturating_add(blanks);
         let raw = Text::literal(line.trim_ascii(), here.id, start);
+        // Almost every line: what follows would find nothing in it.
+        if contents.is_literal() && self.long_definition.is_none() {
+            if !raw.text.is_empty() {
+                self.expanded_line(here, raw);
+            }
+            return;
+        }
         let uncommented = lex::strip_comment(raw);
         self.tell_of_characters(here, &uncommented);
         let text = uncommented.text;
@@ -423,8 +431,24 @@ impl<'a> Reader<'a> {
     }
 
     fn split_at_braces(&mut self, text: Text) {
-        if !text.text.bytes().any(|byte| matches!(byte, b'{' | b'}')) {
+        let mut bytes = text.text.bytes();
+        let Some(first) = bytes.position(|byte| matches!(byte, b'{' | b'}')) else {
             self.statement(text);
+            return;
+        };
+        // Almost every line with a brace ends with it.
+        let end = first.saturating_add(1);
+        let before = text.text.get(..first).unwrap_or_default();
+        if end == text.text.len() && !before.contains('"') && !text.is_verbatim(first) {
+            let origin = text.origin(first, end);
+            let token = match text.text.ends_with('{') {
+                true => Token::Open(origin),
+                false => Token::Close(origin),
+            };
+            if first > 0 {
+                self.statement(text.into_part(0, first));
+            }
+            self.tokens.push(token);
             return;
         }
         let mut in_quotes = false;

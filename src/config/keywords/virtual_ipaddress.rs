@@ -5,6 +5,7 @@
 //! do not fit, are found in `resolve`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::{Origin, Word};
@@ -33,11 +34,16 @@ impl Line {
         self.address.address
     }
 
-    /// What the line means if `default_interface` is where it goes without `dev`.
-    pub fn resolved(&self, default_interface: &str) -> VirtualAddress {
+    /// What the line means if `default_interface` is where it goes without `dev`;
+    /// `shared` gives the name of an interface to all that have it.
+    pub fn resolved(
+        &self,
+        default_interface: &str,
+        shared: impl FnOnce(&str) -> Arc<str>,
+    ) -> VirtualAddress {
         let device = self.device.as_ref().map(|word| word.text.as_str());
         let mut address = self.address.clone();
-        address.interface = device.unwrap_or(default_interface).to_string();
+        address.interface = shared(device.unwrap_or(default_interface));
         address
     }
 }
@@ -83,7 +89,7 @@ impl<'s, 'o> Reader<'s, 'o> {
             cx.error("address", word, text);
             return None;
         };
-        let address = VirtualAddress::new(prefix.address, prefix.length, "");
+        let address = VirtualAddress::new(prefix.address, prefix.length, Arc::default());
         let mut reader = Self {
             owner,
             written: &word.text,

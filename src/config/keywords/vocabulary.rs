@@ -1,8 +1,9 @@
 //! Every word of every block: for lists, for braces that must follow, and for
 //! sentences that help somebody who wrote an unknown word.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use crate::hashing::QuickMap;
 
 use super::super::tree::Wants;
 use super::{
@@ -80,16 +81,18 @@ fn add<T>(out: &mut Vec<Row>, block: &'static str, table: &'static [Keyword<T>])
     }));
 }
 
+type ByName<T> = QuickMap<&'static str, T>;
+
 /// The rows of one file, to be looked up without knowing their types.
 pub struct Vocabulary {
-    blocks: HashMap<&'static str, HashMap<&'static str, Content>>,
+    blocks: ByName<ByName<Content>>,
     /// Of `keepalived-rs.conf`, not of the main file.
     is_companion: bool,
 }
 
 impl Vocabulary {
     fn new(rows: &[Row], is_companion: bool) -> Self {
-        let mut blocks: HashMap<_, HashMap<_, _>> = HashMap::new();
+        let mut blocks: ByName<ByName<Content>> = QuickMap::default();
         for row in rows {
             let words = blocks.entry(row.block).or_default();
             words.insert(row.name, row.content);
@@ -159,7 +162,7 @@ impl Vocabulary {
         if word.len() > 64 {
             return Vec::new();
         }
-        let known = self.blocks.get(block).into_iter().flat_map(HashMap::keys);
+        let known = self.blocks.get(block).into_iter().flat_map(QuickMap::keys);
         // Most words are too long or too short to be near; the rest is slow to compare.
         let nearest = known
             .filter(|known| known.len().abs_diff(word.len()) <= limit)

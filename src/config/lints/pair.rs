@@ -14,7 +14,8 @@ use crate::time::Interval;
 use super::super::diagnostic::{Class, Diagnostic, Severity};
 use super::super::lex::Origin;
 use super::super::model::{
-    AuthHmac, Authentication, HmacKey, HmacMode, InitialState, Instance, Version, VirtualAddress,
+    AuthHmac, Authentication, HmacKey, HmacMode, InitialState, Instance, SharedInstance, Version,
+    VirtualAddress,
 };
 use super::{Subject, Weight, best, limited};
 
@@ -76,13 +77,10 @@ const WAYS: [fn(&Instance) -> Key<'_>; 4] = [
     |one| (None, &one.name),
 ];
 
-fn matched<'a>(
-    left: &'a [std::sync::Arc<Instance>],
-    right: &'a [std::sync::Arc<Instance>],
-) -> Matched<'a> {
+fn matched<'a>(left: &'a [SharedInstance], right: &'a [SharedInstance]) -> Matched<'a> {
     let mut together = Vec::new();
-    let mut left: Vec<&Instance> = left.iter().map(AsRef::as_ref).collect();
-    let mut right: Vec<&Instance> = right.iter().map(AsRef::as_ref).collect();
+    let mut left: Vec<&Instance> = left.iter().map(|it| &***it).collect();
+    let mut right: Vec<&Instance> = right.iter().map(|it| &***it).collect();
     for way in WAYS {
         let mut waiting: HashMap<Key<'_>, Vec<&Instance>> = HashMap::new();
         for instance in right.drain(..).rev() {

@@ -5,6 +5,7 @@
 use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A line of `virtual_ipaddress` (specification C.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct VirtualAddress {
     /// Prefix length: as written; 32 or 128 if none was, or with `peer`.
     pub prefix_length: u8,
     /// `dev`, or the interface of the instance.
-    pub interface: String,
+    pub interface: Arc<str>,
     /// `scope` as the kernel's number: global 0, site 200, link 253, host 254, nowhere 255.
     pub scope: u8,
     /// `brd`, worked out; `None` unless asked for.
@@ -53,7 +54,7 @@ impl Hash for VirtualAddress {
 
 impl VirtualAddress {
     /// A plain address: global scope, no options.
-    pub fn new(address: IpAddr, prefix_length: u8, interface: impl Into<String>) -> Self {
+    pub fn new(address: IpAddr, prefix_length: u8, interface: impl Into<Arc<str>>) -> Self {
         Self {
             address,
             prefix_length,

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use crate::ids::{Priority, Vrid};
 use crate::time::Interval;
@@ -225,17 +226,17 @@ pub struct Instance {
     /// `state`.
     pub initial_state: InitialState,
     /// `interface`; empty for unicast that goes without one.
-    pub interface: String,
+    pub interface: Arc<str>,
     /// `vrf`
     pub vrf: Option<String>,
     /// `use_vmac`
-    pub vmac: Option<Vmac>,
+    pub vmac: Option<Box<Vmac>>,
     /// `use_vmac_addr`
     pub vmac_addresses: bool,
     /// `vmac_xmit_base`
     pub vmac_transmit_on_base: bool,
     /// `use_ipvlan`
-    pub ipvlan: Option<Ipvlan>,
+    pub ipvlan: Option<Box<Ipvlan>>,
     /// `virtual_router_id`.
     pub vrid: Vrid,
     /// `priority`, 1 to 255.
@@ -258,7 +259,7 @@ pub struct Instance {
     /// `authentication`
     pub authentication: Option<Authentication>,
     /// `auth_hmac`
-    pub auth_hmac: Option<AuthHmac>,
+    pub auth_hmac: Option<Box<AuthHmac>>,
     /// `mcast_src_ip` or `unicast_src_ip`; `None` means the interface's primary address.
     pub source_address: Option<IpAddr>,
     /// `track_src_ip`: FAULT while the configured source address is missing.
@@ -339,7 +340,7 @@ impl Instance {
     }
 
     /// An instance with every default.
-    pub fn new(name: impl Into<String>, interface: impl Into<String>, vrid: Vrid) -> Self {
+    pub fn new(name: impl Into<String>, interface: impl Into<Arc<str>>, vrid: Vrid) -> Self {
         Self {
             name: name.into(),
             version: Version::V2,
@@ -443,7 +444,7 @@ impl Instance {
 
     /// The extension, if own adverts have its trailer.
     pub fn signing(&self) -> Option<&AuthHmac> {
-        let extension = self.auth_hmac.as_ref();
+        let extension = self.auth_hmac.as_deref();
         extension.filter(|it| it.mode != HmacMode::ReceiveOnly)
     }
 }

@@ -43,13 +43,18 @@ pub use tracking::{
     TrackedFile, TrackedProcess,
 };
 
+/// An instance that many hold. How many is counted apart from the instance, and so is
+/// written to other pages of memory than it: the processes of a daemon, which have one
+/// configuration by a fork, go on to have its pages in common.
+pub type SharedInstance = Arc<Box<Instance>>;
+
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
     /// `global_defs`, and words of the outer level.
     pub globals: Globals,
     /// `vrrp_instance` blocks in the order of the file; names are unique.
-    pub instances: Vec<Arc<Instance>>,
+    pub instances: Vec<SharedInstance>,
     /// `vrrp_sync_group` blocks with at least one member, in the order of the file.
     pub sync_groups: Vec<Arc<SyncGroup>>,
     /// Every `vrrp_script` that some instance or group tracks, in the order of

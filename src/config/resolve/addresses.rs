@@ -1,8 +1,10 @@
 //! The addresses of an instance: duplicates, their number, and none at all
 //! (specification C.1, facts). What a line says is decided in its row.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::hashing::QuickMap;
 
 use super::super::diagnostic::{Class, Diagnostic, Severity};
 use super::super::keywords::virtual_ipaddress::Line;
@@ -28,7 +30,7 @@ fn address_count_max(ipv6: bool, version: Version, mtu: usize) -> usize {
 impl Resolver<'_, '_> {
     /// Needs interface, family and version.
     pub(super) fn addresses(&mut self, draft: &Draft, instance: &mut Instance) {
-        let mut known = HashMap::new();
+        let mut known = QuickMap::default();
         let plain = self.unique(
             "VIP",
             "a VIP",
@@ -53,16 +55,18 @@ impl Resolver<'_, '_> {
         lines: &[Line],
         draft: &Draft,
         instance: &Instance,
-        known: &mut HashMap<(IpAddr, u8, String), &'static str>,
+        known: &mut QuickMap<(IpAddr, u8, Arc<str>), &'static str>,
     ) -> Vec<VirtualAddress> {
         let name = &draft.name.text;
         let mut addresses = Vec::with_capacity(lines.len());
         for line in lines {
-            let address = line.resolved(match &*instance.interface {
+            let without_dev = match &*instance.interface {
                 "" => self.globals.interface_without_dev(),
                 own => own,
-            });
-            let interface = address.interface.clone();
+            };
+            let names = &mut self.interface_names;
+            let address = line.resolved(without_dev, |name| names.shared(name));
+            let interface = Arc::clone(&address.interface);
             let key = (address.address, address.prefix_length, interface);
             let Some(other) = known.get(&key) else {
                 known.insert(key, kind);

@@ -28,7 +28,7 @@ impl Resolver<'_, '_> {
             .advert_interval
             .times(3)
             .max(Interval::from_secs(5));
-        instance.auth_hmac = Some(AuthHmac {
+        instance.auth_hmac = Some(Box::new(AuthHmac {
             keys: hmac.keys.clone(),
             active_key: hmac.active_key.map_or(0, |(key, _)| key),
             time_window: hmac.time_window.unwrap_or(window),
@@ -38,7 +38,7 @@ impl Resolver<'_, '_> {
             } else {
                 hmac.mode
             },
-        });
+        }));
     }
 
     /// Decides on the authentication of version 2; needs version, family and state.

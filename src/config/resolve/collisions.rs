@@ -1,26 +1,25 @@
 //! Instances that would answer to each other's adverts (specification A.12).
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use crate::hashing::QuickMap;
 use crate::ids::Vrid;
 
 use super::super::diagnostic::Collector;
 use super::super::lex::Origin;
-use super::super::model::Instance;
+use super::super::model::SharedInstance;
 use super::{family_number, fatal};
 
 /// Two instances that would answer to the same adverts. `places` are those of
 /// their router identifiers.
-pub(super) fn tell(instances: &[Arc<Instance>], places: &[Origin], found: &mut Collector) {
-    let mut on_interface: HashMap<(Vrid, bool, &str), (&str, Origin)> = HashMap::new();
-    let mut with_peer: HashMap<(Vrid, IpAddr), (&str, Origin)> = HashMap::new();
+pub(super) fn tell(instances: &[SharedInstance], places: &[Origin], found: &mut Collector) {
+    let mut on_interface: QuickMap<(Vrid, bool, &str), (&str, Origin)> = QuickMap::default();
+    let mut with_peer: QuickMap<(Vrid, IpAddr), (&str, Origin)> = QuickMap::default();
     for (instance, origin) in instances.iter().zip(places) {
         let (name, vrid) = (instance.name.as_str(), instance.vrid);
         let mut other = None;
         if instance.unicast_peers.is_empty() {
-            let key = (vrid, instance.ipv6, instance.interface.as_str());
+            let key = (vrid, instance.ipv6, &*instance.interface);
             other = on_interface.insert(key, (name, *origin));
         }
         for peer in &instance.unicast_peers {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::super::diagnostic::{Collector, Diagnostic};
 use super::super::keywords::{companion, root};
 use super::super::lex::Word;
-use super::super::model::{Instance, MailDelivery, SmtpTls};
+use super::super::model::{MailDelivery, SharedInstance, SmtpTls};
 use super::super::nearest::nearest;
 use super::sync_group::Members;
 
@@ -22,7 +22,7 @@ pub(super) fn apply(
     companion: &companion::Draft,
     draft: &root::Draft,
     members: &Members<'_>,
-    instances: &mut [Arc<Instance>],
+    instances: &mut [SharedInstance],
     found: &mut Collector,
 ) {
     tell_of_unknown(companion, draft, found);

@@ -4,17 +4,15 @@
 //! Decides how long a change of a link may be waited with: a backup whose link is down
 //! must notice it before it misses its master, and a master before its peer does.
 
-use std::sync::Arc;
-
 use super::super::diagnostic::{Class, Collector, Diagnostic, Severity};
-use super::super::model::{Instance, InterfaceDelay};
+use super::super::model::{Instance, InterfaceDelay, SharedInstance};
 use super::Origin;
 use crate::time::Interval;
 
 /// The delays that hold. `places`: where the instances stand.
 pub(super) fn fitting(
     written: &[InterfaceDelay],
-    instances: &[Arc<Instance>],
+    instances: &[SharedInstance],
     places: &[Origin],
     found: &mut Collector,
 ) -> Vec<InterfaceDelay> {
@@ -22,7 +20,7 @@ pub(super) fn fitting(
     for (instance, place) in instances.iter().zip(places) {
         let own = delays
             .iter_mut()
-            .filter(|it| it.interface == instance.interface);
+            .filter(|it| *it.interface == *instance.interface);
         for delay in own {
             if let Some(text) = fit(delay, instance) {
                 let code = "link-delay";

@@ -1,6 +1,8 @@
 //! One instance: its settings, then those of its group, then the global ones,
 //! and how they work together (specification D.7, interplay).
 
+use std::sync::Arc;
+
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::vrrp_instance::Draft;
 use super::super::model::{InitialState, Instance, Version};
@@ -37,7 +39,7 @@ impl Resolver<'_, '_> {
         Some(instance)
     }
 
-    fn identity(&mut self, draft: &Draft) -> Option<(Vrid, String)> {
+    fn identity(&mut self, draft: &Draft) -> Option<(Vrid, Arc<str>)> {
         let Some((vrid, _)) = draft.vrid else {
             let text = format!("({}) the virtual router id must be set", draft.name.text);
             let help = "Each keyword needs a line of its own; several on one line are not read.";
@@ -48,7 +50,7 @@ impl Resolver<'_, '_> {
     }
 
     /// What needs no other setting of the instance.
-    fn plain(&self, draft: &Draft, interface: String, vrid: Vrid) -> Instance {
+    fn plain(&self, draft: &Draft, interface: Arc<str>, vrid: Vrid) -> Instance {
         let (globals, defaults) = (self.globals, &self.globals.defaults);
         let group = self.group_of(&draft.name.text);
         let ipv6 = draft.ipv6.is_some_and(|(ipv6, _)| ipv6);

@@ -1,6 +1,8 @@
 //! The interface of an instance, interfaces made for it, and unicast
 //! (specification D.7, interplay).
 
+use std::sync::Arc;
+
 use super::super::diagnostic::{Class, Diagnostic, Severity};
 use super::super::keywords::vrrp_instance::Draft;
 use super::super::model::{DynamicInterfaces, Instance, UnicastPeer};
@@ -9,9 +11,9 @@ use super::{Resolver, fatal, statics};
 impl Resolver<'_, '_> {
     /// The name of the interface; empty for unicast that goes without one. `None`
     /// is an error that no daemon runs with.
-    pub(super) fn interface(&mut self, draft: &Draft) -> Option<String> {
+    pub(super) fn interface(&mut self, draft: &Draft) -> Option<Arc<str>> {
         if let Some(interface) = &draft.interface {
-            return Some(interface.text.clone());
+            return Some(self.interface_names.shared(&interface.text));
         }
         if draft.lacks_interface_name {
             return None;
@@ -37,7 +39,7 @@ impl Resolver<'_, '_> {
             self.after(fatal("no-interface", text).help(help), &origin);
             return None;
         }
-        Some(String::new())
+        Some(Arc::default())
     }
 
     /// Peers, or the multicast group.
@@ -104,9 +106,9 @@ impl Resolver<'_, '_> {
     /// Interfaces that are made for the instance.
     pub(super) fn virtual_link(&mut self, draft: &Draft, instance: &mut Instance) {
         let (name, origin) = (&draft.name.text, draft.name.origin);
-        instance.vmac = draft.vmac.clone();
+        instance.vmac = draft.vmac.clone().map(Box::new);
         instance.vmac_addresses = draft.vmac_addresses;
-        instance.ipvlan = draft.ipvlan.clone();
+        instance.ipvlan = draft.ipvlan.clone().map(Box::new);
         instance.promote_secondaries = draft.promote_secondaries.is_some();
         instance.vrf = draft.vrf.as_ref().map(|vrf| vrf.text.clone());
         if let Some(vmac) = instance.vmac.as_mut().filter(|_| instance.strict)

@@ -6,14 +6,14 @@
 //! what is tracked must stand before who tracks it.
 //! Source: specification A.12, B.3, C.1, D.1, D.2, D.5, D.7 (interplay).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{companion as own_words, root};
 use super::lex::Origin;
 use super::machine::Machine;
-use super::model::{Command, Config, Globals, Notify, ScriptUser};
+use super::model::{Command, Config, Globals, Notify, ScriptUser, SharedInstance};
 use super::scripts::Violations;
 
 mod addresses;
@@ -55,6 +55,7 @@ pub fn resolve(
         found,
         is_interface_missing: false,
         link_names: HashMap::new(),
+        interface_names: InterfaceNames::default(),
     };
     for group in &draft.sync_groups {
         resolver.tell_of_missing(&group.name.text, &group.tracking);
@@ -68,9 +69,11 @@ pub fn resolve(
                     .vrid
                     .map_or(instance.name.origin, |(_, origin)| origin),
             );
-            instances.push(Arc::new(resolved));
+            instances.push(Box::new(resolved));
         }
     }
+    // All counts in a row, after all instances.
+    let mut instances: Vec<SharedInstance> = instances.into_iter().map(Arc::new).collect();
     let sync_groups = resolver.sync_groups(&members, &mut instances);
     resolver.tell_of_missing_interfaces();
     companion::apply(companion, &draft, &members, &mut instances, resolver.found);
@@ -111,6 +114,22 @@ struct Resolver<'a, 'd> {
     is_interface_missing: bool,
     /// Which instance has given a link of its own this name.
     link_names: HashMap<String, String>,
+    interface_names: InterfaceNames,
+}
+
+/// One text for each name of an interface, however many instances name it.
+#[derive(Default)]
+struct InterfaceNames(HashSet<Arc<str>>);
+
+impl InterfaceNames {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = name.into();
+        self.0.insert(Arc::clone(&new));
+        new
+    }
 }
 
 impl Resolver<'_, '_> {

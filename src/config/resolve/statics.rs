@@ -17,7 +17,7 @@ pub fn fill(draft: &root::Draft, config: &mut Config) {
     let default_interface = config.globals.interface_without_dev();
     let addresses = draft.static_addresses.iter();
     config.static_addresses = addresses
-        .map(|line| line.resolved(default_interface))
+        .map(|line| line.resolved(default_interface, |name| name.into()))
         .collect();
     let routes = draft.static_routes.iter();
     config.static_routes = routes.map(|line| line.route.clone()).collect();

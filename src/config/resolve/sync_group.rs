@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::super::diagnostic::{Collector, Diagnostic};
 use super::super::keywords::{root, vrrp_sync_group};
 use super::super::lex::Origin;
-use super::super::model::{InitialState, Instance, SyncGroup};
+use super::super::model::{InitialState, Instance, SharedInstance, SyncGroup};
 use super::tracking::{self, Lines};
 use super::{Resolver, with_user};
 
@@ -91,7 +91,7 @@ impl<'d> Resolver<'_, 'd> {
     pub(super) fn sync_groups(
         &mut self,
         members: &Members<'d>,
-        instances: &mut [Arc<Instance>],
+        instances: &mut [SharedInstance],
     ) -> Vec<SyncGroup> {
         if self.draft.sync_groups.is_empty() {
             return Vec::new();
@@ -115,7 +115,7 @@ impl<'d> Resolver<'_, 'd> {
         &mut self,
         draft: &vrrp_sync_group::Draft,
         own: &[usize],
-        instances: &mut [Arc<Instance>],
+        instances: &mut [SharedInstance],
     ) -> SyncGroup {
         let name = draft.name.text.clone();
         let members = || own.iter().filter_map(|index| instances.get(*index));

@@ -231,7 +231,7 @@ impl Resolver<'_, '_> {
         let name = draft.name.text.clone();
         let mut lines = self.lines(&name, tracking);
         lines.interfaces.retain(|(line, origin)| {
-            let is_own = line.interface == instance.interface;
+            let is_own = *line.interface == *instance.interface;
             if is_own {
                 let text = format!(
                     "({name}) Ignoring track_interface {} since own interface",

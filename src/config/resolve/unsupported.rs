@@ -3,16 +3,14 @@
 //! Decides on properties that no single word asks for, and makes sure that
 //! nothing slips through: what is not known to work must have its default.
 
-use std::sync::Arc;
-
 use super::super::diagnostic::Collector;
 use super::super::keywords::{not_yet, root};
-use super::super::model::{Instance, SyncGroup};
+use super::super::model::{Instance, SharedInstance, SyncGroup};
 
 /// Refuses to run with what the daemon cannot do.
 pub(super) fn tell(
     draft: &root::Draft,
-    instances: &[Arc<Instance>],
+    instances: &[SharedInstance],
     groups: &[SyncGroup],
     found: &mut Collector,
 ) {

@@ -318,14 +318,14 @@ mod addresses {
             panic!("{found:?}")
         };
         assert_eq!(
-            (first.to_string().as_str(), first.interface.as_str()),
+            (first.to_string().as_str(), &*first.interface),
             ("10.0.0.1/24", "e1")
         );
         assert_eq!(first.broadcast.unwrap().to_string(), "10.0.0.255");
         assert_eq!((first.label.as_deref(), first.scope), (Some("e1:vip"), 253));
         assert!(first.no_track && first.no_prefix_route);
         assert_eq!(second.broadcast.unwrap().to_string(), "10.0.0.0");
-        assert_eq!(second.interface, "e0");
+        assert_eq!(&*second.interface, "e0");
         assert_eq!(
             (
                 third.peer.unwrap().to_string().as_str(),

@@ -12,7 +12,7 @@ fn continue_in_the_middle_of_a_block() {
         ),
     ]);
     assert_eq!(lines(&loaded), [""; 0]);
-    assert_eq!(loaded.config.instances[0].interface, "e0");
+    assert_eq!(&*loaded.config.instances[0].interface, "e0");
 }
 
 #[test]

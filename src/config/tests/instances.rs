@@ -592,7 +592,7 @@ mod unicast {
             let loaded = parse(text);
             let instance = one(&loaded);
             let addresses = instance.all_addresses();
-            addresses.map(|vip| vip.interface.clone()).collect()
+            addresses.map(|vip| vip.interface.to_string()).collect()
         };
         assert_eq!(interfaces(text), ["eth0", "e7"]);
         let globals = format!("global_defs {{\ndefault_interface e1\n}}\n{text}");

@@ -300,7 +300,7 @@ fn strict_mode_that_drops_packets_is_told_at_its_line() {
         let mut instance = Instance::clone(&loaded.config.instances[0]);
         (instance.strict, instance.accept) = (strict, accept);
         instance.priority = crate::ids::Priority(priority);
-        loaded.config.instances[0] = instance.into();
+        loaded.config.instances[0] = std::sync::Arc::new(Box::new(instance));
         lints_of(&loaded.config)
     };
     for (strict, accept, priority) in [(false, false, 100), (true, true, 100), (true, false, 255)] {

@@ -513,7 +513,7 @@ mod definitions {
         ));
         let instance = &config.instances[0];
         assert_eq!(
-            (instance.name.as_str(), instance.interface.as_str()),
+            (instance.name.as_str(), &*instance.interface),
             ("VI_7", "e7")
         );
         assert_eq!(instance.virtual_addresses[0].label.as_deref(), Some("box"));

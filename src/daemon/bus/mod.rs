@@ -93,7 +93,7 @@ impl From<&Instance> for Member {
     fn from(instance: &Instance) -> Self {
         Self {
             name: instance.name.clone(),
-            interface: instance.interface.clone(),
+            interface: instance.interface.to_string(),
             vrid: instance.vrid.get(),
             ipv6: instance.ipv6,
             notify_deleted: instance.notify.tell_deleted,

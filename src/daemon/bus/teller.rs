@@ -20,7 +20,7 @@ pub struct Teller {
 impl Teller {
     /// What to tell of a change that the engine announces.
     pub fn announced(&mut self, told: &Notification) -> ToSupervisor {
-        self.tell(Member::from(&*told.instance), told.state.into())
+        self.tell(Member::from(&**told.instance), told.state.into())
     }
 
     /// What to tell of instances of a started engine that stand elsewhere than was
@@ -35,7 +35,7 @@ impl Teller {
             let known = self.told.get(&config.name);
             let is_same = known.is_some_and(|(member, told)| {
                 *told == standing
-                    && member.interface == config.interface
+                    && *member.interface == *config.interface
                     && member.vrid == config.vrid.get()
             });
             if !is_same {

@@ -184,8 +184,8 @@ impl Composer<'_> {
         let there = there(&view.snapshot);
         for it in &view.snapshot.instances {
             for (vip, link) in it.addresses() {
-                let holder = link.map_or(&vip.interface, |link| &link.name);
-                let is_there = there.contains(&(holder.as_str(), vip.address));
+                let holder = link.map_or(&*vip.interface, |link| &*link.name);
+                let is_there = there.contains(&(holder, vip.address));
                 Place::of(it).vip(&mut self.page, it, vip, u8::from(is_there));
             }
         }
@@ -314,7 +314,7 @@ impl Place {
         let address = vip.address.to_string();
         let labels = [
             iname,
-            ("intf", vip.interface.as_str()),
+            ("intf", &*vip.interface),
             vrid,
             ("ip_address", &address),
         ];

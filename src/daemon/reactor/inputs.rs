@@ -25,7 +25,7 @@ use super::super::process::{self, Part};
 use super::super::state_files::{StateFile, View};
 use super::super::status::server::wall_clock;
 use super::super::status::{self, About, events};
-use super::{QUEUE_PER_TURN, Reactor};
+use super::{QUEUE_PER_TURN, Reactor, may_stay_awake};
 
 impl Reactor {
     pub(super) fn drain_reports(&mut self) -> io::Result<()> {
@@ -159,6 +159,15 @@ impl Reactor {
             self.channel_failed(error);
         }
         for _ in 0..QUEUE_PER_TURN {
+            // What was said after a reload is meant for the new configuration. When that
+            // is read we are woken, and go on here.
+            if self.ahead.is_wanted() {
+                match self.ahead.take(&self.settings.text) {
+                    Some(read) => self.answer_reload(read),
+                    None => return Ok(()),
+                }
+                self.after_message()?;
+            }
             match self.channel.get_mut().receive() {
                 Ok(None) => return Ok(()),
                 Ok(Some((message, descriptor))) => self.message(message, descriptor),
@@ -168,19 +177,24 @@ impl Reactor {
                 }
                 Err(error) => self.channel_failed(error),
             }
-            self.act()?;
-            if std::mem::take(&mut self.states_due) {
-                self.write_states();
-            }
-            // That takes its time, and has waited for what the engine wants done.
-            if std::mem::take(&mut self.has_freed) {
-                memory::give_back();
-            }
+            self.after_message()?;
             if self.is_deadline_urgent() {
                 break;
             }
         }
         self.more = true;
+        Ok(())
+    }
+
+    fn after_message(&mut self) -> io::Result<()> {
+        self.act()?;
+        if std::mem::take(&mut self.states_due) {
+            self.write_states();
+        }
+        // That takes its time, and has waited for what the engine wants done.
+        if std::mem::take(&mut self.has_freed) {
+            memory::give_back();
+        }
         Ok(())
     }
 
@@ -223,11 +237,19 @@ impl Reactor {
             }
             ToWorker::Order { number, order } => self.obey(number, &order),
             ToWorker::Reload => {
-                let answer = match self.reload(descriptor) {
-                    Ok(()) => ToSupervisor::Reloaded,
-                    Err(error) => ToSupervisor::ReloadFailed(error.to_string()),
-                };
-                self.tell(&answer);
+                self.ahead.forget();
+                let sources = descriptor.ok_or_else(|| io::ErrorKind::InvalidInput.into());
+                let read = sources.and_then(|sources| self.settings.text.read(sources));
+                self.answer_reload(read.map(|loaded| loaded.config));
+            }
+            ToWorker::ReadAhead => match descriptor {
+                Some(sources) => self.ahead.begin(&self.settings.text, sources),
+                None => self.ahead.forget(),
+            },
+            ToWorker::ReloadAsRead => self.ahead.want(descriptor),
+            ToWorker::ForgetAhead => {
+                self.ahead.forget();
+                self.has_freed = true;
             }
         }
     }
@@ -270,9 +292,15 @@ impl Reactor {
         self.engine.event(now(), event, &mut self.sender);
     }
 
-    fn reload(&mut self, sources: Option<OwnedFd>) -> io::Result<()> {
-        let sources = sources.ok_or(io::ErrorKind::InvalidInput)?;
-        let config = self.settings.text.read(sources)?.config;
+    fn answer_reload(&mut self, read: io::Result<Config>) {
+        let answer = match read.and_then(|config| self.reload(config)) {
+            Ok(()) => ToSupervisor::Reloaded,
+            Err(error) => ToSupervisor::ReloadFailed(error.to_string()),
+        };
+        self.tell(&answer);
+    }
+
+    fn reload(&mut self, config: Config) -> io::Result<()> {
         if let Err(error) = self.watch_for(&config) {
             self.watch_again();
             return Err(error);
@@ -280,6 +308,7 @@ impl Reactor {
         process::follow_globals(Part::Worker, &config.globals, self.settings.around.umask);
         self.mailer.configure(&config.globals);
         self.realtime.follow(&config.globals.processes);
+        self.stand_by.allow(may_stay_awake(&config));
         let plan = plan(self.engine.config(), config);
         self.engine.apply(now(), plan, &mut self.sender);
         for (key, _) in self.receivers.iter() {

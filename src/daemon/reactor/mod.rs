@@ -21,6 +21,7 @@ use crate::system::clock::{Timer, epoch_us, machine_uptime, now};
 use crate::system::fifo;
 use crate::system::lifeline::Lifeline;
 use crate::system::mail::Mailer;
+use crate::system::memory;
 use crate::system::netlink::{Handle, Report, nftables};
 use crate::system::realtime::{Realtime, Thread};
 use crate::system::signals::Signals;
@@ -31,8 +32,10 @@ use crate::system::watch::{self, Watcher};
 use crate::time::{Instant, Interval, WallClock};
 use crate::vrrp::engine::Engine;
 use crate::vrrp::event::{Command, Datagram, Event, Uptime};
+use crate::vrrp::log_lines::LogLine;
 use crate::vrrp::orders::StandingOrders;
 
+use super::ahead::Ahead;
 use super::bus::teller::Teller;
 use super::channel::{ChannelError, Owner, ToSupervisor, WorkerEnd};
 use super::fifos::Handed;
@@ -44,8 +47,11 @@ use super::status::server::ViewWanted;
 use super::status::{self, About, events};
 use super::worker::Text;
 
+use stand_by::{LEAD, StandBy};
+
 mod inputs;
 mod outputs;
+mod stand_by;
 
 /// Longer than any IPv4 datagram.
 const DATAGRAM_MAX: usize = 65_536;
@@ -119,6 +125,11 @@ enum Woken {
     Other,
 }
 
+/// Not with a limit that ends a process which does not sleep (`vrrp_rlimit_rttime`).
+fn may_stay_awake(config: &Config) -> bool {
+    config.globals.processes.vrrp.realtime_limit.is_none()
+}
+
 /// The worker's loop and all that it holds.
 pub struct Reactor {
     engine: Engine,
@@ -157,6 +168,8 @@ pub struct Reactor {
     /// The one that this turn answers.
     view_wanted: Option<ViewWanted>,
     metrics: Metrics,
+    /// The configuration that may be gone over to.
+    ahead: Ahead,
     buffer: Vec<u8>,
     /// What the engine was told last.
     wall: Option<WallClock>,
@@ -164,12 +177,15 @@ pub struct Reactor {
     states_due: bool,
     /// A reload has freed much memory.
     has_freed: bool,
+    /// What goes to the log once all else that was asked for is under way.
+    lines: Vec<LogLine>,
     /// The last turn left something unread.
     more: bool,
     stopping: bool,
     stopped: bool,
     started: bool,
     realtime: Realtime,
+    stand_by: StandBy,
     signs: Signs,
     /// The supervisor is looking who may take addresses away.
     seeks_culprits: bool,
@@ -202,6 +218,7 @@ impl Reactor {
         // All threads are there: none of them begins in real time.
         let mut realtime = Realtime::new(vec![Thread::current(), netlink.thread()]);
         realtime.follow(&config.globals.processes);
+        let may_stay_awake = may_stay_awake(&config);
         Ok(Self {
             engine: Engine::new(config),
             settings,
@@ -230,14 +247,17 @@ impl Reactor {
             events,
             view_wanted: None,
             metrics,
+            ahead: Ahead::default(),
             buffer: vec![0; DATAGRAM_MAX],
             wall: None,
             states_due: false,
             has_freed: false,
+            lines: Vec::new(),
             more: false,
             stopping: false,
             stopped: false,
             started: false,
+            stand_by: StandBy::new(may_stay_awake),
             realtime,
             signs: Signs::default(),
             seeks_culprits: false,
@@ -275,10 +295,10 @@ impl Reactor {
             self.hand_over_view();
             self.tell_orders();
             self.give_signs(now)?;
-            let due = self.engine.deadline();
-            let sign_at = self.signs.deadline();
-            self.timer
-                .arm(Some(due.map_or(sign_at, |due| due.min(sign_at))))?;
+            if self.signs.has_calmed_down(now) {
+                self.engine.shrink();
+                memory::give_back_what_was_freed();
+            }
         }
         self.netlink.finish(self.settings.keep_addresses);
         self.metrics.finish(FILES_LIMIT);
@@ -317,6 +337,10 @@ impl Reactor {
         if self.more {
             return Ok(Woken::Other);
         }
+        if self.stays_awake() {
+            return Ok(Woken::TimeOrAdvert);
+        }
+        self.timer.arm(Some(self.wake_at()))?;
         let is_waiting = self.channel.get_ref().is_waiting();
         tokio::select! {
             // Readiness is cleared before the turn reads until nothing is left:
@@ -334,8 +358,29 @@ impl Reactor {
                 self.view_wanted = Some(wanted);
                 Ok(Woken::Other)
             }
+            () = self.ahead.is_read() => Ok(Woken::Other),
             fired = self.timer.expired() => fired.map(|()| Woken::TimeOrAdvert),
         }
+    }
+
+    /// Whether a takeover is so near that the next turn follows at once.
+    fn stays_awake(&mut self) -> bool {
+        let now = now();
+        let takeover = self.engine.takeover_by(now + LEAD);
+        self.stand_by.goes_on(now, takeover.is_some())
+    }
+
+    /// When the next turn is due.
+    fn wake_at(&self) -> Instant {
+        let sign_at = self.signs.deadline();
+        self.engine.deadline().map_or(sign_at, |due| {
+            let wake_at = if self.engine.is_takeover_next() {
+                self.stand_by.before(due)
+            } else {
+                due
+            };
+            wake_at.min(sign_at)
+        })
     }
 
     /// Reads all sockets; returns whether something may be left. What comes while a round

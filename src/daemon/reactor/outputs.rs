@@ -67,7 +67,7 @@ impl Reactor {
                 Action::FindCulprits => self.find_culprits(),
                 Action::Log(line) => {
                     self.events.tell(|| events::Event::of_line(&line));
-                    log(&line);
+                    self.lines.push(line);
                 }
                 Action::Ready => {
                     self.signs.changed(now());
@@ -82,6 +82,9 @@ impl Reactor {
             if self.is_deadline_urgent() {
                 self.expire_between()?;
             }
+        }
+        for line in self.lines.drain(..) {
+            log(&line);
         }
         Ok(())
     }

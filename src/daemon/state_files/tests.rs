@@ -104,7 +104,11 @@ fn groups() -> Config {
         full_command: true,
     };
     Config {
-        instances: vec![Arc::new(first()), Arc::new(second()), Arc::new(sixth())],
+        instances: vec![
+            Arc::new(Box::new(first())),
+            Arc::new(Box::new(second())),
+            Arc::new(Box::new(sixth())),
+        ],
         sync_groups: vec![Arc::new(group)],
         scripts: vec![script],
         track_processes: vec![Arc::new(process)],
@@ -346,7 +350,7 @@ fn what_cannot_be_replaced_leaves_nothing_behind() {
 #[test]
 fn every_counter_stands_where_its_readers_look_for_it() {
     let config = Config {
-        instances: vec![Arc::new(first())],
+        instances: vec![Arc::new(Box::new(first()))],
         ..Config::default()
     };
     let mut view = view(config);
@@ -421,12 +425,12 @@ fn every_counter_stands_where_its_readers_look_for_it() {
 #[test]
 fn an_instance_without_an_interface_names_none() {
     let config = || Config {
-        instances: vec![Arc::new(Instance {
+        instances: vec![Arc::new(Box::new(Instance {
             source_address: Some("192.0.2.1".parse().unwrap()),
             unicast_peers: vec![UnicastPeer::from("192.0.2.2".parse::<IpAddr>().unwrap())],
             virtual_addresses: vec![vip("192.0.2.9", 24, "v0")],
             ..instance("VI_1", "", 51)
-        })],
+        }))],
         ..Config::default()
     };
     let text = view(config()).text(StateFile::Json, &around(Path::new("/tmp")));

@@ -232,11 +232,11 @@ fn instance(
 ) -> Instance {
     let config = &it.config;
     let vip = |(vip, link): (&VirtualAddress, Option<&LinkSnapshot>)| {
-        let interface = link.map_or(&vip.interface, |link| &link.name);
+        let interface = link.map_or(&*vip.interface, |link| &*link.name);
         Vip {
             address: format!("{}/{}", vip.address, vip.prefix_length),
-            interface: interface.clone(),
-            installed: there.contains(&(interface.as_str(), vip.address)),
+            interface: interface.to_owned(),
+            installed: there.contains(&(interface, vip.address)),
         }
     };
     Instance {
@@ -255,7 +255,7 @@ fn instance(
             Family::V6 => "IPv6".to_owned(),
         },
         vrid: config.vrid.get(),
-        interface: config.interface.clone(),
+        interface: config.interface.to_string(),
         own_interface: it.own_link.as_ref().map(|link| link.name.clone()),
         group: group.map(|group| group.name.clone()),
         source: it.source.map(|source| source.to_string()),

@@ -236,7 +236,7 @@ impl Supervisor<'_> {
 
     fn tell_members(&mut self) {
         let instances = self.good.config.instances.iter();
-        let members: Vec<Member> = instances.map(|it| Member::from(&**it)).collect();
+        let members: Vec<Member> = instances.map(|it| Member::from(&***it)).collect();
         let file = serde_json::to_vec(&members)
             .map_err(std::io::Error::from)
             .and_then(|text| process::memory_file(&text));

@@ -144,7 +144,7 @@ impl Supervisor<'_> {
         self.phase = Phase::Working(worker);
     }
 
-    fn fork_worker(&self) -> io::Result<Worker> {
+    fn fork_worker(&mut self) -> io::Result<Worker> {
         let (ours, theirs) = channel::pair()?;
         let lifeline = Arc::new(Lifeline::new()?);
         let around = self.surroundings();
@@ -153,7 +153,6 @@ impl Supervisor<'_> {
         let start = WorkerStart {
             channel: theirs,
             lifeline: Arc::clone(&lifeline),
-            sources: self.good.for_worker()?,
             config_file: self.settings.config_file.clone(),
             options: self.settings.options.clone(),
             keep_addresses: self.settings.keep_addresses,
@@ -172,9 +171,11 @@ impl Supervisor<'_> {
         let entry = self.entries.worker;
         let mut not_for_it = self.not_for_children();
         not_for_it.push(ours.as_raw_fd());
+        let config = &mut self.good.config;
         let process = process::fork_child(move || {
             close_in_child(&not_for_it);
-            entry(start)
+            // Taken out of the child's copy: what nobody writes to stays one for both.
+            entry(start, std::mem::take(config))
         })?;
         Ok(Worker {
             process,

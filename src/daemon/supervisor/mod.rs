@@ -30,6 +30,7 @@ use super::status::About;
 use super::status::keeper::{Keeper, is_mistake};
 use super::{Settings, VERSION};
 use crate::config::model::Config;
+use crate::config::source::Questions;
 use crate::config::{self, Loaded};
 use crate::system::clock::now;
 use crate::system::lifeline::Lifeline;
@@ -48,6 +49,7 @@ use pulse::Pulse;
 use stop::Stop;
 use under_way::Reloads;
 
+mod ahead;
 mod bus;
 mod children;
 mod last_words;
@@ -77,12 +79,9 @@ pub struct WorkerStart {
     pub channel: OwnedFd,
     /// What it puts off while it turns; `signs.rs` says for how long.
     pub lifeline: Arc<Lifeline>,
-    /// A memfd with `Sources::to_bytes`, and in a second line what stands in files that
-    /// only the supervisor opens; positioned at its beginning.
-    pub sources: OwnedFd,
-    /// The name of the main file in those sources.
+    /// The name of the main file in the text of a reload.
     pub config_file: PathBuf,
-    /// How they are read.
+    /// How that is read.
     pub options: config::Options,
     /// `-V`: leave the VIPs on the interfaces at a stop.
     pub keep_addresses: bool,
@@ -113,8 +112,8 @@ pub struct WorkerStart {
 /// What the supervisor's children run; returns their exit codes.
 #[derive(Debug, Clone, Copy)]
 pub struct Entries {
-    /// The worker.
-    pub worker: fn(WorkerStart) -> u8,
+    /// The worker, with what it begins with and the configuration.
+    pub worker: fn(WorkerStart, Config) -> u8,
     /// Takes off what a configuration may have put into the kernel.
     pub cleanup: fn(&Config) -> u8,
 }
@@ -201,23 +200,33 @@ struct Text {
     config: Config,
     /// What was read, as one line.
     sources: Vec<u8>,
+    /// What was asked for to read it.
+    questions: Questions,
     /// What is wrong in it and was accepted all the same, at the start.
     errors: BTreeSet<String>,
 }
 
 impl From<Loaded> for Text {
     fn from(loaded: Loaded) -> Self {
-        Self {
-            sources: loaded.sources.to_bytes(),
-            errors: errors(&loaded),
-            config: loaded.config,
-        }
+        let sources = loaded.sources.to_bytes();
+        Self::new(loaded, sources)
     }
 }
 
 impl Text {
-    /// What the worker reads it from: the text, and in a second line what stands in
-    /// files that it must not open.
+    /// `sources` is what was read, as bytes.
+    fn new(loaded: Loaded, mut sources: Vec<u8>) -> Self {
+        sources.shrink_to_fit();
+        Self {
+            sources,
+            questions: loaded.sources.questions(),
+            errors: errors(&loaded),
+            config: loaded.config,
+        }
+    }
+
+    /// What a worker that is there reads it from: `Sources::to_bytes`, and in a second
+    /// line what stands in files that it must not open.
     fn for_worker(&self) -> io::Result<OwnedFd> {
         let handed = Handed::of(&self.config).to_bytes();
         if handed.is_empty() {

@@ -120,11 +120,17 @@ impl Supervisor<'_> {
             let marker = marker_path(&self.good.config, self.settings);
             self.reloads.marker.put(marker);
         }
+        // A text that somebody is writing is read again and again: once is enough.
+        let ahead = match self.reloads.put_off {
+            None => self.read_ahead(),
+            Some(_) => None,
+        };
         let files = SettledFiles::default();
         let file = &self.settings.config_file;
         let mut loaded = load_with(&ThisMachine::for_daemon(), &files, file, self.settings);
         if let Some(path) = files.moving() {
             if self.reloads.put_off(&path, now) {
+                self.forget_ahead(ahead);
                 return;
             }
             loaded.diagnostics.push(being_written(&path));
@@ -138,6 +144,7 @@ impl Supervisor<'_> {
             self.reloads.answer = self.described(&loaded, refused.clone());
         }
         if let Some(refused) = refused {
+            self.forget_ahead(ahead);
             self.reloads.mistakes = mistakes(&loaded, &self.good.errors);
             tracing::error!("Reload refused: the configuration that runs is kept");
             let check = self.good.config.globals.reload.check.as_ref();
@@ -148,7 +155,10 @@ impl Supervisor<'_> {
             self.ready_again();
             return;
         }
-        self.change_over(Text::from(loaded));
+        match ahead.and_then(|ahead| ahead.bytes_if(&loaded.sources)) {
+            Some(bytes) => self.change_over(Text::new(loaded, bytes), true),
+            None => self.change_over(Text::from(loaded), false),
+        }
     }
 
     /// Why this configuration must not replace the one that runs; `None` if it may.
@@ -247,20 +257,19 @@ impl Supervisor<'_> {
         self.stall_limit.map(|limit| limit.max(ANSWER_LIMIT))
     }
 
-    fn change_over(&mut self, new: Text) {
+    /// `is_read`: the worker has read it, or is reading it.
+    fn change_over(&mut self, new: Text, is_read: bool) {
         self.follow_fifos(Some(&new.config));
         // Until the worker has answered, either may be in the kernel.
         self.keep_text(Some(&new));
         self.keep_settings(Some(&new));
         if let Phase::Working(worker) = &mut self.phase {
-            let sent = new
-                .for_worker()
-                .map_err(|error| error.to_string())
-                .and_then(|file| {
-                    let file = Some(file.as_fd());
-                    let sent = worker.channel.send(&ToWorker::Reload, file);
-                    sent.map_err(|error| error.to_string())
-                });
+            let order = new.order(is_read).map_err(|error| error.to_string());
+            let sent = order.and_then(|(order, file)| {
+                let file = file.as_ref().map(AsFd::as_fd);
+                let sent = worker.channel.send(&order, file);
+                sent.map_err(|error| error.to_string())
+            });
             match sent {
                 Ok(()) => {
                     self.candidate = Some(new);

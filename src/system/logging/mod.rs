@@ -232,7 +232,12 @@ struct Syslog {
 
 impl Syslog {
     fn write(&mut self, ident: &str, severity: u8, text: &str) {
-        if self.dropped > 0 && self.put(ident, SEVERITY_WARNING, &lost(self.dropped)) {
+        if self.dropped > 0 {
+            if !self.put(ident, SEVERITY_WARNING, &lost(self.dropped)) {
+                // Where nobody listens each line would cost twice as much.
+                self.dropped = self.dropped.saturating_add(1);
+                return;
+            }
             self.dropped = 0;
         }
         if !self.put(ident, severity, text) {
@@ -246,9 +251,11 @@ impl Syslog {
         let date = clock::syslog_date();
         let process = std::process::id();
         let line = format!("<{priority}>{date} {ident}[{process}]: {text}");
+        let is_new = self.socket.is_none();
         match self.send(&line) {
             Ok(()) => true,
-            // Full: another socket would not help.
+            // Nobody is there, or it is full: another socket would not help.
+            Err(_) if is_new => false,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             Err(_) => {
                 self.socket = None;

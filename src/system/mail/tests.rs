@@ -27,10 +27,10 @@ fn globals(port: u16) -> Globals {
 fn notification(name: &str, state: NotifyState, smtp_alert: bool) -> Notification {
     Notification {
         id: InstanceId(1),
-        instance: Arc::new(Instance {
+        instance: Arc::new(Box::new(Instance {
             smtp_alert,
             ..Instance::new(name, "eth0", Vrid::new(51).expect("not 0"))
-        }),
+        })),
         state,
         previous: None,
         cause: Cause::Started,

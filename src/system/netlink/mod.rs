@@ -232,7 +232,7 @@ pub fn clean_up(addresses: &[VirtualAddress], removed: &mut Vec<VirtualAddress>)
     for address in addresses {
         let Some(interface) = interfaces
             .iter()
-            .find(|interface| interface.name == address.interface && is_on(address, interface))
+            .find(|interface| *interface.name == *address.interface && is_on(address, interface))
         else {
             continue;
         };
@@ -260,6 +260,15 @@ pub fn take_out(operations: &[Operation]) -> io::Result<()> {
 /// Every interface there is, now. For a process without a runtime.
 pub fn interfaces_now() -> io::Result<Vec<InterfaceState>> {
     Ok(Table::read(&mut RequestSocket::open()?)?.states())
+}
+
+/// Every interface as it is now, without its addresses, and whether it is of the hardware
+/// type Ethernet.
+///
+/// # Errors
+/// Whatever the kernel says.
+pub fn links_now() -> io::Result<Vec<(InterfaceState, bool)>> {
+    monitor::links(&mut RequestSocket::open()?)
 }
 
 /// Whether an interface has an address.

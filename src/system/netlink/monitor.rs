@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{NlaBuffer, NlasIterator};
 use netlink_packet_route::address::{AddressHeader, AddressMessage};
-use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
+use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkLayerType, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -227,6 +227,21 @@ struct Changes {
     /// for each would be quadratic work.
     touched: BTreeSet<u32>,
     removed: Vec<Report>,
+}
+
+/// Every interface without its addresses, and whether it is of the hardware type
+/// Ethernet: where there are thousands of addresses, they are most of the work.
+pub(super) fn links(requests: &mut RequestSocket) -> io::Result<Vec<(InterfaceState, bool)>> {
+    let mut found: Vec<(InterfaceState, bool)> = Vec::new();
+    let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
+    let each: fn(&mut Vec<(InterfaceState, bool)>, Message<'_>) = |found, message| {
+        let is_ethernet = |header: LinkHeader| header.link_layer_type == LinkLayerType::Ether;
+        let ethernet = link_header(message.payload).is_some_and(is_ethernet);
+        let link = parse_link(message.payload).filter(|_| message.kind == NEW_LINK);
+        found.extend(link.map(|state| (state, ethernet)));
+    };
+    requests.dump(&question, &mut found, Vec::clear, each)?;
+    Ok(found)
 }
 
 /// Every interface there is.

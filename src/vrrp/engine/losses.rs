@@ -4,7 +4,6 @@
 //! What an instance does about it is decided in `instance/losses.rs`, what is static
 //! is put back in `statics.rs`. Source: specification F.9.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::ids::{IfIndex, InstanceId};
@@ -13,6 +12,7 @@ use crate::time::Instant;
 use super::super::action::Transmit;
 use super::super::instance::{Context, Loss, Running};
 use super::super::log_lines::{LogLine, interface_name};
+use super::lookup::Lookup;
 use super::{Engine, Instances, Phase};
 
 impl Engine {
@@ -23,7 +23,7 @@ impl Engine {
         tx: &mut impl Transmit,
     ) {
         self.static_address_removed(on, address, prefix_length);
-        let owners = self.owners.get(&address).cloned().unwrap_or_default();
+        let owners: Vec<InstanceId> = self.owners.of(address).collect();
         self.lost(now, owners, tx, |it, cx| {
             it.address_removed(on, address, prefix_length, cx)
         });
@@ -32,9 +32,16 @@ impl Engine {
     /// The kernel has found another owner of a VIP. It stays where it is, unused; that it
     /// is put on again would not help.
     pub(super) fn address_duplicate(&mut self, on: IfIndex, address: IpAddr) {
-        let owners = self.owners.get(&address).into_iter().flatten();
-        let mut running = owners.filter_map(|id| self.instances.get(id));
-        let Some(holder) = running.find(|it| it.held().any(|held| held == address)) else {
+        let mut owners = self.owners.of(address);
+        let holder = owners.find_map(|id| {
+            let running = self.instances.get(&id)?;
+            running
+                .held()
+                .any(|held| held == address)
+                .then_some(running)
+        });
+        drop(owners);
+        let Some(holder) = holder else {
             return;
         };
         let instance = holder.config.name.clone();
@@ -100,15 +107,10 @@ impl Engine {
 }
 
 /// The instances that have each VIP, in their order: thousands of addresses may go at once.
-pub(super) fn owners_of(instances: &Instances) -> HashMap<IpAddr, Vec<InstanceId>> {
-    let mut owners: HashMap<IpAddr, Vec<InstanceId>> = HashMap::new();
-    for (id, running) in instances {
-        for vip in running.config.all_addresses() {
-            let known = owners.entry(vip.address).or_default();
-            if known.last() != Some(id) {
-                known.push(*id);
-            }
-        }
-    }
-    owners
+pub(super) fn owners_of(instances: &Instances) -> Lookup<IpAddr> {
+    let owners = instances.iter().flat_map(|(id, running)| {
+        let vips = running.config.all_addresses();
+        vips.map(|vip| (vip.address, *id))
+    });
+    owners.collect()
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, Instance, SharedInstance};
 use crate::ids::{IfIndex, InstanceId, Priority};
 use crate::time::{Instant, WallClock};
 use crate::wire::advert::{Family, IP_PROTOCOL, Packet};
@@ -51,6 +51,7 @@ mod groups;
 mod handover;
 mod link_delays;
 mod links;
+mod lookup;
 mod losses;
 mod orders;
 mod refused;
@@ -63,6 +64,7 @@ mod surroundings;
 mod watched;
 
 use links::Leaving;
+use lookup::Lookup;
 use refused::Stuck;
 use sockets::Sockets;
 
@@ -90,7 +92,7 @@ pub struct Engine {
     /// Every VIP of the configuration.
     vips: BTreeSet<IpAddr>,
     /// Whose they are.
-    owners: HashMap<IpAddr, Vec<InstanceId>>,
+    owners: Lookup<IpAddr>,
     /// The addresses that are to be sent from, as far as they are configured.
     sources: HashSet<IpAddr>,
     timers: Timers<TimerKey>,
@@ -164,7 +166,7 @@ impl Engine {
             links: LinkStates::default(),
             sockets: Sockets::default(),
             vips: BTreeSet::new(),
-            owners: HashMap::new(),
+            owners: Lookup::default(),
             sources: HashSet::new(),
             timers: Timers::new(),
             pacer: Pacer::default(),
@@ -279,6 +281,28 @@ impl Engine {
         self.timers.next()
     }
 
+    /// When an instance that hears no master takes over, if that is what is due next, and
+    /// by `until`. An advert may still call it off.
+    pub fn takeover_by(&mut self, until: Instant) -> Option<Instant> {
+        let (key, at) = self.timers.first_by(until)?;
+        self.is_takeover(key).then_some(at)
+    }
+
+    /// Whether `deadline` may be that of a takeover.
+    pub fn is_takeover_next(&self) -> bool {
+        self.timers
+            .next_key()
+            .is_some_and(|it| self.is_takeover(it))
+    }
+
+    fn is_takeover(&self, key: TimerKey) -> bool {
+        let TimerKey::Protocol(id) = key else {
+            return false;
+        };
+        let instance = self.instances.get(&id);
+        instance.is_some_and(|instance| instance.state == State::Backup)
+    }
+
     /// The next thing to do. Call until `None`.
     pub fn poll(&mut self) -> Option<Action> {
         let next = self.actions.pop_front();
@@ -287,6 +311,11 @@ impl Engine {
             self.actions.shrink_to(ACTIONS_KEPT);
         }
         next
+    }
+
+    /// Much has happened, and is over: room that is not needed any more goes back.
+    pub fn shrink(&mut self) {
+        self.timers.shrink();
     }
 
     /// The configuration that the engine follows.
@@ -302,7 +331,7 @@ impl Engine {
     /// Whether an instance is on an interface, or on a virtual MAC that this is.
     pub fn is_on(&self, instance: &Instance, interface: &InterfaceState) -> bool {
         let base = self.interfaces.base_of(interface);
-        base.name == instance.interface
+        *base.name == *instance.interface
     }
 
     /// The instances, in the order in which they began.
@@ -370,7 +399,7 @@ impl Engine {
         self.ignored
     }
 
-    fn add_instance(&mut self, config: &Arc<Instance>) -> InstanceId {
+    fn add_instance(&mut self, config: &SharedInstance) -> InstanceId {
         let id = InstanceId(self.next_instance);
         self.next_instance = self.next_instance.saturating_add(1);
         self.instances

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::config::model::Instance;
+use crate::config::model::SharedInstance;
 use crate::ids::{InstanceId, Priority};
 use crate::time::{Instant, Interval};
 
@@ -98,7 +98,7 @@ impl Engine {
         &mut self,
         now: Instant,
         before: &StandingOrders,
-        (restarted, started): (&[Restarted], &[Arc<Instance>]),
+        (restarted, started): (&[Restarted], &[SharedInstance]),
         tx: &mut impl Transmit,
     ) {
         for it in restarted {

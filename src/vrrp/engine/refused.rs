@@ -230,7 +230,7 @@ impl Engine {
         };
         let is_static = self.config.static_addresses.iter().any(|it| {
             (it.address, it.prefix_length) == (address.address, address.prefix_length)
-                && it.interface == interface.name
+                && *it.interface == *interface.name
         });
         !is_static && !self.instances.values().any(|it| it.has_on(*on, address))
     }

@@ -6,10 +6,11 @@
 //! `plan/mod.rs`; how an instance does that, in `instance/reload.rs`. Source:
 //! specification F.10.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::{Config, Instance, VirtualAddress};
+use crate::hashing::{QuickMap, QuickSet};
 use crate::ids::{IfIndex, InstanceId};
 use crate::time::Instant;
 
@@ -37,6 +38,7 @@ struct Held {
 }
 
 /// An address that an instance may have.
+#[derive(PartialEq, Eq)]
 struct May {
     id: InstanceId,
     on: OnKernel,
@@ -44,12 +46,11 @@ struct May {
     put_on: bool,
 }
 
-impl Held {
-    /// Those that are put on, or asked for, by any instance.
-    fn put_on(&self) -> HashSet<&OnKernel> {
-        let mut put_on = HashSet::with_capacity(self.maybe.len());
-        put_on.extend(self.maybe.iter().filter(|it| it.put_on).map(|it| &it.on));
-        put_on
+impl May {
+    /// What tells nearly all of them apart.
+    fn place(&self) -> (IfIndex, IpAddr) {
+        let (on, vip) = &self.on;
+        (*on, vip.address)
     }
 }
 
@@ -125,9 +126,9 @@ impl Engine {
         let kept = plan.kept.iter().map(|it| &it.before);
         let restarted = plan.restarted.iter().map(|it| &it.before);
         let named = kept.chain(restarted).chain(&plan.removed);
-        let named: HashSet<&str> = named.map(|it| &*it.name).collect();
+        let named: QuickSet<&str> = named.map(|it| &*it.name).collect();
         let instances = self.instances.iter();
-        let by_name: HashMap<&str, InstanceId> = instances
+        let by_name: QuickMap<&str, InstanceId> = instances
             .filter_map(|(id, running)| Some((*named.get(&*running.config.name)?, *id)))
             .collect();
         let removed = plan.removed.iter().map(|it| (it, true));
@@ -149,6 +150,7 @@ impl Engine {
 
     fn held(&mut self, now: Instant, tx: &mut impl Transmit) -> Held {
         let mut held = Held::default();
+        held.maybe.reserve(self.instances.len());
         self.each_with_id(now, tx, |id, it, cx| {
             let first = held.maybe.len();
             held.maybe.extend(it.holds(cx).map(|(on, vip)| May {
@@ -156,8 +158,12 @@ impl Engine {
                 on: (on, address_to_kernel(vip)),
                 put_on: true,
             }));
-            // In nearly every case these are the same once more.
+            // In nearly every case these are the same once more, word for word.
+            let mut holds = it.holds(cx);
             for (place, (on, vip)) in it.configured(cx).enumerate() {
+                if holds.next() == Some((on, vip)) {
+                    continue;
+                }
                 let on = (on, address_to_kernel(vip));
                 let same = held.maybe.get(first.saturating_add(place));
                 if same.is_none_or(|same| same.on != on) {
@@ -188,7 +194,7 @@ impl Engine {
         operations.extend(changes);
         let old = before.blocked.difference(&after.blocked);
         operations.extend(old.copied().map(unblock));
-        let mut removed: HashSet<OnKernel> = HashSet::new();
+        let mut removed: QuickSet<OnKernel> = QuickSet::default();
         for operation in &operations {
             if let Operation::RemoveAddress { on, address } = operation {
                 removed.insert((*on, address.clone()));
@@ -252,23 +258,30 @@ fn has(instance: &Instance, vip: &VirtualAddress) -> bool {
 /// others of that network off. So what goes goes before anything new comes, and what
 /// stays of its network is put on once more. Only an address that gets another
 /// prefix length comes first: to the kernel it is another network.
-fn difference(before: &Held, after: &Held) -> Vec<Operation> {
-    let stays: HashSet<&OnKernel> = after.maybe.iter().map(|it| &it.on).collect();
-    let mut seen: HashSet<&OnKernel> = HashSet::new();
-    let before_in_order = before.maybe.iter().map(|it| &it.on);
+fn difference<'h>(before: &'h Held, after: &'h Held) -> Vec<Operation> {
+    let differing = differing(&before.maybe, &after.maybe);
+    let differs = |it: &&May| differing.contains(&it.place());
+    let in_question = after.maybe.iter().filter(differs);
+    let stays: QuickSet<&OnKernel> = in_question.map(|it| &it.on).collect();
+    let mut seen: QuickSet<&OnKernel> = QuickSet::default();
+    let before_in_order = before.maybe.iter().filter(differs).map(|it| &it.on);
     let mut removed: Vec<&OnKernel> = before_in_order
         .filter(|it| !stays.contains(it) && seen.insert(it))
         .collect();
     removed.sort_by_key(|(_, vip)| comes_off_later(vip));
-    let networks: HashSet<_> = removed.iter().filter_map(|it| network_of(it)).collect();
-    let touched: HashSet<(IfIndex, IpAddr, u8)> = removed.iter().map(|it| slot_of(it)).collect();
-    let addresses: HashSet<(IfIndex, IpAddr)> =
+    let networks: QuickSet<_> = removed.iter().filter_map(|it| network_of(it)).collect();
+    let touched: QuickSet<(IfIndex, IpAddr, u8)> = removed.iter().map(|it| slot_of(it)).collect();
+    let addresses: QuickSet<(IfIndex, IpAddr)> =
         removed.iter().map(|it| (it.0, it.1.address)).collect();
-    let (was_put_on, mut put_on) = (before.put_on(), after.put_on());
+    // What goes may take others with it, whether they are the same or not.
+    let counts = |it: &&May| it.put_on && (!removed.is_empty() || differs(it));
+    let put_on = |held: &'h Held| held.maybe.iter().filter(counts).map(|it| &it.on);
+    let was_put_on: QuickSet<&OnKernel> = put_on(before).collect();
+    let mut seen: QuickSet<&OnKernel> = QuickSet::default();
     let (mut first, mut last) = (Vec::new(), Vec::new());
-    for it in after.maybe.iter().map(|it| &it.on) {
-        // Taken out, so that each counts once.
-        if !put_on.remove(it) {
+    for it in put_on(after) {
+        // Each counts once.
+        if !seen.insert(it) {
             continue;
         }
         let is_new = !was_put_on.contains(it);
@@ -290,6 +303,25 @@ fn difference(before: &Held, after: &Held) -> Vec<Operation> {
     first.extend(removals);
     first.extend(last);
     first
+}
+
+/// The places of what is not the same in both, instance by instance: next to nothing, after
+/// nearly every reload. Both are in the order of the instances.
+fn differing(before: &[May], after: &[May]) -> QuickSet<(IfIndex, IpAddr)> {
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    let mut found = QuickSet::default();
+    while let (Some(one), Some(other)) = (before.peek(), after.peek()) {
+        if one == other {
+            before.next();
+            after.next();
+        } else if one.id <= other.id {
+            found.extend(before.next().map(May::place));
+        } else {
+            found.extend(after.next().map(May::place));
+        }
+    }
+    found.extend(before.chain(after).map(May::place));
+    found
 }
 
 fn add((on, vip): &OnKernel) -> Operation {

@@ -5,7 +5,7 @@
 //! without an interface share one that hears all of them, too. Whether a datagram
 //! is acceptable is decided in `receive.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::ids::{IfIndex, InstanceId};
@@ -17,6 +17,7 @@ use super::super::instance::Running;
 use super::super::log_lines::{LogLine, interface_name};
 use super::super::receive::{Arrival, addressee};
 use super::Engine;
+use super::lookup::Lookup;
 
 /// A VRID that nobody here has is told of once in this time for each interface.
 const UNKNOWN_GAP: Interval = Interval::from_secs(60);
@@ -31,11 +32,11 @@ type Route = (IfIndex, Family, u8);
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     /// Which instances a VRID on an interface means.
-    routes: HashMap<Route, Vec<InstanceId>>,
+    routes: Lookup<Route>,
     /// The sockets of unicast instances without an interface.
     wide: BTreeSet<IfIndex>,
     /// If there is such a socket: the instances with a VRID, wherever they are.
-    shared: HashMap<(Family, u8), Vec<InstanceId>>,
+    shared: Lookup<(Family, u8)>,
     /// The receive sockets that were asked for.
     listening: BTreeSet<(Socket, Option<IpAddr>)>,
     /// With `log_unknown_vrids`: when each was last told of. One entry for each
@@ -117,19 +118,16 @@ impl Engine {
 
     fn follow_routes(&mut self) {
         let sockets = &mut self.sockets;
-        sockets.routes.clear();
-        sockets.shared.clear();
         let anywhere = self.instances.values().filter(|it| it.is_anywhere());
         sockets.wide = anywhere.filter_map(|running| running.on).collect();
-        for (id, running) in &self.instances {
-            let Some(on) = running.on else { continue };
+        let heard = self.instances.iter().filter_map(|(id, running)| {
             let (family, vrid) = (running.config.family(), running.config.vrid.get());
-            let route = (on, family, vrid);
-            sockets.routes.entry(route).or_default().push(*id);
-            if !sockets.wide.is_empty() {
-                sockets.shared.entry((family, vrid)).or_default().push(*id);
-            }
-        }
+            Some(((running.on?, family, vrid), *id))
+        });
+        sockets.routes = heard.clone().collect();
+        let shared = heard.filter(|_| !sockets.wide.is_empty());
+        let shared = shared.map(|((_, family, vrid), id)| ((family, vrid), id));
+        sockets.shared = shared.collect();
     }
 
     /// The instance that a datagram from the socket of `on` is for.
@@ -140,7 +138,7 @@ impl Engine {
         arrival: &Arrival<'_>,
     ) -> Option<InstanceId> {
         let here = self.behind((on, Family::of(arrival.source), vrid));
-        let candidates = here.map(|(id, running)| ((id, running), &*running.config));
+        let candidates = here.map(|(id, running)| ((id, running), &**running.config));
         let (id, running) = addressee(candidates, arrival)?;
         // The kernel gives unicast to the socket of the interface and to the one of
         // all interfaces. Who does not name the sender leaves it to who does.
@@ -151,8 +149,8 @@ impl Engine {
     }
 
     fn behind(&self, route: Route) -> impl Iterator<Item = (InstanceId, &Running)> + Clone {
-        let ids = self.sockets.routes.get(&route).into_iter().flatten();
-        ids.filter_map(|id| Some((*id, &**self.instances.get(id)?)))
+        let ids = self.sockets.routes.of(route);
+        ids.filter_map(|id| Some((id, &**self.instances.get(&id)?)))
     }
 
     /// Whether an instance behind another socket that hears this datagram, too,
@@ -172,8 +170,8 @@ impl Engine {
     ) -> impl Iterator<Item = &Running> {
         let sockets = &self.sockets;
         let is_wide = sockets.wide.contains(&on);
-        let ids = sockets.shared.get(&(family, vrid)).into_iter().flatten();
-        let instances = ids.filter_map(|id| self.instances.get(id).map(|it| &**it));
+        let ids = sockets.shared.of((family, vrid));
+        let instances = ids.filter_map(|id| self.instances.get(&id).map(|it| &**it));
         instances.filter(move |it| it.on != Some(on) && (is_wide || it.is_anywhere()))
     }
 
@@ -186,7 +184,7 @@ impl Engine {
         let mut instances = self.instances.values();
         instances.any(|it| {
             let same = (it.config.vrid.get(), it.config.family()) == (vrid, family);
-            same && it.config.interface == state.name && it.on.is_some_and(|other| other != on)
+            same && *it.config.interface == *state.name && it.on.is_some_and(|other| other != on)
         })
     }
 
@@ -210,7 +208,8 @@ impl Engine {
         }
         let route = (on, family, vrid);
         // A known VRID in another group is no unknown one.
-        if !self.sockets.routes.contains_key(&route) && self.sockets.is_news(now, route) {
+        let is_unknown = self.sockets.routes.of(route).next().is_none();
+        if is_unknown && self.sockets.is_news(now, route) {
             let name = self.interfaces.get(on).map(|state| &*state.name);
             let interface = match on {
                 IfIndex::ANY => "any".to_owned(),

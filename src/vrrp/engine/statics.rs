@@ -85,15 +85,17 @@ impl Engine {
     /// Whom track groups make depend on what is static (specification C.4).
     pub(super) fn adopt_track_groups(&mut self, config: &Config) {
         for running in self.instances.values_mut() {
-            running.statics.interfaces.clear();
+            if let Some(statics) = running.statics.if_any() {
+                statics.interfaces.clear();
+            }
         }
         for group in &config.track_groups {
             let interfaces = interfaces_of(config, &group.name);
             for running in members_of(&mut self.instances, group) {
-                let known = &mut running.statics.interfaces;
+                let known = &running.statics.interfaces;
                 let new = interfaces.iter().filter(|name| !known.contains(name));
                 let new: Vec<String> = new.cloned().collect();
-                known.extend(new);
+                running.statics.make().interfaces.extend(new);
             }
         }
         // What the kernel refused stays refused with a new configuration, until that is
@@ -133,7 +135,9 @@ fn note_missing<'o>(
     config: &Config,
 ) {
     for running in instances.values_mut() {
-        running.statics.missing.clear();
+        if let Some(statics) = running.statics.if_any() {
+            statics.missing.clear();
+        }
     }
     for operation in missing {
         let group = group_of(operation);
@@ -141,7 +145,7 @@ fn note_missing<'o>(
         let group = group.and_then(|name| groups.find(|group| group.name == name));
         let Some(group) = group else { continue };
         for running in members_of(instances, group) {
-            running.statics.missing.push(operation.to_string());
+            running.statics.make().missing.push(operation.to_string());
         }
     }
 }

@@ -22,6 +22,8 @@ impl Running {
     /// Which VIPs are announced where: on interfaces that do ARP.
     pub(super) fn find_targets(&mut self, cx: &Context<'_>) {
         self.announcing.clear();
+        let vips = Self::vips(&self.config, cx.interfaces).count();
+        self.announcing.reserve_exact(vips);
         // What a reload has asked for is not on yet, and is announced when it is.
         let not_yet = self.gained.as_ref().map(|gained| &gained.addresses);
         for (on, vip) in Self::vips(&self.config, cx.interfaces) {
@@ -90,7 +92,7 @@ impl Running {
             Some(others) if pending => others.extend(gained),
             _ if delay.is_zero() => {}
             _ => {
-                self.second_burst_of = Some(gained);
+                self.second_burst_of = Some(Box::new(gained));
                 cx.timers.arm(key, cx.now + delay);
             }
         }

@@ -64,7 +64,7 @@ impl Running {
 
     /// The other master, if it is MASTER and there is one.
     pub fn contended(&self) -> Option<Contended> {
-        self.contended.map(|episode| episode.seen)
+        self.contended.as_ref().map(|episode| episode.seen)
     }
 
     /// Another master sent an advert after which it is master, and so are we if
@@ -153,7 +153,7 @@ impl Running {
 
     fn begin_episode(&mut self, seen: Contended, cx: &mut Context<'_>) {
         let told = self.log_limited(log_limits::CONTENDED, InstanceLine::Contended(seen), cx);
-        self.contended = Some(Episode { seen, told });
+        self.contended = Some(Box::new(Episode { seen, told }));
     }
 
     fn go_on_with_episode(&mut self, before: Contended, found: Contended, cx: &mut Context<'_>) {

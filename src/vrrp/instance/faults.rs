@@ -10,6 +10,7 @@ use super::super::action::Action;
 use super::super::event::InterfaceState;
 use super::super::kernel_set::tracked_interfaces;
 use super::super::log_lines::{GroupLine, InstanceLine, LogLine};
+use super::super::rare::Blank;
 use super::super::reasons::{FaultReason, Fight};
 use super::super::state_machine::State;
 use super::super::tracking::{interfaces_of, is_fault, is_interface_fault, scripts_of};
@@ -47,9 +48,30 @@ pub(super) struct Faults {
     fight: Option<Fight>,
 }
 
+impl Blank for Faults {
+    const BLANK: &'static Self = &Self {
+        missing: false,
+        loopback: false,
+        no_multicast: false,
+        down: false,
+        no_address: false,
+        no_peer: false,
+        own_link: None,
+        vip_interfaces: Vec::new(),
+        route_interfaces: Vec::new(),
+        static_interfaces: Vec::new(),
+        statics: Vec::new(),
+        tracked_interfaces: Vec::new(),
+        scripts: Vec::new(),
+        files: Vec::new(),
+        processes: Vec::new(),
+        fight: None,
+    };
+}
+
 impl Faults {
     pub(super) fn any(&self) -> bool {
-        *self != Self::default()
+        *self != *Self::BLANK
     }
 
     /// How many. An interface that does not exist counts as down, too, and as
@@ -125,8 +147,15 @@ impl Faults {
 impl Running {
     /// What is known of who takes things away.
     pub fn note_culprits(&mut self, culprits: &[String]) {
-        self.losses.note_culprits(culprits);
-        self.faults.fight = self.losses.fight().cloned();
+        let losses = match culprits {
+            [] => self.losses.if_any(),
+            _ => Some(self.losses.make()),
+        };
+        let Some(losses) = losses else { return };
+        losses.note_culprits(culprits);
+        if let Some(faults) = self.faults.if_any() {
+            faults.fight = losses.fight().cloned();
+        }
     }
 
     pub(super) fn find_faults(&self, cx: &Context<'_>) -> Faults {
@@ -163,7 +192,7 @@ impl Running {
         faults.route_interfaces = self.faulty_route_interfaces(&faults.vip_interfaces, cx);
         for name in &self.statics.interfaces {
             let told = faults.vip_interfaces.iter().chain(&faults.route_interfaces);
-            let is_told = name == &self.config.interface || told.into_iter().any(|it| it == name);
+            let is_told = **name == *self.config.interface || told.into_iter().any(|it| it == name);
             if !is_told && !around.is_up(name) {
                 faults.static_interfaces.push(name.clone());
             }
@@ -216,7 +245,7 @@ impl Running {
         }
         let link = link_of(&self.config, vip);
         if !is_base && !cx.around().is_up(&vip.interface) {
-            return Some(vip.interface.clone());
+            return Some(vip.interface.to_string());
         }
         let link = link.filter(|link| Some(link) != own_link(&self.config).as_ref())?;
         let is_fault = match cx.interfaces.standing(&link) {
@@ -243,7 +272,7 @@ impl Running {
         let mut faulty: Vec<String> = Vec::new();
         for name in tracked_interfaces(&config.virtual_routes, &config.virtual_rules) {
             let is_told = told.iter().chain(&faulty).any(|it| it == name);
-            if name != config.interface && !is_told && !cx.around().is_up(name) {
+            if *name != *config.interface && !is_told && !cx.around().is_up(name) {
                 faulty.push(name.to_owned());
             }
         }

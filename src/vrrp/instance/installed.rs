@@ -30,11 +30,13 @@ impl Running {
     pub(super) fn install(&mut self, cx: &mut Context<'_>) {
         self.tell_blocking(InstanceLine::SettingDropRule, cx);
         self.tell_setting(cx);
-        self.refusals.forget();
-        self.losses.begin();
-        self.put_on = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| (on, vip.clone()))
-            .collect();
+        self.refusals.clear();
+        if let Some(losses) = self.losses.if_any() {
+            losses.begin();
+        }
+        self.put_on.clear();
+        self.put_on
+            .extend(Self::vips(&self.config, cx.interfaces).map(|(on, vip)| (on, vip.clone())));
         self.ways = ways_of(&self.config);
         if let Some(token) = cx.requests.gathering() {
             self.installed = Installed::Asked(token);
@@ -53,7 +55,7 @@ impl Running {
         self.tell_blocking(InstanceLine::RemovingDropRule, cx);
         let blocked: Vec<_> = self.blocked().collect();
         self.installed = Installed::No;
-        self.refusals.forget();
+        self.refusals.clear();
         self.gained = None;
         self.announcing.clear();
         cx.pacer.cancel(self.id);
@@ -160,7 +162,7 @@ impl Running {
         cx: &mut Context<'_>,
     ) {
         let is_wanted = operation.adds() && self.installed != Installed::No;
-        if !is_wanted || self.refusals.note(token, operation, errno) {
+        if !is_wanted || self.refusals.make().note(token, operation, errno) {
             cx.actions
                 .push_back(Action::Log(LogLine::refused(operation, errno)));
         }
@@ -176,7 +178,7 @@ impl Running {
             }
             other => self.ways.contains(other),
         };
-        is_own && self.refusals.note(token, operation, errno)
+        is_own && self.refusals.make().note(token, operation, errno)
     }
 
     /// Whether it has this address on that interface, or has asked for it.
@@ -215,10 +217,12 @@ impl Running {
     /// What it is not to have any more is not tried again.
     pub(super) fn forget_refused(&mut self) {
         let mut refusals = std::mem::take(&mut self.refusals);
-        refusals.keep(|it| match it {
-            Operation::AddAddress { on, address } => self.has_on(*on, address),
-            other => self.ways.contains(other),
-        });
+        if let Some(refusals) = refusals.if_any() {
+            refusals.keep(|it| match it {
+                Operation::AddAddress { on, address } => self.has_on(*on, address),
+                other => self.ways.contains(other),
+            });
+        }
         self.refusals = refusals;
     }
 
@@ -227,16 +231,20 @@ impl Running {
         if self.installed != Installed::Yes {
             return;
         }
-        let operations = self.refusals.retry();
+        let Some(refusals) = self.refusals.if_any() else {
+            return;
+        };
+        let operations = refusals.retry();
         if !operations.is_empty() {
             let token = cx.request(Purpose::TryAgain(self.id), operations);
-            self.refusals.began(token);
+            refusals.began(token);
         }
     }
 
     /// A trial is over.
     pub fn tried_again(&mut self, token: Token, cx: &mut Context<'_>) {
-        let Some((is_in, once_more)) = self.refusals.ended(token) else {
+        let refusals = self.refusals.if_any();
+        let Some((is_in, once_more)) = refusals.and_then(|it| it.ended(token)) else {
             return;
         };
         for operation in is_in {
@@ -348,7 +356,16 @@ impl Running {
 
     /// An interface is gone, with what was on it.
     pub fn forget_interface(&mut self, index: IfIndex) {
-        self.refusals.forget_interface(index);
+        if let Some(refusals) = self.refusals.if_any() {
+            refusals.forget_interface(index);
+        }
+    }
+
+    /// All of [`Running::vips`], in no more room than they need.
+    pub(super) fn vips_to_put_on(&self, interfaces: &Interfaces) -> Vec<(IfIndex, VirtualAddress)> {
+        let mut put_on = Vec::with_capacity(Self::vips(&self.config, interfaces).count());
+        put_on.extend(Self::vips(&self.config, interfaces).map(|(on, vip)| (on, vip.clone())));
+        put_on
     }
 
     /// Each VIP with the number of its interface; those without one are left

@@ -15,6 +15,7 @@ use super::super::action::{Action, Operation};
 use super::super::event::LostWay;
 use super::super::kernel_set::is_lost;
 use super::super::log_lines::{InstanceLine, LogLine};
+use super::super::rare::Blank;
 use super::super::reasons::Fight;
 use super::super::state_machine::{Effects, Input};
 use super::installed::Installed;
@@ -38,10 +39,10 @@ pub enum Loss {
 }
 
 /// What an instance has lost of late, and what became of that.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Losses {
     /// When each thing was lost, no longer ago than the limit looks.
-    of: HashMap<Operation, VecDeque<Instant>>,
+    of: Option<HashMap<Operation, VecDeque<Instant>>>,
     /// It was told that losses are healed, since it became MASTER.
     is_told: bool,
     /// The fight that is given up at present.
@@ -49,6 +50,16 @@ pub(super) struct Losses {
     /// How long the last one was given up, and until when.
     last_pause: Option<(Interval, Instant)>,
     culprits: Vec<String>,
+}
+
+impl Blank for Losses {
+    const BLANK: &'static Self = &Self {
+        of: None,
+        is_told: false,
+        fight: None,
+        last_pause: None,
+        culprits: Vec::new(),
+    };
 }
 
 impl Losses {
@@ -59,7 +70,7 @@ impl Losses {
 
     /// The instance becomes MASTER: what was before does not count any more.
     pub(super) fn begin(&mut self) {
-        self.of.clear();
+        self.of = None;
         self.is_told = false;
     }
 
@@ -72,10 +83,11 @@ impl Losses {
 
     /// Notes that this was lost; whether it was once too often.
     fn note(&mut self, lost: &Operation, limit: LossLimit, now: Instant) -> bool {
-        if !self.of.contains_key(lost) {
-            self.of.insert(lost.clone(), VecDeque::new());
+        let of = self.of.get_or_insert_default();
+        if !of.contains_key(lost) {
+            of.insert(lost.clone(), VecDeque::new());
         }
-        let Some(times) = self.of.get_mut(lost) else {
+        let Some(times) = of.get_mut(lost) else {
             return false;
         };
         times.push_back(now);
@@ -130,8 +142,8 @@ impl Running {
         if state.is_some_and(|state| super::installed::holds(state, vip)) {
             return Loss::Healed;
         }
-        let name = state.map_or(&vip.interface, |state| &state.name);
-        let (vip, interface) = (vip.clone(), name.clone());
+        let name = state.map_or(&*vip.interface, |state| &*state.name);
+        let (vip, interface) = (vip.clone(), name.to_owned());
         let what = format!("IP {address} on {interface}");
         let blocked = blocked_place(on, &vip);
         let operation = Operation::AddAddress { on, address: vip };
@@ -193,7 +205,7 @@ impl Running {
             return Some(GivingUp::State);
         }
         let limit = settings.limit?;
-        if !self.losses.note(lost, limit, cx.now) {
+        if !self.losses.make().note(lost, limit, cx.now) {
             return None;
         }
         Some(GivingUp::Fight(Fight {
@@ -214,8 +226,9 @@ impl Running {
         };
         self.log(InstanceLine::GivesUpFight(fight.pause), cx);
         let end = cx.now + fight.pause;
-        self.losses.last_pause = Some((fight.pause, end));
-        self.losses.fight = Some(fight);
+        let losses = self.losses.make();
+        losses.last_pause = Some((fight.pause, end));
+        losses.fight = Some(fight);
         cx.timers.arm(TimerKey::LossPause(self.id), end);
         cx.actions.push_back(Action::FindCulprits);
         Loss::GivenUp
@@ -223,7 +236,7 @@ impl Running {
 
     /// The first time it is told what happens here, and who may be behind it.
     fn tell_of_healing(&mut self, cx: &mut Context<'_>) {
-        if !std::mem::replace(&mut self.losses.is_told, true) {
+        if !std::mem::replace(&mut self.losses.make().is_told, true) {
             self.log(InstanceLine::Heals, cx);
             cx.actions.push_back(Action::FindCulprits);
         }
@@ -261,7 +274,8 @@ impl Running {
     /// The time is over for which a fight was given up. [`Running::look_around`]
     /// follows.
     pub fn end_pause(&mut self, cx: &mut Context<'_>) {
-        if self.losses.fight.take().is_some() {
+        let losses = self.losses.if_any();
+        if losses.is_some_and(|losses| losses.fight.take().is_some()) {
             cx.timers.disarm(TimerKey::LossPause(self.id));
             self.log(InstanceLine::EndsPause, cx);
         }

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{InitialState, Instance, SyncGroup, VirtualAddress};
+use crate::config::model::{InitialState, SharedInstance, SyncGroup, VirtualAddress};
 use crate::ids::{Errno, IfIndex, InstanceId, MacAddress, Priority};
 use crate::time::{Instant, Interval};
 use crate::wire::advert::Version;
@@ -32,6 +32,7 @@ use super::log_lines::{InstanceLine, LogLine};
 use super::orders::{DRAINED, InForce};
 use super::outgoing::{Outgoing, Signing};
 use super::peers::Peers;
+use super::rare::{Blank, Rare};
 use super::reasons::Cause;
 use super::receive::{Reject, Remarks};
 use super::refusals::Refusals;
@@ -89,7 +90,7 @@ pub struct Sender {
 }
 
 /// What is static and has a `track_group` that an instance is in (specification C.4).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct TrackedStatics {
     /// The interfaces of it, each once.
     pub interfaces: Vec<String>,
@@ -97,11 +98,18 @@ pub struct TrackedStatics {
     pub missing: Vec<String>,
 }
 
+impl Blank for TrackedStatics {
+    const BLANK: &'static Self = &Self {
+        interfaces: Vec::new(),
+        missing: Vec::new(),
+    };
+}
+
 /// A running instance.
 #[derive(Debug)]
 pub struct Running {
     /// Its configuration.
-    pub config: Arc<Instance>,
+    pub config: SharedInstance,
     /// Where it is.
     pub state: State,
     /// The effective priority.
@@ -122,13 +130,13 @@ pub struct Running {
     /// In BACKUP: its timer ran out, and only the group keeps it from MASTER.
     pub wants_master: bool,
     /// What its track groups make it depend on.
-    pub statics: TrackedStatics,
+    pub(super) statics: Rare<TrackedStatics>,
     /// The state that was told last.
     pub told: Option<NotifyState>,
     id: InstanceId,
     source: Option<IpAddr>,
     mtu: u32,
-    faults: Faults,
+    faults: Rare<Faults>,
     /// The member of the group because of which all are in FAULT, if that is
     /// another one.
     fault_of: Option<String>,
@@ -148,9 +156,9 @@ pub struct Running {
     /// The routes and rules that were put in then.
     ways: Vec<Operation>,
     /// What of these the kernel refused.
-    refusals: Refusals,
+    refusals: Rare<Refusals>,
     /// What somebody else took away of these.
-    losses: Losses,
+    losses: Rare<Losses>,
     /// How many requests that put addresses back are under way.
     restoring: u32,
     limits: LogLimits,
@@ -169,10 +177,10 @@ pub struct Running {
     /// When it entered its state; `None` until it began.
     entered_at: Option<Instant>,
     /// Another node claims to own its addresses, too.
-    dispute: Option<Dispute>,
+    dispute: Option<Box<Dispute>>,
     handover: Handover,
     /// What an administrator has ordered.
-    orders: InForce,
+    orders: Rare<InForce>,
     /// The last acceptable advert, and when it came.
     heard: Option<(Sender, Instant)>,
     /// Who else has this VRID.
@@ -180,7 +188,7 @@ pub struct Running {
     /// Somebody's adverts of late made neither of us give way.
     has_rivals: bool,
     /// Another master is there beside it.
-    contended: Option<Episode>,
+    contended: Option<Box<Episode>>,
     /// What brought it into its state.
     pub(super) cause: Cause,
     /// What it saw then.
@@ -192,14 +200,18 @@ pub struct Running {
     /// A reload has changed what its adverts say.
     says_anew: bool,
     /// VIPs that a reload has given to it, until they are announced.
-    gained: Option<Gained>,
+    gained: Option<Box<Gained>>,
     /// The VIPs of the second burst, if these are not all.
-    second_burst_of: Option<HashSet<(IfIndex, IpAddr)>>,
+    #[expect(clippy::box_collection, reason = "few have one, and for a moment")]
+    second_burst_of: Option<Box<HashSet<(IfIndex, IpAddr)>>>,
 }
 
 impl Running {
     /// An instance that has not begun.
-    pub fn new(id: InstanceId, config: Arc<Instance>) -> Self {
+    pub fn new(id: InstanceId, config: SharedInstance) -> Self {
+        // What it will need anyway is here from the beginning: amidst what a takeover
+        // needs for a moment it would keep whole pages of that.
+        let vips = config.all_addresses().count();
         Self {
             state: State::Init,
             priority: config.priority,
@@ -210,12 +222,12 @@ impl Running {
             sequences: Sequences::new(&config),
             group: None,
             wants_master: false,
-            statics: TrackedStatics::default(),
+            statics: Rare::default(),
             told: None,
             id,
             source: None,
             mtu: 0,
-            faults: Faults::default(),
+            faults: Rare::default(),
             fault_of: None,
             awaits_script: false,
             awaits_watched: false,
@@ -223,16 +235,16 @@ impl Running {
             is_deaf: false,
             waited: false,
             installed: Installed::No,
-            put_on: Vec::new(),
+            put_on: Vec::with_capacity(vips),
             ways: Vec::new(),
-            refusals: Refusals::default(),
-            losses: Losses::default(),
+            refusals: Rare::default(),
+            losses: Rare::default(),
             restoring: 0,
             limits: LogLimits::default(),
             send_failure_logged: false,
             room: usize::MAX,
             outgoing: Outgoing::default(),
-            announcing: Vec::new(),
+            announcing: Vec::with_capacity(vips),
             master_advert_interval: config.advert_interval,
             preempt_at: None,
             answered: None,
@@ -240,14 +252,14 @@ impl Running {
             entered_at: None,
             dispute: None,
             handover: Handover::default(),
-            orders: InForce::default(),
+            orders: Rare::default(),
             heard: None,
             peers: Peers::new(&config),
             has_rivals: false,
             contended: None,
             cause: Cause::default(),
             evidence: Evidence::default(),
-            transitions: Transitions::default(),
+            transitions: Transitions::with_room(),
             waits_skew: false,
             says_anew: false,
             gained: None,
@@ -260,9 +272,11 @@ impl Running {
     pub fn uses(&self, interface: &str) -> bool {
         let config = &self.config;
         let mut tracked = interfaces_of(config, self.group.as_deref());
-        config.interface == interface
+        *config.interface == *interface
             || config.vrf.as_deref() == Some(interface)
-            || config.all_addresses().any(|vip| vip.interface == interface)
+            || config
+                .all_addresses()
+                .any(|vip| *vip.interface == *interface)
             || tracked_interfaces(&config.virtual_routes, &config.virtual_rules)
                 .any(|name| name == interface)
             || tracked.any(|tracked| tracked.interface == interface)
@@ -317,7 +331,7 @@ impl Running {
             heard_priority: self
                 .heard
                 .map_or(Priority::ZERO, |(sender, _)| sender.priority),
-            rival: self.dispute.map(|dispute| dispute.rival),
+            rival: self.dispute.as_ref().map(|dispute| dispute.rival),
             installed: self.installed == Installed::Yes,
             faults: self.faults.count(),
             awaited: awaited_scripts
@@ -332,7 +346,7 @@ impl Running {
             contributions: self.contributions(around),
             peers: self.peers.iter().copied().collect(),
             contended: self.contended(),
-            orders: self.orders,
+            orders: *self.orders,
             handing_over: self.is_handing_over(),
             statistics: self.statistics,
         }
@@ -402,7 +416,7 @@ impl Running {
         self.awaits_link = self.is_link_awaited(cx);
         self.follow_deafness(cx);
         let before = std::mem::take(&mut self.faults);
-        self.faults = self.find_faults(cx);
+        self.faults = Rare::from(self.find_faults(cx));
         self.log_files(&before, cx);
         let file_is_back = self.has_weighted_file_back(&before);
         self.change_priority(file_is_back, cx);

@@ -21,7 +21,7 @@ use super::{Context, Running, TimerKey};
 impl Running {
     /// What has been ordered of it and is in force.
     pub fn standing_orders(&self) -> InForce {
-        self.orders
+        *self.orders
     }
 
     /// Whether it counts with the lowest priority by order.
@@ -46,7 +46,7 @@ impl Running {
     /// Takes over what is in force already: after a reload, and in the place of an
     /// engine that is gone.
     pub fn adopt_orders(&mut self, orders: InForce, cx: &mut Context<'_>) {
-        self.orders = orders;
+        self.orders = orders.into();
         self.arm_end_of_order(cx);
         self.end_dispute_if_drained(cx);
     }
@@ -59,7 +59,7 @@ impl Running {
     /// From now on it counts with the lowest priority.
     pub fn drain(&mut self, cx: &mut Context<'_>) {
         if !self.is_drained() {
-            self.orders.drained = Some(cx.now);
+            self.orders.make().drained = Some(cx.now);
             self.log(InstanceLine::Drained, cx);
         }
         self.end_dispute_if_drained(cx);
@@ -91,7 +91,8 @@ impl Running {
 
     /// It is not drained any more.
     pub fn resume(&mut self, cx: &mut Context<'_>) -> Deed {
-        if self.orders.drained.take().is_none() {
+        let orders = self.orders.if_any();
+        if orders.and_then(|it| it.drained.take()).is_none() {
             return Deed::NotDrained;
         }
         self.log(InstanceLine::Resumed, cx);
@@ -108,7 +109,7 @@ impl Running {
     ) -> Deed {
         let from = self.priority;
         let had_one = self.orders.priority.is_some();
-        self.orders.priority = priority.map(|priority| OrderedPriority {
+        self.orders.make().priority = priority.map(|priority| OrderedPriority {
             priority,
             until: lasts.map(|span| cx.now + span),
         });
@@ -128,7 +129,8 @@ impl Running {
 
     /// The time of an ordered priority is over.
     pub fn ordered_priority_ended(&mut self, cx: &mut Context<'_>) {
-        if self.orders.priority.take().is_some() {
+        let orders = self.orders.if_any();
+        if orders.and_then(|it| it.priority.take()).is_some() {
             self.log_end_of_order(true, cx);
             self.follow_priority(cx);
         }

@@ -9,9 +9,8 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use crate::config::model::{Garp, Instance, Version, VirtualAddress};
+use crate::config::model::{Garp, Instance, SharedInstance, Version, VirtualAddress};
 use crate::ids::{Errno, IfIndex, Priority};
 use crate::time::{Instant, Interval};
 
@@ -41,7 +40,7 @@ pub struct Before {
 impl Running {
     /// Goes on as `config`, which differs by `changes`. What is around is looked at
     /// afterwards, and then [`Running::speak_anew`] says what is new.
-    pub fn go_on_as(&mut self, config: Arc<Instance>, changes: &[Change], cx: &mut Context<'_>) {
+    pub fn go_on_as(&mut self, config: SharedInstance, changes: &[Change], cx: &mut Context<'_>) {
         let old_wait = self.wait();
         let old = std::mem::replace(&mut self.config, config);
         let touches = |what| changes.iter().any(|change| change.touches == what);
@@ -213,9 +212,7 @@ impl Running {
         let had = std::mem::take(&mut self.put_on);
         let had: HashSet<(IfIndex, IpAddr)> =
             had.iter().map(|(on, vip)| (*on, vip.address)).collect();
-        self.put_on = Self::vips(&self.config, cx.interfaces)
-            .map(|(on, vip)| (on, vip.clone()))
-            .collect();
+        self.put_on = self.vips_to_put_on(cx.interfaces);
         let has: HashSet<(IfIndex, IpAddr)> = self
             .put_on
             .iter()
@@ -230,7 +227,7 @@ impl Running {
         addresses.extend(waiting.into_iter().flatten().filter(|it| has.contains(it)));
         if !addresses.is_empty() {
             self.tell_setting(cx);
-            self.gained = Some(Gained { token, addresses });
+            self.gained = Some(Box::new(Gained { token, addresses }));
         }
     }
 }

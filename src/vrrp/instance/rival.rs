@@ -51,6 +51,7 @@ impl Running {
     /// Whether it left its addresses to another owner.
     pub(super) fn has_given_way(&self) -> bool {
         self.dispute
+            .as_ref()
             .is_some_and(|dispute| dispute.stage == Stage::GaveWay)
     }
 
@@ -67,7 +68,11 @@ impl Running {
             }
             return rank;
         }
-        match (self.state, rank, self.dispute.map(|dispute| dispute.stage)) {
+        match (
+            self.state,
+            rank,
+            self.dispute.as_ref().map(|dispute| dispute.stage),
+        ) {
             (State::Master, Rank::EqualLowerAddress, None) => {
                 self.log(InstanceLine::TwoOwners(sender.address), cx);
                 let longer = self.config.advert_interval.max(sender.advert_interval);
@@ -76,7 +81,7 @@ impl Running {
                     listen: Interval::from_us(longer.times(6).as_us() / 5),
                 };
                 let rival = sender.address;
-                self.dispute = Some(Dispute { rival, stage });
+                self.dispute = Some(Box::new(Dispute { rival, stage }));
             }
             (State::Master, Rank::EqualLowerAddress, Some(Stage::Listening)) => {
                 let line = InstanceLine::GaveWayToOwner(sender.address);
@@ -107,14 +112,14 @@ impl Running {
 
     fn give_way(&mut self, rival: IpAddr, cx: &mut Context<'_>) {
         let stage = Stage::GaveWay;
-        self.dispute = Some(Dispute { rival, stage });
+        self.dispute = Some(Box::new(Dispute { rival, stage }));
         cx.timers.disarm(TimerKey::Rival(self.id));
         self.follow_priority(cx);
     }
 
     /// Counts an advert of its own that the other owner can hear.
     pub(super) fn count_answer(&mut self, cx: &mut Context<'_>) {
-        let Some(Dispute { stage, .. }) = &mut self.dispute else {
+        let Some(Dispute { stage, .. }) = self.dispute.as_deref_mut() else {
             return;
         };
         let Stage::Answering {
@@ -134,7 +139,7 @@ impl Running {
 
     /// Nothing was heard of the other owner in the time that it had.
     pub fn rival_silent(&mut self, cx: &mut Context<'_>) {
-        let stage = self.dispute.map(|dispute| dispute.stage);
+        let stage = self.dispute.as_ref().map(|dispute| dispute.stage);
         if stage == Some(Stage::Listening) {
             self.dispute = None;
             self.log(InstanceLine::RivalStopped, cx);

@@ -8,12 +8,13 @@
 //! words, in `words.rs`.
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, Instance, SharedInstance};
+use crate::hashing::QuickMap;
 use crate::ids::Vrid;
 
 mod changes;
@@ -27,7 +28,7 @@ pub struct Plan {
     /// Where it leads.
     pub config: Config,
     /// Instances that end, and whose names are not in the new configuration.
-    pub removed: Vec<Arc<Instance>>,
+    pub removed: Vec<SharedInstance>,
     /// Instances that end, and whose names are those of other instances from now on.
     pub restarted: Vec<Restarted>,
     /// Instances that go on and that are different, in the order of the new
@@ -35,7 +36,7 @@ pub struct Plan {
     pub kept: Vec<Kept>,
     /// Instances that begin, in the order of the new configuration: new ones, and
     /// those that are restarted.
-    pub started: Vec<Arc<Instance>>,
+    pub started: Vec<SharedInstance>,
     /// What is different besides the instances: a line for each thing.
     general: Vec<String>,
 }
@@ -44,9 +45,9 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// What it was.
-    pub before: Arc<Instance>,
+    pub before: SharedInstance,
     /// What it is from now on.
-    pub after: Arc<Instance>,
+    pub after: SharedInstance,
     /// The differences.
     pub changes: Vec<Change>,
 }
@@ -55,7 +56,7 @@ pub struct Kept {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restarted {
     /// What it was.
-    pub before: Arc<Instance>,
+    pub before: SharedInstance,
     /// Why it cannot go on: what it is on the network that has changed.
     pub because: String,
 }
@@ -128,8 +129,14 @@ impl<'c> Identity<'c> {
 }
 
 /// The way from `old` to `new`.
-pub fn plan(old: &Config, new: Config) -> Plan {
+pub fn plan(old: &Config, mut new: Config) -> Plan {
     let matches = Matches::of(old, &new);
+    // What is the same is in memory once.
+    for (after, before) in new.instances.iter_mut().zip(&matches.predecessors) {
+        if let Some(before) = before.filter(|before| *before == after) {
+            *after = Arc::clone(before);
+        }
+    }
     // Most reloads touch few instances, and need neither of these.
     let holders = LazyCell::new(|| (Holders::of(old), Holders::of(&new)));
     let by_name = LazyCell::new(|| named(&new));
@@ -150,7 +157,7 @@ pub fn plan(old: &Config, new: Config) -> Plan {
     for (after, before) in new.instances.iter().zip(&matches.predecessors) {
         match before {
             None => started.push(Arc::clone(after)),
-            Some(before) if *before == after => {}
+            Some(before) if Arc::ptr_eq(before, after) => {}
             Some(before) => kept.push(Kept {
                 before: Arc::clone(before),
                 after: Arc::clone(after),
@@ -168,7 +175,7 @@ pub fn plan(old: &Config, new: Config) -> Plan {
     }
 }
 
-fn named(config: &Config) -> HashMap<&str, &Arc<Instance>> {
+fn named(config: &Config) -> QuickMap<&str, &SharedInstance> {
     let instances = config.instances.iter();
     instances
         .map(|instance| (&*instance.name, instance))
@@ -178,7 +185,7 @@ fn named(config: &Config) -> HashMap<&str, &Arc<Instance>> {
 /// Which instances go on as which.
 struct Matches<'c> {
     /// For each instance of the new configuration: what it was.
-    predecessors: Vec<Option<&'c Arc<Instance>>>,
+    predecessors: Vec<Option<&'c SharedInstance>>,
     /// For each instance of the old one: whether it goes on.
     goes_on: Vec<bool>,
 }
@@ -188,7 +195,7 @@ impl<'c> Matches<'c> {
     /// different peers can be, each goes on under its name, and the others in order.
     fn of(old: &'c Config, new: &Config) -> Self {
         let places = old.instances.iter().enumerate();
-        let by_name: HashMap<&str, usize> = places.map(|(place, it)| (&*it.name, place)).collect();
+        let by_name: QuickMap<&str, usize> = places.map(|(place, it)| (&*it.name, place)).collect();
         let mut found: Vec<Option<usize>> = Vec::with_capacity(new.instances.len());
         let mut goes_on = vec![false; old.instances.len()];
         for instance in &new.instances {
@@ -202,7 +209,7 @@ impl<'c> Matches<'c> {
             found.push(same);
         }
         // Those whose name does not go on as what it was.
-        let mut waiting: HashMap<Identity<'_>, VecDeque<usize>> = HashMap::new();
+        let mut waiting: QuickMap<Identity<'_>, VecDeque<usize>> = QuickMap::default();
         for (place, instance) in old.instances.iter().enumerate() {
             if goes_on.get(place) == Some(&false) {
                 let same = waiting.entry(Identity::of(instance)).or_default();
@@ -232,11 +239,12 @@ impl<'c> Matches<'c> {
 }
 
 /// Which instance has an address, by interface and address.
-struct Holders<'c>(HashMap<(&'c str, IpAddr), &'c str>);
+struct Holders<'c>(QuickMap<(&'c str, IpAddr), &'c str>);
 
 impl<'c> Holders<'c> {
     fn of(config: &'c Config) -> Self {
-        let mut all = HashMap::with_capacity(config.instances.len());
+        let mut all = QuickMap::default();
+        all.reserve(config.instances.len());
         for instance in &config.instances {
             for vip in instance.all_addresses() {
                 all.insert((&*vip.interface, vip.address), &*instance.name);

@@ -2,8 +2,8 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::config::model::{
-    AuthHmac, Authentication, Command, HmacMode, InitialState, Ipvlan, Password, Script, TrackBfd,
-    TrackInterface, Version, VirtualAddress, Vmac,
+    AuthHmac, Authentication, Command, HmacMode, InitialState, Password, Script, TrackBfd,
+    TrackInterface, Version, VirtualAddress,
 };
 use crate::ids::Priority;
 use crate::time::Interval;
@@ -18,7 +18,7 @@ fn instance(name: &str, vrid: u8) -> Instance {
 
 fn config(instances: impl IntoIterator<Item = Instance>) -> Config {
     Config {
-        instances: instances.into_iter().map(Arc::new).collect(),
+        instances: instances.into_iter().map(Box::new).map(Arc::new).collect(),
         ..Config::default()
     }
 }
@@ -121,12 +121,12 @@ fn each_field_that_changes_is_told_of() {
         }),
         ("interface", |it| it.interface = "eth1".into()),
         ("vrf", |it| it.vrf = Some("red".into())),
-        ("vmac", |it| it.vmac = Some(Vmac::default())),
+        ("vmac", |it| it.vmac = Some(Box::default())),
         ("vmac_addresses", |it| it.vmac_addresses = true),
         ("vmac_transmit_on_base", |it| {
             it.vmac_transmit_on_base = true
         }),
-        ("ipvlan", |it| it.ipvlan = Some(Ipvlan::default())),
+        ("ipvlan", |it| it.ipvlan = Some(Box::default())),
         ("vrid", |it| it.vrid = Vrid::new(9).unwrap()),
         ("priority", |it| it.priority = Priority(7)),
         ("advert_interval", |it| it.advert_interval = SPAN),
@@ -141,13 +141,13 @@ fn each_field_that_changes_is_told_of() {
             it.authentication = Some(Authentication::Password(Password([1; 8])));
         }),
         ("auth_hmac", |it| {
-            it.auth_hmac = Some(AuthHmac {
+            it.auth_hmac = Some(Box::new(AuthHmac {
                 keys: Vec::new(),
                 active_key: 1,
                 time_window: SPAN,
                 monotonic: false,
                 mode: HmacMode::Enforce,
-            });
+            }));
         }),
         ("source_address", |it| it.source_address = Some(OTHER)),
         ("track_source_address", |it| it.track_source_address = true),

@@ -124,7 +124,7 @@ impl Writer<'_> {
                 None => "ipvlan",
             };
             let base = if base { ", xmit base i/f" } else { "" };
-            interface = format!("{name}, {kind} on {}{base}", config.interface);
+            interface = format!("{name}, {kind} on {}{base}", config.interface).into();
         }
         if config.vmac_addresses {
             page.line("   Use VMAC for VIPs on other interfaces");
@@ -263,7 +263,7 @@ impl Writer<'_> {
             let header = matches!(config.authentication, Some(Authentication::Header(_)));
             let unicast = !config.unicast_peers.is_empty();
             let source = it.source.filter(|_| unicast);
-            let key = (config.interface.as_str(), config.ipv6, header, source);
+            let key = (&*config.interface, config.ipv6, header, source);
             let place = *known.entry(key).or_insert(pools.len());
             match pools.get_mut(place) {
                 Some((_, members)) => members.push(it),

@@ -140,9 +140,9 @@ fn interfaces_of(instance: &Instance) -> BTreeMap<&str, (i32, bool)> {
         .map(|it| (it.interface.as_str(), (it.weight, it.reverse)))
         .collect();
     let vips = instance.virtual_addresses.iter();
-    let vips = vips.filter(|vip| !vip.no_track).map(|vip| &vip.interface);
+    let vips = vips.filter(|vip| !vip.no_track).map(|vip| &*vip.interface);
     let tracks_own = !instance.ignore_own_interface && !instance.interface.is_empty();
-    let own = tracks_own.then_some(&instance.interface);
+    let own = tracks_own.then_some(&*instance.interface);
     for interface in own.into_iter().chain(vips) {
         all.entry(interface).or_insert((0, false));
     }
@@ -164,7 +164,7 @@ fn garp_delays(page: &mut Page, config: &Config) {
         let grouped = grouped.flat_map(|group| &group.interfaces);
         let mut named: BTreeSet<&str> = grouped.map(String::as_str).collect();
         for instance in &config.instances {
-            let name = instance.interface.as_str();
+            let name = &*instance.interface;
             if name.is_empty() || !named.insert(name) {
                 continue;
             }
