@@ -60,17 +60,23 @@ impl Timer {
     }
 
     /// Sets the alarm to `deadline`, at once if that has passed; `None` turns it off.
-    /// It may go off before, at a time that it was set to earlier: a deadline that moves
-    /// away with each packet costs nothing then. Whoever it wakes sets it again.
+    /// It may go off before, at a time that it was set to earlier, no sooner than half way
+    /// to the deadline: one that moves away with each of many packets costs next to
+    /// nothing then, and one that moves with each of few wakes nobody in vain. Whoever it
+    /// wakes sets it again.
     pub fn arm(&self, deadline: Option<Instant>) -> io::Result<()> {
         let timer = &self.descriptor.get_ref().0;
         let Some(deadline) = deadline else {
             self.set_to.set(None);
             return Ok(timer.unset()?);
         };
-        let set_to = self.set_to.get();
-        if set_to.is_some_and(|at| at <= deadline && at > now()) {
-            return Ok(());
+        if let Some(at) = self.set_to.get()
+            && at <= deadline
+        {
+            let ahead = at.since(now());
+            if !ahead.is_zero() && ahead >= deadline.since(at) {
+                return Ok(());
+            }
         }
         self.set_to.set(Some(deadline));
         // All zeros would turn the timer off.
@@ -233,6 +239,25 @@ mod tests {
             timer.arm(Some(far)).expect("armed");
             timer.arm(Some(now())).expect("armed");
             timer.expired().await.expect("expired");
+        });
+    }
+
+    #[test]
+    fn an_alarm_that_moves_far_away_wakes_nobody_in_vain() {
+        block_on(async {
+            let (moved, later) = (Timer::new(), Timer::new());
+            let (moved, later) = (moved.expect("a timer"), later.expect("a timer"));
+            let soon = now() + Interval::from_ms(20);
+            moved.arm(Some(soon)).expect("armed");
+            let far = soon + Interval::from_secs(3600);
+            moved.arm(Some(far)).expect("armed");
+            later
+                .arm(Some(soon + Interval::from_ms(20)))
+                .expect("armed");
+            tokio::select! {
+                _ = moved.expired() => panic!("it was moved away"),
+                _ = later.expired() => {}
+            }
         });
     }
 

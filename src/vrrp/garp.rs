@@ -151,6 +151,46 @@ impl Pacer {
         interfaces: &Interfaces,
         actions: &mut VecDeque<Action>,
     ) {
+        let at_once = self.queue_spaced(targets, repeat, garp, interfaces);
+        leave(&at_once, repeat, actions);
+    }
+
+    /// The begin of a burst of which not all targets are there yet: those without an
+    /// interval have one packet, and the others of their burst in [`Self::end_burst`].
+    pub fn begin_burst(
+        &mut self,
+        targets: &[Target],
+        repeat: u32,
+        garp: &Garp,
+        interfaces: &Interfaces,
+        actions: &mut VecDeque<Action>,
+    ) {
+        let at_once = self.queue_spaced(targets, repeat, garp, interfaces);
+        leave(&at_once, repeat.min(1), actions);
+    }
+
+    /// What [`Self::begin_burst`] has left of the bursts of these targets.
+    pub fn end_burst(
+        &self,
+        targets: &[Target],
+        repeat: u32,
+        garp: &Garp,
+        interfaces: &Interfaces,
+        actions: &mut VecDeque<Action>,
+    ) {
+        let is_at_once = |it: &&Target| self.spacing(it, garp, interfaces).1.is_zero();
+        let at_once: Vec<_> = targets.iter().filter(is_at_once).collect();
+        leave(&at_once, repeat.saturating_sub(1), actions);
+    }
+
+    /// Has those with an interval wait for their turns; gives the others.
+    fn queue_spaced<'t>(
+        &mut self,
+        targets: &'t [Target],
+        repeat: u32,
+        garp: &Garp,
+        interfaces: &Interfaces,
+    ) -> Vec<&'t Target> {
         let mut at_once = Vec::new();
         for target in targets {
             let (wire, interval) = self.spacing(target, garp, interfaces);
@@ -162,9 +202,7 @@ impl Pacer {
             lane.interval = interval;
             lane.add(*target, repeat);
         }
-        for _ in 0..repeat {
-            actions.extend(at_once.iter().map(|target| target.announce()));
-        }
+        at_once
     }
 
     /// What a packet shares its spacing with, and how far apart they are. A group
@@ -233,6 +271,13 @@ impl Pacer {
     }
 }
 
+/// Rounds over all of these.
+fn leave(targets: &[&Target], rounds: u32, actions: &mut VecDeque<Action>) {
+    for _ in 0..rounds {
+        actions.extend(targets.iter().map(|target| target.announce()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +312,34 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect()
+    }
+
+    #[test]
+    fn a_burst_in_slices_has_as_many_packets() {
+        let (interfaces, mut actions) = (Interfaces::default(), VecDeque::new());
+        let all = [target(1), target(2), target(3)];
+        let mut pacer = Pacer::default();
+        for slice in all.chunks(2) {
+            pacer.begin_burst(slice, 3, &spaced(0), &interfaces, &mut actions);
+        }
+        pacer.end_burst(&all, 3, &spaced(0), &interfaces, &mut actions);
+        assert_eq!(addresses(&mut actions), [1, 2, 3, 1, 2, 3, 1, 2, 3]);
+
+        // With an interval they wait as in any other burst.
+        for slice in all.chunks(2) {
+            pacer.begin_burst(slice, 2, &spaced(10), &interfaces, &mut actions);
+        }
+        pacer.end_burst(&all, 2, &spaced(10), &interfaces, &mut actions);
+        let mut now = Instant::ZERO;
+        while let Some(next) = pacer.send_due(LANE, now, &mut actions) {
+            now = next;
+        }
+        assert_eq!(addresses(&mut actions), [1, 2, 3, 1, 2, 3]);
+
+        // No packets are no packets.
+        pacer.begin_burst(&all, 0, &spaced(0), &interfaces, &mut actions);
+        pacer.end_burst(&all, 0, &spaced(0), &interfaces, &mut actions);
+        assert!(actions.is_empty());
     }
 
     #[test]

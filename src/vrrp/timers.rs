@@ -3,13 +3,17 @@
 //! Moving a deadline further away, which each advert of a master does to each
 //! of its backups, touches one map entry and not the heap: the heap entry that
 //! fires too early is put back. A deadline that moves nearer gets a new entry,
-//! and the old one is dropped when it surfaces.
+//! and the old one is dropped when it surfaces. Where there are few deadlines nobody
+//! is to wake up for an entry that is put back only: there the first is always true.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 
 use crate::time::Instant;
+
+/// So many entries are few. With more, others are up and about all the time.
+const FEW: usize = 64;
 
 /// The deadlines of things named by `K`.
 #[derive(Debug)]
@@ -49,11 +53,13 @@ impl<K: Copy + Ord + Hash> Timers<K> {
             }
         };
         self.armed.insert(key, Armed { deadline, queued });
+        self.settle_few();
     }
 
     /// Takes the deadline of `key` away, if it had one.
     pub fn disarm(&mut self, key: K) {
         self.armed.remove(&key);
+        self.settle_few();
     }
 
     /// The deadline of `key`.
@@ -100,6 +106,12 @@ impl<K: Copy + Ord + Hash> Timers<K> {
             }
         }
         None
+    }
+
+    fn settle_few(&mut self) {
+        if self.heap.len() <= FEW {
+            self.first_by(Instant::from_us(u64::MAX));
+        }
     }
 
     /// What `next` may belong to.
@@ -174,6 +186,24 @@ mod tests {
         timers.arm('a', at(50));
         assert_eq!(timers.next(), Some(at(50)));
         assert_eq!(timers.pop_due(at(50)), Some(('a', at(50))));
+    }
+
+    #[test]
+    fn few_wake_nobody_in_vain() {
+        let mut timers = Timers::new();
+        let count = FEW - 1;
+        for key in 0..count {
+            timers.arm(key, at(100));
+        }
+        timers.arm(0, at(10));
+        assert_eq!(timers.next(), Some(at(10)));
+        timers.arm(0, at(200));
+        timers.disarm(1);
+        assert_eq!(timers.next(), Some(at(100)));
+        for key in 2..count {
+            timers.arm(key, at(200));
+        }
+        assert_eq!(timers.next(), Some(at(200)));
     }
 
     proptest! {

@@ -4,11 +4,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use keepalived_rs::config::model::Instance;
-use keepalived_rs::time::Interval;
+use keepalived_rs::ids::{Errno, IfIndex};
+use keepalived_rs::time::{Instant, Interval};
+use keepalived_rs::vrrp::Engine;
+use keepalived_rs::vrrp::action::{Action, Token, Transmit};
+use keepalived_rs::vrrp::event::{Command, Event};
 use keepalived_rs::vrrp::state_machine::State;
 
 use crate::world::{
-    Advert3, Node, VIP, VIP6, Wire, instance, instance3, instance6, ms, source6, vip,
+    self, Advert3, Node, VIP, VIP6, Wire, instance, instance3, instance6, ms, source6, vip,
 };
 
 /// When a node of priority 100 and intervals of a second becomes MASTER.
@@ -183,4 +187,102 @@ fn a2_a_backup_announces_nothing() {
     wire.run_until(60_000_000);
     assert_eq!(wire.states(), [State::Master, State::Backup]);
     assert!(wire[1].announced.is_empty());
+}
+
+/// What is announced, and whether scripts are told of MASTER, when the kernel has done what.
+fn done(
+    engine: &mut Engine,
+    now: Instant,
+    token: Token,
+    result: Result<(), Errno>,
+) -> (Vec<IpAddr>, bool, Vec<String>) {
+    engine.event(now, Event::KernelDone { token, result }, &mut Nowhere);
+    let (mut announced, mut told, mut log) = (Vec::new(), false, Vec::new());
+    while let Some(action) = engine.poll() {
+        match action {
+            Action::Announce { address, .. } => announced.push(address),
+            Action::Notify(_) => told = true,
+            Action::Log(line) => log.push(line.to_string()),
+            _ => {}
+        }
+    }
+    (announced, told, log)
+}
+
+struct Nowhere;
+
+impl Transmit for Nowhere {
+    fn send(&mut self, _: IfIndex, _: IpAddr, _: &[u8]) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
+/// A MASTER of so many VIPs, and the requests for them: names and numbers of operations.
+fn master_of(vips: &[IpAddr]) -> (Engine, Instant, Vec<(Token, usize)>) {
+    let mut config = instance(100);
+    config.garp.master_repeat = 3;
+    config.virtual_addresses = vips.iter().map(|address| vip(*address)).collect();
+    let mut engine = Engine::new(world::config([config]));
+    let states = [world::interface(1)];
+    let now = Instant::from_us(1);
+    engine.event(now, Event::AllInterfaces(&states), &mut Nowhere);
+    engine.event(now, Event::Command(Command::Start), &mut Nowhere);
+    while engine.poll().is_some() {}
+    let now = now + ms(4_000);
+    engine.expire(now, &mut Nowhere);
+    let actions = std::iter::from_fn(|| engine.poll());
+    let asked = actions.filter_map(|action| match action {
+        Action::Kernel { token, operations } => Some((token, operations.len())),
+        Action::Announce { address, .. } => panic!("{address} is not on yet"),
+        _ => None,
+    });
+    let asked = asked.collect();
+    (engine, now, asked)
+}
+
+fn vips(count: u8) -> Vec<IpAddr> {
+    (0..count).map(|last| [10, 9, 0, last].into()).collect()
+}
+
+#[test]
+fn many_vips_are_announced_while_the_rest_is_put_on() {
+    let vips = vips(130);
+    let (mut engine, now, asked) = master_of(&vips);
+    let counts: Vec<usize> = asked.iter().map(|(_, count)| *count).collect();
+    assert_eq!(counts, [64, 64, 2]);
+    let first = done(&mut engine, now, asked[0].0, Ok(()));
+    assert_eq!((&first.0[..], first.1), (&vips[..64], false));
+    let second = done(&mut engine, now, asked[1].0, Ok(()));
+    assert_eq!((&second.0[..], second.1), (&vips[64..128], false));
+    let last = done(&mut engine, now, asked[2].0, Ok(()));
+    let rest = [&vips[128..], &vips, &vips].concat();
+    assert_eq!((&last.0, last.1), (&rest, true));
+    let lines = [first.2, second.2, last.2].concat();
+    let lines = lines.iter().filter(|it| it.contains("Sending/queueing"));
+    assert_eq!(lines.count(), 130);
+}
+
+#[test]
+fn what_was_refused_of_many_vips_is_told_once_when_all_were_tried() {
+    let (mut engine, now, asked) = master_of(&vips(130));
+    let refusal = "did not set every VIP";
+    let refused = Err(Errno(22));
+    let first = done(&mut engine, now, asked[0].0, refused);
+    let second = done(&mut engine, now, asked[1].0, refused);
+    let last = done(&mut engine, now, asked[2].0, Ok(()));
+    let told =
+        |(_, _, log): (_, _, Vec<String>)| log.iter().filter(|it| it.contains(refusal)).count();
+    assert_eq!([told(first), told(second), told(last)], [0, 0, 1]);
+}
+
+#[test]
+fn who_is_master_no_more_announces_no_vip_that_comes_late() {
+    let (mut engine, now, asked) = master_of(&vips(130));
+    done(&mut engine, now, asked[0].0, Ok(()));
+    let better = world::advert(world::source(2), 200);
+    let event = Event::Datagram(world::datagram(world::interface(1).index, &better));
+    engine.event(now, event, &mut Nowhere);
+    for (token, _) in &asked[1..] {
+        assert!(done(&mut engine, now, *token, Ok(())).0.is_empty());
+    }
 }

@@ -179,6 +179,8 @@ pub struct Reactor {
     has_freed: bool,
     /// What goes to the log once all else that was asked for is under way.
     lines: Vec<LogLine>,
+    /// What had come in by then has been read, unless there is more of it.
+    looked_at: Instant,
     /// The last turn left something unread.
     more: bool,
     stopping: bool,
@@ -253,6 +255,7 @@ impl Reactor {
             states_due: false,
             has_freed: false,
             lines: Vec::new(),
+            looked_at: Instant::ZERO,
             more: false,
             stopping: false,
             stopped: false,
@@ -289,7 +292,9 @@ impl Reactor {
                 // Once more: a reload, or a new socket, may have taken its time.
                 self.more |= self.drain_sockets()?;
             }
-            let now = now();
+            // As of when the sockets were looked at, whatever has held us up since: an
+            // advert that came meanwhile has yet to be read.
+            let now = self.looked_at;
             self.engine.expire(now, &mut self.sender);
             self.act()?;
             self.hand_over_view();
@@ -387,10 +392,10 @@ impl Reactor {
     /// takes its time is read before a deadline is looked at, too.
     fn drain_sockets(&mut self) -> io::Result<bool> {
         for _ in 0..ROUNDS_MAX {
-            let began = now();
+            self.looked_at = now();
             let more = self.read_sockets()?;
             self.act()?;
-            if !more && now().since(began) <= ROUND_SHORT {
+            if !more && now().since(self.looked_at) <= ROUND_SHORT {
                 return Ok(false);
             }
         }
@@ -433,11 +438,12 @@ impl Reactor {
     /// What follows from that joins the queue of actions.
     fn expire_between(&mut self) -> io::Result<()> {
         for _ in 0..ROUNDS_MAX {
+            self.looked_at = now();
             if !self.read_sockets()? {
                 break;
             }
         }
-        self.engine.expire(now(), &mut self.sender);
+        self.engine.expire(self.looked_at, &mut self.sender);
         Ok(())
     }
 

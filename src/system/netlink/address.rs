@@ -16,17 +16,48 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::socket::RequestSocket;
 use crate::config::model::{PROTOCOL_KEEPALIVED, PreferredLifetime, VirtualAddress};
 use crate::ids::IfIndex;
+use crate::vrrp::action::Operation;
 
-/// Puts an address on an interface. That it is there already is no error.
-pub(super) fn add(
+/// Whether an operation is one of an address.
+pub(super) fn is_change(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::AddAddress { .. } | Operation::RemoveAddress { .. }
+    )
+}
+
+/// Puts addresses on interfaces and takes them off, in this order, and gives the outcome
+/// of each: of no other operations, that is. What is there already, or is gone already,
+/// is no error.
+pub(super) fn change_together(
     socket: &mut RequestSocket,
-    on: IfIndex,
-    address: &VirtualAddress,
-) -> io::Result<()> {
-    let request = RouteNetlinkMessage::NewAddress(message_to_add(on, address));
-    match socket.change(request, NLM_F_CREATE) {
-        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-        result => result,
+    operations: &[&Operation],
+) -> Vec<io::Result<()>> {
+    let requests = operations.iter().filter_map(|operation| request(operation));
+    let outcomes = socket.change_together(requests).into_iter();
+    let judged = operations.iter().zip(outcomes).map(|(operation, outcome)| {
+        let errno = outcome.as_ref().err().and_then(io::Error::raw_os_error);
+        match (operation, errno) {
+            (Operation::AddAddress { .. }, Some(libc::EEXIST))
+            | (Operation::RemoveAddress { .. }, Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(()),
+            _ => outcome,
+        }
+    });
+    judged.collect()
+}
+
+/// What asks the kernel for an operation of an address, with its flags.
+fn request(operation: &Operation) -> Option<(RouteNetlinkMessage, u16)> {
+    match operation {
+        Operation::AddAddress { on, address } => {
+            let message = message_to_add(*on, address);
+            Some((RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE))
+        }
+        Operation::RemoveAddress { on, address } => {
+            let message = message_to_remove(*on, address);
+            Some((RouteNetlinkMessage::DelAddress(message), 0))
+        }
+        _ => None,
     }
 }
 

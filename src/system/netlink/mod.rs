@@ -313,8 +313,7 @@ async fn serve(
             let healed = healed.map_err(errno_of);
             reports.push(Report::FirewallDisturbed(healed));
         }
-        let asked = asked.into_iter();
-        let outcomes: Vec<Report> = asked.flat_map(|it| kernel.carry_out(it)).collect();
+        let outcomes = kernel.carry_out(&asked);
         // What the requests changed is known before they are called done.
         monitor.take(&mut kernel.socket, &mut reports)?;
         kernel.notice(&reports);
@@ -361,35 +360,57 @@ impl Kernel {
         }
     }
 
-    /// Carries out every operation; what there is to report, with `Done` at the end.
-    fn carry_out(&mut self, request: Request) -> Vec<Report> {
-        let token = request.token;
-        let mut reports = Vec::new();
-        let mut result = Ok(());
-        let removes = |it: &Operation| matches!(it, Operation::RemoveLink { .. });
-        for run in request
-            .operations
-            .chunk_by(|one, next| removes(one) && removes(next))
-        {
-            let links = run.iter().filter_map(|it| match it {
-                Operation::RemoveLink { on, name } => Some((*on, name.as_str())),
-                _ => None,
-            });
-            self.own_links.delete_together(&mut self.socket, links);
-            for operation in run {
-                if let Err(errno) = self.carry_out_one(operation, &mut reports) {
-                    result = result.and(Err(errno));
-                    let operation = operation.clone();
-                    reports.push(Report::Refused {
-                        token,
-                        operation,
-                        errno,
-                    });
+    /// Carries out every operation; what there is to report of each request, with its
+    /// `Done` at the end. What goes together is asked of the kernel at once, whoever
+    /// wants it.
+    fn carry_out(&mut self, requests: &[Request]) -> Vec<Report> {
+        let mut carried: Vec<Carried> = requests.iter().map(Carried::of).collect();
+        let mut operations: Vec<(usize, &Operation)> = Vec::new();
+        for (place, request) in requests.iter().enumerate() {
+            operations.extend(request.operations.iter().map(|it| (place, it)));
+        }
+        for run in operations.chunk_by(|(_, one), (_, next)| go_together(one, next)) {
+            let outcomes = self.carry_out_run(run, &mut carried);
+            for ((place, operation), outcome) in run.iter().zip(outcomes) {
+                if let (Some(carried), Err(errno)) = (carried.get_mut(*place), outcome) {
+                    carried.refuse(operation, errno);
                 }
             }
         }
-        reports.push(Report::Done { token, result });
-        reports
+        carried
+            .into_iter()
+            .flat_map(Carried::into_reports)
+            .collect()
+    }
+
+    /// Carries out operations that go together; the outcome of each.
+    fn carry_out_run(
+        &mut self,
+        run: &[(usize, &Operation)],
+        carried: &mut [Carried],
+    ) -> Vec<Result<(), Errno>> {
+        if run.iter().all(|(_, it)| address::is_change(it)) {
+            let operations: Vec<&Operation> = run.iter().map(|(_, it)| *it).collect();
+            let outcomes = address::change_together(&mut self.socket, &operations);
+            return outcomes
+                .into_iter()
+                .map(|it| it.map_err(errno_of))
+                .collect();
+        }
+        let links = run.iter().filter_map(|(_, it)| match it {
+            Operation::RemoveLink { on, name } => Some((*on, name.as_str())),
+            _ => None,
+        });
+        self.own_links.delete_together(&mut self.socket, links);
+        let mut outcomes = Vec::with_capacity(run.len());
+        for (place, operation) in run {
+            let mut flaws = Vec::new();
+            outcomes.push(self.carry_out_one(operation, &mut flaws));
+            if let Some(carried) = carried.get_mut(*place) {
+                carried.reports.append(&mut flaws);
+            }
+        }
+        outcomes
     }
 
     fn carry_out_one(
@@ -424,6 +445,47 @@ impl Kernel {
                 self.own_links.gone(&mut self.firewall, *index);
             }
         }
+    }
+}
+
+/// Whether the kernel can be asked for both at once.
+fn go_together(one: &Operation, next: &Operation) -> bool {
+    let removes = |it: &Operation| matches!(it, Operation::RemoveLink { .. });
+    address::is_change(one) && address::is_change(next) || removes(one) && removes(next)
+}
+
+/// What has become of a request so far.
+struct Carried {
+    token: Token,
+    reports: Vec<Report>,
+    /// The first error.
+    result: Result<(), Errno>,
+}
+
+impl Carried {
+    fn of(request: &Request) -> Self {
+        Self {
+            token: request.token,
+            reports: Vec::new(),
+            result: Ok(()),
+        }
+    }
+
+    fn refuse(&mut self, operation: &Operation, errno: Errno) {
+        self.result = self.result.and(Err(errno));
+        self.reports.push(Report::Refused {
+            token: self.token,
+            operation: operation.clone(),
+            errno,
+        });
+    }
+
+    fn into_reports(self) -> impl Iterator<Item = Report> {
+        let done = Report::Done {
+            token: self.token,
+            result: self.result,
+        };
+        self.reports.into_iter().chain(std::iter::once(done))
     }
 }
 

@@ -1,8 +1,8 @@
-//! One change of an address, a route or a rule.
+//! One change of a route or a rule.
 
 use super::names::Names;
 use super::socket::RequestSocket;
-use super::{address, errno_of, route, rule};
+use super::{errno_of, route, rule};
 use crate::ids::Errno;
 use crate::vrrp::action::Operation;
 
@@ -13,14 +13,12 @@ pub(super) fn carry_out(
     operation: &Operation,
 ) -> Result<(), Errno> {
     let result = match operation {
-        Operation::AddAddress { on, address } => address::add(socket, *on, address),
-        Operation::RemoveAddress { on, address } => {
-            address::remove(socket, *on, address).map(|_| ())
-        }
         Operation::AddRoute(route) => route::add(socket, names, route),
         Operation::RemoveRoute(route) => route::remove(socket, names, route).map(|_| ()),
         Operation::AddRule(rule) => rule::add(socket, names, rule),
         Operation::RemoveRule(rule) => rule::remove(socket, names, rule).map(|_| ()),
+        // Many of these are carried out at once.
+        Operation::AddAddress { .. } | Operation::RemoveAddress { .. } => Ok(()),
         // These are not for this socket.
         Operation::Block { .. }
         | Operation::Unblock { .. }

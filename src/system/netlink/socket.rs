@@ -32,6 +32,12 @@ const TYPE_DONE: u16 = 3;
 /// The dump was disturbed by a change and may be inconsistent.
 const FLAG_DUMP_INTERRUPTED: u16 = 0x10;
 
+/// So many changes are sent at once: their answers fit into the smallest receive buffer.
+const TOGETHER_MAX: usize = 32;
+
+/// What most changes of an address need.
+const CHANGE_BYTES: usize = 80;
+
 /// How often a disturbed dump is tried again before it is taken as it is.
 const DUMP_TRIES_MAX: usize = 8;
 
@@ -110,6 +116,48 @@ impl RequestSocket {
         outcome.unwrap_or(Ok(()))
     }
 
+    /// Asks for several changes at once, each with `flags` besides those of every
+    /// request, and gives the outcome of each. The kernel carries them out one after the
+    /// other and takes its lock for each; what is saved are the ways there and back.
+    pub(super) fn change_together(
+        &mut self,
+        requests: impl Iterator<Item = (RouteNetlinkMessage, u16)>,
+    ) -> Vec<io::Result<()>> {
+        let mut requests = requests.peekable();
+        let mut outcomes = Vec::new();
+        while requests.peek().is_some() {
+            let first = self.sequence.wrapping_add(1);
+            let mut bytes = Vec::with_capacity(TOGETHER_MAX * CHANGE_BYTES);
+            let mut count = 0;
+            for (request, flags) in requests.by_ref().take(TOGETHER_MAX) {
+                self.put(request, NLM_F_REQUEST | NLM_F_ACK | flags, &mut bytes);
+                count += 1;
+            }
+            outcomes.extend(self.outcomes(&bytes, first, count));
+        }
+        outcomes
+    }
+
+    /// Sends `count` requests, numbered from `first` on, and waits for their outcomes.
+    fn outcomes(&mut self, bytes: &[u8], first: u32, count: usize) -> Vec<io::Result<()>> {
+        let mut outcomes: Vec<Option<io::Result<()>>> = Vec::new();
+        outcomes.resize_with(count, || None);
+        let mut failed = self.socket.send(bytes, 0).map(|_| ());
+        while failed.is_ok() && outcomes.iter().any(Option::is_none) {
+            failed = self.read();
+            for message in messages(&self.buffer).filter(|it| it.kind == TYPE_ERROR) {
+                let place = usize::try_from(message.sequence.wrapping_sub(first)).ok();
+                if let Some(outcome) = place.and_then(|place| outcomes.get_mut(place)) {
+                    *outcome = Some(error_of(message));
+                }
+            }
+        }
+        let errno = failed.err().and_then(|error| error.raw_os_error());
+        let unknown = || Err(io::Error::from_raw_os_error(errno.unwrap_or(libc::EIO)));
+        let outcomes = outcomes.into_iter();
+        outcomes.map(|it| it.unwrap_or_else(unknown)).collect()
+    }
+
     /// Asks for one thing and gives the answer to `each`; the error is the kernel's.
     pub(super) fn get<T>(
         &mut self,
@@ -171,16 +219,23 @@ impl RequestSocket {
 
     /// Sends a request under a new sequence number.
     fn ask(&mut self, request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.put(request, flags, &mut bytes);
+        self.socket.send(&bytes, 0)?;
+        Ok(())
+    }
+
+    /// Puts a request under a new sequence number behind others.
+    fn put(&mut self, request: RouteNetlinkMessage, flags: u16, bytes: &mut Vec<u8>) {
         self.sequence = self.sequence.wrapping_add(1);
         let mut message = NetlinkMessage::from(request);
         message.header.flags = flags;
         message.header.sequence_number = self.sequence;
         debug_assert!(matches!(message.payload, NetlinkPayload::InnerMessage(_)));
         message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
-        Ok(())
+        let begin = bytes.len().next_multiple_of(4);
+        bytes.resize(begin + message.buffer_len(), 0);
+        message.serialize(bytes.get_mut(begin..).unwrap_or_default());
     }
 
     /// Reads once into the buffer.

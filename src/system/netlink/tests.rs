@@ -531,3 +531,60 @@ fn what_the_kernel_did_not_send_is_no_news() {
         });
     });
 }
+
+/// More than are asked for at once, of two requests that wait together, with some in
+/// between that the kernel refuses or that change nothing.
+#[test]
+fn of_many_addresses_each_has_its_own_outcome() {
+    in_namespace(|| {
+        make_cable();
+        let (on, nowhere) = (index("left"), IfIndex(9_999));
+        let address = |last: u8| VirtualAddress {
+            address: Ipv4Addr::new(10, 0, 1, last).into(),
+            ..vip()
+        };
+        let add = |on: IfIndex, last: u8| Operation::AddAddress {
+            on,
+            address: address(last),
+        };
+        let remove = |last: u8| Operation::RemoveAddress {
+            on,
+            address: address(last),
+        };
+        let mut first: Vec<_> = (0..100).map(|last| add(on, last)).collect();
+        // Of one that is there already, and of one that was never there.
+        first.extend([add(on, 7), remove(200)]);
+        first.insert(3, add(nowhere, 3));
+        first.insert(70, add(nowhere, 70));
+        first.insert(90, remove(50));
+        let second: Vec<_> = (0..40).map(remove).collect();
+        block_on(async {
+            let (handle, mut reports) = Handle::start().expect("started");
+            handle.carry_out(Token(1), first);
+            handle.carry_out(Token(2), second);
+            all(&mut reports).await;
+            let (before, result) = until_done(&mut reports, Token(1)).await;
+            assert_eq!(result, Err(Errno(libc::ENODEV)));
+            let refused = before.iter().filter_map(|report| match report {
+                Report::Refused {
+                    token,
+                    operation,
+                    errno,
+                } => Some((*token, operation.clone(), *errno)),
+                _ => None,
+            });
+            let refused: Vec<_> = refused.collect();
+            let errno = Errno(libc::ENODEV);
+            assert_eq!(
+                refused,
+                [3, 70].map(|last| (Token(1), add(nowhere, last), errno))
+            );
+            assert_eq!(until_done(&mut reports, Token(2)).await.1, Ok(()));
+        });
+        let there = ip("-4 -o addr show dev left");
+        for last in 0..100 {
+            let is_there = there.contains(&format!(" 10.0.1.{last}/32"));
+            assert_eq!(is_there, last >= 40 && last != 50, "{last}: {there}");
+        }
+    });
+}

@@ -47,7 +47,31 @@ impl Running {
         self.announce(&self.announcing, repeat, cx);
     }
 
+    /// Those of a slice, while the others are not on yet.
+    pub(super) fn begin_burst(&self, targets: &[Target], cx: &mut Context<'_>) {
+        self.tell_announcing(targets, cx);
+        let garp = &self.config.garp;
+        let repeat = garp.master_repeat;
+        cx.pacer
+            .begin_burst(targets, repeat, garp, cx.interfaces, cx.actions);
+    }
+
+    /// All are on: the rest of what was begun with slices.
+    pub(super) fn end_burst(&self, cx: &mut Context<'_>) {
+        let garp = &self.config.garp;
+        let repeat = garp.master_repeat;
+        cx.pacer
+            .end_burst(&self.announcing, repeat, garp, cx.interfaces, cx.actions);
+    }
+
     fn announce(&self, targets: &[Target], repeat: u32, cx: &mut Context<'_>) {
+        self.tell_announcing(targets, cx);
+        let garp = &self.config.garp;
+        cx.pacer
+            .burst(targets, repeat, garp, cx.interfaces, cx.actions);
+    }
+
+    fn tell_announcing(&self, targets: &[Target], cx: &mut Context<'_>) {
         for target in targets {
             let name = cx.interfaces.get(target.on).map(|state| &*state.name);
             let line = InstanceLine::Announcing {
@@ -57,9 +81,6 @@ impl Running {
             let line = LogLine::Instance(self.config.name.clone(), line);
             cx.actions.push_back(Action::Log(line));
         }
-        let garp = &self.config.garp;
-        cx.pacer
-            .burst(targets, repeat, garp, cx.interfaces, cx.actions);
     }
 
     /// All VIPs are announced at this time.
@@ -98,7 +119,7 @@ impl Running {
         }
     }
 
-    fn targets_among(&self, some: &HashSet<(IfIndex, IpAddr)>) -> Vec<Target> {
+    pub(super) fn targets_among(&self, some: &HashSet<(IfIndex, IpAddr)>) -> Vec<Target> {
         let targets = self.announcing.iter();
         targets
             .filter(|target| some.contains(&(target.on, target.address)))

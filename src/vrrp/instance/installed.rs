@@ -18,12 +18,44 @@ use super::super::log_lines::{InstanceLine, LogLine};
 use super::blocking::{block, unblock};
 use super::{Context, Purpose, Running};
 
+/// So many VIPs are asked for at once. Where there are more, those that are on are
+/// announced while the kernel is at the next ones.
+const SLICE: usize = 64;
+
 /// Whether the VIPs are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Installed {
     No,
-    Asked(Token),
+    Asked(Asked),
     Yes,
+}
+
+/// The requests that put the VIPs on: one for each slice of them, in their order, the last
+/// one with the routes and rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    first: Token,
+    last: Token,
+    /// The first error so far.
+    result: Result<(), Errno>,
+}
+
+impl From<Token> for Asked {
+    fn from(token: Token) -> Self {
+        Self {
+            first: token,
+            last: token,
+            result: Ok(()),
+        }
+    }
+}
+
+impl Asked {
+    /// Which slice this request is for; `None`: it is none of them.
+    fn slice_of(&self, token: Token) -> Option<usize> {
+        let place = token.0.checked_sub(self.first.0)?;
+        usize::try_from(place).ok().filter(|_| token <= self.last)
+    }
 }
 
 impl Running {
@@ -39,15 +71,26 @@ impl Running {
             .extend(Self::vips(&self.config, cx.interfaces).map(|(on, vip)| (on, vip.clone())));
         self.ways = ways_of(&self.config);
         if let Some(token) = cx.requests.gathering() {
-            self.installed = Installed::Asked(token);
+            self.installed = Installed::Asked(token.into());
             return;
         }
         let mut operations: Vec<_> = self.blocked().map(block).collect();
-        let addresses = self.put_on.iter().cloned();
-        operations.extend(addresses.map(|(on, address)| Operation::AddAddress { on, address }));
+        let mut first = None;
+        let mut slices = self.put_on.chunks(SLICE).peekable();
+        while let Some(slice) = slices.next() {
+            let addresses = slice.iter().cloned();
+            operations.extend(addresses.map(|(on, address)| Operation::AddAddress { on, address }));
+            if slices.peek().is_some() {
+                let token = cx.request(Purpose::Install(self.id), std::mem::take(&mut operations));
+                first.get_or_insert(token);
+            }
+        }
         operations.extend_from_slice(&self.ways);
-        let token = cx.request(Purpose::Install(self.id), operations);
-        self.installed = Installed::Asked(token);
+        let last = cx.request(Purpose::Install(self.id), operations);
+        self.installed = Installed::Asked(Asked {
+            first: first.unwrap_or(last),
+            ..last.into()
+        });
     }
 
     pub(super) fn remove(&mut self, cx: &mut Context<'_>) {
@@ -259,15 +302,32 @@ impl Running {
         }
     }
 
-    /// The VIPs have been added: announces them, and tells the outside.
+    /// Whether the VIPs are on when the request with `token` is done.
+    pub(super) fn is_installed_with(&self, token: Token) -> bool {
+        matches!(self.installed, Installed::Asked(asked) if asked.last == token)
+    }
+
+    /// VIPs have been added: announces them, and tells the outside of the last ones.
     pub fn installed(&mut self, token: Token, result: Result<(), Errno>, cx: &mut Context<'_>) {
-        if self.installed != Installed::Asked(token) {
+        let Installed::Asked(mut asked) = self.installed else {
+            return;
+        };
+        let Some(slice) = asked.slice_of(token) else {
+            return;
+        };
+        asked.result = asked.result.and(result);
+        let is_sliced = asked.first != asked.last;
+        if is_sliced {
+            self.announce_slice(slice, cx);
+        }
+        if token != asked.last {
+            self.installed = Installed::Asked(asked);
             return;
         }
         self.installed = Installed::Yes;
         // Routes that were refused have been told of.
         let are_vips_on = !self.refusals.is_empty() && !self.refusals.has_address();
-        if let Err(errno) = result
+        if let Err(errno) = asked.result
             && !are_vips_on
         {
             let line = InstanceLine::KernelRefused {
@@ -277,9 +337,22 @@ impl Running {
             self.log(line, cx);
         }
         self.find_targets(cx);
-        self.burst(self.config.garp.master_repeat, cx);
+        if is_sliced {
+            self.end_burst(cx);
+        } else {
+            self.burst(self.config.garp.master_repeat, cx);
+        }
         self.arm_bursts(cx);
         self.notify(NotifyState::Master, cx);
+    }
+
+    /// Announces the VIPs that are on now.
+    fn announce_slice(&mut self, slice: usize, cx: &mut Context<'_>) {
+        let vips = self.put_on.chunks(SLICE).nth(slice).unwrap_or_default();
+        let vips = vips.iter().map(|(on, vip)| (*on, vip.address)).collect();
+        self.find_targets(cx);
+        let targets = self.targets_among(&vips);
+        self.begin_burst(&targets, cx);
     }
 
     /// An interface is up again: the kernel has dropped routes with it, and says so of

@@ -97,7 +97,7 @@ impl Running {
     /// Whether something is done when the request with `token` is.
     pub fn awaits(&self, token: Token) -> bool {
         let gained = self.gained.as_ref().map(|gained| gained.token);
-        self.installed == Installed::Asked(token) || gained == Some(token)
+        self.is_installed_with(token) || gained == Some(token)
     }
 
     /// The kernel has done what a reload asked for, with `token`.
