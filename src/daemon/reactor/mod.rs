@@ -372,7 +372,11 @@ impl Reactor {
     fn stays_awake(&mut self) -> bool {
         let now = now();
         let takeover = self.engine.takeover_by(now + LEAD);
-        self.stand_by.goes_on(now, takeover.is_some())
+        let goes_on = self.stand_by.goes_on(now, takeover);
+        if self.stand_by.calls(now, takeover) {
+            self.netlink.wake_up();
+        }
+        goes_on
     }
 
     /// When the next turn is due.
