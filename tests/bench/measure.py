@@ -21,6 +21,7 @@ ETH_P_ALL = 3
 PACKET_OUTGOING = 4
 RTMGRP_IPV4_IFADDR = 0x10
 RTM_NEWADDR, RTM_DELADDR = 20, 21
+NEIGHBOUR_ADVERT = 136
 # How the hardware addresses begin of those who are neither node.
 THIRD_HOST = bytes.fromhex("0200000000")
 # VRIDs of one interface.
@@ -55,14 +56,16 @@ class Wires:
 
     count = 0
 
-    def __init__(self, instances):
+    def __init__(self, instances, family=4):
         Wires.count += 1
         self.a, self.b = (f"bench{os.getpid()}-{Wires.count}{name}" for name in "ab")
         links = range((instances + ON_A_LINK - 1) // ON_A_LINK)
         for name in (self.a, self.b):
             run("ip", "netns", "add", name)
-            with Inside(name), open("/proc/sys/net/ipv6/conf/default/disable_ipv6", "w") as file:
-                file.write("1")
+            # Without IPv6 there is nothing else on the wires; with it, at once.
+            setting = {4: ("disable_ipv6", "1"), 6: ("accept_dad", "0")}[family]
+            with Inside(name), open(f"/proc/sys/net/ipv6/conf/default/{setting[0]}", "w") as file:
+                file.write(setting[1])
         lines = [f"link add e{link} type veth peer name e{link} netns {self.b}" for link in links]
         run("ip", "-n", self.a, "-b", "-", text="\n".join(lines) + "\n")
         for name, host in ((self.a, 1), (self.b, 2)):
@@ -82,7 +85,7 @@ class Heard(threading.Thread):
     """What comes over the wires and which addresses come and go, with its time in ns.
 
     Lists of (time, node, what): adverts with (interface, VRID) and priority, gratuitous
-    ARP with the address, addresses with whether they came. Packets have the kernel's
+    ARP and neighbour adverts with the address, addresses of IPv4 with whether they came. Packets have the kernel's
     time of arrival; addresses that of being read, which is a little later.
     """
 
@@ -134,6 +137,10 @@ class Heard(threading.Thread):
             self.adverts.append((at, node, ((sender[0], message[1]), message[2])))
         elif kind == b"\x08\x06" and frame[28:32] == frame[38:42]:
             self.arps.append((at, node, socket.inet_ntoa(frame[28:32])))
+        elif kind == b"\x86\xdd" and frame[20] == 112:
+            self.adverts.append((at, node, ((sender[0], frame[55]), frame[56])))
+        elif kind == b"\x86\xdd" and frame[20] == 58 and frame[54] == NEIGHBOUR_ADVERT:
+            self.arps.append((at, node, socket.inet_ntop(socket.AF_INET6, frame[62:78])))
 
     def address(self, source, node):
         data, at = source.recv(1 << 16, socket.MSG_DONTWAIT), time.time_ns()

@@ -7,13 +7,16 @@ from measure import ON_A_LINK
 HIGH, LOW = 200, 100
 
 
-def vip(number):
+def vip(number, family=4):
+    if family == 6:
+        return f"fe80::c8:{number // 250 + 1:x}:{number % 250 + 1:x}"
     return f"10.200.{number // 250}.{number % 250 + 1}"
 
 
-def instance(number, priority, interval, more="", addresses=None, state="BACKUP"):
-    link = f"e{number // ON_A_LINK}"
-    lines = "\n".join(f"        {address}/32 dev {link}" for address in addresses or [vip(number)])
+def instance(number, priority, interval, more="", addresses=None, state="BACKUP", family=4):
+    link, length = f"e{number // ON_A_LINK}", {4: 32, 6: 128}[family]
+    lines = "\n".join(f"        {address}/{length} dev {link}"
+                      for address in addresses or [vip(number, family)])
     return f"""vrrp_instance VI_{number} {{
     state {state}
     interface {link}
