@@ -27,10 +27,12 @@ fn tracked(name: &str) -> Arc<TrackedProcess> {
 }
 
 /// A shell under a name that nobody else has, as it holds a number of this process.
+/// It is a link: a copy would be open for writing in what another test forks meanwhile,
+/// and could not be run for that moment.
 fn shell(home: &Path, mark: &str) -> (String, std::path::PathBuf) {
     let name = format!("{mark}{}", std::process::id());
     let program = home.join(&name);
-    std::fs::copy("/bin/sh", &program).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
     (name, program)
 }
 
