@@ -94,6 +94,14 @@ fn soak(count: u64, seed: u64) {
         expect(taken_over == 0 || stood_still, || {
             "the other node never to take over".to_owned()
         })?;
+        // Few reloads may be over before the second one of each.
+        for vrid in [51, 52] {
+            let mut after = mark;
+            for what in ["an advert", "another advert"] {
+                let observer = &site.lab.observer;
+                (_, after) = observer.await_advert(after, PATIENCE, what, |it| it.vrid == vrid)?;
+            }
+        }
         expect_rhythm(&site.lab.observer, mark, site.lab.canary, begin)
     });
 }
