@@ -180,13 +180,16 @@ fn expect_rhythm(observer: &Observer, mark: Mark, canary: &Canary, begin: Instan
     Ok(())
 }
 
-/// The proportional set size of each, in KiB.
+/// What each has of its own, in KiB. Not its share of the program's text: the kernel's
+/// idea of that varies by megabytes.
 fn memory_of(processes: [u32; 2]) -> Result<[u64; 2]> {
     let mut found = [0; 2];
     for (process, found) in processes.iter().zip(&mut found) {
         let path = format!("/proc/{process}/smaps_rollup");
         let text = fs::read_to_string(&path).context(&path)?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Anonymous:"));
         let number = line.and_then(|line| line.split_whitespace().next());
         *found = number.and_then(|it| it.parse().ok()).unwrap_or(0);
     }
