@@ -7,13 +7,22 @@
 //! is to wake up for an entry that is put back only: there the first is always true.
 
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 
-use crate::time::Instant;
+use crate::time::{Instant, Interval};
 
 /// So many entries are few. With more, others are up and about all the time.
 const FEW: usize = 64;
+
+/// Who looks for what is due puts entries back that are so far ahead, too: adverts come in
+/// bursts, and so do the entries that they have moved deadlines away from. One look is
+/// enough for all of them then.
+const AHEAD: Interval = Interval::from_ms(100);
+
+/// After all deadlines.
+const NEVER: Instant = Instant::from_us(u64::MAX);
 
 /// The deadlines of things named by `K`.
 #[derive(Debug)]
@@ -45,14 +54,15 @@ impl<K: Copy + Ord + Hash> Timers<K> {
             // What is left belongs to nothing, and may be long past.
             self.heap.clear();
         }
-        let queued = match self.armed.get(&key) {
-            Some(armed) if armed.queued <= deadline => armed.queued,
-            _ => {
-                self.heap.push(Reverse((deadline, key)));
-                deadline
-            }
-        };
-        self.armed.insert(key, Armed { deadline, queued });
+        let armed = self.armed.entry(key).or_insert(Armed {
+            deadline,
+            queued: NEVER,
+        });
+        armed.deadline = deadline;
+        if armed.queued > deadline {
+            armed.queued = deadline;
+            self.heap.push(Reverse((deadline, key)));
+        }
         self.settle_few();
     }
 
@@ -86,31 +96,34 @@ impl<K: Copy + Ord + Hash> Timers<K> {
     /// What is due first, if that is by `until`. Unlike `next` it looks behind entries of
     /// the heap that deadlines have moved away from.
     pub fn first_by(&mut self, until: Instant) -> Option<(K, Instant)> {
-        while let Some(&Reverse((at, key))) = self.heap.peek() {
+        self.settle(until + AHEAD);
+        let &Reverse((at, key)) = self.heap.peek()?;
+        (at <= until).then_some((key, at))
+    }
+
+    /// Puts entries back, or drops them, until the first one is true or after `until`.
+    fn settle(&mut self, until: Instant) {
+        while let Some(mut first) = self.heap.peek_mut() {
+            let Reverse((at, key)) = *first;
             if at > until {
-                return None;
+                return;
             }
             match self.armed.get_mut(&key) {
-                Some(armed) if armed.queued == at && armed.deadline == at => {
-                    return Some((key, at));
-                }
+                Some(armed) if armed.queued == at && armed.deadline == at => return,
                 Some(armed) if armed.queued == at => {
                     armed.queued = armed.deadline;
-                    let moved = Reverse((armed.deadline, key));
-                    self.heap.pop();
-                    self.heap.push(moved);
+                    *first = Reverse((armed.deadline, key));
                 }
                 _ => {
-                    self.heap.pop();
+                    PeekMut::pop(first);
                 }
             }
         }
-        None
     }
 
     fn settle_few(&mut self) {
         if self.heap.len() <= FEW {
-            self.first_by(Instant::from_us(u64::MAX));
+            self.settle(NEVER);
         }
     }
 
@@ -186,6 +199,22 @@ mod tests {
         timers.arm('a', at(50));
         assert_eq!(timers.next(), Some(at(50)));
         assert_eq!(timers.pop_due(at(50)), Some(('a', at(50))));
+    }
+
+    #[test]
+    fn many_that_moved_together_wake_nobody_one_by_one() {
+        const ADVERT: u64 = 1_000_000;
+        let mut timers = Timers::new();
+        let count = FEW as u64 * 2;
+        for moved in [0, ADVERT] {
+            for key in 0..count {
+                timers.arm(key, at(3 * ADVERT + key * 100 + moved));
+            }
+        }
+        let now = at(3 * ADVERT);
+        assert_eq!(timers.next(), Some(now), "the heap was not touched");
+        assert_eq!(timers.first_by(now), None);
+        assert_eq!(timers.next(), Some(at(4 * ADVERT)));
     }
 
     #[test]

@@ -11,7 +11,6 @@ use tokio::sync::mpsc::Receiver;
 
 use super::*;
 use crate::config::model::{LinkbeatMethod, ParameterMatch};
-use crate::system::clock::now;
 use crate::system::testing::{in_namespace, ip, make_cable};
 use crate::time::Interval;
 
