@@ -18,7 +18,7 @@ impl Diagnostic {
         match place {
             None => self.message.clone(),
             Some(place) if several => {
-                let path = visible(&place.path.to_string_lossy());
+                let path = visible(place.path.to_string_lossy());
                 format!("({path}: Line {}) {}", place.line, self.message)
             }
             Some(place) => format!("(Line {}) {}", place.line, self.message),

@@ -6,7 +6,7 @@
 //! `explanations.rs`. Which findings there are is decided where they are found.
 //! Source: specification A.4, A.11, A.12.
 
-use std::collections::HashSet;
+use crate::hashing::QuickSet;
 
 use super::lex::Origin;
 use super::source::Span;
@@ -119,7 +119,7 @@ impl Diagnostic {
             code,
             severity,
             class,
-            message: visible(&message.into()),
+            message: visible(message.into()),
             span: None,
             after_reading: false,
             at_end_of_file: false,
@@ -180,9 +180,14 @@ impl Diagnostic {
 
     /// With a sentence about what to do; lines that follow are an example.
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        let lines = text.into();
-        let lines: Vec<String> = lines.split('\n').map(visible).collect();
-        self.help.push(lines.join("\n"));
+        let text = text.into();
+        let text = if text.contains('\n') {
+            let lines: Vec<String> = text.split('\n').map(visible).collect();
+            lines.join("\n")
+        } else {
+            visible(text)
+        };
+        self.help.push(text);
         self
     }
 }
@@ -193,7 +198,7 @@ pub struct Collector {
     found: Vec<Diagnostic>,
     seen: Vec<(Severity, Class)>,
     /// What was said of which place; of a text that is repeated, one is enough.
-    said: HashSet<(Span, Option<Span>, String)>,
+    said: QuickSet<(Span, Option<Span>, String)>,
     left_out: usize,
     only_warns: bool,
 }
@@ -208,10 +213,12 @@ impl Collector {
         if self.only_warns {
             diagnostic.severity = diagnostic.severity.min(Severity::Warning);
         }
-        if let Some(span) = diagnostic.span {
+        if let Some(span) = diagnostic.span
+            && self.found.len() < DIAGNOSTICS_MAX
+        {
             let defined = diagnostic.labels.first().map(|label| label.span);
             let said = (span, defined, diagnostic.message.clone());
-            if self.found.len() < DIAGNOSTICS_MAX && !self.said.insert(said) {
+            if !self.said.insert(said) {
                 return;
             }
         }
@@ -264,11 +271,14 @@ impl Collector {
 
 /// Control characters and those that turn the direction of writing become
 /// visible, so that a file cannot play with the terminal.
-fn visible(text: &str) -> String {
-    if !text.contains(is_unprintable) {
-        return text.to_string();
+fn visible<T: AsRef<str> + Into<String>>(text: T) -> String {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+    // Almost every text.
+    if text.as_ref().as_bytes().iter().all(is_plain) {
+        return text.into();
     }
-    text.chars()
+    text.as_ref()
+        .chars()
         .map(|c| match c {
             '\t' => ' ',
             c if is_unprintable(c) => '\u{fffd}',

@@ -22,7 +22,7 @@ impl Diagnostic {
             write_excerpt(&mut out, sources, span);
         }
         for label in &self.labels {
-            let _ = writeln!(out, "note: {}", visible(&label.text));
+            let _ = writeln!(out, "note: {}", visible(&*label.text));
             write_excerpt(&mut out, sources, label.span);
         }
         for help in &self.help {
@@ -62,7 +62,7 @@ fn write_excerpt(out: &mut String, sources: &Sources, span: Span) {
     };
     let number = place.line.to_string();
     let margin = " ".repeat(number.len());
-    let path = visible(&place.path.to_string_lossy());
+    let path = visible(place.path.to_string_lossy());
     let _ = writeln!(out, "{margin}--> {path}:{}:{}", place.line, place.column);
 
     let text = without_secrets(place.text);
@@ -110,7 +110,7 @@ fn write_excerpt(out: &mut String, sources: &Sources, span: Span) {
     let dots = " ".repeat(dots.len());
     let _ = writeln!(out, "\n{margin} | {dots}{pad}{}", "^".repeat(width.max(1)));
     for line in included_from(span, sources) {
-        let _ = writeln!(out, "{margin} = included from {}", visible(&line));
+        let _ = writeln!(out, "{margin} = included from {}", visible(line));
     }
 }
 

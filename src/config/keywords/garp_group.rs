@@ -1,8 +1,7 @@
 //! `garp_group { ... }`: interfaces that share a limit of gratuitous ARPs
 //! (specification D.6).
 
-use std::collections::HashSet;
-
+use crate::hashing::QuickSet;
 use crate::time::Interval;
 
 use super::super::diagnostic::Diagnostic;
@@ -28,7 +27,7 @@ pub struct Draft {
     /// A delay was given, if only 0 or a wrong one.
     has_delay_line: bool,
     /// Interfaces of the groups before.
-    taken: HashSet<String>,
+    taken: QuickSet<String>,
     /// Every interface, for what the machine says of it.
     named: Vec<Word>,
 }

@@ -1,6 +1,6 @@
 //! The outer level (specification B.1).
 
-use std::collections::HashSet;
+use crate::hashing::QuickSet;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::lex::Word;
@@ -62,12 +62,12 @@ pub struct Draft {
     /// `vrrp_sync_group` blocks in order, names unique.
     pub sync_groups: Vec<vrrp_sync_group::Draft>,
     /// The names of the groups.
-    pub group_names: HashSet<String>,
+    pub group_names: QuickSet<String>,
     /// `vrrp_instance` blocks in order, names unique. Boxed, because they are large
     /// and a growing list would move all of them.
     pub instances: Vec<Box<vrrp_instance::Draft>>,
     /// The names of the instances.
-    pub instance_names: HashSet<String>,
+    pub instance_names: QuickSet<String>,
     /// `static_ipaddress`
     pub static_addresses: Vec<virtual_ipaddress::Line>,
     /// `static_routes`
@@ -77,11 +77,11 @@ pub struct Draft {
     /// `track_group` blocks in order, names unique.
     pub track_groups: Vec<track_group::Draft>,
     /// The names of the track groups.
-    pub track_group_names: HashSet<String>,
+    pub track_group_names: QuickSet<String>,
     /// `garp_group` blocks with a delay.
     pub garp_groups: Vec<GarpGroup>,
     /// The interfaces in them.
-    pub garp_interfaces: HashSet<String>,
+    pub garp_interfaces: QuickSet<String>,
     /// The same, and those of groups without a delay, where they stand.
     pub garp_interface_words: Vec<Word>,
     /// Lines of `linkbeat_interfaces`.

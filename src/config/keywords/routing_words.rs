@@ -3,8 +3,9 @@
 //!
 //! Source: specification C.1 to C.3.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
+
+use crate::hashing::QuickSet;
 
 use super::super::arguments::{self, NumberProblem};
 use super::super::diagnostic::Diagnostic;
@@ -20,7 +21,7 @@ pub enum Owner<'a> {
     /// An instance.
     Instance,
     /// Nobody: a static one, which may follow one of these groups.
-    Static(&'a HashSet<String>),
+    Static(&'a QuickSet<String>),
 }
 
 /// The words of a line, one after the other.
@@ -156,7 +157,7 @@ pub fn realms(
 
 /// `track_group NAME` of a static line. C knows only groups that stand before.
 pub fn track_group(
-    groups: &HashSet<String>,
+    groups: &QuickSet<String>,
     slot: &mut Option<String>,
     word: &Word,
     cx: &mut Context<'_>,

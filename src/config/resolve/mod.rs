@@ -6,8 +6,9 @@
 //! what is tracked must stand before who tracks it.
 //! Source: specification A.12, B.3, C.1, D.1, D.2, D.5, D.7 (interplay).
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use crate::hashing::{QuickMap, QuickSet};
 
 use super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::keywords::{companion as own_words, root};
@@ -54,7 +55,7 @@ pub fn resolve(
         scripts,
         found,
         is_interface_missing: false,
-        link_names: HashMap::new(),
+        link_names: QuickMap::default(),
         interface_names: InterfaceNames::default(),
     };
     for group in &draft.sync_groups {
@@ -105,7 +106,7 @@ struct Resolver<'a, 'd> {
     draft: &'d root::Draft,
     globals: &'a Globals,
     /// Index into the groups of the draft, by the name of the instance.
-    groups: &'a HashMap<&'d str, usize>,
+    groups: &'a QuickMap<&'d str, usize>,
     definitions: tracking::Definitions<'d>,
     machine: &'a dyn Machine,
     scripts: &'a Violations,
@@ -113,13 +114,13 @@ struct Resolver<'a, 'd> {
     /// Something names an interface that this machine does not have.
     is_interface_missing: bool,
     /// Which instance has given a link of its own this name.
-    link_names: HashMap<String, String>,
+    link_names: QuickMap<String, String>,
     interface_names: InterfaceNames,
 }
 
 /// One text for each name of an interface, however many instances name it.
 #[derive(Default)]
-struct InterfaceNames(HashSet<Arc<str>>);
+struct InterfaceNames(QuickSet<Arc<str>>);
 
 impl InterfaceNames {
     fn shared(&mut self, name: &str) -> Arc<str> {

@@ -3,8 +3,9 @@
 //!
 //! Source: specification B.1, C.1 to C.4.
 
-use std::collections::HashSet;
 use std::fmt;
+
+use crate::hashing::QuickSet;
 
 use super::super::diagnostic::{Class, Collector, Diagnostic, Severity};
 use super::super::keywords::{root, track_group, virtual_ipaddress, virtual_routes, virtual_rules};
@@ -39,11 +40,11 @@ pub fn track_groups(draft: &root::Draft, found: &mut Collector) -> Vec<TrackGrou
 
 fn members(
     group: &track_group::Draft,
-    instances: &HashSet<String>,
+    instances: &QuickSet<String>,
     found: &mut Collector,
 ) -> Vec<String> {
     let mut members = Vec::new();
-    let mut known = HashSet::new();
+    let mut known = QuickSet::default();
     for member in group.members.iter().flatten() {
         if !instances.contains(&member.text) {
             let text = format!(

@@ -1,8 +1,9 @@
 //! Sync groups: who belongs to them, what their members share, and how they
 //! start (specification D.1).
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use crate::hashing::QuickMap;
 
 use super::super::diagnostic::{Collector, Diagnostic};
 use super::super::keywords::{root, vrrp_sync_group};
@@ -14,7 +15,7 @@ use super::{Resolver, with_user};
 /// Who belongs to which group.
 pub(super) struct Members<'d> {
     /// Index of the group by the name of the instance.
-    pub(super) by_instance: HashMap<&'d str, usize>,
+    pub(super) by_instance: QuickMap<&'d str, usize>,
     /// For each group the names of its instances.
     by_group: Vec<Vec<&'d str>>,
 }
@@ -23,7 +24,7 @@ pub(super) struct Members<'d> {
 /// it. Only whole groups are told of here.
 pub(super) fn members<'d>(draft: &'d root::Draft, found: &mut Collector) -> Members<'d> {
     let mut members = Members {
-        by_instance: HashMap::new(),
+        by_instance: QuickMap::default(),
         by_group: Vec::new(),
     };
     for (index, group) in draft.sync_groups.iter().enumerate() {
@@ -96,7 +97,7 @@ impl<'d> Resolver<'_, 'd> {
         if self.draft.sync_groups.is_empty() {
             return Vec::new();
         }
-        let mut position: HashMap<String, usize> = HashMap::new();
+        let mut position: QuickMap<String, usize> = QuickMap::default();
         for (index, instance) in instances.iter().enumerate() {
             position.insert(instance.name.clone(), index);
         }

@@ -4,9 +4,9 @@
 //! family of addresses it is: the first address in it fixes that (A.14). How the
 //! settings work together is decided when everything is read.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
+use crate::hashing::QuickSet;
 use crate::ids::Vrid;
 use crate::time::Interval;
 
@@ -164,7 +164,7 @@ pub struct Draft {
     /// `unicast_peer`
     pub peers: Vec<(UnicastPeer, Origin)>,
     /// The addresses in `peers`.
-    pub known_peers: HashSet<IpAddr>,
+    pub known_peers: QuickSet<IpAddr>,
     /// `unicast_fault_no_peer`
     pub fault_without_peer: Option<Origin>,
     /// `check_unicast_src`
@@ -258,7 +258,7 @@ impl Draft {
             track_source: false,
             unicast: None,
             peers: Vec::new(),
-            known_peers: HashSet::new(),
+            known_peers: QuickSet::default(),
             fault_without_peer: None,
             check_unicast_source: false,
             unicast_ttl: None,
