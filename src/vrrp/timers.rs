@@ -3,8 +3,9 @@
 //! Moving a deadline further away, which each advert of a master does to each
 //! of its backups, touches one map entry and not the heap: the heap entry that
 //! fires too early is put back. A deadline that moves nearer gets a new entry,
-//! and the old one is dropped when it surfaces. Where there are few deadlines nobody
-//! is to wake up for an entry that is put back only: there the first is always true.
+//! and the old one is dropped when it surfaces. Nobody is to wake up for an entry that is
+//! put back only: of few deadlines the first is always true, and of many the entries of a
+//! while ahead are put back together.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;

@@ -4,7 +4,7 @@
 
 use crate::dice::Dice;
 use crate::lab::canary::percentile_99;
-use crate::lab::{Canary, Context, Mark, Observer, Process, Result, netlink};
+use crate::lab::{Canary, Context, Failure, Mark, Observer, Process, Result, netlink};
 use crate::site::{FILE, PATIENCE, PID_FILE, SECOND_VIP, Site, expect, instance, run, start};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -191,7 +191,8 @@ fn memory_of(processes: [u32; 2]) -> Result<[u64; 2]> {
             .lines()
             .find_map(|line| line.strip_prefix("Anonymous:"));
         let number = line.and_then(|line| line.split_whitespace().next());
-        *found = number.and_then(|it| it.parse().ok()).unwrap_or(0);
+        let number = number.and_then(|it| it.parse().ok());
+        *found = number.ok_or_else(|| Failure::new(format!("no memory told by {path}")))?;
     }
     Ok(found)
 }
